@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from sweep.machine.user_paths import argument
 from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
-from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit, Predicted
 from sweep.vocabulary.errors import InputError, ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.trial.prediction.trained_model import Device
-
-Predicted = Callable[[str, float | None, Sequence[ClassScore]], object]
-"""Called with each case that is done: its name, the seconds that it took, and its scores."""
 
 
 class PredictionView(Protocol):

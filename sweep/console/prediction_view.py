@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sweep.console.console_words import make_console, print_warnings
-from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
-
-Predicted = Callable[[str, float | None, Sequence[ClassScore]], object]
-"""Case, seconds (None: its mask was there and is kept), scores."""
+from sweep.vocabulary.class_scores import ClassScore, Predicted, mean_over_classes
 
 
 class QuietPrediction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,6 +38,11 @@ class ClassScore:
         """A finite value of this metric, or None."""
         found = self.values.get(metric)
         return found if found is not None and math.isfinite(found) else None
+
+
+Predicted = Callable[[str, float | None, Sequence[ClassScore]], object]
+"""Called with each case that is predicted: its name, the seconds that it took (None: its mask was
+there and is kept), and its scores."""
 
 
 def means_of_classes(scores: Iterable[ClassScore], metric: str) -> dict[str, float]:
