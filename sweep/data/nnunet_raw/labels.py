@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.nnunet_raw.regions import Regions
-from sweep.spec.settings.geometric_terms import ALL_CLASSES, GeometricClass
+from sweep.spec.settings.geometric_terms import ALL_CLASSES, COMPARING, GeometricClass, weight_keys
 from sweep.spec.words.phrases import did_you_mean, near_miss
-from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.errors import InputError, Mistake
 
 MAX_LABELS = 256
 """Labels are kept as 8-bit integers."""
@@ -24,6 +24,19 @@ MAX_LABELS = 256
 BACKGROUND = "background"
 _EXAMPLE = '{"background": 0, "circle": 1}'
 IGNORE = "ignore"
+
+
+def compared_with_ignored(terms: Iterable[str]) -> Iterator[Mistake]:
+    """Terms that compare with the reference, beside an ignore label.
+
+    Args:
+        terms: names of the geometric terms that have a weight.
+    """
+    for key in weight_keys(name for name in terms if name in COMPARING):
+        yield Mistake(
+            "must be 0 where the dataset has an ignore label, to which there is no distance",
+            key=key,
+        )
 
 
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:

@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from sweep.data.files.image_geometry import size
+from sweep.data.nnunet_raw.labels import compared_with_ignored
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
+from sweep.spec.settings.geometric_terms import TERMS, WEIGHTS
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import value_of
@@ -100,14 +101,8 @@ def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistak
     """Parts of the loss that cannot leave voxels out."""
     if data.ignore is None:
         return []
-    found = [
-        Mistake(
-            "must be 0 where the dataset has an ignore label, to which there is no distance",
-            key=key,
-        )
-        for key in weight_keys(COMPARING)
-        if _largest(settings, key) > 0
-    ]
+    keys = zip(TERMS, WEIGHTS, strict=True)
+    found = list(compared_with_ignored(n for n, key in keys if _largest(settings, key) > 0))
     if settings.loss.has_plugin_main:
         message = (
             f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and"

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.data.nnunet_raw.labels import (
+    compared_with_ignored,
     geometric_labels,
     has_regions,
     label_mistakes,
     named_labels,
     region_order_mistakes,
 )
-from sweep.spec.settings.geometric_terms import COMPARING, GeometricClass, weight_keys
+from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -84,8 +85,4 @@ def unsupported(
             key="loss.main",
         )
     if labels.get("ignore") is not None:
-        for key in weight_keys(name for name in loss.weights.used if name in COMPARING):
-            yield Mistake(
-                "must be 0 where the dataset has an ignore label, to which there is no distance",
-                key=key,
-            )
+        yield from compared_with_ignored(loss.weights.used)
