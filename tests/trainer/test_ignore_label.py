@@ -15,6 +15,7 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import check_data
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.data_settings import NnunetRawData
 from sweep.spec.settings.loss_settings import LossSettings, MainLoss
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -217,6 +218,22 @@ def test_main_loss_of_a_plugin_is_refused_beside_an_ignore_label(tmp_path: Path)
     assert str(mistake).startswith(
         "loss.main: the dataset has an `ignore` label (2), but a plug-in"
     )
+
+
+@pytest.mark.parametrize("is_searched", [False, True])
+def test_kervadecs_term_is_refused_beside_ignored_voxels_also_where_it_is_searched(
+    tmp_path: Path, is_searched: bool
+) -> None:
+    folder = write(tmp_path / "raw", 1)
+    values: dict[str, Any] = {"data": {"source": "nnunet_raw", "folder": str(folder), "folds": 2}}
+    if is_searched:
+        weight = {"loguniform": [1e-3, 1.0]}
+        sweep = {"name": "x", "trials": 2, "space": {"loss.weights.kervadec": weight}}
+        settings: TrialSettings = SweepSpec.model_validate(values | sweep)
+    else:
+        settings = TrialSettings.model_validate(values | {"loss": {"weights": {"kervadec": 0.1}}})
+    [mistake] = unfit(settings, prepare(settings.data))
+    assert str(mistake).startswith("loss.weights.kervadec: must be 0 where the dataset has")
 
 
 def test_case_of_which_nothing_is_annotated_does_not_count_in_the_trivial_dice() -> None:
