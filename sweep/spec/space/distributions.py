@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -27,8 +27,13 @@ from sweep.spec.words.phrases import shown
 from sweep.vocabulary.record import ParameterValue
 
 
+@dataclass(frozen=True, kw_only=True)
 class Distribution(ABC):
-    """What one searched setting is drawn from."""
+    """What one searched setting is drawn from.
+
+    Keyword-only fields are what may stand beside the distribution's word in the YAML (`BESIDE` in
+    `distribution_yaml.py`); they are no part of its list.
+    """
 
     name: ClassVar[str]
     """Its word in the YAML."""
@@ -91,7 +96,7 @@ class Interval(Distribution):
 
     @property
     def arguments(self) -> list[ParameterValue]:
-        return list(astuple(self))
+        return [getattr(self, name) for name in self.__match_args__]
 
     @property
     def extent(self) -> tuple[float, float]:
