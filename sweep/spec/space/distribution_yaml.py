@@ -16,6 +16,7 @@ from sweep.spec.space.distributions import (
     Grid,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
     RandInt,
     Uniform,
@@ -25,7 +26,8 @@ from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
 
 DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
-    kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
+    kind.name: kind
+    for kind in (Uniform, LogUniform, QUniform, RandInt, QRandInt, LogRandInt, Choice, Grid)
 }
 SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
 """Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
