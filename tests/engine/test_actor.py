@@ -50,7 +50,8 @@ def make(tmp_path: Path) -> Make:
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
         trial = {"folder": str(folder), "label": "", "uri": None, "branching": []}
-        return trial | {"kind": "monai", "objective": asdict(DICE)}
+        resources = {"cpu": 1.0, "gpu": 0.0}
+        return trial | {"kind": "monai", "objective": asdict(DICE), "resources": resources}
 
     return make
 
