@@ -274,6 +274,17 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     return [mistake.message for mistake in mistakes]
 
 
+def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if trials == 1 or gpu == "auto" or gpu in (0, 1):
+        return
+    message = (
+        f"is {trials}: the trials of a process share one whole GPU, but `resources.gpu` is {gpu:g};"
+        " leave one of the two out"
+    )
+    yield Finding(("resources", "trials_per_gpu"), message)
+
+
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
 """Settings that decide the number of trials."""
 LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
@@ -288,5 +299,6 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (("searcher", "warm_start"), _check_warm_start),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
+    (("resources",), _check_shared_gpu),
 )
 """The settings that a check reads, and the check."""

@@ -305,13 +305,18 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
             f"a trial computes with {counted(threads, 'thread')}, but reserves"
             f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
         )
-    if spec.max_concurrent is None:
+    yield from _about_room(spec, machine)
+
+
+def _about_room(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if spec.max_concurrent is None or trials == "auto":
         return
     fitting = int(machine.cpus / spec.resources.cpu)
     if gpu != "auto" and gpu > 0:
         fitting = min(fitting, int(machine.gpus / gpu))
-    if fitting < spec.max_concurrent:
+    if fitting * trials < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{counted(fitting, 'trial')} at a time"
+            f"{counted(fitting * trials, 'trial')} at a time"
         )
