@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from sweep.spec.space.conditions import as_yaml as conditions_as_yaml
+from sweep.spec.space.conditions import parse_conditions
 from sweep.spec.space.distributions import (
     Choice,
     Distribution,
@@ -19,10 +22,10 @@ from sweep.spec.space.distributions import (
     RandInt,
     Uniform,
 )
+from sweep.spec.space.links import parse_bounds
 from sweep.spec.words.dialects import in_our_words, not_to_be_had
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
-from sweep.vocabulary.record import ParameterValue
 
 DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
     kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
@@ -41,6 +44,11 @@ def parse_distribution(value: Any) -> Distribution:
     """
     if isinstance(value, Distribution):
         return value
+    if isinstance(value, dict) and "when" in value:
+        drawn = {word: given for word, given in value.items() if word != "when"}
+        if not drawn:
+            raise ValueError("has a `when`, but no distribution, such as `randint: [0, 20]`")
+        return replace(parse_distribution(drawn), when=parse_conditions(value["when"]))
     try:
         return _parse(value)
     except ValueError as error:
@@ -70,7 +78,7 @@ def _parse(value: Any) -> Distribution:
         raise ValueError(_unknown_distribution(word, arguments))
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    return kind.parse(arguments)
+    return parse_bounds(kind, arguments)
 
 
 def _is_right(written: str) -> bool:
@@ -95,9 +103,10 @@ def _unknown_distribution(word: str, arguments: Any) -> str:
     return f"{name} is not a distribution{hint}"
 
 
-def as_yaml(distribution: Distribution) -> dict[str, list[ParameterValue]]:
+def as_yaml(distribution: Distribution) -> dict[str, Any]:
     """The form in the YAML; `parse_distribution` reads it back."""
-    return {distribution.name: distribution.arguments}
+    when = {"when": conditions_as_yaml(distribution.when)} if distribution.when else {}
+    return {distribution.name: distribution.arguments, **when}
 
 
 Searched = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(as_yaml)]
