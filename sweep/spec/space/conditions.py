@@ -70,7 +70,17 @@ class Condition:
         return f"`when: {{{self.on}: {value}}}`"
 
 
-def parse_conditions(value: Any) -> tuple[Condition, ...]:
+class Conditions(tuple[Condition, ...]):
+    """The conditions of one parameter, which must all hold."""
+
+    __slots__ = ()
+
+    def as_yaml(self) -> dict[str, Any]:
+        """The form in the YAML; `parse_conditions` reads it back."""
+        return {condition.on: condition.written for condition in self}
+
+
+def parse_conditions(value: Any) -> Conditions:
     """The conditions of one parameter from what stands below its ``when``.
 
     Raises:
@@ -81,12 +91,7 @@ def parse_conditions(value: Any) -> tuple[Condition, ...]:
             "`when` takes the values of other searched settings, such as "
             f"`when: {{optimizer.name: sgd}}`, but has {shown(value)}"
         )
-    return tuple(_parse(str(on), wanted) for on, wanted in value.items())
-
-
-def as_yaml(conditions: tuple[Condition, ...]) -> dict[str, Any]:
-    """The form in the YAML; `parse_conditions` reads it back."""
-    return {condition.on: condition.written for condition in conditions}
+    return Conditions(_parse(str(on), wanted) for on, wanted in value.items())
 
 
 def is_same(one: ParameterValue, other: ParameterValue) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,7 +10,6 @@ from pydantic import PlainSerializer, PlainValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from sweep.spec.space.conditions import as_yaml as conditions_as_yaml
 from sweep.spec.space.conditions import parse_conditions
 from sweep.spec.space.distributions import (
     Choice,
@@ -18,6 +17,7 @@ from sweep.spec.space.distributions import (
     Grid,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
     RandInt,
     Uniform,
@@ -28,10 +28,19 @@ from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
 
 DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
-    kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
+    kind.name: kind
+    for kind in (Uniform, LogUniform, QUniform, RandInt, QRandInt, LogRandInt, Choice, Grid)
 }
 SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
 """Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
+BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {
+    "when": lambda below, _: parse_conditions(below),
+}
+"""Keys that may stand beside a distribution's word, each a field of `Distribution`.
+
+Each parses its field from what stands in the YAML and the distribution without it. It raises
+ValueError with what would be right. A field's value has `as_yaml()`, unless it is empty.
+"""
 NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
 """Words known from elsewhere whose meaning differs: proposed, not taken."""
 
@@ -44,11 +53,6 @@ def parse_distribution(value: Any) -> Distribution:
     """
     if isinstance(value, Distribution):
         return value
-    if isinstance(value, dict) and "when" in value:
-        drawn = {word: given for word, given in value.items() if word != "when"}
-        if not drawn:
-            raise ValueError("has a `when`, but no distribution, such as `randint: [0, 20]`")
-        return replace(parse_distribution(drawn), when=parse_conditions(value["when"]))
     try:
         return _parse(value)
     except ValueError as error:
@@ -70,15 +74,20 @@ def _parse(value: Any) -> Distribution:
         if not (value is None or isinstance(value, list) or is_call):
             wrong += "; a value that all trials have stands outside of `space`"
         raise ValueError(wrong)
-    if len(value) != 1:
-        raise ValueError(f"must be one distribution, but is {shown(value)}")
-    [(word, arguments)] = value.items()
+    beside = {key: below for key, below in value.items() if key in BESIDE}
+    rest = {key: below for key, below in value.items() if key not in BESIDE}
+    if len(rest) != 1:
+        meant = [near_miss(str(key), BESIDE) for key in rest if key not in DISTRIBUTIONS]
+        hint = did_you_mean(meant[0]) if len(rest) == 2 and len(meant) == 1 else ""
+        raise ValueError(f"must be one distribution, but is {shown(value)}{hint}")
+    [(word, arguments)] = rest.items()
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
     if kind is None:
         raise ValueError(_unknown_distribution(word, arguments))
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    return parse_bounds(kind, arguments)
+    found = parse_bounds(kind, arguments)
+    return replace(found, **{key: BESIDE[key](below, found) for key, below in beside.items()})
 
 
 def _is_right(written: str) -> bool:
@@ -105,8 +114,9 @@ def _unknown_distribution(word: str, arguments: Any) -> str:
 
 def as_yaml(distribution: Distribution) -> dict[str, Any]:
     """The form in the YAML; `parse_distribution` reads it back."""
-    when = {"when": conditions_as_yaml(distribution.when)} if distribution.when else {}
-    return {distribution.name: distribution.arguments, **when}
+    beside = {key: getattr(distribution, key) for key in BESIDE}
+    written = {key: field.as_yaml() for key, field in beside.items() if field}
+    return {distribution.name: distribution.arguments, **written}
 
 
 Searched = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(as_yaml)]

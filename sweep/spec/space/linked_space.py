@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
+from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.distributions import Distribution, Interval, Listed
 from sweep.vocabulary.record import ParameterValue
 
@@ -104,7 +105,7 @@ def within(distribution: D, parameters: Mapping[str, ParameterValue]) -> D:
 def within_itself(space: Space) -> dict[str, Distribution]:
     """A part of a space, without the conditions on parameters that are not in it."""
     return {
-        name: replace(kind, when=tuple(one for one in kind.when if one.on in space))
+        name: replace(kind, when=Conditions(one for one in kind.when if one.on in space))
         for name, kind in space.items()
     }
 
