@@ -16,6 +16,7 @@ from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
 from sweep.store.layout import Layout
@@ -203,7 +204,7 @@ class Results:
         return [
             name
             for name in self.spec.drawn
-            if len({repr(record.parameters[name]) for record in self.inside}) > 1
+            if len({repr(r.parameters[name]) for r in self.inside if name in r.parameters}) > 1
         ]
 
     @cached_property
@@ -219,7 +220,7 @@ class Results:
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
     def position(self, name: str, record: TrialRecord) -> float:
-        """Where a trial lies on the axis of a parameter, in [0, 1]."""
+        """Where a trial lies on the axis of a parameter that it has, in [0, 1]."""
         return self.axes[name].position(record.parameters[name])
 
     def switch_on(self, record: TrialRecord) -> int | None:
@@ -232,8 +233,7 @@ class Results:
         return any(self.switch_on(record) is not None for record in self.records)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
-        space = self.spec.drawn.items()
-        return all(kind.contains(record.parameters.get(name)) for name, kind in space)
+        return lies_in(self.spec.drawn, record.parameters)
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sweep.machine.hardware import Machine
+from sweep.spec.checks.searched_in_vain import missing_conditions
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
@@ -224,6 +225,7 @@ def _about_space(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
+    yield from missing_conditions(spec)
     cure = "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
     for key in spec.drawn:
         if key in LUCK:
