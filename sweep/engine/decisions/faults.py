@@ -44,6 +44,23 @@ def is_ordered_end(error: BaseException) -> bool:
     return hasattr(error, "ray_terminate_msg")
 
 
+def memory_hint(error: BaseException, others: int) -> str:
+    """What may help a trial that lacked memory, a clause; empty for any other error.
+
+    Args:
+        error: of its trainer.
+        others: number of trials with which it shared its process.
+    """
+    if not others:
+        return ""
+    of_gpu = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    of_torch = "can't allocate memory" in str(error)  # a RuntimeError, on a CPU
+    if not (of_gpu or of_torch or isinstance(error, MemoryError)):
+        return ""
+    trials = "another trial" if others == 1 else f"{others} other trials"
+    return f"; it shared its process with {trials}: lower `resources.trials_per_gpu`"
+
+
 def was_refused(failures: list[str]) -> bool:
     """Whether the last failure was that a worker refused the trial."""
     return bool(failures and _REFUSED.search(failures[-1]))

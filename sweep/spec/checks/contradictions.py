@@ -18,7 +18,9 @@ from sweep.spec.space.distributions import (
     Grid,
     Listed,
     LogUniform,
-    RandInt,
+    QRandInt,
+    QUniform,
+    WholeNumbers,
     grid_size,
     possible_values,
 )
@@ -32,10 +34,13 @@ from sweep.spec.tree.setting_tree import (
     types_of,
     value_of,
 )
+from sweep.spec.words.meanings import MOST_LISTED, written
 from sweep.spec.words.phrases import at_most, shown
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import ParameterValue
 
+WHOLE_INSTEAD = {LogUniform: "`lograndint`", QUniform: "`qrandint`"}
+"""The distribution of whole numbers in place of one of fractions; of all others `randint`."""
 MOST_REPORTED = 20
 """Most wrong values of a searched setting that are reported; the rest is not checked."""
 
@@ -114,11 +119,11 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
         yield "cannot be searched: all trials must be compared by the same objective"
         return
     kinds = types_of(key)
-    draws_fractions = not isinstance(distribution, Listed | RandInt)
+    draws_fractions = not isinstance(distribution, Listed | WholeNumbers)
     if kinds and draws_fractions and float not in kinds:
         instead = "a `choice`"
         if int in kinds:
-            instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
+            instead = WHOLE_INSTEAD.get(type(distribution), "`randint`")
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
     wrong = list(islice(_wrong_values(spec, key, distribution), MOST_REPORTED))
@@ -134,9 +139,11 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
                 message = f"`grid` needs `searcher: grid`; for `{spec.searcher.label}` use `choice`"
                 yield Finding(("space", key), message)
         return
-    intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]
-    for key in intervals:
+    intervals = {key: kind for key, kind in spec.drawn.items() if not isinstance(kind, Listed)}
+    for key, kind in intervals.items():
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
+        if isinstance(kind, QRandInt) and kind.size <= MOST_LISTED:
+            message += f", such as `{written('grid', kind.values)}`"
         yield Finding(("space", key), message)
     size = grid_size(spec.drawn) + spec.given
     if spec.drawn and not intervals and spec.trials > size:

@@ -201,6 +201,7 @@ def _searched(
         "loguniform": [{"exclusiveMinimum": 0, **option} for option in fractions],
         "quniform": fractions,
         "randint": whole,
+        "qrandint": [{**option, "minimum": min(1, *lows)} if lows else option for option in whole],
         "lograndint": [{**option, "minimum": max(1, *lows, 1)} for option in whole],
         "choice": scalars,
         "grid": scalars,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
@@ -15,6 +16,7 @@ from sweep.spec.space.distributions import (
     Grid,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
     RandInt,
     Uniform,
@@ -22,13 +24,19 @@ from sweep.spec.space.distributions import (
 from sweep.spec.words.dialects import in_our_words, not_to_be_had
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
-from sweep.vocabulary.record import ParameterValue
 
 DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
-    kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
+    kind.name: kind
+    for kind in (Uniform, LogUniform, QUniform, RandInt, QRandInt, LogRandInt, Choice, Grid)
 }
 SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
 """Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
+BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {}
+"""Keys that may stand beside a distribution's word, each a field of `Distribution`.
+
+Each parses its field from what stands in the YAML and the distribution without it. It raises
+ValueError with what would be right. A field's value has `as_yaml()`.
+"""
 NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
 """Words known from elsewhere whose meaning differs: proposed, not taken."""
 
@@ -62,15 +70,18 @@ def _parse(value: Any) -> Distribution:
         if not (value is None or isinstance(value, list) or is_call):
             wrong += "; a value that all trials have stands outside of `space`"
         raise ValueError(wrong)
-    if len(value) != 1:
+    beside = {key: below for key, below in value.items() if key in BESIDE}
+    rest = {key: below for key, below in value.items() if key not in BESIDE}
+    if len(rest) != 1:
         raise ValueError(f"must be one distribution, but is {shown(value)}")
-    [(word, arguments)] = value.items()
+    [(word, arguments)] = rest.items()
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
     if kind is None:
         raise ValueError(_unknown_distribution(word, arguments))
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    return kind.parse(arguments)
+    found = kind.parse(arguments)
+    return replace(found, **{key: BESIDE[key](below, found) for key, below in beside.items()})
 
 
 def _is_right(written: str) -> bool:
@@ -95,9 +106,11 @@ def _unknown_distribution(word: str, arguments: Any) -> str:
     return f"{name} is not a distribution{hint}"
 
 
-def as_yaml(distribution: Distribution) -> dict[str, list[ParameterValue]]:
+def as_yaml(distribution: Distribution) -> dict[str, Any]:
     """The form in the YAML; `parse_distribution` reads it back."""
-    return {distribution.name: distribution.arguments}
+    beside = {key: getattr(distribution, key) for key in BESIDE}
+    written = {key: field.as_yaml() for key, field in beside.items() if field is not None}
+    return {distribution.name: distribution.arguments, **written}
 
 
 Searched = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(as_yaml)]

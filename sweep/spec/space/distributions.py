@@ -8,6 +8,7 @@
 | `loguniform: [low, high]`| the same, evenly over the orders of magnitude; low > 0            |
 | `quniform: [low, high, q]` | a multiple of q; low and high are multiples of q and included   |
 | `randint: [low, high]`   | a whole number; **high is excluded**, as in Ray Tune and numpy    |
+| `qrandint: [low, high, q]` | low, low + q, … up to high, which is **included**               |
 | `lograndint: [low, high]`| the same, evenly over the orders of magnitude; low ≥ 1            |
 | `choice: [a, b, …]`      | one of the values                                                 |
 | `grid: [a, b, …]`        | each of the values in turn (searcher `grid`)                      |
@@ -18,7 +19,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -27,8 +28,13 @@ from sweep.spec.words.phrases import shown
 from sweep.vocabulary.record import ParameterValue
 
 
+@dataclass(frozen=True, kw_only=True)
 class Distribution(ABC):
-    """What one searched setting is drawn from."""
+    """What one searched setting is drawn from.
+
+    Keyword-only fields are what may stand beside the distribution's word in the YAML (`BESIDE` in
+    `distribution_yaml.py`); they are no part of its list.
+    """
 
     name: ClassVar[str]
     """Its word in the YAML."""
@@ -91,7 +97,7 @@ class Interval(Distribution):
 
     @property
     def arguments(self) -> list[ParameterValue]:
-        return list(astuple(self))
+        return [getattr(self, name) for name in self.__match_args__]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -174,11 +180,43 @@ class QUniform(Interval):
 
 
 @dataclass(frozen=True)
-class RandInt(Interval):
-    """A whole number from low to high - 1: the upper bound is excluded."""
+class WholeNumbers(Interval):
+    """Base of the distributions over whole numbers."""
 
     low: int
     high: int
+
+    @classmethod
+    def parse_number(cls, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"`{cls.name}` takes whole numbers, but has {shown(value)}")
+        return value
+
+    @property
+    @abstractmethod
+    def values(self) -> range:
+        """All numbers that can be drawn, ascending."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        return self.values[0], self.values[-1]
+
+    @property
+    def size(self) -> int:
+        # Not len(), which fails beyond 2**63.
+        return (self.values[-1] - self.values[0]) // self.values.step + 1
+
+    def sample(self, rng: Random) -> int:
+        return rng.randrange(self.values.start, self.values.stop, self.values.step)
+
+    def contains(self, value: ParameterValue) -> bool:
+        # A range holds 2.0 and True too.
+        return isinstance(value, int) and not isinstance(value, bool) and value in self.values
+
+
+@dataclass(frozen=True)
+class RandInt(WholeNumbers):
+    """A whole number from low to high - 1: the upper bound is excluded."""
 
     name = "randint"
 
@@ -190,25 +228,37 @@ class RandInt(Interval):
             )
         super().__post_init__()
 
-    @classmethod
-    def parse_number(cls, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"`{cls.name}` takes whole numbers, but has {shown(value)}")
-        return value
+    @property
+    def values(self) -> range:
+        return range(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class QRandInt(WholeNumbers):
+    """One of low, low + q, … up to high, which is included; each is equally likely."""
+
+    # As Optuna's `suggest_int` with a step. Ray Tune's `qrandint` has the same values, but takes
+    # only bounds that are multiples of q.
+    q: int
+
+    name = "qrandint"
+    takes = "[low, high, q]"
+
+    def __post_init__(self) -> None:
+        if self.q < 1:
+            raise ValueError(f"`qrandint` needs q >= 1, but has {shown(self.arguments)}")
+        super().__post_init__()
+        if beyond := (self.high - self.low) % self.q:
+            nearest = [self.low, self.high - beyond, self.q]
+            meant = f"; did you mean {shown(nearest)}?" if nearest[0] < nearest[1] else ""
+            raise ValueError(
+                "`qrandint` needs a high that is reached from low in steps of q, but has "
+                f"{shown(self.arguments)}{meant}"
+            )
 
     @property
-    def extent(self) -> tuple[int, int]:
-        return self.low, self.high - 1
-
-    @property
-    def size(self) -> int:
-        return self.high - self.low
-
-    def sample(self, rng: Random) -> int:
-        return rng.randrange(self.low, self.high)
-
-    def contains(self, value: ParameterValue) -> bool:
-        return isinstance(value, int) and super().contains(value) and value < self.high
+    def values(self) -> range:
+        return range(self.low, self.high + 1, self.q)
 
 
 @dataclass(frozen=True)
