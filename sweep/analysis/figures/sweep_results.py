@@ -19,11 +19,12 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.journal import search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status, TrialRecord, searched
+from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,7 @@ class Results:
         records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: of the finalists.
+        search_end: how the search ended before its last trial; None if it did not.
     """
 
     folder: Path
@@ -46,6 +48,12 @@ class Results:
     records: tuple[TrialRecord, ...]
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
+    search_end: SearchEnded | None = None
+
+    @property
+    def searched(self) -> int:
+        """Number of trials of the search."""
+        return self.search_end.started if self.search_end else self.spec.trials
 
     @property
     def parameters(self) -> list[str]:
@@ -108,7 +116,7 @@ class Results:
     @property
     def is_over(self) -> bool:
         """Whether the results are final: every trial has ended, or no process writes to them."""
-        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        all_ended = len(self.ended) >= self.searched and self.spec.confirm is None
         return not self.in_use or all_ended
 
     @cached_property
@@ -282,4 +290,5 @@ def read_results(folder: Path | str) -> Results:
         records=tuple(searched(records)),
         in_use=in_use,
         replicates=tuple(record for record in records if record.replicate is not None),
+        search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
     )

@@ -218,6 +218,15 @@ def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("warm_start",), message)
 
 
+def _check_stop_when(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.stop_when is not None and spec.searcher.name == "grid":
+        message = (
+            "a grid walks the space in order, so its next trials need not be like the earlier ones,"
+            " and nothing says what they promise: use `searcher: random`, `qmc` or `tpe`"
+        )
+        yield Finding(("stop_when",), message)
+
+
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
     """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
@@ -312,6 +321,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (COUNTED, _check_room),
     (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
+    (("searcher",), _check_stop_when),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
     (("resources",), _check_shared_gpu),

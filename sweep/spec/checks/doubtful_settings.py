@@ -194,6 +194,11 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: {name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
         )
+    if spec.stop_when is not None and spec.stop_when.after >= spec.trials:
+        yield (
+            f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
+            " search never ends early"
+        )
     if name == "gp" and spec.rungs():
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
