@@ -63,6 +63,7 @@ from sweep.vocabulary.record import (
     ParameterValue,
     RealValidation,
     Replicate,
+    SearchEnded,
     TrialRecord,
 )
 from sweep.vocabulary.strict_json import finite_fields
@@ -184,6 +185,11 @@ class Store:
         if self._recorded.is_news(event):
             write_end(self.layout.trial(trial_id), outcome)
             self._recorded.add(event)
+        if self._journal.append(event):
+            self._sync()
+
+    def end_search(self, event: SearchEnded) -> None:
+        """Record that the search starts no further trial."""
         if self._journal.append(event):
             self._sync()
 

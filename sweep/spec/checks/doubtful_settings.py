@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sweep.machine.hardware import Machine
+from sweep.spec.checks.searched_in_vain import missing_conditions
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
@@ -193,6 +194,11 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: {name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
         )
+    if spec.stop_when is not None and spec.stop_when.after >= spec.trials:
+        yield (
+            f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
+            " search never ends early"
+        )
     if name == "gp" and spec.rungs():
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
@@ -224,6 +230,7 @@ def _about_space(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
+    yield from missing_conditions(spec)
     cure = "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
     for key in spec.drawn:
         if key in LUCK:
