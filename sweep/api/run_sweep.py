@@ -159,6 +159,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -187,7 +188,10 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         if watch.observer is not None:
             controller.subscribe(watch.observer)
         execute = _executor(session, view, log, progress)
-        ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
+        steer = Steering(controller, spec, store, warn)
+        ending = execute(
+            controller, spec, log, session.location, steer=steer, acknowledge=watch.acknowledge
+        )
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"

@@ -42,6 +42,7 @@ class Summary:
         own: columns of the metrics that only these sweeps' trainers have.
         kinds: kinds of the trainers.
         patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
+        notes: lines with what users noted on trials, by sweep name, if they are to be shown.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Summary:
     own: Sequence[str] = ()
     kinds: Iterable[str] = ()
     patience: Mapping[str, Tradeoff] = field(default_factory=dict)
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def print_results(console: Console, found: Summary) -> None:
@@ -72,6 +74,10 @@ def print_results(console: Console, found: Summary) -> None:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+    for name, lines in found.notes.items():
+        place = f" of {name}" if "sweep" in frame else ""
+        for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
+            console.print(one_line(text), soft_wrap=True, highlight=False, markup=False)
     for name, cost in found.patience.items():
         print_patience(console, cost, title=name if "sweep" in frame else "")
 

@@ -51,7 +51,9 @@ class Watching:
         if in_use:
             return Phase.RUNNING
         # The final number of replicates is known only to the process that runs the sweep.
-        return Phase.FINISHED if ended >= self._searched and not left else Phase.STOPPED
+        planned = self.progress.planned
+        searched = 0 if planned is None else planned.searched
+        return Phase.FINISHED if ended >= searched and not left else Phase.STOPPED
 
     @property
     def over(self) -> bool:
@@ -80,7 +82,6 @@ class Watching:
         spec = read_spec(self._layout.folder)
         self._spec_stamp = stamp
         self._name = spec.name
-        self._searched = spec.trials
         self.progress.objective = spec.judged_by
         planned = self.progress.planned or Planned(spec)
         planned.spec = spec

@@ -109,7 +109,7 @@ def _one_seed(results: Results) -> str:
 
 def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
-    ended, planned = len(results.ended), results.spec.trials
+    ended, planned = len(results.ended), results.planned
     if ended >= planned:
         replicates = _ended_replicates(results)
         all_ended = replicates == len(results.replicates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,11 @@ from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.journal import NoteAdded
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
+from sweep.store.spool.trial_notes import read_notes
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
@@ -38,6 +40,7 @@ class Results:
         records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: of the finalists.
+        notes: what users noted on trials, by their ids.
     """
 
     folder: Path
@@ -45,6 +48,7 @@ class Results:
     records: tuple[TrialRecord, ...]
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
+    notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> list[str]:
@@ -105,9 +109,14 @@ class Results:
         return diverged(self.ended)
 
     @property
+    def planned(self) -> int:
+        """Number of trials that the search is to have, with those that users have enqueued."""
+        return self.spec.trials + sum(record.enqueued is not None for record in self.records)
+
+    @property
     def is_over(self) -> bool:
         """Whether the results are final: every trial has ended, or no process writes to them."""
-        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        all_ended = len(self.ended) >= self.planned and self.spec.confirm is None
         return not self.in_use or all_ended
 
     @cached_property
@@ -282,4 +291,5 @@ def read_results(folder: Path | str) -> Results:
         records=tuple(searched(records)),
         in_use=in_use,
         replicates=tuple(record for record in records if record.replicate is not None),
+        notes=read_notes(layout.folder),
     )

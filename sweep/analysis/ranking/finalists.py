@@ -76,10 +76,14 @@ class Planned:
 
     Args:
         spec: of the sweep.
+
+    Attributes:
+        enqueued: number of trials that users have enqueued while the sweep ran.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
+        self.enqueued = 0
         self._top = TopTrials(spec)
         self._searched = 0
 
@@ -91,21 +95,33 @@ class Planned:
                 self._top.admits(record)
 
     @property
+    def searched(self) -> int:
+        """Number of trials without replicates."""
+        return self.spec.trials + self.enqueued
+
+    @property
     def total(self) -> int:
         """Number of trials; an upper bound until the search has ended."""
-        if self.spec.confirm is None or self._searched < self.spec.trials:
-            return self.spec.trials + most_replicates(self.spec)
-        return self.spec.trials + len(self._top) * len(blocks(self.spec))
+        if self.spec.confirm is None or self._searched < self.searched:
+            return self.searched + most_replicates(self.spec)
+        return self.searched + len(self._top) * len(blocks(self.spec))
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
     """The runs whose weights may stand for a configuration, in order of preference.
 
-    Its replicates with a result, the best of the objective first. Then the run of the search, whose
-    value is optimistic because the configuration was chosen for it.
+    Its replicates with a result, then the run of the search, whose value is optimistic because the
+    configuration was chosen for it. The best of the objective comes first, but where replicates
+    have a real validation, the best of these: they are ranked by it.
     """
     runs = [r for r in records if r.configuration_id == trial_id and r.score is not None]
-    return sorted(runs, key=lambda run: (run.replicate is None, place(run)))
+    return sorted(runs, key=lambda run: (run.replicate is None, _by_real(run), place(run)))
+
+
+def _by_real(run: TrialRecord) -> tuple[bool, float]:
+    """Sort key: by the real validation Dice, the best first, then the runs without any."""
+    dice = None if run.real is None else run.real.dice
+    return (dice is None, 0.0 if dice is None else -dice)
 
 
 def missing_replicates(

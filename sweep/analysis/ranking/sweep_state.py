@@ -202,6 +202,13 @@ class SweepState(Observer):
         if trial.best is None or turned(trial.value) > turned(trial.best):
             trial.best, trial.best_epoch = trial.value, metrics.epoch
 
+    def trial_enqueued(self) -> None:
+        if self.planned is None:
+            self.trials += 1
+        else:
+            self.planned.enqueued += 1
+            self.trials = self.planned.total
+
     def trial_waits(self, trial_id: str) -> None:
         self.running[trial_id].waits = True
 

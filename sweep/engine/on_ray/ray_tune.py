@@ -209,6 +209,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         asked: whether a signal has asked for an interruption.
         deadline: in the time of `time.monotonic`; infinite without a time budget.
         export: exports the metrics if they are due.
+        steer: takes what users ask of the sweep.
     """
 
     def __init__(
@@ -218,12 +219,14 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         asked: Callable[[], bool],
         deadline: float,
         export: Callable[[], None],
+        steer: Callable[[], object] = lambda: None,
     ) -> None:
         self._controller = controller
         self._door = door
         self._asked = asked
         self._deadline = deadline
         self._export = export
+        self._steer = steer
         self._look_again = -math.inf
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -233,6 +236,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
             raise Stopped(Ending.INTERRUPTED)
         if time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+        self._steer()
         self._export()
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS

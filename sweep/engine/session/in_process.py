@@ -30,6 +30,7 @@ def execute_here(
     log: Path,
     location: SweepLocation,
     *,
+    steer: Callable[[], object] = lambda: None,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run the controller's trials until it is finished, or a signal or the time budget stops it.
@@ -43,6 +44,7 @@ def execute_here(
         spec: the time budget, and what may be shared.
         log: gets the traceback of an error that ends the sweep.
         location: where the results are.
+        steer: takes what users ask of the sweep; called between epochs.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or the sweep's own code failed.
@@ -53,6 +55,7 @@ def execute_here(
         reporting_errors(log, lambda error: f"The sweep failed: {last_line(error)}"),
     ):
         try:
+            steer()
             while not controller.finished:
                 if stop.asked:
                     return Ending.INTERRUPTED
@@ -60,7 +63,8 @@ def execute_here(
                     return Ending.OUT_OF_TIME
                 folder = controller.next_trial()
                 assert folder is not None, "every trial waits for another one"
-                _train(controller, folder, spec, location, stop, deadline)
+                _train(controller, folder, spec, location, stop, deadline, steer)
+                steer()
         except (KeyboardInterrupt, BdbQuit):
             forget_interruption()
             return Ending.INTERRUPTED
@@ -74,6 +78,7 @@ def _train(
     location: SweepLocation,
     stop: Stop,
     deadline: float,
+    steer: Callable[[], object],
 ) -> None:
     """Train one trial until it ends or waits, or until the sweep is to stop."""
     clean = clean_process(spec.trainer.kind)
@@ -90,6 +95,7 @@ def _train(
             if isinstance(message, Outcome):
                 controller.end(folder.name, message)
                 return
+            steer()
             for metrics in message:
                 if controller.report(folder.name, metrics) is not Decision.CONTINUE:
                     return

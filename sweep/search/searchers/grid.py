@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.space.distributions import Distribution, Listed
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
@@ -26,12 +27,14 @@ class GridSearch:
             if not isinstance(distribution, Listed):
                 raise TypeError(f"a grid needs listed values, got {distribution!r} for {name}")
             self._values[name] = distribution.values
+        self._space = space
         self._first = first
+        self._enqueued: set[int] = set()
         self._size = math.prod(map(len, self._values.values()))
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
         """The combination of the trial with this number; None after the last."""
-        place = number - self._first
+        place = number - self._first - sum(other < number for other in self._enqueued)
         if place >= self._size:
             return None
         parameters: dict[str, ParameterValue] = {}
@@ -40,8 +43,17 @@ class GridSearch:
             parameters[name] = choices[index]
         return {name: parameters[name] for name in self._values}
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The missing values at random: an enqueued trial takes no combination from the grid."""
+        self._enqueued.add(number)
+        return RandomSearch(self._space, seed=0).complete(number, given)
+
     def tell(self, record: TrialRecord) -> None:
-        """Results do not change the proposals."""
+        """Results do not change the proposals, but an enqueued trial takes a number."""
+        if record.enqueued is not None:
+            self._enqueued.add(record.number)
 
     def learn(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""

@@ -80,6 +80,14 @@ class OptunaSearch:
             self._open[number] = self.study.ask(dict(self._translator.distributions))
         return self._translator.decode(self._open[number].params)
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        if number not in self._open:
+            self.study.enqueue_trial(self._translator.encode(given))
+        return self.ask(number)
+
     def tell(self, record: TrialRecord) -> None:
         inside = self._translator.inside(record.parameters)
         if record.number in self._ended or len(inside) < len(self._translator.distributions):

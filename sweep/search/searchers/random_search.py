@@ -30,6 +30,11 @@ class RandomSearch:
             for name, distribution in self._space.items()
         }
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        return {name: given.get(name, value) for name, value in self.ask(number).items()}
+
     def tell(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""
 
