@@ -219,7 +219,9 @@ class SweepResults:
         Otherwise `sweep.run` with ``resume=True`` continues the sweep.
         """
         planned, ended = Planned(self.spec), 0
-        planned.enqueued = sum(record.enqueued is not None for record in self._all)
+        if self._read.search_end is not None:
+            planned.end_search(self._read.search_end)
+        planned.enqueued = self._read.enqueued
         for record in self._all:
             if record.status.is_final:
                 planned.add(record)

@@ -51,9 +51,7 @@ class Watching:
         if in_use:
             return Phase.RUNNING
         # The final number of replicates is known only to the process that runs the sweep.
-        planned = self.progress.planned
-        searched = 0 if planned is None else planned.searched
-        return Phase.FINISHED if ended >= searched and not left else Phase.STOPPED
+        return Phase.FINISHED if ended >= self._planned.searched and not left else Phase.STOPPED
 
     @property
     def over(self) -> bool:
@@ -85,5 +83,6 @@ class Watching:
         self.progress.objective = spec.judged_by
         planned = self.progress.planned or Planned(spec)
         planned.spec = spec
-        self.progress.planned, self.progress.trials = planned, planned.total
+        self._planned = self.progress.planned = planned
+        self.progress.trials = planned.total
         self.progress.max_epochs = spec.ranges.most_epochs

@@ -24,7 +24,7 @@ from sweep.store.files import (
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import ParameterValue, Status
+from sweep.vocabulary.record import ParameterValue, SearchEnded, Status
 from sweep.vocabulary.strict_json import finite_or_none
 
 
@@ -120,7 +120,7 @@ class NoteAdded:
     at: str
 
 
-TrialEvent = TrialStarted | EpochRecorded | TrialWaits | TrialEnded
+TrialEvent = TrialStarted | EpochRecorded | TrialWaits | TrialEnded | SearchEnded
 Request = StopRequested | ConfigurationEnqueued | NoteAdded
 Event = TrialEvent | Request
 
@@ -129,6 +129,7 @@ NAMES: dict[type[Event], str] = {
     EpochRecorded: "epoch",
     TrialWaits: "wait",
     TrialEnded: "end",
+    SearchEnded: "search_end",
     StopRequested: "stop",
     ConfigurationEnqueued: "enqueue",
     NoteAdded: "note",
@@ -143,6 +144,7 @@ class JournalState:
         self._epochs: dict[str, int] = {}
         self._ended: dict[str, Status] = {}
         self._waiting: set[str] = set()  # since their last epoch
+        self._search_ended: set[str] = set()  # the trials whose ends ended the search
         self._requests: set[str] = set()
 
     def is_news(self, event: Event) -> bool:
@@ -169,6 +171,8 @@ class JournalState:
                 raise ValueError(f"{trial} must report epoch {epochs} next, but got {epoch=}")
             case TrialWaits() if trial in self._waiting:
                 return False
+            case SearchEnded():
+                return trial not in self._search_ended
             case TrialEnded(status=status) if self._ended.get(trial) is status:
                 return False
             case NoteAdded():
@@ -190,13 +194,10 @@ class JournalState:
             case TrialEnded(trial_id=trial, status=status):
                 self._ended[trial] = status
                 self._waiting.discard(trial)
+            case SearchEnded(trial_id=trial):
+                self._search_ended.add(trial)
             case StopRequested() | ConfigurationEnqueued() | NoteAdded():
                 self._requests.add(event.request)
-
-    @property
-    def requests(self) -> Set[str]:
-        """Ids of the requests that were taken."""
-        return self._requests
 
     @property
     def started(self) -> Set[str]:
@@ -265,6 +266,15 @@ def values_of(event: Event) -> Mapping[str, Any]:
         del values["metrics"]
     finite: Mapping[str, Any] = finite_or_none(values)
     return finite
+
+
+def search_end(path: Path, trials: int) -> SearchEnded | None:
+    """The early end of the search of a sweep with this number of ``trials``; None without one.
+
+    An end does not hold any more once the sweep was extended. Raises as `read_journal`.
+    """
+    found = [event for event in read_journal(path) if isinstance(event, SearchEnded)]
+    return found[-1] if found and found[-1].trials >= trials else None
 
 
 def event_of(line: Mapping[str, Any]) -> Event:

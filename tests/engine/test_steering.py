@@ -25,7 +25,9 @@ from test_sweep_controller import (  # the last one is a fixture for the whole m
     train,
 )
 
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned
+from sweep.api.results import SweepResults
 from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop
 from sweep.console.sweep_progress import Progress
 from sweep.console.watch_view import Watching
@@ -167,6 +169,63 @@ def test_enqueued_trial_takes_no_combination_from_a_grid(tmp_path: Path) -> None
     assert len(records) == 10
     own = [repr(record.parameters) for record in records if record.enqueued is None]
     assert len(set(own)) == 9
+
+
+LINKED = {
+    "optimizer.name": {"choice": ["sgd", "adamw"]},
+    "optimizer.momentum": {"uniform": [0.5, 0.9], "when": {"optimizer.name": "sgd"}},
+    "optimizer.lr": {"loguniform": [1e-3, 1]},
+}
+
+
+def test_conditional_parameter_is_enqueued_beside_what_it_depends_on(tmp_path: Path) -> None:
+    folder, refused = tmp_path / "toy", list[str]()
+
+    def ask(place: Path) -> None:
+        for values in (
+            {"optimizer.name": "sgd"},
+            {"optimizer.name": "sgd"},
+            {"optimizer.name": "adamw", "optimizer.lr": 0.5},
+            {"optimizer.momentum": 0.7},
+            {"optimizer.momentum": 0.7, "optimizer.name": "adamw"},
+            {"optimizer.momentum": 0.7, "optimizer.name": "sgd"},
+        ):
+            try:
+                ask_for_trial(place, values)
+            except InputError as error:
+                refused.append(str(error))
+
+    spec = spec_of(trials=3, space=LINKED, searcher={"name": "tpe", "startup_trials": 2})
+    records = run(spec, folder, User(folder, t0000_0=ask))
+    first, second, third, fourth = (r.parameters for r in records if r.enqueued is not None)
+    assert first["optimizer.name"] == second["optimizer.name"] == "sgd"
+    assert first["optimizer.momentum"] != second["optimizer.momentum"]
+    assert third == {"optimizer.name": "adamw", "optimizer.lr": 0.5}
+    assert fourth["optimizer.momentum"] == 0.7
+    assert len(records) == 7
+    assert len(refused) == 2
+    assert "searched only beside certain values of `optimizer.name`: give one too" in refused[0]
+
+
+def test_search_that_ended_early_trains_what_is_enqueued_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_sweep_controller.curve_of", sound_curve)
+    folder = tmp_path / "toy"
+    spec = spec_of(trials=40, stop_when={"improvement": 0.5, "after": 8})
+    before = run(spec, folder, User(folder, t0001_0=enqueues(lr=0.3)))
+    assert len(before) < 40
+    assert read_results(folder).searched == len(before)
+    ask_for_trial(folder, {"optimizer.lr": 0.2})
+    progress = Progress(40, planned=Planned(spec))
+    with Store.open(folder) as store:
+        drive(spec, store, observers=(progress,))
+        records = store.records()
+    assert records[:-1] == before
+    assert records[-1].parameters["optimizer.lr"] == 0.2
+    assert progress.trials == progress.finished_trials == len(records)
+    assert read_results(folder).searched == len(records)
+    assert SweepResults(folder).is_finished
 
 
 def test_presets_come_before_what_is_enqueued(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sweep.analysis.ranking.ranking_frame import Place, best_first, place
 from sweep.spec.search.replicate_plan import blocks, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.record import Replicate, TrialRecord, searched
+from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""
@@ -86,6 +86,8 @@ class Planned:
         self.enqueued = 0
         self._top = TopTrials(spec)
         self._searched = 0
+        self._end: SearchEnded | None = None
+        self._enqueued_before = 0
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
@@ -95,16 +97,26 @@ class Planned:
                 self._top.admits(record)
 
     @property
-    def searched(self) -> int:
-        """Number of trials without replicates."""
-        return self.spec.trials + self.enqueued
-
-    @property
     def total(self) -> int:
         """Number of trials; an upper bound until the search has ended."""
-        if self.spec.confirm is None or self._searched < self.searched:
-            return self.searched + most_replicates(self.spec)
-        return self.searched + len(self._top) * len(blocks(self.spec))
+        trials = self.searched
+        if self.spec.confirm is None or self._searched < trials:
+            return trials + most_replicates(self.spec)
+        return trials + len(self._top) * len(blocks(self.spec))
+
+    @property
+    def searched(self) -> int:
+        """Number of trials of the search."""
+        if self._end is None or self._end.trials < self.spec.trials:
+            return self.spec.trials + self.enqueued
+        return self._end.started + self.enqueued - self._enqueued_before
+
+    def end_search(self, event: SearchEnded) -> None:
+        """Note that the search has ended early, unless the sweep was extended since.
+
+        The trials that were enqueued before are among those that it had started.
+        """
+        self._end, self._enqueued_before = event, self.enqueued
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:

@@ -78,7 +78,7 @@ class Steering:
             case StopRequested() if is_replicate(request.trial_id):
                 raise ValueError(f"{request.trial_id} is a replicate, which cannot be stopped")
             case ConfigurationEnqueued() if news:
-                check_enqueued(self._spec, request.parameters)
+                check_enqueued(self._spec, request.parameters, request.request)
         return news
 
     def _note_broken(self, name: str, error: Exception) -> None:

@@ -10,7 +10,7 @@ from sweep.search.searchers.earlier_trials import best_of, read_warm_start
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.checks.enqueued_configuration import completions
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import grid_size
+from sweep.spec.space.linked_space import grid_size, is_linked
 from sweep.store.journal import ConfigurationEnqueued
 from sweep.store.store import Store
 from sweep.vocabulary.errors import SweepFailed
@@ -47,13 +47,18 @@ class TrialQueue:
         earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
         self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
         self.given = len(spec.presets) + len(self._enqueued)
-        self._asked: deque[ConfigurationEnqueued] = deque()  # by users, and not started yet
+        self._asked = deque[ConfigurationEnqueued]()  # by users, and not started yet
         self.searcher = make_searcher(spec, first=self.given)
         for record in earlier:
             self.searcher.learn(record)
         self.most = spec.trials
         if not spec.drawn or spec.searcher.name == "grid":
             self.most = min(spec.trials, self.given + grid_size(spec.drawn))
+
+    @property
+    def asked(self) -> int:
+        """Number of configurations that users have enqueued and that have not started."""
+        return len(self._asked)
 
     def enqueue(self, request: ConfigurationEnqueued) -> None:
         """Add what a user asked for, as one more trial."""
@@ -70,7 +75,7 @@ class TrialQueue:
             return Proposal(self._enqueued[number - len(presets)])
         if self._asked:
             request = self._asked[0]
-            parameters = self._completed(number, request.parameters)
+            parameters = self._completed(number, request)
             return Proposal(parameters, enqueued=Enqueued(request.request, request.by))
         drawn = self.searcher.ask(number)
         if drawn is None:
@@ -87,13 +92,14 @@ class TrialQueue:
             self._asked = deque(one for one in self._asked if one.request != enqueued.request)
 
     def _completed(
-        self, number: int, given: Mapping[str, ParameterValue]
+        self, number: int, request: ConfigurationEnqueued
     ) -> Mapping[str, ParameterValue]:
         """The given parameters and those that are missing.
 
-        The searcher draws them, unless it cannot learn from the trial: then they are random.
+        The searcher draws them, unless it cannot learn from the trial, or parameters depend on each
+        other: then they are random.
         """
-        space = self._spec.drawn
-        if all(key in space and space[key].contains(value) for key, value in given.items()):
+        space, given = self._spec.drawn, request.parameters
+        if not is_linked(space) and all(space[key].contains(one) for key, one in given.items()):
             return self._spec.to_train(self.searcher.complete(number, given))
-        return self._spec.to_train(next(completions(self._spec, given)))
+        return self._spec.to_train(next(completions(self._spec, given, request.request)))

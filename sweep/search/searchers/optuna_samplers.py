@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from optuna.samplers import (
     BaseSampler,
@@ -15,6 +16,9 @@ from optuna.samplers import (
     TPESampler,
 )
 
+Undrawn = Literal["absent", "middle", "proposed"]
+"""What a study has of a parameter that a trial does not draw: see `linked_search`."""
+
 
 @dataclass(frozen=True)
 class OptunaMethod:
@@ -23,10 +27,19 @@ class OptunaMethod:
     Args:
         make: makes the sampler of one trial, from a seed in [0, 2³²).
         remembers: whether the sampler notes its own state in the study when it proposes.
+        undrawn: what the study has of parameters that a trial does not draw.
+        grouping: makes the sampler for spaces with conditions, where it is another one.
     """
 
     make: Callable[[int], BaseSampler]
     remembers: bool = False
+    undrawn: Undrawn = "proposed"
+    grouping: Callable[[int], BaseSampler] | None = None
+
+    @property
+    def make_linked(self) -> Callable[[int], BaseSampler]:
+        """`make` for a space with conditions or dependent bounds."""
+        return self.grouping or self.make
 
 
 def tpe(startup_trials: int) -> OptunaMethod:
@@ -35,7 +48,13 @@ def tpe(startup_trials: int) -> OptunaMethod:
     Args:
         startup_trials: trials that are drawn at random before the first one that learns.
     """
-    return OptunaMethod(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
+
+    def make(seed: int, group: bool = False) -> BaseSampler:
+        return TPESampler(
+            n_startup_trials=startup_trials, seed=seed, multivariate=group or None, group=group
+        )
+
+    return OptunaMethod(make, undrawn="absent", grouping=partial(make, group=True))
 
 
 def gp(startup_trials: int) -> OptunaMethod:
@@ -47,7 +66,8 @@ def gp(startup_trials: int) -> OptunaMethod:
     return OptunaMethod(
         lambda seed: GPSampler(
             n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
-        )
+        ),
+        undrawn="middle",
     )
 
 

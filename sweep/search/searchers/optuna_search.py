@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
+from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_samplers import OptunaMethod
-from sweep.search.searchers.optuna_space import suggest
 from sweep.search.searchers.optuna_study import (
     IDLE,
     Translator,
@@ -22,6 +23,7 @@ from sweep.search.searchers.optuna_study import (
     state_and_value,
 )
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -64,7 +66,10 @@ class OptunaSearch:
         first: int = 0,
         objective: Objective = DICE,
     ) -> None:
-        self._translator = Translator(space)
+        linked = is_linked(space)
+        self._translator = LinkedTranslator(space, method.undrawn) if linked else Translator(space)
+        # TPE shows itself what it proposes for a running trial, also what the trial does not draw.
+        method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
         self._first = first
@@ -77,7 +82,7 @@ class OptunaSearch:
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._open:
             self.study.sampler = self._sampler(number)
-            self._open[number] = self.study.ask(dict(self._translator.distributions))
+            self._open[number] = self._translator.suggested(self.study.ask())
         return self._translator.decode(self._open[number].params)
 
     def complete(
@@ -89,8 +94,7 @@ class OptunaSearch:
         return self.ask(number)
 
     def tell(self, record: TrialRecord) -> None:
-        inside = self._translator.inside(record.parameters)
-        if record.number in self._ended or len(inside) < len(self._translator.distributions):
+        if record.number in self._ended or not self._translator.is_inside(record.parameters):
             return
         if record.number not in self._open:
             self._open[record.number] = self._adopt(record)
@@ -120,22 +124,21 @@ class OptunaSearch:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._method.make(seed)
+            return self._translator.sampler(self._method.make(seed))
 
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
         """A trial of the study for one that was not asked for here: a preset's, or an earlier
         session's.
         """
         inside = self._translator.inside(record.parameters)
-        self.study.enqueue_trial(self._translator.encode(inside))
         again = self._method.remembers and record.number >= self._first
+        known = self._translator.encode if again else self._translator.completed
+        self.study.enqueue_trial(known(inside))
         self.study.sampler = self._sampler(record.number) if again else IDLE
         trial = self.study.ask()
         # The sampler proposes here and notes its state, before the trial has any parameter.
         _ = trial.relative_params
-        for name, distribution in self._translator.distributions.items():
-            suggest(trial, name, distribution)
-        return trial
+        return self._translator.suggested(trial)
 
     def _finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
         self.study.sampler = IDLE  # CMA-ES warns that it does not use constraints

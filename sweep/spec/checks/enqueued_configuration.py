@@ -9,6 +9,8 @@ from typing import Any
 from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import as_yaml
+from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import depends_on, holds, taken
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
@@ -36,13 +38,14 @@ def parse_configuration(given: Sequence[str] | Mapping[str, Any]) -> dict[str, A
 
 
 def check_enqueued(
-    spec: SweepSpec, given: Mapping[str, Any]
+    spec: SweepSpec, given: Mapping[str, Any], request: str = ""
 ) -> tuple[dict[str, ParameterValue], list[str]]:
     """The values as the space would draw them, and warnings about values outside the space.
 
     Args:
         spec: the effective spec.
         given: values of some or all searched parameters, by dotted name.
+        request: id of the request, as for `completions`.
 
     Raises:
         InputError: with every mistake: a name that is not searched, or a value that its setting
@@ -54,34 +57,54 @@ def check_enqueued(
     if unknown:
         raise InputError(unknown)
     values = spec.as_drawn(given)
+    vain = [Mistake(_has_no_effect(spec, key), key=key) for key in given if key not in values]
+    if vain:
+        raise InputError(vain)
     spec.trial(values)
-    if next(completions(spec, values), None) is None:
+    if next(completions(spec, values, request), None) is None:
         raise InputError.single("these values fit no values of the other searched parameters")
     return values, [
         f"`{key}`: {shown(value)} is outside {shown(as_yaml(spec.drawn[key]))}. It is trained all"
         " the same, but the searcher does not learn from it."
         for key, value in values.items()
-        if not spec.drawn[key].contains(value)
+        if _lies_outside(spec, key, values)
     ]
 
 
 def completions(
-    spec: SweepSpec, given: Mapping[str, ParameterValue]
+    spec: SweepSpec, given: Mapping[str, ParameterValue], request: str
 ) -> Iterator[dict[str, ParameterValue]]:
     """Drawn parameters with the given ones, and the others at random; only what can be trained.
 
     A function of the arguments alone, so a resumed sweep finds the same.
+
+    Args:
+        spec: the effective spec.
+        given: values by dotted name.
+        request: id of the request, which seeds the draws.
     """
     for number in range(DRAWS):
-        drawn = {
-            key: given[key] if key in given else kind.sample(Random(f"{number}-{key}"))
-            for key, kind in spec.drawn.items()
-        }
+
+        def choose(key: str, kind: Distribution, number: int = number) -> ParameterValue:
+            return given[key] if key in given else kind.sample(Random(f"{request}-{number}-{key}"))
+
         try:
+            drawn = taken(spec.drawn, choose)
             spec.trial(spec.to_train(drawn))
-        except InputError:
+        except (InputError, TypeError, ValueError):  # beside such values there may be no interval
             continue
         yield drawn
+
+
+def _has_no_effect(spec: SweepSpec, key: str) -> str:
+    needed = one_of([one.on for one in spec.drawn[key].when])
+    return f"{quoted(key)} is searched only beside certain values of {needed}: give one too"
+
+
+def _lies_outside(spec: SweepSpec, key: str, values: Mapping[str, ParameterValue]) -> bool:
+    kind = spec.drawn[key]
+    is_known = all(name in values or name not in spec.drawn for name in depends_on(kind))
+    return is_known and not holds(kind, values[key], values)
 
 
 def _not_drawn(spec: SweepSpec, key: str) -> str:

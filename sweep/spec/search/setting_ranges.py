@@ -35,10 +35,13 @@ class SettingRanges:
 
     def of(self, key: str) -> tuple[float, float] | None:
         """Smallest and largest number of the setting ``key``; None if it takes no numbers."""
-        if key in self.space:
-            return self.space[key].extent
+        searched = self.space.get(key)
+        if searched is not None and not searched.when:
+            return searched.extent
         value = value_of(self.base, key)
-        return (value, value) if is_number(value) else None
+        own = (value, value) if is_number(value) else None
+        ranges = [each for each in (own, searched.extent if searched else None) if each]
+        return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
     def smallest(self, key: str) -> float:
         """Smallest number of a setting; 0 if it takes no numbers."""
