@@ -129,19 +129,28 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
             with view.working("Evaluating the finalists on the test split"):
                 evaluate_finalists(spec, store, lambda text: view.warn([text]))
         if ending is not Ending.INTERRUPTED:
-            _validate(spec, store, session, view)
+            _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
 
 
-def _validate(spec: SweepSpec, store: Store, session: Session, view: View) -> None:
-    """Validate the finalists on whole cases, where their kind of trainer does that."""
+def _validate(
+    spec: SweepSpec, store: Store, session: Session, view: View, *, in_time: bool
+) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer does that.
+
+    Args:
+        in_time: whether the time budget is left, which a validation may take hours of.
+    """
     from sweep.engine.session.evaluate_finalists import validate_finalists
     from sweep.trial.kinds.kind_table import kind_of
 
     if kind_of(spec).validate is None:
+        return
+    if not in_time:
+        view.say("The finalists are not validated on whole cases: the time budget is spent.")
         return
     if session.location.uri is not None:  # it takes a GPU, which this machine may not have
         view.say("The finalists are not validated on whole cases: results are at a URI.")
