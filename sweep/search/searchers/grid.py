@@ -43,5 +43,8 @@ class GridSearch:
     def tell(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""
 
+    def judge(self, number: int, rung: int, score: float) -> None:
+        """Results do not change the proposals."""
+
     def learn(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""

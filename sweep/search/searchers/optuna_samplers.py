@@ -22,10 +22,13 @@ class OptunaMethod:
 
     Args:
         make: makes the sampler of one trial, from a seed in [0, 2³²).
+        by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
+            (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
     """
 
     make: Callable[[int], BaseSampler]
+    by_place: bool = False
     remembers: bool = False
 
 
@@ -47,7 +50,8 @@ def gp(startup_trials: int) -> OptunaMethod:
     return OptunaMethod(
         lambda seed: GPSampler(
             n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
-        )
+        ),
+        by_place=True,
     )
 
 
