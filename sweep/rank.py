@@ -102,7 +102,9 @@ def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
     # The trials of several sweeps have the same ids.
     shown = set() if "sweep" in frame else set(frame["trial_id"])
     records = [record for record in searched(found.records) if record.trial_id in shown]
-    return replace(found, records=[replace(record, test=()) for record in records], patience={})
+    return replace(
+        found, records=[replace(record, test=()) for record in records], patience={}, outlook=()
+    )
 
 
 def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
@@ -117,6 +119,7 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     """
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
+    from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
@@ -139,12 +142,14 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     patience: dict[str, Tradeoff] = {}
     objectives: dict[str, Objective] = {}
     own: dict[str, None] = {}
+    outlook: list[str] = []
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
             records, names = read_records(folder), read_parameter_names(folder)
             known = read_known_spec(folder)
             cost = tradeoff(known, records) if known is not None and known.replayed else None
             frames[name] = ranking_frame(records, names, known)
+            outlook += outlook_words(folder, known, records)
             if per_class:
                 frames[name] = with_classes(frames[name], folder)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
@@ -167,6 +172,7 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
         own=list(own),
         kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
         patience=patience,
+        outlook=outlook if len(results) == 1 else (),
     )
 
 

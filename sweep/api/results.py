@@ -215,6 +215,8 @@ class SweepResults:
         Otherwise `sweep.run` with ``resume=True`` continues the sweep.
         """
         planned, ended = Planned(self.spec), 0
+        if self._read.search_end is not None:
+            planned.end_search(self._read.search_end)
         for record in self._all:
             if record.status.is_final:
                 planned.add(record)

@@ -22,6 +22,7 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.pack_sizes import Packing
 
 Executor = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
@@ -159,6 +160,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.pack_sizes import Packing
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -186,7 +188,8 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
             controller.subscribe(watch.observer)
-        execute = _executor(session, view, log, progress)
+        packing = Packing(store.packing(), store.record_packing, view.say)
+        execute = _executor(session, view, log, progress, packing)
         ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
@@ -197,7 +200,9 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     return ending
 
 
-def _executor(session: Session, view: View, log: Path, progress: Progress) -> Callable[..., Ending]:
+def _executor(
+    session: Session, view: View, log: Path, progress: Progress, packing: Packing
+) -> Callable[..., Ending]:
     """The function that runs the trials of a controller."""
     if session.executor == "local":
         from sweep.engine.session.in_process import execute_here
@@ -219,4 +224,5 @@ def _executor(session: Session, view: View, log: Path, progress: Progress) -> Ca
         dashboard=session.dashboard,
         announce=announce,
         verbose=session.verbose,
+        packing=packing,
     )

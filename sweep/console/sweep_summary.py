@@ -42,6 +42,7 @@ class Summary:
         own: columns of the metrics that only these sweeps' trainers have.
         kinds: kinds of the trainers.
         patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
+        outlook: how likely further trials would be better; of sweeps with `stop_when`.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Summary:
     own: Sequence[str] = ()
     kinds: Iterable[str] = ()
     patience: Mapping[str, Tradeoff] = field(default_factory=dict)
+    outlook: Sequence[str] = ()
 
 
 def print_results(console: Console, found: Summary) -> None:
@@ -70,6 +72,8 @@ def print_results(console: Console, found: Summary) -> None:
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
+    for sentence in found.outlook:
+        console.print(Text(sentence), soft_wrap=not console.is_terminal)
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
     for name, cost in found.patience.items():

@@ -22,7 +22,7 @@ from sweep.store.layout import Layout
 from sweep.store.read_results import read_facts, read_objective, require_results
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import Observer, Outcome
+from sweep.vocabulary.record import Observer, Outcome, SearchEnded
 
 T = TypeVar("T")
 
@@ -125,6 +125,8 @@ class Follower:
                 outcome = facts.outcome or Outcome(status=event.status)
                 ended = replace(facts, history=tuple(history), outcome=outcome)
                 return lambda observer: observer.trial_ended(ended)
+            case SearchEnded():
+                return lambda observer: observer.search_ended(event)
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
         """The metrics of an epoch. Its line in the history is written before the event."""

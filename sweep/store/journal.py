@@ -24,7 +24,7 @@ from sweep.store.files import (
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import SearchEnded, Status
 from sweep.vocabulary.strict_json import finite_or_none
 
 
@@ -79,13 +79,14 @@ class TrialWaits:
     trial_id: str
 
 
-Event = TrialStarted | EpochRecorded | TrialWaits | TrialEnded
+Event = TrialStarted | EpochRecorded | TrialWaits | TrialEnded | SearchEnded
 
 _NAMES: dict[type[Event], str] = {
     TrialStarted: "start",
     EpochRecorded: "epoch",
     TrialWaits: "wait",
     TrialEnded: "end",
+    SearchEnded: "search_end",
 }
 
 
@@ -96,6 +97,7 @@ class JournalState:
         self._epochs: dict[str, int] = {}
         self._ended: dict[str, Status] = {}
         self._waiting: set[str] = set()  # since their last epoch
+        self._search_ended: set[str] = set()  # the trials whose ends ended the search
 
     def is_news(self, event: Event) -> bool:
         """Whether an event is new. A resumed worker repeats known events.
@@ -116,6 +118,8 @@ class JournalState:
                 raise ValueError(f"{trial} must report epoch {epochs} next, but got {epoch=}")
             case TrialWaits() if trial in self._waiting:
                 return False
+            case SearchEnded():
+                return trial not in self._search_ended
             case TrialEnded(status=status) if self._ended.get(trial) is status:
                 return False
         if trial in self._ended:
@@ -135,6 +139,8 @@ class JournalState:
             case TrialEnded(trial_id=trial, status=status):
                 self._ended[trial] = status
                 self._waiting.discard(trial)
+            case SearchEnded(trial_id=trial):
+                self._search_ended.add(trial)
 
     @property
     def started(self) -> Set[str]:
@@ -197,6 +203,15 @@ def read_journal(path: Path) -> Iterator[Event]:
         return event
 
     return (event for event in read_jsonl(path, parse) if event is not None)
+
+
+def search_end(path: Path, trials: int) -> SearchEnded | None:
+    """The early end of the search of a sweep with this number of ``trials``; None without one.
+
+    An end does not hold any more once the sweep was extended. Raises as `read_journal`.
+    """
+    found = [event for event in read_journal(path) if isinstance(event, SearchEnded)]
+    return found[-1] if found and found[-1].trials >= trials else None
 
 
 def event_of(line: Mapping[str, Any]) -> Event:

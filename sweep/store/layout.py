@@ -118,6 +118,9 @@ class Layout:
     """The trials as an Optuna study for inspection. It is written from our records, never read."""
     study_lock = _Named("study.journal.lock")
     """Optuna's lock file of `study`."""
+    packing = _Named("packing.json")
+    """How many trials share a GPU, and what that was measured by; only with
+    ``resources.trials_per_gpu: auto``."""
     ranking_csv = _Named("ranking.csv")
     replicates_csv = _Named("replicates.csv")
     """The replicates of the leaders; only with ``confirm``."""

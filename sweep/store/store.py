@@ -18,10 +18,12 @@ from sweep.store.files import (
     atomic_write_text,
     drop_temporary,
     drop_torn_line,
+    read_record,
     read_text,
     reading,
     sync,
     sync_folder,
+    to_json,
     writing,
 )
 from sweep.store.journal import (
@@ -54,14 +56,17 @@ from sweep.store.trial_files import (
 from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.packing import CardPacking
 from sweep.vocabulary.record import (
     CaseScore,
     Outcome,
     ParameterValue,
     RealValidation,
     Replicate,
+    SearchEnded,
     TrialRecord,
 )
+from sweep.vocabulary.strict_json import finite_fields
 
 
 class Store:
@@ -183,6 +188,11 @@ class Store:
         if self._journal.append(event):
             self._sync()
 
+    def end_search(self, event: SearchEnded) -> None:
+        """Record that the search starts no further trial."""
+        if self._journal.append(event):
+            self._sync()
+
     def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
         """Record the scores of an ended trial on the test split."""
         paths = self.layout.trial(trial_id)
@@ -194,6 +204,21 @@ class Store:
         paths = self.layout.trial(trial_id)
         write_real_validation(paths, found)
         self._publish(paths.real_validation)
+
+    def packing(self) -> dict[str, CardPacking]:
+        """How many trials share a GPU, by its name, as `record_packing` recorded it.
+
+        Raises:
+            ResultsError: the file is broken.
+        """
+        path = self.layout.packing
+        return read_record(path, dict[str, CardPacking]) if path.exists() else {}
+
+    def record_packing(self, found: Mapping[str, CardPacking]) -> None:
+        """Record how many trials share a GPU, by its name."""
+        values = {card: finite_fields(packing) for card, packing in found.items()}
+        atomic_write_text(self.layout.packing, to_json(values, indent=2) + "\n")
+        self._publish(self.layout.packing)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The local files of a trial, with ``best.pt`` if that was kept."""

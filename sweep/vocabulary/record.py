@@ -249,6 +249,24 @@ class TrialRecord:
         return sum(epoch.seconds for epoch in self.trained)
 
 
+@dataclass(frozen=True, slots=True)
+class SearchEnded:
+    """The search proposes no further trial, because one was unlikely to be better.
+
+    Args:
+        trial_id: the trial whose end decided it.
+        started: number of trials that the search has started by then.
+        trials: number of trials that it could have had. It does not hold for a sweep that was
+            extended beyond them.
+        chance: estimated probability that further trials would have been better.
+    """
+
+    trial_id: str
+    started: int
+    trials: int
+    chance: float
+
+
 class Observer:
     """Interface for consoles, trackers and metrics: called after each event is recorded.
 
@@ -266,6 +284,9 @@ class Observer:
 
     def trial_ended(self, record: TrialRecord) -> None:
         """The trial has ended, with its whole history."""
+
+    def search_ended(self, event: SearchEnded) -> None:
+        """The search starts no further trial. Those that run or wait still end."""
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:

@@ -113,7 +113,7 @@ def test_trial_after_nasty_ones_is_bit_for_bit_the_first_of_its_worker(
     actor.reset(make("failed", network=TOO_DEEP), None)
     assert status(actor) is Status.FAILED
     with monkeypatch.context() as patch:
-        patch.setattr(MonaiTraining, "run_epoch", spoil)
+        patch.setattr(MonaiTraining, "epoch_in_turns", spoil)
         actor.reset(make("nasty"), None)
         assert status(actor) is Status.FAILED
     actor.reset(make("pruned", amp="fp16", threads=2), None)
@@ -156,7 +156,7 @@ def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
 def test_worker_that_cannot_be_restored_takes_no_further_trial(
     actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def restore(_: CleanProcess) -> None:
+    def restore(*_: object) -> None:
         raise RuntimeError("a stream is lost")
 
     monkeypatch.setattr(CleanProcess, "restore", restore)

@@ -16,13 +16,15 @@ from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.journal import search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status, TrialRecord, searched
+from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,7 @@ class Results:
         records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: of the finalists.
+        search_end: how the search ended before its last trial; None if it did not.
     """
 
     folder: Path
@@ -45,6 +48,12 @@ class Results:
     records: tuple[TrialRecord, ...]
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
+    search_end: SearchEnded | None = None
+
+    @property
+    def searched(self) -> int:
+        """Number of trials of the search."""
+        return self.search_end.started if self.search_end else self.spec.trials
 
     @property
     def parameters(self) -> list[str]:
@@ -107,7 +116,7 @@ class Results:
     @property
     def is_over(self) -> bool:
         """Whether the results are final: every trial has ended, or no process writes to them."""
-        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        all_ended = len(self.ended) >= self.searched and self.spec.confirm is None
         return not self.in_use or all_ended
 
     @cached_property
@@ -203,7 +212,7 @@ class Results:
         return [
             name
             for name in self.spec.drawn
-            if len({repr(record.parameters[name]) for record in self.inside}) > 1
+            if len({repr(r.parameters[name]) for r in self.inside if name in r.parameters}) > 1
         ]
 
     @cached_property
@@ -219,7 +228,7 @@ class Results:
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
     def position(self, name: str, record: TrialRecord) -> float:
-        """Where a trial lies on the axis of a parameter, in [0, 1]."""
+        """Where a trial lies on the axis of a parameter that it has, in [0, 1]."""
         return self.axes[name].position(record.parameters[name])
 
     def switch_on(self, record: TrialRecord) -> int | None:
@@ -232,8 +241,7 @@ class Results:
         return any(self.switch_on(record) is not None for record in self.records)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
-        space = self.spec.drawn.items()
-        return all(kind.contains(record.parameters.get(name)) for name, kind in space)
+        return lies_in(self.spec.drawn, record.parameters)
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)
@@ -282,4 +290,5 @@ def read_results(folder: Path | str) -> Results:
         records=tuple(searched(records)),
         in_use=in_use,
         replicates=tuple(record for record in records if record.replicate is not None),
+        search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
     )

@@ -8,7 +8,7 @@ from sweep.analysis.ranking.ranking_frame import Place, best_first, place
 from sweep.spec.search.replicate_plan import blocks, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.record import Replicate, TrialRecord, searched
+from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""
@@ -82,6 +82,7 @@ class Planned:
         self.spec = spec
         self._top = TopTrials(spec)
         self._searched = 0
+        self._end: SearchEnded | None = None
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
@@ -93,9 +94,20 @@ class Planned:
     @property
     def total(self) -> int:
         """Number of trials; an upper bound until the search has ended."""
-        if self.spec.confirm is None or self._searched < self.spec.trials:
-            return self.spec.trials + most_replicates(self.spec)
-        return self.spec.trials + len(self._top) * len(blocks(self.spec))
+        trials = self.searched
+        if self.spec.confirm is None or self._searched < trials:
+            return trials + most_replicates(self.spec)
+        return trials + len(self._top) * len(blocks(self.spec))
+
+    @property
+    def searched(self) -> int:
+        """Number of trials of the search."""
+        ended_early = self._end is not None and self._end.trials >= self.spec.trials
+        return self._end.started if ended_early and self._end else self.spec.trials
+
+    def end_search(self, event: SearchEnded) -> None:
+        """Note that the search has ended early, unless the sweep was extended since."""
+        self._end = event
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:

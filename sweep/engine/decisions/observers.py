@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, TrialRecord
 
 Failed = Callable[[str, Exception], object]
 """Called once for each observer that fails, with its name and exception."""
@@ -47,6 +47,9 @@ class Observers(Observer):
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._each(lambda observer: observer.trial_ended(record))
+
+    def search_ended(self, event: SearchEnded) -> None:
+        self._each(lambda observer: observer.search_ended(event))
 
     def _each(self, notify: Callable[[Observer], None]) -> None:
         for observer in self._observers:

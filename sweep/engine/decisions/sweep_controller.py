@@ -15,6 +15,7 @@ from pathlib import Path
 from sweep.analysis.ranking.finalists import TopTrials, missing_replicates
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
+from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
 from sweep.search.schedulers.decision import Decision
@@ -33,6 +34,7 @@ from sweep.vocabulary.record import (
     Outcome,
     ParameterValue,
     Replicate,
+    SearchEnded,
     Status,
     TrialRecord,
 )
@@ -78,6 +80,8 @@ class SweepController:
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
         self._pruning = PruningPolicy(spec, self._judged)
+        self._search_end = SearchEnd(spec)
+        self._due: SearchEnded | None = None  # an end of the search that is not recorded yet
         self._trials: dict[str, _Trial] = {}  # trials without an end
         self._waiting: deque[str] = deque()  # those of them that wait to be executed
         self._paused: set[str] = set()  # those of them that are held at a rung
@@ -91,6 +95,7 @@ class SweepController:
         self._replay()
         self._replicates = None  # the replay may have read them before its end
         self._replaying = False
+        self._end_search_if_due()  # a crash came before its record
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
             self._prune(self._trials[trial_id])
         for trial_id in sorted(self._paused):  # or before the observers were notified
@@ -200,7 +205,7 @@ class SweepController:
 
     @property
     def _all_proposed(self) -> bool:
-        return self._proposed >= self._queue.most
+        return self._proposed >= self._queue.most or self._search_end.is_reached
 
     @property
     def _confirms(self) -> bool:
@@ -330,8 +335,31 @@ class SweepController:
             self._pruning.end(trial.trial_id, outcome.status)
             self._queue.searcher.tell(record)
         self._observers.trial_ended(record)
+        if record.replicate is None:
+            self._consider_end(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
         self._discard_trunks(search_has_ended=record.replicate is None and self._search_is_over)
+
+    def _consider_end(self, record: TrialRecord) -> None:
+        """End the search if further trials are unlikely to be better. A replay waits for the
+        record of it."""
+        chance = self._search_end.tell(record)
+        if chance is not None and self._queue.given <= self._proposed < self._queue.most:
+            trials = self._spec.trials
+            self._due = SearchEnded(record.trial_id, self._proposed, trials, chance)
+        if not self._replaying:
+            self._end_search_if_due()
+
+    def _end_search_if_due(self) -> None:
+        if self._due is not None:
+            self._store.end_search(self._due)
+            self._end_search(self._due)
+
+    def _end_search(self, event: SearchEnded) -> None:
+        self._due = None
+        if self._search_end.take(event):
+            self._pruning.expect(0)
+            self._observers.search_ended(event)
 
     def _discard_trunks(self, *, search_has_ended: bool) -> None:
         """Discard trunks that no trial will use. Replicates have trunks of their own seeds."""
@@ -354,9 +382,10 @@ class SweepController:
         """Replay the records to restore searcher, scheduler and observers."""
         records = {record.trial_id: record for record in self._store.records()}
         events = list(self._store.journal())
-        last = {e.trial_id: e for e in events if not isinstance(e, TrialWaits)}
+        of_trials = (TrialStarted, EpochRecorded, TrialEnded)
+        last = {e.trial_id: e for e in events if isinstance(e, of_trials)}
         for event in events:
-            record = records[event.trial_id]
+            record, self._due = records[event.trial_id], None
             match event:
                 case TrialStarted():
                     started = replace(
@@ -383,6 +412,9 @@ class SweepController:
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
+                case SearchEnded():
+                    self._end_search(event)
+                    self._settle()
 
     def _replay_epoch(self, trial: _Trial, metrics: EpochMetrics, is_last: bool) -> None:
         if trial.trial_id in self._paused:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sweep.search.searchers.earlier_trials import best_of, read_warm_start
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import grid_size
+from sweep.spec.space.linked_space import grid_size
 from sweep.store.store import Store
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import ParameterValue

@@ -12,9 +12,9 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
+from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
 from sweep.search.searchers.optuna_samplers import OptunaMethod
-from sweep.search.searchers.optuna_space import suggest
 from sweep.search.searchers.optuna_study import (
     IDLE,
     Translator,
@@ -23,6 +23,7 @@ from sweep.search.searchers.optuna_study import (
     make_study,
 )
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
@@ -65,7 +66,10 @@ class OptunaSearch:
         first: int = 0,
         objective: Objective = DICE,
     ) -> None:
-        self._translator = Translator(space)
+        linked = is_linked(space)
+        self._translator = LinkedTranslator(space, method.undrawn) if linked else Translator(space)
+        # TPE shows itself what it proposes for a running trial, also what the trial does not draw.
+        method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
         self._first = first
@@ -92,13 +96,12 @@ class OptunaSearch:
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._index:
             self.study.sampler = self._sampler(number)
-            self.study.ask(dict(self._translator.distributions))
+            self._translator.suggested(self.study.ask())
             self._take_in(number)
         return self._translator.decode(self._evidence[self._index[number]].proposed.params)
 
     def tell(self, record: TrialRecord) -> None:
-        inside = self._translator.inside(record.parameters)
-        if len(inside) < len(self._translator.distributions):
+        if not self._translator.is_inside(record.parameters):
             return
         if record.number not in self._index:
             self._adopt(record)
@@ -135,18 +138,18 @@ class OptunaSearch:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._method.make(seed)
+            return self._translator.sampler(self._method.make(seed))
 
     def _adopt(self, record: TrialRecord) -> None:
         """Begin a trial in the study that was not asked for here: a preset's, or an earlier
         session's.
         """
         inside = self._translator.inside(record.parameters)
-        self.study.enqueue_trial(self._translator.encode(inside))
         again = self._method.remembers and record.number >= self._first
+        known = self._translator.encode if again else self._translator.completed
+        self.study.enqueue_trial(known(inside))
         self.study.sampler = self._sampler(record.number) if again else IDLE
         trial = self.study.ask()
         # The sampler proposes here and notes its state, before the trial has any parameter.
         _ = trial.relative_params
-        for name, distribution in self._translator.distributions.items():
-            suggest(trial, name, distribution)
+        self._translator.suggested(trial)

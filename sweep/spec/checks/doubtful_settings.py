@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sweep.machine.hardware import Machine
+from sweep.spec.checks.searched_in_vain import missing_conditions
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
@@ -193,6 +194,11 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: {name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
         )
+    if spec.stop_when is not None and spec.stop_when.after >= spec.trials:
+        yield (
+            f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
+            " search never ends early"
+        )
     if name == "gp" and spec.rungs():
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
@@ -224,6 +230,7 @@ def _about_space(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
+    yield from missing_conditions(spec)
     cure = "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
     for key in spec.drawn:
         if key in LUCK:
@@ -305,13 +312,18 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
             f"a trial computes with {counted(threads, 'thread')}, but reserves"
             f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
         )
-    if spec.max_concurrent is None:
+    yield from _about_room(spec, machine)
+
+
+def _about_room(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if spec.max_concurrent is None or trials == "auto":
         return
     fitting = int(machine.cpus / spec.resources.cpu)
     if gpu != "auto" and gpu > 0:
         fitting = min(fitting, int(machine.gpus / gpu))
-    if fitting < spec.max_concurrent:
+    if fitting * trials < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{counted(fitting, 'trial')} at a time"
+            f"{counted(fitting * trials, 'trial')} at a time"
         )

@@ -266,6 +266,12 @@ class Resources(Settings):
     """CPU cores per trial. Fractions are allowed, down to Ray's unit of 0.0001."""
     gpu: Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)] | Literal["auto"] = "auto"
     """GPUs per trial: a fraction of one, or a whole number; auto: one if the machine has any."""
+    trials_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Trials that one process trains in turn, on the GPU and the CPU cores of one trial.
+
+    Each has the numbers that it has alone, bit for bit on a CPU. A trial that ends makes room for
+    the next one. auto: as many as pay; 1 on a CPU.
+    """
 
 
 TIME = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])$"
