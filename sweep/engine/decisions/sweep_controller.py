@@ -93,7 +93,7 @@ class SweepController:
         self._store = store
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
-        self._pruning = PruningPolicy(spec)
+        self._pruning = PruningPolicy(spec, self._judged)
         self._search_end = SearchEnd(spec)
         self._due: SearchEnded | None = None  # an end of the search that is not recorded yet
         self._trials: dict[str, _Trial] = {}  # trials without an end
@@ -223,10 +223,11 @@ class SweepController:
     def _may_propose(self) -> bool:
         """Whether the next trial may be proposed before the waiting ones have started.
 
-        One of them may wait long for its warm-up, and the next trial may have a short one. A
-        searcher that learns would have to propose it without the results of those before it.
+        One of them may wait long for its warm-up, and the next trial may have a short one. What a
+        searcher proposes once it learns would lack the results of those before it.
         """
-        most = 1 if self._spec.searcher.learns else MOST_WAITING
+        learns = self._proposed - self._queue.given >= self._spec.searcher.random_trials
+        most = 1 if learns else MOST_WAITING
         return not self._all_proposed and len(self._waiting) < most
 
     @property
@@ -325,6 +326,10 @@ class SweepController:
         # A score is finite or None: a NaN of this session is None when it is replayed.
         score = trial.started.objective.score(metrics)
         return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
+
+    def _judged(self, trial_id: str, rung: int, score: float) -> None:
+        """Inform the searcher of what a trial is worth at a rung."""
+        self._queue.searcher.judge(self._trials[trial_id].started.number, rung, score)
 
     def _note_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
