@@ -165,6 +165,7 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
         parameters=list(parameters),
         objective=objective,
         own=list(own),
+        spec=known if len(results) == 1 else None,
         kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
         patience=patience,
     )

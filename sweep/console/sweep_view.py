@@ -138,6 +138,7 @@ class TerminalView(View):
                 objective=spec.judged_by,
                 own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
                 kinds=[spec.trainer.kind],
+                spec=spec,
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)
