@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep.analysis.ranking.finalists import TopTrials, missing_replicates
+from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
+from sweep.engine.decisions.replicate_queue import ReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
@@ -105,9 +106,8 @@ class SweepController:
         self._top = TopTrials(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found in the replay
-        self._replicates: deque[tuple[Replicate, TrialRecord]] | None = None  # not read yet
+        self._replicates = ReplicateQueue(spec, store.records)
         self._replay()
-        self._replicates = None  # the replay may have read them before its end
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
@@ -154,8 +154,8 @@ class SweepController:
             if number < self._queue.given or asked.enqueued is not None:
                 self._queue.searcher.tell(record)
             trial_id = self._first_that_may_start()
-        while trial_id is None and self._search_is_over and self._confirms:
-            replicate, of = self._missing_replicates().popleft()
+        while trial_id is None and self._search_is_over and self._replicates:
+            replicate, of = self._replicates.pop()
             self._start(of.number, of.parameters, of.preset, replicate)
             trial_id = self._first_that_may_start()
         if trial_id is not None:
@@ -241,13 +241,7 @@ class SweepController:
         """Whether replicates are left to start, now or when the search has ended."""
         if self._spec.confirm is None:
             return False
-        return not self._search_is_over or bool(self._missing_replicates())
-
-    def _missing_replicates(self) -> deque[tuple[Replicate, TrialRecord]]:
-        """Replicates to start, each with the trial that it repeats, once the search is over."""
-        if self._replicates is None:  # from the store: it has the histories of ended trials
-            self._replicates = deque(missing_replicates(self._spec, self._store.records()))
-        return self._replicates
+        return not self._search_is_over or bool(self._replicates)
 
     @property
     def _search_is_over(self) -> bool:
@@ -391,6 +385,8 @@ class SweepController:
         if record.replicate is None:
             self._pruning.end(trial.trial_id, outcome.status)
             self._queue.searcher.tell(record)
+        else:
+            self._replicates.ended()
         self._observers.trial_ended(record)
         if record.replicate is None:
             self._consider_end(record)
