@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.engine.decisions.pack_sizes import (
+from sweep.engine.packs.pack_sizes import (
     MOST,
     RESERVE,
     SECONDS_OF_A_WINDOW,

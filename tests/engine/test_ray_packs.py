@@ -15,7 +15,6 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from sweep.engine.decisions.pack_sizes import WINDOWS, Packing, PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.execute import NO_GPU, _doors
@@ -23,6 +22,7 @@ from sweep.engine.on_ray.pack_actor import PackActor, PackReport
 from sweep.engine.on_ray.ray_packs import Packs, PackScheduler, PackSearcher, PackSupervision
 from sweep.engine.on_ray.ray_tune import DeferredError, Supervised
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor
+from sweep.engine.packs.pack_sizes import WINDOWS, Packing, PackSizes
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml

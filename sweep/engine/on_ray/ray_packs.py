@@ -14,9 +14,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweep.engine.decisions.faults import read_failures
-from sweep.engine.decisions.pack_sizes import PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.decisions.trial_placement import TrialPlacement
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.pack_actor import PackActor, PackReport
 from sweep.engine.on_ray.ray_tune import (
@@ -27,6 +25,8 @@ from sweep.engine.on_ray.ray_tune import (
     Supervision,
 )
 from sweep.engine.on_ray.trial_actor import MESSAGE
+from sweep.engine.packs.pack_sizes import PackSizes
+from sweep.engine.packs.trial_placement import TrialPlacement
 from sweep.vocabulary.record import Outcome
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.engine.decisions.faults import RETRIES, is_out_of_memory, node_was_lost, outcome_of
-from sweep.engine.decisions.pack_sizes import PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.packs.pack_sizes import PackSizes
 from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome
