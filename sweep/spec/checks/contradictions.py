@@ -218,6 +218,15 @@ def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("warm_start",), message)
 
 
+def _check_stop_when(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.stop_when is not None and spec.searcher.name == "grid":
+        message = (
+            "a grid walks the space in order, so its next trials need not be like the earlier ones,"
+            " and nothing says what they promise: use `searcher: random`, `qmc` or `tpe`"
+        )
+        yield Finding(("stop_when",), message)
+
+
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
     """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
@@ -288,6 +297,17 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     return [mistake.message for mistake in mistakes]
 
 
+def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if trials == 1 or gpu == "auto" or gpu in (0, 1):
+        return
+    message = (
+        f"is {trials}: the trials of a process share one whole GPU, but `resources.gpu` is {gpu:g};"
+        " leave one of the two out"
+    )
+    yield Finding(("resources", "trials_per_gpu"), message)
+
+
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
 """Settings that decide the number of trials."""
 LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
@@ -301,7 +321,9 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (COUNTED, _check_room),
     (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
+    (("searcher",), _check_stop_when),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
+    (("resources",), _check_shared_gpu),
 )
 """The settings that a check reads, and the check."""

@@ -27,6 +27,7 @@ from sweep.spec.search.search_strategy import (
     TpeSearcher,
 )
 from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_periods
+from sweep.spec.search.stop_when import StopWhenSettings
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -124,6 +125,9 @@ class SweepSpec(TrialSettings):
     """Earlier results to learn from: a folder, a list of folders, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
     """Number of trials, including presets and enqueued ones; default: 20, or the whole grid."""
+    stop_when: StopWhenSettings = None
+    """End the search before `trials` when further ones are unlikely to be better:
+    {improvement: 0.002}, or the improvement alone; null: never."""
     confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
     """Train the leaders again with other seeds after the search: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
