@@ -180,6 +180,7 @@ def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False
         parameters=list(parameters),
         objective=objective,
         own=list(own),
+        spec=known if len(results) == 1 else None,
         kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
         patience=patience,
         outlook=outlook if len(results) == 1 else (),

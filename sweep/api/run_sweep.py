@@ -64,7 +64,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         InputError: data, trainer or cluster do not fit the spec.
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
-    from sweep.analysis.confirm.paired_comparison import can_show
+    from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
@@ -78,7 +78,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
-    if sentence := can_show(spec):
+    if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
         with store:

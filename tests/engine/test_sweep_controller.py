@@ -162,6 +162,13 @@ SWEEPS = {
     "random_halving": spec_of(scheduler=HALVING),
     "grid_halving": spec_of(space=GRID, searcher="grid", scheduler=HALVING),
     "tpe_halving": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=HALVING),
+    "cmaes_halving": spec_of(searcher="cmaes", scheduler=HALVING),
+    "control_tpe_halving": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3},
+        scheduler=HALVING,
+        space=CONTROLLED,
+        replay_patience=True,
+    ),
     "control_halving": spec_of(scheduler=HALVING, space=CONTROLLED, replay_patience=True),
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
@@ -580,40 +587,59 @@ def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
             running.append((name, epochs, outcome))
 
 
+TPE = {"name": "tpe", "startup_trials": 4}
+
+
 @pytest.mark.parametrize(
-    ("searcher", "scheduler", "trials"),
+    ("searcher", "scheduler", "trials", "more"),
     [
-        ("random", HYPERBAND, 12),
-        ("random", MEDIAN, 12),
-        ("tpe", ASHA, 8),
-        ("cmaes", ASHA, 12),
+        ("random", HYPERBAND, 12, {}),
+        ("random", MEDIAN, 12, {}),
+        (TPE, ASHA, 8, {}),
+        (TPE, HALVING, 12, {}),
+        (TPE, HALVING, 12, {"space": CONTROLLED, "replay_patience": True}),
+        ("cmaes", ASHA, 12, {}),
+        ("cmaes", HALVING, 12, {}),
     ],
 )
 def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_without_it(
-    searcher: str, scheduler: Any, trials: int
+    searcher: Any, scheduler: Any, trials: int, more: dict[str, Any]
 ) -> None:
-    spec = spec_of(searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"])
+    spec = spec_of(
+        searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"], **more
+    )
     with TemporaryDirectory(dir=MEMORY) as scratch:  # a copy before each event
         folder = Path(scratch) / "toy"
         calls, answers, copies = list[Call](), list[object](), list[Path]()
+        executing, before = set[str](), list[set[str]]()  # before each call
         with Store.create(folder, to_yaml(spec)) as store:
             controller = SweepController(spec, store)
 
             def ask(call: Call) -> object:
                 copies.append(shutil.copytree(folder, Path(scratch) / f"before{len(copies)}"))
                 calls.append(call)
+                before.append(set(executing))
                 answers.append(answer(controller, call))
+                if call is not None and answers[-1] is not Decision.CONTINUE:
+                    executing.remove(call[0])
+                elif call is None and isinstance(answers[-1], str):
+                    executing.add(answers[-1])
                 return answers[-1]
 
             four_at_a_time(store, ask)
             records = store.records()
-        assert answers.count(Decision.STOP) >= 2
+        stopped = [record for record in records if record.status is Status.PRUNED]
+        assert len(stopped) >= 2
 
         for at, copied in enumerate(copies):
             with Store.open(copied) as store:
                 controller = SweepController(spec, store)
-                unfinished = [r.trial_id for r in store.records() if r.outcome is None]
-                assert [begin(controller) for _ in unfinished] == unfinished
+                # Those that had been handed out come first again, with those that may go on.
+                again = list[str]()
+                while not before[at] <= set(again):
+                    again.append(begin(controller))
+                for trial in reversed([name for name in again if name not in before[at]]):
+                    controller.hand_back(trial)
                 assert [answer(controller, call) for call in calls[at:]] == answers[at:]
                 assert store.records() == records
 

@@ -137,6 +137,11 @@ def test_more_concurrent_trials_than_the_machine_has_room_for_are_told() -> None
     assert told(Machine(cpus=3, gpus=2), **values) == [
         "`max_concurrent` is 5, but this machine has room for 1 trial at a time"
     ]
+    packed = {"max_concurrent": 5, "resources": {"cpu": 2, "trials_per_gpu": 3}}
+    assert told(Machine(cpus=4, gpus=0), **packed) == []
+    assert told(Machine(cpus=2, gpus=0), **packed) == [
+        "`max_concurrent` is 5, but this machine has room for 3 trials at a time"
+    ]
 
 
 def test_trial_whose_geometric_loss_never_acts_is_told() -> None:

@@ -82,7 +82,7 @@ class Results:
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What the replicates show of the finalists; None where there are none."""
-        return confirmation((*self.records, *self.replicates))
+        return confirmation((*self.records, *self.replicates), self.spec)
 
     @cached_property
     def held_out(self) -> HeldOut | None:

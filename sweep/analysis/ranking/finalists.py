@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
 from sweep.analysis.ranking.ranking_frame import Place, best_first, place
-from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.spec.search.replicate_plan import blocks, blocks_in_budget, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
@@ -72,37 +73,45 @@ class Planned:
     """How many trials a sweep is to have, replicates included.
 
     Until the search has ended, the baseline counts in addition to the leaders. Only then is it
-    known whether it is one of them.
+    known whether it is one of them. A race may end with fewer.
 
     Args:
         spec: of the sweep.
 
     Attributes:
         enqueued: number of trials that users have enqueued while the sweep ran.
+        race: as far as it is decided; None where the finalists do not race, or not yet.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
         self.enqueued = 0
+        self.race: Race | None = None
         self._top = TopTrials(spec)
         self._searched = 0
+        self._kept: list[TrialRecord] = []  # those that may become finalists, and replicates
         self._end: SearchEnded | None = None
         self._enqueued_before = 0
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
-        if record.replicate is None:
+        if record.replicate is not None:
+            self._kept.append(record)
+        else:
             self._searched += 1
-            if record.score is not None:
-                self._top.admits(record)
+            if record.score is not None and self._top.admits(record):
+                self._kept.append(record)
+        if self._search_has_ended:
+            self.race = race_of(self.spec, self._kept)
 
     @property
     def total(self) -> int:
-        """Number of trials; an upper bound until the search has ended."""
-        trials = self.searched
-        if self.spec.confirm is None or self._searched < trials:
-            return trials + most_replicates(self.spec)
-        return trials + len(self._top) * len(blocks(self.spec))
+        """Number of trials; an upper bound until search and race have ended."""
+        if not self._search_has_ended:
+            return self.searched + most_replicates(self.spec)
+        if self.race is not None:
+            return self.searched + self.race.most
+        return self.searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
 
     @property
     def searched(self) -> int:
@@ -117,6 +126,10 @@ class Planned:
         The trials that were enqueued before are among those that it had started.
         """
         self._end, self._enqueued_before = event, self.enqueued
+
+    @property
+    def _search_has_ended(self) -> bool:
+        return self.spec.confirm is not None and self._searched >= self.searched
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
@@ -136,13 +149,27 @@ def _by_real(run: TrialRecord) -> tuple[bool, float]:
     return (dice is None, 0.0 if dice is None else -dice)
 
 
+def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:
+    """The race of the finalists, as far as it is decided; None where they do not race.
+
+    Args:
+        spec: of the sweep, whose search has ended.
+        records: of all its trials.
+    """
+    records = list(records)
+    ids = [record.trial_id for record in finalists(spec, records)]
+    plan = race_plan(spec, len(ids))
+    return None if plan is None else race(plan, ids, runs_of_finalists(records))
+
+
 def missing_replicates(
     spec: SweepSpec, records: Iterable[TrialRecord]
 ) -> list[tuple[Replicate, TrialRecord]]:
-    """The replicates that `confirm` asks for and that were not started yet, each with its trial.
+    """The replicates that may start now, each with its trial.
 
     Block by block: all finalists on the first seed, then all on the second. So an interrupted sweep
-    can compare what it has, and the warm-up of a seed is shared.
+    can compare what it has, and the warm-up of a seed is shared. In a race only the next block may
+    start, with those that are left; none while it is not complete.
 
     Args:
         spec: of the sweep, whose search has ended.
@@ -150,10 +177,16 @@ def missing_replicates(
     """
     records = list(records)
     started = {record.replicate for record in records if record.replicate is not None}
-    chosen = finalists(spec, records)
+    chosen, run = finalists(spec, records), race_of(spec, records)
+    every = blocks(spec)
+    if run is not None:
+        chosen = [record for record in chosen if record.trial_id in run.running]
+        every = [] if run.block is None else [run.block]
+    else:
+        every = every[: blocks_in_budget(spec, len(chosen))]
     return [
         (replicate, record)
-        for seed, fold in blocks(spec)
+        for seed, fold in every
         for record in chosen
         if (replicate := Replicate(record.trial_id, seed, fold)) not in started
     ]

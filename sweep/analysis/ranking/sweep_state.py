@@ -233,6 +233,12 @@ class SweepState(Observer):
             self.trials = self.planned.total
 
     @property
+    def race_words(self) -> str:
+        """Who is left of the finalists that race; empty before the first block has ended."""
+        race = None if self.planned is None else self.planned.race
+        return race.words if race is not None and race.looks else ""
+
+    @property
     def best(self) -> Best | None:
         """The best trial of the search, running or ended with a result.
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep.analysis.ranking.finalists import TopTrials, missing_replicates
+from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
+from sweep.engine.decisions.replicate_queue import ReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
@@ -93,7 +94,7 @@ class SweepController:
         self._store = store
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
-        self._pruning = PruningPolicy(spec)
+        self._pruning = PruningPolicy(spec, self._judged)
         self._search_end = SearchEnd(spec)
         self._due: SearchEnded | None = None  # an end of the search that is not recorded yet
         self._trials: dict[str, _Trial] = {}  # trials without an end
@@ -105,9 +106,8 @@ class SweepController:
         self._top = TopTrials(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found in the replay
-        self._replicates: deque[tuple[Replicate, TrialRecord]] | None = None  # not read yet
+        self._replicates = ReplicateQueue(spec, store.records)
         self._replay()
-        self._replicates = None  # the replay may have read them before its end
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
@@ -154,8 +154,8 @@ class SweepController:
             if number < self._queue.given or asked.enqueued is not None:
                 self._queue.searcher.tell(record)
             trial_id = self._first_that_may_start()
-        while trial_id is None and self._search_is_over and self._confirms:
-            replicate, of = self._missing_replicates().popleft()
+        while trial_id is None and self._search_is_over and self._replicates:
+            replicate, of = self._replicates.pop()
             self._start(of.number, of.parameters, of.preset, replicate)
             trial_id = self._first_that_may_start()
         if trial_id is not None:
@@ -223,10 +223,11 @@ class SweepController:
     def _may_propose(self) -> bool:
         """Whether the next trial may be proposed before the waiting ones have started.
 
-        One of them may wait long for its warm-up, and the next trial may have a short one. A
-        searcher that learns would have to propose it without the results of those before it.
+        One of them may wait long for its warm-up, and the next trial may have a short one. What a
+        searcher proposes once it learns would lack the results of those before it.
         """
-        most = 1 if self._spec.searcher.learns else MOST_WAITING
+        learns = self._proposed - self._queue.given >= self._spec.searcher.random_trials
+        most = 1 if learns else MOST_WAITING
         return not self._all_proposed and len(self._waiting) < most
 
     @property
@@ -240,13 +241,7 @@ class SweepController:
         """Whether replicates are left to start, now or when the search has ended."""
         if self._spec.confirm is None:
             return False
-        return not self._search_is_over or bool(self._missing_replicates())
-
-    def _missing_replicates(self) -> deque[tuple[Replicate, TrialRecord]]:
-        """Replicates to start, each with the trial that it repeats, once the search is over."""
-        if self._replicates is None:  # from the store: it has the histories of ended trials
-            self._replicates = deque(missing_replicates(self._spec, self._store.records()))
-        return self._replicates
+        return not self._search_is_over or bool(self._replicates)
 
     @property
     def _search_is_over(self) -> bool:
@@ -304,7 +299,7 @@ class SweepController:
             case ConfigurationEnqueued():
                 self._queue.enqueue(request)
                 self._expect()
-                self._replicates = None  # the leaders may be others when the search ends again
+                self._replicates.forget()  # the leaders may be others when the search ends again
                 self._observers.trial_enqueued()
             case NoteAdded():
                 pass  # decisions do not depend on it
@@ -325,6 +320,10 @@ class SweepController:
         # A score is finite or None: a NaN of this session is None when it is replayed.
         score = trial.started.objective.score(metrics)
         return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
+
+    def _judged(self, trial_id: str, rung: int, score: float) -> None:
+        """Inform the searcher of what a trial is worth at a rung."""
+        self._queue.searcher.judge(self._trials[trial_id].started.number, rung, score)
 
     def _note_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
@@ -386,6 +385,8 @@ class SweepController:
         if record.replicate is None:
             self._pruning.end(trial.trial_id, outcome.status)
             self._queue.searcher.tell(record)
+        else:
+            self._replicates.ended()
         self._observers.trial_ended(record)
         if record.replicate is None:
             self._consider_end(record)

@@ -55,5 +55,8 @@ class GridSearch:
         if record.enqueued is not None:
             self._enqueued.add(record.number)
 
+    def judge(self, number: int, rung: int, score: float) -> None:
+        """Results do not change the proposals."""
+
     def learn(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""

@@ -61,6 +61,12 @@ class PluginSearcher:
         with self._blaming("tell"):
             self._made.tell(record)
 
+    def judge(self, number: int, rung: int, score: float) -> None:
+        judge = getattr(self._made, "judge", None)  # a plug-in can do without it
+        if judge is not None:
+            with self._blaming("judge"):
+                judge(number, rung, score)
+
     def learn(self, record: TrialRecord) -> None:
         with self._blaming("learn"):
             self._made.learn(record)

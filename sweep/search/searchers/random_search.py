@@ -41,5 +41,8 @@ class RandomSearch:
     def tell(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""
 
+    def judge(self, number: int, rung: int, score: float) -> None:
+        """Results do not change the proposals."""
+
     def learn(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""

@@ -49,6 +49,17 @@ class Searcher(Protocol):
         """
         ...
 
+    def judge(self, number: int, rung: int, score: float) -> None:
+        """Learn what a trial that has not ended was worth when it reached a rung.
+
+        Args:
+            number: of the trial.
+            rung: number of rungs that it has reached, from 1; no trial has reached fewer before.
+            score: what the scheduler compares at that rung; higher is better. Scores of one rung
+                can be compared with each other.
+        """
+        ...
+
     def learn(self, record: TrialRecord) -> None:
         """Learn from a trial of an earlier sweep, inside the space, before anything else."""
         ...
