@@ -103,7 +103,7 @@ class OptunaSearch:
     def complete(
         self, number: int, given: Mapping[str, ParameterValue]
     ) -> dict[str, ParameterValue]:
-        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        """The sampler draws the missing values, as for Optuna's ``Study.enqueue_trial``."""
         if number not in self._index:
             self.study.enqueue_trial(self._translator.encode(given))
         return self.ask(number)
