@@ -26,12 +26,15 @@ class OptunaMethod:
 
     Args:
         make: makes the sampler of one trial, from a seed in [0, 2³²).
+        by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
+            (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
         undrawn: what the study has of parameters that a trial does not draw.
         grouping: makes the sampler for spaces with conditions, where it is another one.
     """
 
     make: Callable[[int], BaseSampler]
+    by_place: bool = False
     remembers: bool = False
     undrawn: Undrawn = "proposed"
     grouping: Callable[[int], BaseSampler] | None = None
@@ -67,6 +70,7 @@ def gp(startup_trials: int) -> OptunaMethod:
         lambda seed: GPSampler(
             n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
         ),
+        by_place=True,
         undrawn="middle",
     )
 

@@ -129,6 +129,15 @@ class Translator:
     def decode(self, params: Mapping[str, Any]) -> dict[str, ParameterValue]:
         return {name: codec.decode(params[name]) for name, codec in self._codecs.items()}
 
+    def proposed(self, record: TrialRecord) -> FrozenTrial:
+        """The trial without a result, which has all parameters inside the space."""
+        params = self.completed(self.inside(record.parameters))
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions={name: self.distributions[name] for name in params},
+        )
+
     def frozen(self, record: TrialRecord, worst: float | None, **attributes: object) -> FrozenTrial:
         """The trial in its present state, with user attributes.
 

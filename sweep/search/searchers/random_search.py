@@ -39,7 +39,16 @@ class RandomSearch:
 
         return taken(self._space, choose)
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        drawn = self.ask(number)
+        return {name: given.get(name, value) for name, value in drawn.items()}
+
     def tell(self, record: TrialRecord) -> None:
+        """Results do not change the proposals."""
+
+    def judge(self, number: int, rung: int, score: float) -> None:
         """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:
