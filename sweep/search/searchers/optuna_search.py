@@ -106,7 +106,7 @@ class OptunaSearch:
         self, number: int, given: Mapping[str, ParameterValue]
     ) -> dict[str, ParameterValue]:
         """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
-        if number not in self._open:
+        if number not in self._index:
             self.study.enqueue_trial(self._translator.encode(given))
         return self.ask(number)
 

@@ -235,7 +235,7 @@ def _distributions() -> Iterator[str]:
     yield "another setting: `loss.rampup_epochs: {randint: [0, loss.warmup_epochs]}`. `when:`"
     yield "beside a distribution makes it [conditional](search.md#conditional-settings):"
     yield "`optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`.\n"
-    yield "A list of a `choice` or `grid` can be a value too: `{choice: [[16, 32], [16, 32, 64]]}`."
+    yield "A value of a `choice` or `grid` can be a list: `{choice: [[16, 32], [16, 32, 64]]}`."
     yield "Beside a distribution, `prior: 0.01` or `prior: {value: 0.01, sure: high}` says what is"
     yield "[likely](search.md#priors).\n"
     never = _listed(sorted(choosing_keys()))
