@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler
 
 from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
@@ -22,6 +22,7 @@ from sweep.search.searchers.optuna_study import (
     intermediate_values,
     make_study,
 )
+from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
@@ -72,6 +73,7 @@ class OptunaSearch:
         method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
+        self._priors = PriorTrials(space, seed, first)
         self._first = first
         self._objective = objective
         self._study = make_study(mode=objective.mode)
@@ -146,7 +148,10 @@ class OptunaSearch:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._translator.sampler(self._method.make(seed))
+            made = self._method.make(seed)
+            if likely := self._priors.ask(number):
+                made = PartialFixedSampler(self._translator.alone(likely), made)
+            return self._translator.sampler(made)
 
     def _adopt(self, record: TrialRecord) -> None:
         """Begin a trial in the study that was not asked for here: a preset's, or an earlier

@@ -93,7 +93,7 @@ def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
 
 
 SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
-    "random": lambda spec, seed, _: RandomSearch(spec.drawn, seed),
+    "random": lambda spec, seed, first: RandomSearch(spec.drawn, seed, first),
     "grid": lambda spec, _, first: GridSearch(spec.drawn, first),
     "tpe": _of_optuna,
     "gp": _of_optuna,
