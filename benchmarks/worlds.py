@@ -22,7 +22,6 @@ from record import parameters
 from tables import CURVES, Curve, Table
 
 from sweep.spec.load import load_sweep
-from sweep.spec.search.sweep_spec import SweepSpec
 
 Parameters = Mapping[str, Any]
 WEIGHTS = ("compactness", "boundary", "aspect")
@@ -202,7 +201,7 @@ class Landscape:
 
 
 class LearningRates:
-    """A learning rate is searched beside the weights, after a warm-up of a tenth: nothing is shared.
+    """A learning rate is searched beside the weights, after a warm-up: no two share a trunk.
 
     The Dice falls with the square of the distance to the best learning rate; a small rate is slow,
     a rate over a limit diverges. The weights act as in `Landscape`.
