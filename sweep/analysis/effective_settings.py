@@ -29,8 +29,11 @@ def read_spec(folder: Path) -> SweepSpec:
     Raises:
         ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
+    values = dict(read_sweep(folder))
+    if isinstance(confirm := values.get("confirm"), dict):  # before there were races
+        values["confirm"] = {"race": False} | confirm
     try:
-        return SweepSpec.model_validate(read_sweep(folder))
+        return SweepSpec.model_validate(values)
     except ValidationError as error:
         first = findings_of(error, SweepSpec)[0]
         key = ".".join(map(str, first.path))

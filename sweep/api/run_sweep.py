@@ -64,7 +64,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         InputError: data, trainer or cluster do not fit the spec.
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
-    from sweep.analysis.confirm.paired_comparison import can_show
+    from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
@@ -78,7 +78,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
-    if sentence := can_show(spec):
+    if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
         with store:
@@ -129,19 +129,28 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
             with view.working("Evaluating the finalists on the test split"):
                 evaluate_finalists(spec, store, lambda text: view.warn([text]))
         if ending is not Ending.INTERRUPTED:
-            _validate(spec, store, session, view)
+            _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
 
 
-def _validate(spec: SweepSpec, store: Store, session: Session, view: View) -> None:
-    """Validate the finalists on whole cases, where their kind of trainer does that."""
+def _validate(
+    spec: SweepSpec, store: Store, session: Session, view: View, *, in_time: bool
+) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer does that.
+
+    Args:
+        in_time: whether the time budget is left, which a validation may take hours of.
+    """
     from sweep.engine.session.evaluate_finalists import validate_finalists
     from sweep.trial.kinds.kind_table import kind_of
 
     if kind_of(spec).validate is None:
+        return
+    if not in_time:
+        view.say("The finalists are not validated on whole cases: the time budget is spent.")
         return
     if session.location.uri is not None:  # it takes a GPU, which this machine may not have
         view.say("The finalists are not validated on whole cases: results are at a URI.")
@@ -161,6 +170,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
     from sweep.engine.decisions.pack_sizes import Packing
+    from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -190,7 +200,10 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
             controller.subscribe(watch.observer)
         packing = Packing(store.packing(), store.record_packing, view.say)
         execute = _executor(session, view, log, progress, packing)
-        ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
+        steer = Steering(controller, spec, store, warn)
+        ending = execute(
+            controller, spec, log, session.location, steer=steer, acknowledge=watch.acknowledge
+        )
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"

@@ -145,6 +145,8 @@ class Layout:
     """Local store and artifacts; only with ``tracking: mlflow``."""
     lock = _Named(".lock")
     """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
+    requests = _Named("requests")
+    """What users asked of the sweep and no session has taken yet, a file each."""
     trials = _Named("trials")
     trunks = _Named("trunks")
     """Snapshots of shared warm-ups, while trials can still start from them."""

@@ -31,6 +31,7 @@ from sweep.store.journal import (
     Event,
     Journal,
     JournalState,
+    Request,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -59,6 +60,7 @@ from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.packing import CardPacking
 from sweep.vocabulary.record import (
     CaseScore,
+    Enqueued,
     Outcome,
     ParameterValue,
     RealValidation,
@@ -127,6 +129,7 @@ class Store:
         config_yaml: str,
         preset: str | None = None,
         replicate: Replicate | None = None,
+        enqueued: Enqueued | None = None,
     ) -> str:
         """Create the folder of a trial and return the trial's id.
 
@@ -137,6 +140,7 @@ class Store:
             config_yaml: the effective configuration.
             preset: name of the preset, if it is one.
             replicate: the repeated trial, if it is a replicate. It gets the next replicate id.
+            enqueued: the user's request for it, if it is of one.
 
         Raises:
             ValueError: the number is taken, or a parameter is not finite.
@@ -149,7 +153,7 @@ class Store:
         if not self._recorded.is_news(event):
             raise ValueError(f"{name} was started already")
         paths = self.layout.trial(name)
-        write_start(paths, parameters, config_yaml, preset, replicate)
+        write_start(paths, parameters, config_yaml, preset, replicate, enqueued)
         self._recorded.add(event)
         self._journal.append(event)
         self._publish(paths.config, paths.trial, paths.history)
@@ -172,6 +176,20 @@ class Store:
     def note_wait(self, trial_id: str) -> bool:
         """Record that the trial has no worker; False if the journal has it already."""
         return self._journal.append(TrialWaits(trial_id))
+
+    def is_new_request(self, request: Request) -> bool:
+        """Whether `record_request` would record it; raises as that does."""
+        return self._journal.progress.is_news(request)
+
+    def record_request(self, request: Request) -> bool:
+        """Record what a user asked for; False if the journal has it already.
+
+        Raises:
+            ValueError: the trial is unknown, or is to stop and has ended.
+        """
+        if news := self._journal.append(request):
+            self._sync()  # its file is deleted afterwards
+        return news
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended. Repeating the same end has no effect.

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.engine.decisions.pack_sizes import (
-    LEAST_GAIN,
     MOST,
     RESERVE,
     SECONDS_OF_A_WINDOW,
@@ -207,7 +206,3 @@ def test_resumed_session_on_the_same_card_probes_nothing(tmp_path: Path) -> None
     resumed.train(4, 20)
     assert (resumed.sizes.of(CARD), resumed.said) == (4, [])
     assert resumed.sizes.of("another card") == 1
-
-
-def test_least_gain_is_what_the_page_says() -> None:
-    assert LEAST_GAIN == 1.05

@@ -235,6 +235,9 @@ class Diary:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self.told.append(("epoch", trial_id, metrics))
 
+    def trial_enqueued(self) -> None:
+        self.told.append(("enqueued",))
+
     def trial_waits(self, trial_id: str) -> None:
         self.told.append(("wait", trial_id))
 
@@ -703,7 +706,7 @@ def test_pruned_trial_gets_its_record_once_and_later_reports_answer_stop(store: 
     assert controller.report(good, epoch(0, 0.9)) is Decision.CONTINUE
     assert controller.report(bad, epoch(0, 0.1)) is Decision.STOP
     [_, pruned] = store.records()
-    assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epoch")
     assert controller.executing == 1
 
     assert controller.report(bad, epoch(1, 1.0)) is Decision.STOP
@@ -761,7 +764,7 @@ def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorde
         again = SweepController(spec, store, [diary])
         [_, pruned] = store.records()
         assert pruned.outcome == Outcome(
-            status=Status.PRUNED, cause="stopped by asha after 1 epochs"
+            status=Status.PRUNED, cause="stopped by asha after 1 epoch"
         )
         assert diary.told[-1] == ("end", pruned)
         assert begin(again) == good
@@ -910,7 +913,7 @@ def test_pruned_trial_keeps_its_best_weights_only_where_it_may_be_a_finalist(
 ) -> None:
     spec = spec_of().model_copy(update={"confirm": ConfirmSettings(top=2)})
     controller = SweepController(spec, store)
-    pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epoch")
     kept, cleared = ["best.pt", "healthy.pt", "offending.pt"], ["healthy.pt", "offending.pt"]
     running = begin(controller)
     controller.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing

@@ -172,7 +172,7 @@ def test_only_trials_that_kill_their_process_alone_fail(
     for killer in killers:
         assert ends[killer].cause.startswith(f"its worker died {RETRIES + 1} times")
         alone = [beside for beside in packs.deaths_beside if beside == (killer,)]
-        assert len(alone) == RETRIES + 1
+        assert len(alone) in (RETRIES, RETRIES + 1)  # with or without a first one beside others
     innocent = set(ends) - killers
     assert all(packs.trials.epochs[name] == 3 for name in innocent)
 

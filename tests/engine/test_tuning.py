@@ -177,6 +177,25 @@ def test_exception_of_ours_ends_the_sweep_as_itself_and_reaches_ray_nowhere_else
     assert caught.value is error
 
 
+def test_requests_of_users_are_taken_in_each_step_of_rays_loop() -> None:
+    taken: list[int] = []
+    nobody = cast(SweepController, None)
+    never = Supervision(
+        Supervised(
+            nobody,
+            DeferredError(),
+            lambda: False,
+            math.inf,
+            lambda: None,
+            lambda: taken.append(1),
+        )
+    )
+    never._look_again = math.inf
+    never.on_step_begin(0, [])
+    never.on_step_begin(1, [])
+    assert len(taken) == 2
+
+
 def test_first_of_several_exceptions_is_the_cause() -> None:
     door = DeferredError()
     for text in ("first", "second"):

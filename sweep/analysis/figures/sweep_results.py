@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,11 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
-from sweep.store.journal import search_end
+from sweep.store.journal import NoteAdded, search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
+from sweep.store.spool.trial_notes import read_notes
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
@@ -41,6 +42,7 @@ class Results:
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: of the finalists.
         search_end: how the search ended before its last trial; None if it did not.
+        notes: what users noted on trials, by their ids.
     """
 
     folder: Path
@@ -49,11 +51,18 @@ class Results:
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
     search_end: SearchEnded | None = None
+    notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
 
     @property
     def searched(self) -> int:
-        """Number of trials of the search."""
-        return self.search_end.started if self.search_end else self.spec.trials
+        """Number of trials of the search, with those that users have enqueued."""
+        return (self.search_end.started if self.search_end else self.spec.trials) + self.enqueued
+
+    @property
+    def enqueued(self) -> int:
+        """Number of trials that users have enqueued, since its end if the search ended early."""
+        first = self.search_end.started if self.search_end else 0
+        return sum(r.enqueued is not None and r.number >= first for r in self.records)
 
     @property
     def parameters(self) -> list[str]:
@@ -73,7 +82,7 @@ class Results:
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What the replicates show of the finalists; None where there are none."""
-        return confirmation((*self.records, *self.replicates))
+        return confirmation((*self.records, *self.replicates), self.spec)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
@@ -291,4 +300,5 @@ def read_results(folder: Path | str) -> Results:
         in_use=in_use,
         replicates=tuple(record for record in records if record.replicate is not None),
         search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
+        notes=read_notes(layout.folder),
     )

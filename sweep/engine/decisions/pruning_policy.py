@@ -32,6 +32,7 @@ class PruningPolicy:
         self._scheduler = make_scheduler(spec)
         self._spares_the_never_full = spec.compares_gains
         self._last_epoch: dict[str, int] = {}
+        self._stopped: set[str] = set()  # by the user
 
     def expect(self, to_come: int) -> None:
         """Note how many trials have not been started yet."""
@@ -55,10 +56,24 @@ class PruningPolicy:
         reading = self._comparison.read(trial_id, epochs, score)
         self._note(reading)
         self._report_late()
-        if reading.resource < 1:
-            return Decision.CONTINUE
-        decision = self._scheduler.report(*reading)
+        decision = Decision.CONTINUE
+        if reading.resource >= 1:
+            decision = self._scheduler.report(*reading)
+        if trial_id in self._stopped:
+            decision = Decision.STOP
         return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
+
+    def stop(self, trial_id: str) -> None:
+        """Stop the trial at its next report, unless that is its last epoch.
+
+        The scheduler learns of it as of any trial that ends: values at rungs that it has reached
+        stay, so that no other trial's place there changes.
+        """
+        self._stopped.add(trial_id)
+
+    def is_stopped(self, trial_id: str) -> bool:
+        """Whether the user has stopped the trial."""
+        return trial_id in self._stopped
 
     def _note(self, reading: ComparedValue) -> None:
         """Tell of a score if it is the first at its rung."""

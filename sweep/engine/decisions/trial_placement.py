@@ -39,8 +39,8 @@ class TrialPlacement:
     """Distribute the controller's trials over packs, and find out which trial killed a process.
 
     A process that dies does not say which of its trials is to blame. So each of them goes on alone
-    in a process until it has trained an epoch. One that kills its process alone has used up one of
-    its `RETRIES`; the others lose nothing but the epoch that they were in. The same holds for a
+    in a process until it has trained an epoch. For those that do, the dead process does not count.
+    One that kills its process alone, too, has `RETRIES` as any other trial. The same holds for a
     trial that runs out of memory beside others: it fails only if it does so alone, too.
 
     Args:
@@ -55,8 +55,8 @@ class TrialPlacement:
         self._most = most
         self._packs: dict[str, _Pack] = {}
         self._suspects: deque[Path] = deque()
-        self._failures: defaultdict[str, list[str]] = defaultdict(list)  # notes on its deaths
-        self._deaths: Counter[str] = Counter()  # processes that each trial has killed
+        self._deaths: defaultdict[str, list[str]] = defaultdict(list)  # notes on each process
+        self._unproven: set[str] = set()  # trials whose last process died beside others
         self._epochs: Counter[str] = Counter()  # epochs that each trial has reported
         self._lost_a_node: set[str] = set()
 
@@ -156,26 +156,31 @@ class TrialPlacement:
         trials = self._packs.pop(name).trials
         by = next(iter(trials)) if len(trials) == 1 else by
         for trial_id, folder in trials.items():
-            if trial_id == by:
-                self._blame(folder, failures)
-            elif by in trials:
+            if by in trials and trial_id != by:
                 self._controller.hand_back(trial_id)
-            elif node_was_lost(failures) and trial_id not in self._lost_a_node:
+            elif trial_id != by and node_was_lost(failures) and trial_id not in self._lost_a_node:
                 self._lost_a_node.add(trial_id)  # a second time may be its fault
                 self._controller.hand_back(trial_id)
             else:
-                self._suspects.append(folder)
+                self._suspect(folder, failures, is_proven=trial_id == by)
 
-    def _blame(self, folder: Path, failures: list[str]) -> None:
-        """One of a trial's retries is used up."""
+    def _suspect(self, folder: Path, failures: list[str], *, is_proven: bool) -> None:
+        """Count a death of a trial's process, and let the trial go on alone."""
         trial_id = folder.name
-        self._deaths[trial_id] += 1
-        self._failures[trial_id] += failures
-        if self._deaths[trial_id] <= RETRIES:
-            self._suspects.append(folder)
+        deaths = self._deaths[trial_id]
+        deaths.append("\n\n".join(failures))
+        if is_proven and len(deaths) > RETRIES:
+            self._controller.end(trial_id, outcome_of([*filter(None, deaths)], len(deaths)))
             return
-        outcome = outcome_of(self._failures[trial_id], self._deaths[trial_id])
-        self._controller.end(trial_id, outcome)
+        if not is_proven:
+            self._unproven.add(trial_id)
+        self._suspects.append(folder)
+
+    def _clear(self, trial_id: str) -> None:
+        """A trial has trained an epoch alone: the process that died beside others is not its."""
+        if trial_id in self._unproven:
+            self._unproven.remove(trial_id)
+            self._deaths[trial_id].pop()
 
     @property
     def _has_room(self) -> bool:
@@ -207,6 +212,7 @@ class TrialPlacement:
             is_new = metrics.epoch >= self._epochs[trial_id]
             self._epochs[trial_id] = max(self._epochs[trial_id], metrics.epoch + 1)
             if pack.alone and is_new and not metrics.shared:
-                self._controller.hand_back(trial_id)  # it is innocent, and the next one's turn
+                self._clear(trial_id)
+                self._controller.hand_back(trial_id)  # the next suspect is alone now
                 return False
         return True

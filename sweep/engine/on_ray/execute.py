@@ -39,6 +39,7 @@ def execute(
     announce: Callable[[str | None], None] = lambda _: None,
     verbose: bool = False,
     packing: Packing = SILENT,
+    steer: Callable[[], object] = lambda: None,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run the controller's trials until it is finished, or a signal or the time budget stops it.
@@ -54,10 +55,12 @@ def execute(
             if the dashboard should have been started and was not.
         verbose: show Ray's own messages on the screen instead.
         packing: remembers and says how many trials share a GPU.
+        steer: takes what users ask of the sweep; called in each step of Ray's loop.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or the sweep's own code or Ray failed.
     """
+    steer()
     if controller.finished:
         return Ending.FINISHED
     ray = cluster(log, verbose=verbose, address=location.address, dashboard=dashboard)
@@ -76,6 +79,7 @@ def execute(
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
             Exporter(spec.name, state) if state else lambda: None,
+            steer,
         )
         # An actor's name is fixed when it starts. A dashboard shows the names, so each trial then
         # gets its own actor, which takes a few seconds for the imports.

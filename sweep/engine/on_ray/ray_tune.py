@@ -199,6 +199,7 @@ class Supervised:
         asked: whether a signal has asked for an interruption.
         deadline: in the time of `time.monotonic`; infinite without a time budget.
         export: exports the metrics if they are due.
+        steer: takes what users ask of the sweep.
     """
 
     controller: SweepController
@@ -206,6 +207,7 @@ class Supervised:
     asked: Callable[[], bool]
     deadline: float
     export: Callable[[], None]
+    steer: Callable[[], object] = lambda: None
 
 
 class Supervision(NotPickled, Callback):  # type: ignore[misc]
@@ -223,6 +225,7 @@ class Supervision(NotPickled, Callback):  # type: ignore[misc]
             raise Stopped(Ending.INTERRUPTED)
         if time.monotonic() >= supervised.deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+        supervised.steer()
         supervised.export()
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.space.distributions import Distribution, Listed
 from sweep.spec.space.linked_space import blocks
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -29,11 +30,12 @@ class GridSearch:
                 raise TypeError(f"a grid needs listed values, got {distribution!r} for {name}")
         self._space = space
         self._first = first
+        self._enqueued: set[int] = set()
         self._blocks = list(blocks(space))
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
         """The combination of the trial with this number; None after the last."""
-        place = number - self._first
+        place = number - self._first - sum(other < number for other in self._enqueued)
         for block in self._blocks:
             if place < block.size:
                 parameters = block.combination(place)
@@ -41,8 +43,17 @@ class GridSearch:
             place -= block.size
         return None
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The missing values at random: an enqueued trial takes no combination from the grid."""
+        self._enqueued.add(number)
+        return RandomSearch(self._space, seed=0).complete(number, given)
+
     def tell(self, record: TrialRecord) -> None:
-        """Results do not change the proposals."""
+        """Results do not change the proposals, but an enqueued trial takes a number."""
+        if record.enqueued is not None:
+            self._enqueued.add(record.number)
 
     def judge(self, number: int, rung: int, score: float) -> None:
         """Results do not change the proposals."""

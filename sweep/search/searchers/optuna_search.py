@@ -101,6 +101,14 @@ class OptunaSearch:
             self._take_in(number)
         return self._translator.decode(self._evidence[self._index[number]].proposed.params)
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        if number not in self._open:
+            self.study.enqueue_trial(self._translator.encode(given))
+        return self.ask(number)
+
     def tell(self, record: TrialRecord) -> None:
         if not self._translator.is_inside(record.parameters):
             return

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sweep.plugins.plugin_kinds import SEARCHER
+from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import drawn_in, holds, lies_in
@@ -28,6 +29,7 @@ class PluginSearcher:
     ) -> None:
         self._name = settings.entry
         self._space = space
+        self._seed = seed
         self._made = SEARCHER.make(settings.entry, space, seed, options=settings.options)
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
@@ -48,6 +50,12 @@ class PluginSearcher:
         if not lies_in(self._space, proposed):
             raise self._lacks(number, found)
         return proposed
+
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The missing values at random: plug-ins propose whole configurations only."""
+        return RandomSearch(self._space, self._seed).complete(number, given)
 
     def tell(self, record: TrialRecord) -> None:
         with self._blaming("tell"):

@@ -32,6 +32,12 @@ class RandomSearch:
             lambda name, kind: kind.sample(random.Random(f"{self._seed}-{number}-{name}")),
         )
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        drawn = self.ask(number)
+        return {name: given.get(name, value) for name, value in drawn.items()}
+
     def tell(self, record: TrialRecord) -> None:
         """Results do not change the proposals."""
 

@@ -28,6 +28,16 @@ class Searcher(Protocol):
         """
         ...
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """Parameters of a trial that a user enqueued, with ``given`` as they are.
+
+        Takes the place of `ask` for this number. ``given`` are some of the parameters, inside the
+        space; the searcher draws the others.
+        """
+        ...
+
     def tell(self, record: TrialRecord) -> None:
         """Learn how a trial ended, or that a trial runs that this searcher did not propose.
 
