@@ -120,7 +120,7 @@ class NoFolder:
         return SimpleNamespace(folder=Path(trial_id))
 
     def start_trial(
-        self, number: int, parameters: Mapping[str, Any], _config: str, preset: str | None, _: None
+        self, number: int, parameters: Mapping[str, Any], _config: str, preset: str | None, *_: Any
     ) -> str:
         trial_id = f"t{number:04d}"
         self.trials[trial_id] = parameters, preset
