@@ -37,11 +37,15 @@ def command(
         up_to = f"{least} to" if least < more else "up to"
         confirm = f", and {up_to} {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
+        conditional = sum(bool(kind.when) for kind in spec.drawn.values())
         fine = f"has no mistake, but {counted(len(warnings), 'warning')}" if warnings else "is fine"
         typer.echo(
             f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.ranges.most_epochs, 'epoch')} over"
-            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.label},"
+            f" {counted(len(spec.drawn), 'setting')}"
+            + f" ({conditional} of them conditional)"
+            * bool(conditional)
+            + f", searcher {spec.searcher.label},"
             f" scheduler {spec.scheduler.label}{confirm}"
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"

@@ -70,6 +70,9 @@ def command(
         bool,
         typer.Option("--per-class", help="Add columns for each class, such as val_dice[liver]."),
     ] = False,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Show what users noted on trials (sweep.note).")
+    ] = False,
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
@@ -85,7 +88,8 @@ def command(
         from sweep.machine.user_paths import results_argument
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
-        found = read([results_argument(one) for one in results], per_class=per_class)
+        places = [results_argument(one) for one in results]
+        found = read(places, per_class=per_class, notes=notes)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
         if len(frame) < len(found.frame):
@@ -102,24 +106,29 @@ def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
     # The trials of several sweeps have the same ids.
     shown = set() if "sweep" in frame else set(frame["trial_id"])
     records = [record for record in searched(found.records) if record.trial_id in shown]
-    return replace(found, records=[replace(record, test=()) for record in records], patience={})
+    return replace(
+        found, records=[replace(record, test=()) for record in records], patience={}, outlook=()
+    )
 
 
-def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
+def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False) -> Summary:
     """Read results folders, and warn if the Dice of several is not comparable.
 
     Args:
         results: folders, or URIs.
         per_class: with the columns of `sweep.analysis.ranking.per_class`.
+        notes: with the notes on trials.
 
     Raises:
         ResultsError: one is not a results folder, or is broken.
     """
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
+    from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
+    from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
     from sweep.console.console_words import print_warnings
     from sweep.console.sweep_summary import Summary
@@ -139,12 +148,18 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     patience: dict[str, Tradeoff] = {}
     objectives: dict[str, Objective] = {}
     own: dict[str, None] = {}
+    outlook: list[str] = []
+    noted: dict[str, list[str]] = {}
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
             records, names = read_records(folder), read_parameter_names(folder)
             known = read_known_spec(folder)
             cost = tradeoff(known, records) if known is not None and known.replayed else None
             frames[name] = ranking_frame(records, names, known)
+            outlook += outlook_words(folder, known, records)
+            if notes:
+                frames[name] = with_notes(frames[name], folder)
+                noted[name] = list(note_lines(folder))
             if per_class:
                 frames[name] = with_classes(frames[name], folder)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
@@ -168,6 +183,8 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
         spec=known if len(results) == 1 else None,
         kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
         patience=patience,
+        outlook=outlook if len(results) == 1 else (),
+        notes=noted,
     )
 
 

@@ -58,7 +58,8 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 
 
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
-    """The searched parameters that have no effect in a trial: momentum beside AdamW.
+    """The searched parameters that have no effect in a trial: momentum beside AdamW. Those that a
+    condition leaves out of it are among them.
 
     Replayed parameters are not among them: `enough_columns` has what they would have done.
     """
@@ -68,7 +69,7 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
         names = idle_in_trial(lambda key: setting_of(spec, record, key))
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
-    return names & spec.drawn.keys()
+    return (names & spec.drawn.keys()) | (spec.drawn.keys() - record.parameters.keys())
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:

@@ -13,7 +13,8 @@ from sweep.spec.space.distributions import (
     Listed,
     LogRandInt,
     LogUniform,
-    RandInt,
+    QRandInt,
+    WholeNumbers,
     is_number,
 )
 from sweep.spec.space.replayed_settings import candidate_values
@@ -160,7 +161,8 @@ Axis = Categories | Scale
 
 def make_axis(name: str, distribution: Distribution) -> Axis:
     """The axis of a searched parameter."""
-    if isinstance(distribution, Listed):
+    few = isinstance(distribution, QRandInt) and distribution.size <= MOST_CATEGORIES
+    if few or isinstance(distribution, Listed):  # no cell for the numbers between two steps
         return Categories(name, candidate_values(distribution))
     low, high = distribution.extent or (0.0, 1.0)
     return Scale(
@@ -168,7 +170,7 @@ def make_axis(name: str, distribution: Distribution) -> Axis:
         low,
         high if high > low else low + 1,  # one whole number: randint [3, 4]
         log=isinstance(distribution, LogUniform | LogRandInt),
-        whole=isinstance(distribution, RandInt),
+        whole=isinstance(distribution, WholeNumbers),
     )
 
 

@@ -11,7 +11,7 @@ from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE_NAMES, DiceOf
-from sweep.vocabulary.record import Observer, TrialRecord
+from sweep.vocabulary.record import Observer, SearchEnded, TrialRecord
 
 
 class PlainView(Observer):
@@ -43,6 +43,12 @@ class PlainView(Observer):
         if progress.race_words != self._race_words:
             self._race_words = progress.race_words
             self._print(f"race: {self._race_words}")
+
+    def search_ended(self, event: SearchEnded) -> None:
+        self._print(
+            f"`stop_when` ends the search after {event.started} of {event.trials} trials; those"
+            " that run or wait still end"
+        )
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

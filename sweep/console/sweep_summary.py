@@ -44,6 +44,8 @@ class Summary:
         kinds: kinds of the trainers.
         spec: of a single sweep, if it is known.
         patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
+        outlook: how likely further trials would be better; of sweeps with `stop_when`.
+        notes: lines with what users noted on trials, by sweep name, if they are to be shown.
     """
 
     title: str
@@ -55,6 +57,8 @@ class Summary:
     kinds: Iterable[str] = ()
     spec: SweepSpec | None = None
     patience: Mapping[str, Tradeoff] = field(default_factory=dict)
+    outlook: Sequence[str] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def print_results(console: Console, found: Summary) -> None:
@@ -73,8 +77,14 @@ def print_results(console: Console, found: Summary) -> None:
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(found), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
+    for sentence in found.outlook:
+        console.print(Text(sentence), soft_wrap=not console.is_terminal)
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+    for name, lines in found.notes.items():
+        place = f" of {name}" if "sweep" in frame else ""
+        for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
+            console.print(one_line(text), soft_wrap=True, highlight=False, markup=False)
     for name, cost in found.patience.items():
         print_patience(console, cost, title=name if "sweep" in frame else "")
 

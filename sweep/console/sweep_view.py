@@ -126,6 +126,7 @@ class TerminalView(View):
         print_warnings(progress.warning_words)
 
     def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
+        from sweep.analysis.ranking.further_improvement import outlook_words
         from sweep.analysis.ranking.ranking_columns import own_metrics
         from sweep.console.sweep_summary import Summary, print_results
 
@@ -138,6 +139,7 @@ class TerminalView(View):
                 objective=spec.judged_by,
                 own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
                 kinds=[spec.trainer.kind],
+                outlook=outlook_words(folder, spec, ranking.records),
                 spec=spec,
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )

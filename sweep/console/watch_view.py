@@ -51,7 +51,7 @@ class Watching:
         if in_use:
             return Phase.RUNNING
         # The final number of replicates is known only to the process that runs the sweep.
-        return Phase.FINISHED if ended >= self._searched and not left else Phase.STOPPED
+        return Phase.FINISHED if ended >= self._planned.searched and not left else Phase.STOPPED
 
     @property
     def over(self) -> bool:
@@ -80,9 +80,9 @@ class Watching:
         spec = read_spec(self._layout.folder)
         self._spec_stamp = stamp
         self._name = spec.name
-        self._searched = spec.trials
         self.progress.objective = spec.judged_by
         planned = self.progress.planned or Planned(spec)
         planned.spec = spec
-        self.progress.planned, self.progress.trials = planned, planned.total
+        self._planned = self.progress.planned = planned
+        self.progress.trials = planned.total
         self.progress.max_epochs = spec.ranges.most_epochs

@@ -30,6 +30,7 @@ from sweep.nnunet.dataset.nnunet_datasets import (
     read_plans,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.dataset.planned_network import network_mistakes
 from sweep.nnunet.dataset.plans import configuration_of, patch_mistakes, plans_mistakes
 from sweep.nnunet.dataset.preprocess import PLANNERS
 from sweep.nnunet.dataset.raw_files import description_mistakes, file_mistakes, raw_cases
@@ -153,6 +154,7 @@ class NnunetLook(FirstLook):
             if not any(plans_mistakes(plans, trainer.configuration, self._plans)):
                 planned = configuration_of(plans, trainer.configuration)
                 found += patch_mistakes(trainer.patch_size, planned)
+                found += network_mistakes(trainer, planned)
             return
         if trainer.plans not in PLANNERS:  # the sweep makes those of PLANNERS when it begins
             where = no_plans(folder, trainer.plans) if folder else "they do not exist yet"

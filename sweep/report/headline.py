@@ -10,6 +10,7 @@ from sweep.analysis.confirm.conclusions import caution, on_test_split, reservati
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.ranking.further_improvement import Outlook
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
     is_before_switch_on,
@@ -66,6 +67,8 @@ def caveat(results: Results) -> str:
     else:
         sentences = [*tested, _one_seed(results)]
     sentences += _still_rising(results)
+    if sentence := Outlook.of(results.spec, results.ended).words:
+        sentences.append(sentence)
     if kind := caution([results.spec.trainer.kind]):
         sentences.append(kind)
     return " ".join(sentences)
@@ -109,16 +112,24 @@ def _one_seed(results: Results) -> str:
 
 def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
-    ended, planned = len(results.ended), results.spec.trials
+    ended, planned = len(results.ended), results.searched
     if ended >= planned:
         race = None if results.confirmation is None else results.confirmation.race
         if race is not None and race.block is not None:
             return f"confirming: {race.words}"
         replicates = _ended_replicates(results)
         all_ended = replicates == len(results.replicates)
-        return "finished" if all_ended else f"confirming: {replicates} replicates have ended"
+        return (
+            _finished(results) if all_ended else f"confirming: {replicates} replicates have ended"
+        )
     how = "running" if results.in_use else "not running"
     return f"{how}: {ended} of {planned} trials have ended"
+
+
+def _finished(results: Results) -> str:
+    if results.search_end is None:
+        return "finished"
+    return f"finished: `stop_when` ended the search at {results.searched} of {results.spec.trials}"
 
 
 def counts(results: Results) -> dict[str, int]:

@@ -10,9 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from sweep.store.files import own_file, parse_lines, parsed, reading
 from sweep.store.journal import (
+    ConfigurationEnqueued,
     EpochRecorded,
     Event,
     JournalState,
+    NoteAdded,
+    StopRequested,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -22,7 +25,7 @@ from sweep.store.layout import Layout
 from sweep.store.read_results import read_facts, read_objective, require_results
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import Observer, Outcome
+from sweep.vocabulary.record import Observer, Outcome, SearchEnded
 
 T = TypeVar("T")
 
@@ -106,6 +109,11 @@ class Follower:
         return news
 
     def _notification(self, event: Event) -> Callable[[Observer], None]:
+        match event:
+            case ConfigurationEnqueued():
+                return lambda observer: observer.trial_enqueued()
+            case StopRequested() | NoteAdded():
+                return lambda _: None
         name = event.trial_id
         paths = self._layout.trial(name)
         match event:
@@ -125,6 +133,8 @@ class Follower:
                 outcome = facts.outcome or Outcome(status=event.status)
                 ended = replace(facts, history=tuple(history), outcome=outcome)
                 return lambda observer: observer.trial_ended(ended)
+            case SearchEnded():
+                return lambda observer: observer.search_ended(event)
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
         """The metrics of an epoch. Its line in the history is written before the event."""

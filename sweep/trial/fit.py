@@ -86,7 +86,8 @@ def epochs(
     """`fit` as a generator, which returns the outcome.
 
     Yields the epochs that were trained before, all at once, and then each when it is trained and
-    saved. However it ends, the run is closed, such as a function that waits.
+    saved. Within an epoch it yields nothing, ``()``, wherever another run of this process may take
+    its turn. However it ends, the run is closed, such as a function that waits.
     """
     with closing(kind_of(config).make_run(config, data)) as run:
         loop = Loop.of(config)
@@ -111,7 +112,7 @@ def epochs(
                 finished = len(history) >= last
                 return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
             try:
-                metrics = run.run_epoch(len(history))
+                metrics = yield from run.epoch_in_turns(len(history))
             except Diverged as end:
                 return files.diverged(run, end, in_epoch=len(history))
             except Ended:

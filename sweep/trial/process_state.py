@@ -15,7 +15,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,14 +88,50 @@ def _change_to(folder: str | None) -> None:
 
 
 def _environment(variables: dict[str, str]) -> None:
-    os.environ.clear()
+    # No variable is taken away even for a moment: a thread of a library may read it.
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
     os.environ.update(variables)
+
+
+def _hooks(owner: Any, name: str) -> dict[Any, Any]:
+    return dict(getattr(owner, name))
+
+
+def _set_hooks(owner: Any, name: str, hooks: dict[Any, Any]) -> None:
+    getattr(owner, name).clear()
+    getattr(owner, name).update(hooks)
+
+
+def _cuda_generators() -> list[torch.Tensor] | None:
+    """None while CUDA is not in use: it then starts from torch's seed."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return None
+    return [generator.get_state() for generator in torch.cuda.default_generators]
+
+
+def _set_cuda_generators(states: list[torch.Tensor] | None) -> None:
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return
+    if states is None:
+        torch.cuda.manual_seed_all(torch.initial_seed())
+        return
+    for generator, state in zip(torch.cuda.default_generators, states, strict=True):
+        generator.set_state(state)
 
 
 GENERATORS = {
     "random": Setting(random.getstate, random.setstate),
     "numpy": Setting(np.random.get_state, np.random.set_state),
     "torch": Setting(torch.get_rng_state, torch.set_rng_state),
+    "torch on CUDA": Setting(_cuda_generators, _set_cuda_generators),  # after torch's own
+}
+HOOKS = {
+    f"{name} of {owner.__name__}": Setting(
+        partial(_hooks, owner, name), partial(_set_hooks, owner, name)
+    )
+    for owner, names in GLOBAL_HOOKS.items()
+    for name in names
 }
 SETTINGS = {
     "threads": Setting(torch.get_num_threads, torch.set_num_threads),
@@ -144,13 +180,13 @@ class CleanProcess:
     Attributes:
         generators: states of the random generators.
         settings: what was set, by the names of `SETTINGS`.
-        hooks: torch's global ones, by their place.
+        hooks: torch's global ones, by the names of `HOOKS`.
         threads: those that were there.
     """
 
     generators: dict[str, Any]
     settings: dict[str, Any]
-    hooks: dict[tuple[Any, str], dict[Any, Any]]
+    hooks: dict[str, Any]
     threads: frozenset[threading.Thread]
 
     @classmethod
@@ -165,50 +201,45 @@ class CleanProcess:
         return cls(
             generators={name: kind.read() for name, kind in GENERATORS.items()},
             settings={name: setting.read() for name, setting in SETTINGS.items()},
-            hooks={
-                (owner, name): dict(getattr(owner, name))
-                for owner, names in GLOBAL_HOOKS.items()
-                for name in names
-            },
+            hooks={name: hooks.read() for name, hooks in HOOKS.items()},
             threads=frozenset(threading.enumerate()),
         )
 
-    def restore(self) -> tuple[str, ...]:
+    def restore(self, started: Collection[object] | None = None) -> tuple[str, ...]:
         """Undo all changes to the process since it was recorded.
 
+        Args:
+            started: the threads and processes that the trial has started; None: all new ones.
         Returns:
             a sentence for each change that cannot be undone: a thread that does not end. Such a
             process must not train further trials.
         """
-        end_children()
+        end_children(started)
         deadline = time.monotonic() + SECONDS_TO_END
         new = [
             thread
             for thread in threading.enumerate()
-            if thread not in self.threads
+            if (thread not in self.threads if started is None else thread in started)
             and thread is not threading.current_thread()
             and not isinstance(thread, threading._DummyThread)  # Python did not start it
         ]
         for thread in new:
             thread.join(max(0.0, deadline - time.monotonic()))
         left = [thread for thread in new if thread.is_alive()]
-        for (owner, name), before in self.hooks.items():
-            hooks = getattr(owner, name)
-            if dict(hooks) != before:
-                hooks.clear()
-                hooks.update(before)
-        for name, value in self.settings.items():
-            if SETTINGS[name].read() != value:
-                SETTINGS[name].write(value)
+        for name, value in (self.hooks | self.settings).items():
+            setting = (HOOKS | SETTINGS)[name]
+            if setting.read() != value:
+                setting.write(value)
         for name, state in self.generators.items():
             GENERATORS[name].write(state)
         free_memory()
         return tuple(f"a thread of the trial before still runs: {thread.name}" for thread in left)
 
 
-def end_children() -> None:
+def end_children(started: Collection[object] | None = None) -> None:
     """End the processes that a trial has started with `multiprocessing`, such as data workers."""
-    children = multiprocessing.active_children()
+    every = multiprocessing.active_children()
+    children = [child for child in every if started is None or child in started]
     for child in children:
         child.terminate()
     for child in children:
@@ -225,4 +256,3 @@ def free_memory() -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        torch.cuda.manual_seed_all(torch.initial_seed())  # as in a new process

@@ -146,6 +146,19 @@ class Replicate:
         return self.seed, self.fold
 
 
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What marks a trial that a user enqueued while the sweep ran (``sweep.enqueue``).
+
+    Args:
+        request: id of the request.
+        by: user@host.
+    """
+
+    request: str
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseScore:
     """The score of a run's best weights on one case of the test split.
@@ -188,6 +201,7 @@ class TrialRecord:
         outcome: how it ended; None while it runs or after an interruption.
         preset: name of the preset that it trains; None if the searcher proposed it.
         replicate: the trial that it repeats; None for the trials of the search.
+        enqueued: by whom, if a user enqueued it; None for all others.
         test: its scores on the test split, one per case; empty if it was not evaluated there.
         real: its real validation; None if it had none.
         objective: the objective of its sweep.
@@ -200,6 +214,7 @@ class TrialRecord:
     outcome: Outcome | None = None
     preset: str | None = None
     replicate: Replicate | None = None
+    enqueued: Enqueued | None = None
     test: tuple[CaseScore, ...] = ()
     real: RealValidation | None = None
     objective: Objective = DICE
@@ -249,6 +264,24 @@ class TrialRecord:
         return sum(epoch.seconds for epoch in self.trained)
 
 
+@dataclass(frozen=True, slots=True)
+class SearchEnded:
+    """The search proposes no further trial, because one was unlikely to be better.
+
+    Args:
+        trial_id: the trial whose end decided it.
+        started: number of trials that the search has started by then.
+        trials: number of trials that it could have had. It does not hold for a sweep that was
+            extended beyond them.
+        chance: estimated probability that further trials would have been better.
+    """
+
+    trial_id: str
+    started: int
+    trials: int
+    chance: float
+
+
 class Observer:
     """Interface for consoles, trackers and metrics: called after each event is recorded.
 
@@ -261,11 +294,17 @@ class Observer:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         """The trial has finished an epoch, or taken one over from a shared warm-up."""
 
+    def trial_enqueued(self) -> None:
+        """A user has enqueued one more trial. It starts later."""
+
     def trial_waits(self, trial_id: str) -> None:
         """The trial waits for a worker. It has continued when it reports its next epoch."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         """The trial has ended, with its whole history."""
+
+    def search_ended(self, event: SearchEnded) -> None:
+        """The search starts no further trial. Those that run or wait still end."""
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:

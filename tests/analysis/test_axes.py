@@ -36,6 +36,19 @@ def test_whole_numbers_are_cut_into_cells_that_share_them_evenly() -> None:
     assert [cells.index(n) for n in range(2, 8)] == [0, 0, 1, 1, 2, 2]
 
 
+def test_whole_numbers_with_a_step_get_a_cell_each_and_none_between_them() -> None:
+    cells = axis({"qrandint": [3, 9, 2]}).cells(3)
+    assert cells.labels == ("3", "5", "7", "9")
+    assert [cells.place(n) for n in (3, 5, 7, 9)] == [0, 1, 2, 3]
+    assert [text for _, text in cells.axis.ticks] == ["3", "5", "7", "9"]
+
+
+def test_many_whole_numbers_with_a_step_share_cells_that_all_hold_some() -> None:
+    stepped = parse_distribution({"qrandint": [10, 100, 10]})
+    cells = make_axis("p", stepped).cells(8)
+    assert {cells.index(n) for n in range(10, 101, 10)} == set(range(8))
+
+
 def test_fewer_whole_numbers_than_cells_get_a_cell_each() -> None:
     cells = axis({"randint": [1, 4]}).cells(8)
     assert cells.labels == ("1", "2", "3")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses import volumetric
 from sweep.trainer.losses.geometric_loss import as_slices, geometric_terms
+from sweep.trainer.losses.main_losses import build_main_loss
 
 SHARES = (4 / 7, 2 / 7, 1 / 7, 0.0)  # nnU-Net's: halved, the coarsest left out
 
@@ -94,6 +97,45 @@ def test_deep_supervision_weighs_the_main_loss_and_geometry_sees_the_main_output
     main, *others = torch.autograd.grad(geometry.sum(), outputs, allow_unused=True)
     assert main.abs().max() > 0
     assert others == [None, None, None]
+
+
+@pytest.mark.parametrize("ignore_label", [None, 2])
+def test_focal_and_log_cosh_dice_take_the_places_of_nnunets_terms(ignore_label: int | None) -> None:
+    logits, labels = example(32, 32)
+    if ignore_label is not None:
+        labels[..., :8] = ignore_label
+    settings = LossSettings(main="focal_logcosh_dice", dice_weight=0.5, focal_gamma=3.0)
+    pair = own() if ignore_label is None else _ignoring(ignore_label)
+    plain = NnunetLoss(deepcopy(pair), LossSettings(), (1,), ignore_label=ignore_label)
+    loss = NnunetLoss(pair, settings, (1,), ignore_label=ignore_label)
+    plain(logits, labels)
+    total = loss(logits, labels)
+    found = loss.terms
+    assert found.keys() == loss.main.keys() == {"logcosh_dice", "focal"}
+    ours = build_main_loss(settings, ignore_label)["focal"].value(logits, labels)
+    assert found["focal"].item() == pytest.approx(ours.item(), abs=1e-7)
+    expected = math.log(math.cosh(plain.terms["dice"].item()))
+    assert found["logcosh_dice"].item() == pytest.approx(expected, abs=1e-6)
+    weighted = 0.5 * found["logcosh_dice"].item() + found["focal"].item()
+    assert total.item() == pytest.approx(weighted, abs=1e-6)
+    assert loss.batch_dice is True
+
+
+def _ignoring(label: int) -> torch.nn.Module:
+    dice = {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": False}
+    return DC_and_CE_loss(dice, {}, 1, 1, label, MemoryEfficientSoftDiceLoss)
+
+
+def test_deep_supervision_weighs_another_main_loss_as_nnunets_own() -> None:
+    outputs, targets = zip(*(example(n, n) for n in (32, 16, 8, 4)), strict=True)
+    settings = LossSettings(main="focal_logcosh_dice")
+    total = NnunetLoss(own(supervised=True), settings, (1,))(outputs, targets)
+    each = [
+        NnunetLoss(own(), settings, (1,))(output, target).item()
+        for output, target in zip(outputs, targets, strict=True)
+    ]
+    expected = sum(share * value for share, value in zip(SHARES, each, strict=True))
+    assert total.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_3d_patch_is_looked_at_slice_by_slice_as_its_slices_are_by_hand() -> None:

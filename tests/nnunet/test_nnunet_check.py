@@ -152,7 +152,7 @@ def test_every_mistake_of_dataset_plans_and_losses_is_told_at_once(
     change(file, numTraining=4)
     found = told(
         few, None, plans="MyPlans", configuration="3D", geometric_class="x",
-        loss={"main": "dice_focal"},
+        loss={"main": "my.losses:tversky"},
     )  # fmt: skip
     assert [line.split(": ")[0] for line in found] == [
         "trainer.preprocessed",
@@ -479,7 +479,7 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         f"trainer: {{kind: nnunet, dataset: 502, raw: {raw}, preprocessed: {tmp_path}}}\n"
         "space:\n"
         "  trainer.fold: {choice: [0, 7]}\n"
-        "  loss.main: {choice: [dice_ce, dice_focal]}\n"
+        "  loss.main: {choice: [dice_ce, 'my.losses:tversky']}\n"
         "  trainer.plans: {choice: [nnUNetPlans, MyPlans]}\n"
     )
     with pytest.raises(InputError) as caught:
@@ -519,7 +519,7 @@ def test_no_mistake_of_a_preprocessed_dataset_hides_another(
     shutil.copytree(preprocessed / NAME, tmp_path / NAME)
     (tmp_path / NAME / "splits_final.json").write_text("{")
     (tmp_path / NAME / "dataset.json").write_text("[")
-    found = told(raw, tmp_path, patch_size=[30, 32], loss={"main": "dice_focal"})
+    found = told(raw, tmp_path, patch_size=[30, 32], loss={"main": "my.losses:tversky"})
     told_of = {line.partition(": ")[0].removeprefix(f"{tmp_path / NAME}/") for line in found}
     assert told_of == {"trainer.patch_size", "loss.main", "splits_final.json:1", "dataset.json:1"}
 

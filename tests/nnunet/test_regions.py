@@ -19,6 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from PIL import Image
 from torch import Tensor, nn
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.nnunet.real_validation import real_validation
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.nnunet.training.pseudo_validation import Answers
@@ -28,6 +29,7 @@ from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.losses.main_losses import build_main_loss
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.trainer_check import TrainerCheck
@@ -86,6 +88,23 @@ def test_in_the_warmup_the_loss_of_regions_is_nnunets_and_its_terms_add_up(
     terms = {name: value.item() for name, value in loss.terms.items()}
     assert terms.keys() == {"dice", "ce"}
     assert terms["dice"] - 1 + terms["ce"] == pytest.approx(total, abs=1e-6)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_focal_loss_of_regions_is_that_of_our_own_trainer(ignored: bool) -> None:
+    logits, target = example(32, 32, ignored=ignored)
+    # The second region lies in the first: label 1 is in the first alone, 2 in both.
+    labels = (target[:, 0].long() + target[:, 1].long())[:, None]
+    regions = Regions(labels=((1, 2), (2,)), class_order=(1, 2))
+    ignore = 9 if ignored else None
+    if ignored:
+        labels = torch.where(target[:, -1:], 9, labels)
+    settings = LossSettings(main="dice_focal")
+    loss = NnunetLoss(own(ignored=ignored), settings, (0,), regions=True, ignore_label=ignore)
+    total = loss(logits, target)
+    ours = build_main_loss(settings, ignore, regions)["focal"].value(logits, labels).item()
+    assert loss.terms["focal"].item() == pytest.approx(ours, abs=1e-6)
+    assert total.item() == pytest.approx(loss.terms["dice"].item() - 1 + ours, abs=1e-6)
 
 
 @pytest.mark.parametrize("channel", [0, 1])

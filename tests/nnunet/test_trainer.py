@@ -16,8 +16,15 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from own_loop import train_epoch
 
 from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.training.augmentation_strength import (
+    PROBABILITIES,
+    parts_of,
+    strength_of,
+    strengthen,
+)
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 from sweep.nnunet.training.nnunet_effective import effective_configuration
+from sweep.nnunet.training.ordered_batches import TRAINING
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.readback.verify import verify
 from sweep.vocabulary.errors import InputError, NotApplied
@@ -158,7 +165,15 @@ def test_half_precision_is_scaled_and_its_losses_are_float32(trainer: MakeTraine
 
 def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
     made = trainer(
-        trainer={"batch_size": 3, "patch_size": [16, 24]},
+        trainer={
+            "batch_size": 3,
+            "patch_size": [16, 24],
+            "encoder": "residual",
+            "base_features": 8,
+            "max_features": 24,
+            "oversample_foreground": 0.7,
+            "augmentation_strength": 1.7,
+        },
         optimizer={"lr": 0.02, "momentum": 0.9, "gradient_clip": 5.0},
         guard={"exploded_steps": 7},
     )
@@ -167,6 +182,13 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
     assert found.cases == {"training": 16, "validation": 4}
     batch = next(made.dataloader_train)
     assert batch["data"].shape == (3, 1, 16, 24)
+    assert type(made.model).__name__ == "ResidualEncoderUNet"
+    assert made.model.encoder.output_channels == [8, 16, 24, 24]
+
+
+def _transforms(trainer: nnUNetTrainerGeometric) -> Any:
+    assert trainer.batches is not None
+    return trainer.batches.loader(TRAINING).transforms
 
 
 @pytest.mark.parametrize(
@@ -177,6 +199,12 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
         (lambda t: setattr(t.loss, "geometric_classes", (0,)), "trainer.geometric_class"),
         (lambda t: setattr(t, "factor", lambda epoch: float(epoch >= 5)), "loss.warmup_epochs"),
         (lambda t: setattr(t, "num_iterations_per_epoch", 9), "trainer.steps_per_epoch"),
+        (
+            lambda t: setattr(t, "oversample_foreground_percent", 0.5),
+            "trainer.oversample_foreground",
+        ),
+        (lambda t: strengthen(_transforms(t), 0.5), "trainer.augmentation_strength"),
+        (lambda t: setattr(t.model, "encoder", None), "trainer.base_features"),
     ],
 )
 def test_trainer_that_works_with_something_else_is_told_of(
@@ -192,7 +220,7 @@ def test_trainer_that_works_with_something_else_is_told_of(
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"loss": {"main": "dice_focal"}}, "loss.main: nnU-Net's own main loss is `dice_ce`"),
+        ({"loss": {"main": "my.losses:tversky"}}, "loss.main: nnU-Net trains with `dice_ce`,"),
         ({"trainer": {"geometric_class": "square"}}, "trainer.geometric_class: 'square' is not a"),
         (
             {"trainer": {"patch_size": [30, 32]}},
@@ -207,3 +235,35 @@ def test_what_cannot_be_done_is_refused_before_anything_is_trained(
     with pytest.raises(InputError) as error:
         trainer(start=False, **groups)
     assert str(error.value).startswith(message)
+
+
+def test_without_augmentation_a_patch_is_cut_from_the_case_as_it_is_or_mirrored(
+    trainer: MakeTrainer,
+) -> None:
+    made = trainer(trainer={"augmentation_strength": 0.0})
+    changes = [type(part).__name__ for part in parts_of(_transforms(made))]
+    assert "MirrorTransform" in changes
+    batch = next(made.dataloader_train)
+    for patch, name in zip(batch["data"].numpy(), batch["keys"], strict=True):
+        case = made.dataloader_train._batches.loader(TRAINING)._data.load_case(name)[0][:, 0]
+        known = np.unique(case)
+        inside = patch[np.isin(patch, known)]
+        assert (
+            inside.size + (patch == 0).sum() >= patch.size
+        )  # beyond the image it is padded with 0
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 3.0, 10.0])
+def test_strength_is_read_back_and_no_probability_gets_above_one(factor: float) -> None:
+    own = nnUNetTrainer.get_training_transforms((32, 32), (-0.5, 0.5), None, (0, 1), False)
+    strengthen(own, factor)
+    assert strength_of(own) == factor
+    names = [name for part in parts_of(own) for name in vars(part) if name in PROBABILITIES]
+    values = [
+        getattr(part, name)
+        for part in parts_of(own)
+        for name in PROBABILITIES
+        if hasattr(part, name)
+    ]
+    assert len(names) == 10
+    assert all(0 <= value <= 1 for value in values)

@@ -25,6 +25,7 @@ LISTED: dict[str, Any] = {
 SPACE: dict[str, Any] = LISTED | {
     "loss.warmup_epochs": {"randint": [2, 5]},
     "data.count": {"lograndint": [5, 100]},
+    "trainer.batch_size": {"qrandint": [3, 9, 2]},
     "loss.weights.compactness": {"loguniform": [1e-3, 1]},
     "network.dropout": {"uniform": [0.0, 0.5]},
     "optimizer.momentum": {"quniform": [0.1, 0.9, 0.1]},

@@ -113,6 +113,13 @@ NUMPY = "NumPy 2, linspace and logspace include the end"
         ('trial.suggest_float("x", 0, 1, step=0.25)', {0, 0.25, 0.5, 0.75, 1}, OPTUNA),
         ('trial.suggest_discrete_uniform("x", 0, 1, 0.5)', {0, 0.5, 1}, OPTUNA),
         ({"type": "int", "low": 2, "high": 9, "step": 3}, {2, 5, 8}, OPTUNA),
+        ({"int": [3, 7], "step": 2}, {3, 5, 7}, OPTUNA),
+        ({"int": [3, 8], "step": 2}, {3, 5, 7}, OPTUNA),
+        ({"float": [0, 1], "step": 0.5}, {0, 0.5, 1}, OPTUNA),
+        ({"int": [1, 4], "log": True}, {1, 2, 3, 4}, OPTUNA),
+        ({"randint": [3, 7], "step": 2}, {3, 5}, "upper is excluded, as in randint without step"),
+        ({"randint": [3, 7, 2]}, {3, 5}, "upper is excluded, as in randint without step"),
+        ({"qrandint": {"lower": 4, "upper": 8, "q": 2}}, {4, 6, 8}, RAY),
         ({"distribution": "int_uniform", "min": 1, "max": 3}, {1, 2, 3}, WANDB),
         ({"distribution": "q_uniform", "min": 0, "max": 10, "q": 5}, {0, 5, 10}, WANDB),
         ({"distribution": "q_uniform", "min": 1, "max": 10, "q": 4}, {0, 4, 8}, WANDB),
@@ -160,6 +167,26 @@ def test_proposal_draws_the_values_that_the_other_tool_draws(
     proposal = in_our_words(theirs)
     assert proposal is not None, source
     assert {*drawn(proposal)[1]} == values, source
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("tune.qrandint(0, 1000, 10)", "{qrandint: [0, 1000, 10]}"),
+        ("tune.qrandint(5, 1003, 10)", "{qrandint: [10, 1000, 10]}"),
+        ('trial.suggest_int("x", 1, 1000, step=7)', "{qrandint: [1, 995, 7]}"),
+        ("hp.Int('b', 16, 1024, step=16)", "{qrandint: [16, 1024, 16]}"),
+        ("range(2, 8, step=2)", "{qrandint: [2, 6, 2]}"),
+        ({"int": [3, 7], "step": 2}, "{qrandint: [3, 7, 2]}"),
+        ({"qrandint": [3, 7], "step": 2}, "{qrandint: [3, 7, 2]}"),
+    ],
+)
+def test_whole_numbers_with_a_step_are_proposed_however_many_there_are(
+    theirs: object, ours: str
+) -> None:
+    assert in_our_words(theirs) == ours
+    with pytest.raises(ValueError, match=r"did you mean `\{qrandint"):
+        parse_distribution(theirs)
 
 
 E = math.e
@@ -215,14 +242,12 @@ def test_proposal_draws_from_the_range_that_the_other_tool_draws_from(
          "weights cannot be had here: in `{choice: [1, 2]}` each value is as likely as another"),
         ({"choice": [1, 2], "probs": [0.3, 0.7]},
          "weights cannot be had here: in `{choice: [1, 2]}` each value is as likely as another"),
-        ("tune.qrandint(0, 1000, 10)", "a step of 10 cannot be had here: take "
-         "`{randint: [0, 1001]}`, or a `choice` of fewer"),
         ("tune.qloguniform(1e-4, 1e-1, 5e-5)", "a step of 5e-05 cannot be had here: take "
          "`{loguniform: [0.0001, 0.1]}`, or a `choice` of fewer"),
+        ("tune.qlograndint(4, 1600, 4)", "a step of 4 cannot be had here: take "
+         "`{lograndint: [4, 1601]}`, or a `choice` of fewer"),
         ({"_type": "qloguniform", "_value": [1, 64, 1]}, "a step of 1 cannot be had here: take "
          "`{loguniform: [1, 64]}`, or a `choice` of fewer"),
-        ('trial.suggest_int("x", 0, 1000, step=7)', "a step of 7 cannot be had here: take "
-         "`{randint: [0, 1001]}`, or a `choice` of fewer"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_had_is_said_instead_of_left_out(theirs: object, words: str) -> None:

@@ -83,7 +83,8 @@ DISTRIBUTIONS = {
         lambda values: {"choice": values}
     ),
     "loss.warmup_epochs": st.integers(1, 9).map(lambda high: {"randint": [0, high]}),
-    "trainer.batch_size": st.integers(2, 2**62).map(lambda high: {"lograndint": [1, high]}),
+    "trainer.batch_size": st.integers(2, 2**62).map(lambda high: {"lograndint": [1, high]})
+    | st.integers(1, 2**30).map(lambda q: {"qrandint": [3, 3 + 7 * q, q]}),
     "loss.min_area": st.integers(1, 99).map(lambda steps: {"quniform": [0, steps / 4, 0.25]}),
 }
 SWEEP = {

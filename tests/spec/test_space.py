@@ -14,11 +14,12 @@ from sweep.spec.space.distributions import (
     Grid,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
     RandInt,
     Uniform,
-    grid_size,
 )
+from sweep.spec.space.linked_space import grid_size
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -39,6 +40,12 @@ def quantized(draw):
         grid._point(abs(high)), high), q)  # fmt: skip
 
 
+@st.composite
+def stepped(draw):
+    low, q, steps = draw(WHOLE), draw(st.integers(1, 2**40)), draw(st.integers(1, 2**40))
+    return QRandInt(low, low + q * steps, q)
+
+
 def listed(kind):
     unique = st.lists(VALUES, min_size=1, max_size=6, unique_by=lambda v: (type(v), v))
     return unique.map(lambda values: kind(tuple(values)))
@@ -50,6 +57,7 @@ ANY = st.one_of(
     quantized(),
     ordered(WHOLE).map(lambda pair: RandInt(*pair)),
     ordered(WHOLE, least=1).map(lambda pair: LogRandInt(*pair)),
+    stepped(),
     listed(Choice),
     listed(Grid),
 )
@@ -88,6 +96,16 @@ def test_quniform_draws_multiples_without_float_dust() -> None:
     assert sorted(drawn) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     assert distribution.size == 11
     assert not distribution.contains(0.30000000000000004)
+
+
+def test_qrandint_draws_whole_numbers_in_steps_from_low_and_includes_high() -> None:
+    distribution = parse_distribution({"qrandint": [3, 7, 2]})
+    drawn = [distribution.sample(Random(seed)) for seed in range(600)]
+    assert sorted({*drawn}) == [3, 5, 7]
+    # 5 standard deviations of a binomial with p = 1/3.
+    assert all(abs(drawn.count(value) - 200) < 5 * math.sqrt(600 * 2 / 9) for value in (3, 5, 7))
+    assert (distribution.extent, distribution.size) == ((3, 7), 3)
+    assert not any(map(distribution.contains, (4, 9, 1, 5.0, True)))
 
 
 @pytest.mark.parametrize("word", ["randint", "lograndint"])
@@ -131,7 +149,7 @@ def test_every_distribution_is_found_under_its_own_name() -> None:
     }
 
 
-HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
+HINT = "`loguniform`, `quniform`, `randint`, `qrandint`, `lograndint`, `choice`, `grid`"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +179,17 @@ HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
          "positive bound, or list the values with 0 in a `choice`"),
         ({"quniform": [0, 1]}, "`quniform` takes [low, high, q], but has [0, 1]"),
         ({"quniform": [0, 1, 0]}, "`quniform` needs q > 0, but has [0.0, 1.0, 0.0]"),
+        ({"qrandint": [0, 7, 2]}, "`qrandint` needs a high that is reached from low in steps of "
+         "q, but has [0, 7, 2]; did you mean [0, 6, 2]?"),
+        ({"qrandint": [0, 1, 2]}, "`qrandint` needs a high that is reached from low in steps of "
+         "q, but has [0, 1, 2]"),
+        ({"qrandint": [0, 4, 0]}, "`qrandint` needs q >= 1, but has [0, 4, 0]"),
+        ({"qrandint": [0, 4, 0.5]}, "`qrandint` takes whole numbers, but has 0.5"),
+        ({"qrandint": [4, 4, 1]}, "`qrandint` needs low < high, but has [4, 4, 1]"),
+        ({"int": [3, 7], "step": 2}, 'must be one distribution, but is {"int": [3, 7], "step": 2}'
+         "; did you mean `{qrandint: [3, 7, 2]}`?"),
+        ({"randint": [3, 8], "step": 0}, 'must be one distribution, but is {"randint": [3, 8], '
+         '"step": 0}'),
         ({"quniform": [0, 1, 0.3]}, "`quniform` needs bounds that are multiples of q, but has "
          "[0.0, 1.0, 0.3]"),
         ({"randint": [3, 3]}, "`randint` excludes its upper bound, so [3, 3] is empty; "

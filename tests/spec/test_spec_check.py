@@ -170,6 +170,14 @@ def test_the_grid_searcher_needs_listed_values(tmp_path) -> None:
     ]
 
 
+def test_the_grid_searcher_is_told_the_list_of_whole_numbers_with_a_step(tmp_path) -> None:
+    text = BASE + "  seed: {qrandint: [0, 9, 3]}\nsearcher: grid\ntrials: 100\n"
+    assert told(tmp_path, text) == [
+        "4: space.seed: the searcher `grid` needs listed values: use `grid` or `choice` here, such "
+        "as `{grid: [0, 3, 6, 9]}`"
+    ]
+
+
 def test_more_trials_than_the_grid_has_points_is_a_mistake(tmp_path) -> None:
     text = BASE + "  seed: {grid: [0, 1, 2]}\nsearcher: grid\ntrials: "
     # of seeds alone: patience, which BASE searches too, is replayed

@@ -153,16 +153,16 @@ def test_trial_that_was_killed_in_the_middle_of_an_epoch_trains_that_epoch_again
     config = trial()
     uninterrupted, _ = train(config, tmp_path / "whole")
     steps = 0
-    step = Guard.step
+    take = Guard.take
 
     def mortal(self: Guard, *args: Any) -> Any:
         nonlocal steps
         steps += 1
         if steps == 5:
             raise Killed
-        return step(self, *args)
+        return take(self, *args)
 
-    monkeypatch.setattr(Guard, "step", mortal)
+    monkeypatch.setattr(Guard, "take", mortal)
     with pytest.raises(Killed):
         train(config, tmp_path / "parts")
     monkeypatch.undo()

@@ -23,7 +23,7 @@ from torch.optim.optimizer import (
 )
 
 from sweep.trial import process_state as process
-from sweep.trial.process_state import GENERATORS, SETTINGS, CleanProcess
+from sweep.trial.process_state import SETTINGS, CleanProcess
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def clean() -> Iterator[CleanProcess]:
         (lambda: float(np.random.rand()), lambda: np.random.seed(1)),
         (lambda: torch.rand(()).item(), lambda: torch.manual_seed(1)),
     ],
-    ids=list(GENERATORS),
+    ids=["random", "numpy", "torch"],
 )
 def test_generators_go_on_as_if_the_trial_had_drawn_nothing(
     clean: CleanProcess, draw: Callable[[], float], spoil: Callable[[], object]

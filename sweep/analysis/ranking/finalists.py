@@ -9,7 +9,7 @@ from sweep.analysis.ranking.ranking_frame import Place, best_first, place
 from sweep.spec.search.replicate_plan import blocks, blocks_in_budget, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.record import Replicate, TrialRecord, searched
+from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""
@@ -79,15 +79,19 @@ class Planned:
         spec: of the sweep.
 
     Attributes:
+        enqueued: number of trials that users have enqueued while the sweep ran.
         race: as far as it is decided; None where the finalists do not race, or not yet.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
+        self.enqueued = 0
         self.race: Race | None = None
         self._top = TopTrials(spec)
         self._searched = 0
         self._kept: list[TrialRecord] = []  # those that may become finalists, and replicates
+        self._end: SearchEnded | None = None
+        self._enqueued_before = 0
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
@@ -104,25 +108,45 @@ class Planned:
     def total(self) -> int:
         """Number of trials; an upper bound until search and race have ended."""
         if not self._search_has_ended:
-            return self.spec.trials + most_replicates(self.spec)
+            return self.searched + most_replicates(self.spec)
         if self.race is not None:
-            return self.spec.trials + self.race.most
-        table = len(self._top) * blocks_in_budget(self.spec, len(self._top))
-        return self.spec.trials + table
+            return self.searched + self.race.most
+        return self.searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
+
+    @property
+    def searched(self) -> int:
+        """Number of trials of the search."""
+        if self._end is None or self._end.trials < self.spec.trials:
+            return self.spec.trials + self.enqueued
+        return self._end.started + self.enqueued - self._enqueued_before
+
+    def end_search(self, event: SearchEnded) -> None:
+        """Note that the search has ended early, unless the sweep was extended since.
+
+        The trials that were enqueued before are among those that it had started.
+        """
+        self._end, self._enqueued_before = event, self.enqueued
 
     @property
     def _search_has_ended(self) -> bool:
-        return self.spec.confirm is not None and self._searched >= self.spec.trials
+        return self.spec.confirm is not None and self._searched >= self.searched
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
     """The runs whose weights may stand for a configuration, in order of preference.
 
-    Its replicates with a result, the best of the objective first. Then the run of the search, whose
-    value is optimistic because the configuration was chosen for it.
+    Its replicates with a result, then the run of the search, whose value is optimistic because the
+    configuration was chosen for it. The best of the objective comes first, but where replicates
+    have a real validation, the best of these: they are ranked by it.
     """
     runs = [r for r in records if r.configuration_id == trial_id and r.score is not None]
-    return sorted(runs, key=lambda run: (run.replicate is None, place(run)))
+    return sorted(runs, key=lambda run: (run.replicate is None, _by_real(run), place(run)))
+
+
+def _by_real(run: TrialRecord) -> tuple[bool, float]:
+    """Sort key: by the real validation Dice, the best first, then the runs without any."""
+    dice = None if run.real is None else run.real.dice
+    return (dice is None, 0.0 if dice is None else -dice)
 
 
 def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:

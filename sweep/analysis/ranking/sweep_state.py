@@ -17,7 +17,7 @@ from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import Observer, ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, Status, TrialRecord
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
@@ -202,6 +202,13 @@ class SweepState(Observer):
         if trial.best is None or turned(trial.value) > turned(trial.best):
             trial.best, trial.best_epoch = trial.value, metrics.epoch
 
+    def trial_enqueued(self) -> None:
+        if self.planned is None:
+            self.trials += 1
+        else:
+            self.planned.enqueued += 1
+            self.trials = self.planned.total
+
     def trial_waits(self, trial_id: str) -> None:
         self.running[trial_id].waits = True
 
@@ -219,6 +226,11 @@ class SweepState(Observer):
             self.divergences.append(record)
         if record.outcome is not None and record.outcome.divergence is not None:
             self.causes[record.outcome.divergence.cause] += 1
+
+    def search_ended(self, event: SearchEnded) -> None:
+        if self.planned is not None:
+            self.planned.end_search(event)
+            self.trials = self.planned.total
 
     @property
     def race_words(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, TrialRecord
 
 Failed = Callable[[str, Exception], object]
 """Called once for each observer that fails, with its name and exception."""
@@ -42,11 +42,17 @@ class Observers(Observer):
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self._each(lambda observer: observer.epoch_reported(trial_id, metrics))
 
+    def trial_enqueued(self) -> None:
+        self._each(lambda observer: observer.trial_enqueued())
+
     def trial_waits(self, trial_id: str) -> None:
         self._each(lambda observer: observer.trial_waits(trial_id))
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._each(lambda observer: observer.trial_ended(record))
+
+    def search_ended(self, event: SearchEnded) -> None:
+        self._each(lambda observer: observer.search_ended(event))
 
     def _each(self, notify: Callable[[Observer], None]) -> None:
         for observer in self._observers:

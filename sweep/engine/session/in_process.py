@@ -1,7 +1,8 @@
-"""Execute a controller's trials one at a time in this process, for debugging and without Ray.
+"""Execute a controller's trials in this process, for debugging and without Ray.
 
 A breakpoint in a trainer works, and a profiler sees the training. Trials are the same as on Ray's
-workers, and the same controller decides on them.
+workers, and the same controller decides on them. ``resources.trials_per_gpu`` trials train in turn
+(`sweep.engine.session.pack`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
+from sweep.engine.session.pack import Pack
 from sweep.engine.session.sweep_location import SweepLocation
-from sweep.engine.session.train_trial import clean_process, left_behind, next_message, train_trial
+from sweep.engine.session.train_trial import Message, clean_process, train_trial
 from sweep.machine.interrupted import forget_interruption
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.search.shared_warmup import branching_epochs
@@ -30,6 +32,7 @@ def execute_here(
     log: Path,
     location: SweepLocation,
     *,
+    steer: Callable[[], object] = lambda: None,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run the controller's trials until it is finished, or a signal or the time budget stops it.
@@ -43,59 +46,67 @@ def execute_here(
         spec: the time budget, and what may be shared.
         log: gets the traceback of an error that ends the sweep.
         location: where the results are.
+        steer: takes what users ask of the sweep; called between epochs.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or the sweep's own code failed.
     """
     deadline = math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget
+    most = 1 if spec.resources.trials_per_gpu == "auto" else spec.resources.trials_per_gpu
+    steer()
+    if controller.finished:
+        return Ending.FINISHED
     with (
         noting_stops(acknowledge) as stop,
         reporting_errors(log, lambda error: f"The sweep failed: {last_line(error)}"),
     ):
+        pack = Pack(clean_process(spec.trainer.kind))
         try:
             while not controller.finished:
                 if stop.asked:
                     return Ending.INTERRUPTED
                 if time.monotonic() >= deadline:
                     return Ending.OUT_OF_TIME
-                folder = controller.next_trial()
-                assert folder is not None, "every trial waits for another one"
-                _train(controller, folder, spec, location, stop, deadline)
+                _fill(pack, most, controller, spec, location)
+                turns = _turns(pack, stop)
+                steer()
+                for name, message in turns:
+                    if not _continues(controller, name, message):
+                        pack.drop(name)
+                steer()
         except (KeyboardInterrupt, BdbQuit):
             forget_interruption()
             return Ending.INTERRUPTED
+        finally:
+            pack.close()
     return Ending.FINISHED
 
 
-def _train(
-    controller: SweepController,
-    folder: Path,
-    spec: SweepSpec,
-    location: SweepLocation,
-    stop: Stop,
-    deadline: float,
+def _fill(
+    pack: Pack, most: int, controller: SweepController, spec: SweepSpec, location: SweepLocation
 ) -> None:
-    """Train one trial until it ends or waits, or until the sweep is to stop."""
-    clean = clean_process(spec.trainer.kind)
-    training = train_trial(folder, location.uri, branching_epochs(spec))
+    """Take up trials while there is room, and some that may start."""
+    while len(pack.names) < most and (folder := controller.next_trial()) is not None:
+        pack.add(folder.name, train_trial(folder, location.uri, branching_epochs(spec)))
+    assert pack.names, "every trial waits for another one"
+
+
+def _turns(pack: Pack, stop: Stop) -> list[tuple[str, Message]]:
+    """What the trials report after their turns; nothing if the sweep is to stop."""
+    stop.raises = True
     try:
-        while not stop.asked and time.monotonic() < deadline:
-            stop.raises = True
-            try:
-                message = next_message(training, _ends_the_sweep)
-            finally:
-                stop.raises = False
-            if stop.asked:  # the trainer caught the interrupt: this epoch is trained again
-                return
-            if isinstance(message, Outcome):
-                controller.end(folder.name, message)
-                return
-            for metrics in message:
-                if controller.report(folder.name, metrics) is not Decision.CONTINUE:
-                    return
+        said = pack.step(_ends_the_sweep)
     finally:
-        training.close()
-        left_behind(clean)
+        stop.raises = False
+    return [] if stop.asked else said  # a trainer caught the interrupt: it trains that epoch again
+
+
+def _continues(controller: SweepController, name: str, message: Message) -> bool:
+    """Pass on what a trial reports. Returns whether it trains on."""
+    if isinstance(message, Outcome):
+        controller.end(name, message)
+        return False
+    return all(controller.report(name, one) is Decision.CONTINUE for one in message)
 
 
 def _ends_the_sweep(error: BaseException) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.engine.decisions.faults import is_infrastructure
+from sweep.engine.decisions.faults import is_infrastructure, memory_hint
 from sweep.store.files import to_json
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError
@@ -32,10 +33,12 @@ OF_EVERY_TRIAL = (
 worker spends once, before its first trial."""
 
 Message = Sequence[EpochMetrics] | Outcome
-"""Epochs in their order, or the trial's end."""
+"""Epochs in their order, or the trial's end. No epochs: there is nothing to report yet."""
 
 Training = Generator[Sequence[EpochMetrics], None, Outcome]
-"""A trial in training: yields its epochs, those of an earlier session first, returns its end."""
+"""A trial in training: yields its epochs, those of an earlier session first, returns its end.
+
+It also yields an empty sequence wherever another trial of this process may take its turn."""
 
 
 def next_message(
@@ -45,6 +48,25 @@ def next_message(
 
     Args:
         raises: whether an exception is not the trainer's, and is raised.
+    """
+    while not (message := next_turn(training, raises)):
+        pass
+    return message
+
+
+def next_turn(
+    training: Training,
+    raises: Callable[[BaseException], bool] = is_infrastructure,
+    others: int = 0,
+) -> Message:
+    """As `next_message`, but only up to where another trial of this process may take its turn.
+
+    The message is then empty.
+
+    Args:
+        training: the trial.
+        raises: whether an exception is not the trainer's, and is raised.
+        others: number of trials with which it shares the process.
     """
     try:
         try:
@@ -60,7 +82,8 @@ def next_message(
     except BaseException as error:
         if raises(error):
             raise
-        return Outcome.failed(error)
+        failed = Outcome.failed(error)
+        return replace(failed, cause=failed.cause + memory_hint(error, others))
 
 
 def clean_process(kind: str) -> CleanProcess | None:
@@ -130,12 +153,20 @@ def _saved(run: Training, place: Workplace) -> Training:
             place.save()
             outcome: Outcome = end.value
             return outcome
-        place.save()
+        if epochs:
+            place.save()
         yield epochs
 
 
-def left_behind(clean: CleanProcess | None) -> tuple[str, ...]:
-    """Undo what a trial that has ended did to the process. Returns what cannot be undone."""
+def left_behind(
+    clean: CleanProcess | None, started: Collection[object] | None = None
+) -> tuple[str, ...]:
+    """Undo what a trial that has ended did to the process. Returns what cannot be undone.
+
+    Args:
+        clean: the process before it; None if it could not be recorded.
+        started: the threads and processes that it has started; None: all new ones.
+    """
     # tqdm keeps a thread for its bars until the process ends. It only draws: no trial's numbers
     # depend on it, and tqdm starts another if it needs one. Any other thread may do anything: it
     # costs the next trial a fresh process.
@@ -143,6 +174,6 @@ def left_behind(clean: CleanProcess | None) -> tuple[str, ...]:
         if type(thread).__module__ == "tqdm._monitor":
             thread.exit()  # type: ignore[attr-defined]
     try:
-        return () if clean is None else clean.restore()
+        return () if clean is None else clean.restore(started)
     except Exception as error:  # noqa: BLE001 - its cause is still there
         return (last_line(error),)

@@ -1,4 +1,4 @@
-"""nnU-Net's plans: mistakes in them, and the batch and patch size that a trial sets instead."""
+"""nnU-Net's plans: mistakes in them, and what a trial sets instead of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.nnunet.dataset.planned_network import (
+    changes_network,
+    network_as_asked,
+    network_mistakes,
+)
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError, Mistake
@@ -15,14 +20,14 @@ from sweep.vocabulary.errors import InputError, Mistake
 def planned_as_asked(
     plans: dict[str, Any], configuration: str, trainer: NnunetTrainer
 ) -> dict[str, Any]:
-    """``plans``, changed in place where ``trainer`` sets a batch or patch size.
+    """``plans``, changed in place where ``trainer`` sets a size of its own, or the network's.
 
     nnU-Net writes these plans beside the weights, so that a prediction cuts patches of the same
-    size.
+    size and builds the same network.
 
     Raises:
-        InputError: there is no such configuration, nothing can be trained with it, or the planned
-            network cannot halve the patch.
+        InputError: there is no such configuration, nothing can be trained with it, the planned
+            network cannot halve the patch, or it is none that can be changed as asked.
     """
     known, name = list(plans["configurations"]), plans.get("plans_name")
     if configuration not in known:
@@ -33,13 +38,17 @@ def planned_as_asked(
         )
     if mistakes := list(plans_mistakes(plans, configuration, Path(f"{name}.json"))):
         raise InputError(mistakes)
-    if mistakes := list(patch_mistakes(trainer.patch_size, configuration_of(plans, configuration))):
+    planned = configuration_of(plans, configuration)
+    mistakes = [*patch_mistakes(trainer.patch_size, planned), *network_mistakes(trainer, planned)]
+    if mistakes:
         raise InputError(mistakes)
     changed = plans["configurations"][configuration]
     if trainer.batch_size is not None:
         changed["batch_size"] = trainer.batch_size
     if trainer.patch_size is not None:
         changed["patch_size"] = list(trainer.patch_size)
+    if changes_network(trainer):
+        changed["architecture"] = network_as_asked(trainer, planned)
     return plans
 
 

@@ -29,7 +29,10 @@ from sweep.vocabulary.strict_json import finite_or_none
 
 PROVENANCE, DIVERGENCE, HEALTHY = "provenance.json", "divergence.json", "checkpoint_healthy.pth"
 
-SHAPES_THE_RUN = ("loss.", "optimizer.", "trainer.geometr", "trainer.patch_size")
+SHAPES_THE_RUN = (
+    *("loss.", "optimizer.", "trainer.geometr", "trainer.patch_size", "trainer.encoder"),
+    *("trainer.base_features", "trainer.max_features", "trainer.oversample", "trainer.augment"),
+)
 """Prefixes of the settings that must not change when a training is continued."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, ClassVar, Self
@@ -24,6 +24,7 @@ from sweep.nnunet.command.asked_settings import (
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
+from sweep.nnunet.training.augmentation_strength import parts_of, strengthen
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.nnunet.training.ordered_batches import (
     TRAINING,
@@ -110,6 +111,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         self.num_epochs = trainer.epochs
         self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
         self.num_val_iterations_per_epoch: int = trainer.validation_steps or VALIDATION_STEPS
+        self.oversample_foreground_percent = trainer.oversample_foreground
         self.initial_lr = self.settings.optimizer.lr
         self.weight_decay = self.settings.optimizer.weight_decay
         make_deterministic(self.settings)
@@ -142,6 +144,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         with Folders().in_effect(nnUNet_n_proc_DA="0"):
             found = super().get_dataloaders()
         training, validation = (one.data_loader for one in found)
+        strengthen(training.transforms, self.trainer_settings.augmentation_strength)
         self.batches = OrderedBatches(
             {TRAINING: training, VALIDATION: validation},
             {
@@ -181,7 +184,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         in the last bits, so two runs of one seed would differ too. Without the timing it convolves.
         """
         transforms: BasicTransform = nnUNetTrainer.get_training_transforms(*arguments, **named)
-        for transform in _parts(transforms):
+        for transform in parts_of(transforms):
             if hasattr(transform, "benchmark"):
                 transform.benchmark = False
         return transforms
@@ -314,13 +317,3 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """Go to an epoch's first batch, and seed what the network draws (dropout)."""
         batches.start(self.current_epoch)
         seed_torch(self.settings.seed, part, self.current_epoch)
-
-
-def _parts(transform: Any) -> Iterator[Any]:
-    """A transform and all transforms inside it."""
-    yield transform
-    inner = [getattr(transform, "transform", None), *getattr(transform, "transforms", ())]
-    inner += getattr(transform, "list_of_transforms", ())
-    for part in inner:
-        if part is not None:
-            yield from _parts(part)

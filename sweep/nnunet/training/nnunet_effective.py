@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
 from sweep.nnunet.dataset.nnunet_datasets import number_of
+from sweep.nnunet.dataset.planned_network import encoder_of
+from sweep.nnunet.training.augmentation_strength import strength_of
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
+from sweep.nnunet.training.ordered_batches import TRAINING
 from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.vocabulary.early_stopping import EarlyStopping
@@ -51,6 +54,7 @@ def effective_configuration(
         "trainer.amp": trainer.amp,
         "trainer.batch_size": own.batch_size or planned.batch_size,
         "trainer.patch_size": own.patch_size or list(planned.patch_size),
+        **_expected_network(trainer),
         # nnU-Net compiles only on a GPU.
         "trainer.compile": own.compile and trainer.device.type == "cuda",
     }
@@ -76,6 +80,24 @@ def _dataset(trainer: GuardedTrainer) -> int | str:
     return number_of(name) if isinstance(trainer.trainer_settings.dataset, int) else name
 
 
+def _expected_network(trainer: GuardedTrainer) -> dict[str, Any]:
+    """The settings of the network; where they say nothing, those of the plans, as trained with."""
+    own, planned = trainer.trainer_settings, trainer.configuration_manager
+    features = planned.network_arch_init_kwargs.get("features_per_stage") or ()
+    kind = encoder_of(planned.network_arch_class_name) or "plans"
+    return {
+        "trainer.encoder": kind if own.encoder == "plans" else own.encoder,
+        "trainer.base_features": own.base_features or (features[0] if features else None),
+        "trainer.max_features": max(features, default=None),
+    }
+
+
+def _features(trainer: GuardedTrainer) -> Sequence[int]:
+    """Channels of each stage of the encoder; empty for a network without one."""
+    found: Sequence[int] = getattr(getattr(trainer.model, "encoder", None), "output_channels", ())
+    return found
+
+
 READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.dataset": _dataset,
     "trainer.configuration": lambda trainer: trainer.configuration_name,
@@ -83,6 +105,13 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.plans": lambda trainer: trainer.plans_manager.plans_name,
     "trainer.batch_size": lambda trainer: trainer.batch_size,
     "trainer.patch_size": lambda trainer: list(trainer.configuration_manager.patch_size),
+    "trainer.encoder": lambda trainer: encoder_of(type(trainer.model).__name__) or "plans",
+    "trainer.base_features": lambda trainer: next(iter(_features(trainer)), None),
+    "trainer.max_features": lambda trainer: max(_features(trainer), default=None),
+    "trainer.oversample_foreground": lambda trainer: trainer.oversample_foreground_percent,
+    "trainer.augmentation_strength": lambda trainer: (
+        strength_of(trainer.batches.loader(TRAINING).transforms) if trainer.batches else None
+    ),
     "trainer.validation_steps": lambda trainer: trainer.num_val_iterations_per_epoch,
     "trainer.workers": lambda trainer: trainer.batches.workers if trainer.batches else None,
     "trainer.compile": lambda trainer: isinstance(trainer.network, OptimizedModule),

@@ -4,6 +4,7 @@
 
 The first part is the object that nnU-Net builds: its batch Dice, its weights of deep supervision,
 its ignore label. Its Dice and cross-entropy are recorded, so that a guard can name the broken one.
+With another ``loss.main`` than `dice_ce`, the terms of that loss take their places there.
 The geometric part sees only the main output, in float32.
 
 Regions. A dataset with regions has a channel for each, which may overlap, under a sigmoid. The
@@ -29,6 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sweep.nnunet.training.nnunet_main_loss import in_place_of
 from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric_loss import (
@@ -37,6 +39,7 @@ from sweep.trainer.losses.geometric_loss import (
     held_where_ignored,
     soft_masks,
 )
+from sweep.trainer.losses.main_losses import MAIN_LOSSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class NnunetLoss(nn.Module):
             targets then marks them. None: no voxel is ignored.
 
     ``factor`` is g: set it before each epoch. ``terms`` holds the unweighted terms of the last
-    call, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``.
+    call, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``. They are named as in
+    `sweep.trainer.losses.main_losses`.
     """
 
     def __init__(
@@ -88,21 +92,23 @@ class NnunetLoss(nn.Module):
         self._shares: tuple[float, ...] = getattr(own, "weight_factors", (1.0,))
         pair: Any = own.loss if hasattr(own, "weight_factors") else own
         pair.weight_dice, pair.weight_ce = settings.dice_weight, settings.pixel_weight
-        pair.dc, pair.ce = _Recorded(pair.dc), _Recorded(pair.ce)
+        self._names = MAIN_LOSSES[settings.main]
+        self._dice: Any = getattr(pair.dc, "_orig_mod", pair.dc)
+        dice, pixel = in_place_of(settings, pair.dc, regions=regions, ignore_label=ignore_label)
+        pair.dc, pair.ce = _Recorded(dice or pair.dc), _Recorded(pixel or pair.ce)
         self._pair: Any = pair
         self._weights = settings.weights.model_dump()
 
     @property
     def main(self) -> Mapping[str, MainTerm]:
         """The terms that act from the first step, without those of weight 0."""
-        weights = {"dice": self._pair.weight_dice, "ce": self._pair.weight_ce}
-        return {name: MainTerm(float(w)) for name, w in weights.items() if w != 0}
+        weights = zip(self._names, (self._pair.weight_dice, self._pair.weight_ce), strict=True)
+        return {name: MainTerm(float(w)) for name, w in weights if w != 0}
 
     @property
     def batch_dice(self) -> bool:
         """Whether Dice is computed over the whole batch, as the plans say, or for each sample."""
-        inner = self._pair.dc.inner
-        return bool(getattr(inner, "_orig_mod", inner).batch_dice)
+        return bool(self._dice.batch_dice)
 
     def forward(
         self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]
@@ -166,7 +172,7 @@ class NnunetLoss(nn.Module):
                     for s, v, t in zip(shares, part.values, scored, strict=True)
                 ]
             ).sum()
-            for name, part in zip(("dice", "ce"), recorded, strict=True)
+            for name, part in zip(self._names, recorded, strict=True)
             if name in self.main
         }
         if "dice" in sums:

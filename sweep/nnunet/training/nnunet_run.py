@@ -26,7 +26,12 @@ from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
-from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
+from sweep.trainer.runs.run_protocol import (
+    EffectiveConfiguration,
+    InTurns,
+    Loop,
+    without_pauses,
+)
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 
@@ -61,9 +66,11 @@ class NnunetTraining(GuardedRun):
     def steps_per_epoch(self) -> int:
         return self.trainer.steps_per_epoch
 
-    def train_steps(self, epoch: int, stop: int | None = None) -> list[StepValues]:
+    def steps_in_turns(self, epoch: int, stop: int | None = None) -> InTurns[list[StepValues]]:
+        """Without a pause: in one, another run would find nnU-Net's folders in effect."""
         with self._folders.quietly():
-            return super().train_steps(epoch, stop)
+            return without_pauses(super().steps_in_turns(epoch, stop))
+        yield  # makes this a generator
 
     def _begin_epoch(self, epoch: int) -> None:
         self.trainer.current_epoch = epoch

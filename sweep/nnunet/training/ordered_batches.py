@@ -65,6 +65,7 @@ class OrderedBatches:
         pin_memory: bool = False,
     ) -> None:
         self.workers = workers
+        self._loaders = loaders
         self._made = _Made(loaders, seed)
         self._steps = steps
         self._pin_memory = pin_memory
@@ -74,6 +75,10 @@ class OrderedBatches:
     def part(self, part: int) -> PartOfBatches:
         """The batches of one part, as nnU-Net asks for them."""
         return PartOfBatches(self, part)
+
+    def loader(self, part: int) -> nnUNetDataLoader:
+        """What makes the batches of one part."""
+        return self._loaders[part]
 
     def take(self, place: Place) -> Batch:
         """The batch of a place. What was made ahead is discarded if it is not the next one.

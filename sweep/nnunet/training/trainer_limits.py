@@ -14,7 +14,8 @@ from sweep.data.nnunet_raw.labels import (
     region_order_mistakes,
 )
 from sweep.spec.settings.geometric_terms import GeometricClass
-from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.loss_settings import OWN_MAIN_LOSSES, LossSettings
+from sweep.spec.words.phrases import one_of
 from sweep.vocabulary.errors import InputError, Mistake
 
 
@@ -78,10 +79,10 @@ def unsupported(
     labels = dataset_json["labels"]
     for message in region_order_mistakes(dataset_json):
         yield Mistake(message, file=name)
-    if loss.main != "dice_ce":
+    if loss.has_plugin_main:
         yield Mistake(
-            f"nnU-Net's own main loss is `dice_ce` (of regions with binary cross-entropy): must be"
-            f" that, but is `{loss.main}`",
+            f"nnU-Net trains with {one_of(OWN_MAIN_LOSSES)}, whose terms it supervises at each"
+            f" resolution: must be one of them, but is the plug-in `{loss.main}`",
             key="loss.main",
         )
     if labels.get("ignore") is not None:

@@ -19,6 +19,7 @@ from sweep.spec.space.distributions import (
     Listed,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
     RandInt,
     Uniform,
@@ -56,6 +57,8 @@ def make_codec(distribution: Distribution) -> Codec:
             )
         case LogRandInt(low, high):  # before RandInt, its base class
             return Codec(IntDistribution(low, high - 1, log=True))
+        case QRandInt(low, high, q):
+            return Codec(IntDistribution(low, high, step=q))
         case RandInt(low, high):
             return Codec(IntDistribution(low, high - 1))
         case Listed(values):
@@ -72,8 +75,8 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> N
     match distribution:
         case FloatDistribution(low=low, high=high, log=log):
             trial.suggest_float(name, low, high, log=log)
-        case IntDistribution(low=low, high=high, log=log):
-            trial.suggest_int(name, low, high, log=log)
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            trial.suggest_int(name, low, high, log=log, step=step)
         case CategoricalDistribution(choices=choices):
             trial.suggest_categorical(name, choices)
         case _:

@@ -7,6 +7,7 @@ from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.spec.checks.searched_in_vain import check_conditions
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import StoppingScheduler
@@ -18,10 +19,12 @@ from sweep.spec.space.distributions import (
     Grid,
     Listed,
     LogUniform,
-    RandInt,
-    grid_size,
+    QRandInt,
+    QUniform,
+    WholeNumbers,
     possible_values,
 )
+from sweep.spec.space.linked_space import drawn_in, grid_size, is_linked, within_itself
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import (
     Finding,
@@ -32,10 +35,13 @@ from sweep.spec.tree.setting_tree import (
     types_of,
     value_of,
 )
+from sweep.spec.words.meanings import MOST_LISTED, written
 from sweep.spec.words.phrases import at_most, shown
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import ParameterValue
 
+WHOLE_INSTEAD = {LogUniform: "`lograndint`", QUniform: "`qrandint`"}
+"""The distribution of whole numbers in place of one of fractions; of all others `randint`."""
 MOST_REPORTED = 20
 """Most wrong values of a searched setting that are reported; the rest is not checked."""
 
@@ -114,11 +120,11 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
         yield "cannot be searched: all trials must be compared by the same objective"
         return
     kinds = types_of(key)
-    draws_fractions = not isinstance(distribution, Listed | RandInt)
+    draws_fractions = not isinstance(distribution, Listed | WholeNumbers)
     if kinds and draws_fractions and float not in kinds:
         instead = "a `choice`"
         if int in kinds:
-            instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
+            instead = WHOLE_INSTEAD.get(type(distribution), "`randint`")
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
     wrong = list(islice(_wrong_values(spec, key, distribution), MOST_REPORTED))
@@ -134,9 +140,11 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
                 message = f"`grid` needs `searcher: grid`; for `{spec.searcher.label}` use `choice`"
                 yield Finding(("space", key), message)
         return
-    intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]
-    for key in intervals:
+    intervals = {key: kind for key, kind in spec.drawn.items() if not isinstance(kind, Listed)}
+    for key, kind in intervals.items():
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
+        if isinstance(kind, QRandInt) and kind.size <= MOST_LISTED:
+            message += f", such as `{written('grid', kind.values)}`"
         yield Finding(("space", key), message)
     size = grid_size(spec.drawn) + spec.given
     if spec.drawn and not intervals and spec.trials > size:
@@ -210,6 +218,15 @@ def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("warm_start",), message)
 
 
+def _check_stop_when(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.stop_when is not None and spec.searcher.name == "grid":
+        message = (
+            "a grid walks the space in order, so its next trials need not be like the earlier ones,"
+            " and nothing says what they promise: use `searcher: random`, `qmc` or `tpe`"
+        )
+        yield Finding(("stop_when",), message)
+
+
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
     """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
@@ -224,7 +241,12 @@ def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
 def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
     """Mistakes of a value that no draw of the settings that limit it can avoid."""
     group = next((group for group in ENTANGLED if key in group), ())
-    beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
+    searched = [other for other in group if other != key and other in spec.space]
+    beside = [
+        others
+        for others in _combinations(spec, searched)
+        if all(one.holds(others[one.on]) for one in distribution.when if one.on in others)
+    ]
     for value in possible_values(distribution):
         least: list[str] | None = None
         for place, others in enumerate(beside):
@@ -251,13 +273,21 @@ def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
 
 
 def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
-    """Every combination of the extreme values of some searched settings; an empty one for none."""
+    """Every combination of the extreme values of some searched settings; an empty one for none.
+
+    Those that conditions rule out are missing.
+    """
     extremes = []  # smallest and largest number, and all listed values that are not numbers
     for key in keys:
         listed = spec.space[key].arguments if isinstance(spec.space[key], Listed) else ()
         others = (value for value in listed if isinstance(value, bool | str | None))
         extremes.append((*dict.fromkeys(spec.space[key].extent or ()), *others))
-    return [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
+    every = [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
+    space = within_itself({key: spec.space[key] for key in keys})
+    if not is_linked(space):
+        return every
+    drawn = [{key: values[key] for key in drawn_in(space, values)} for values in every]
+    return [values for place, values in enumerate(drawn) if values not in drawn[:place]]
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
@@ -265,6 +295,17 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     with gathering(mistakes):
         spec.trial(parameters)
     return [mistake.message for mistake in mistakes]
+
+
+def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if trials == 1 or gpu == "auto" or gpu in (0, 1):
+        return
+    message = (
+        f"is {trials}: the trials of a process share one whole GPU, but `resources.gpu` is {gpu:g};"
+        " leave one of the two out"
+    )
+    yield Finding(("resources", "trials_per_gpu"), message)
 
 
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
@@ -278,8 +319,11 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (LENGTHS, _check_warmup),
     (("presets", "data", "trainer", "network", "loss", "early_stopping"), _check_presets),
     (COUNTED, _check_room),
+    (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
+    (("searcher",), _check_stop_when),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
+    (("resources",), _check_shared_gpu),
 )
 """The settings that a check reads, and the check."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -31,6 +32,11 @@ class AnySearcher(Chosen):
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
     learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials ended
+
+    @property
+    def random_trials(self) -> float:
+        """How many of its first proposals depend on no other trial."""
+        return getattr(self, "startup_trials", 0) if self.learns else math.inf
 
 
 class RandomSearcher(AnySearcher):
@@ -260,6 +266,12 @@ class Resources(Settings):
     """CPU cores per trial. Fractions are allowed, down to Ray's unit of 0.0001."""
     gpu: Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)] | Literal["auto"] = "auto"
     """GPUs per trial: a fraction of one, or a whole number; auto: one if the machine has any."""
+    trials_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Trials that one process trains in turn, on the GPU and the CPU cores of one trial.
+
+    Each has the numbers that it has alone, bit for bit on a CPU. A trial that ends makes room for
+    the next one. auto: as many as pay; 1 on a CPU.
+    """
 
 
 TIME = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])$"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.distributions import Listed
+from sweep.spec.space.distributions import Listed, QRandInt
 from sweep.spec.tree.moved_data import known_otherwise
 from sweep.spec.tree.setting_tree import is_late, late_keys
 
@@ -53,7 +53,7 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     acts from the start gives nearly every trial a trunk of its own.
     """
     trunks = math.prod(
-        len(kind.values) if isinstance(kind, Listed) else MOST_TRUNKS + 1
+        len(kind.values) if isinstance(kind, Listed | QRandInt) else MOST_TRUNKS + 1
         for key, kind in spec.space.items()
         if not is_late(key)
     )
@@ -69,9 +69,9 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
 
 def _warmups(spec: SweepSpec) -> Sequence[int]:
     """The warm-ups that the space can draw, ascending. It may list some that cannot be drawn."""
-    distribution = spec.space.get("loss.warmup_epochs")
-    if isinstance(distribution, Listed):
-        return sorted(int(value) for value in distribution.values if isinstance(value, int | float))
+    if isinstance(spec.space.get("loss.warmup_epochs"), Listed):
+        values = {v for v in spec.values_of("loss.warmup_epochs") if isinstance(v, int | float)}
+        return sorted(map(int, values))
     low, high = spec.ranges.of("loss.warmup_epochs") or (0, 0)
     return range(max(1, int(low)), min(int(high), spec.ranges.most_epochs - 1) + 1)
 

@@ -165,6 +165,22 @@ class NnunetTrainer(GeometricTrainer):
     """Patch size in voxels along each axis, in the plans' order; null: as in the plans."""
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
+    encoder: Literal["plans", "plain", "residual"] = "plans"
+    """Encoder of the network. plans: as planned. plain: two convolutions per stage, as in nnU-Net's
+    default. residual: the blocks of nnU-Net's residual encoder presets. Patch, batch and stages
+    stay as planned."""
+    base_features: int | None = Field(default=None, ge=1)
+    """Channels of the first stage, which each further stage doubles up to `max_features`; null: as
+    in the plans."""
+    max_features: int | None = Field(default=None, ge=1)
+    """Most channels of a stage; null: as in the plans, or nnU-Net's 512 (2D) and 320 (3D) beside
+    `base_features`."""
+    oversample_foreground: float = Field(default=0.33, ge=0, le=1)
+    """Share of the patches of a batch that hold foreground for sure. nnU-Net rounds: of a batch of
+    n, round(n · (1 − share)) patches lie anywhere."""
+    augmentation_strength: float = Field(default=1.0, ge=0, le=10)
+    """Factor of the probability of each of nnU-Net's random changes of a patch, none of which gets
+    above 1; 0: no change. Mirroring stays, because predictions are averaged over it."""
     workers: int = Field(default=0, ge=0)
     """Processes that make batches ahead; 0: the training process makes them. Any number gives the
     same results."""

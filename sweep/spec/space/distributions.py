@@ -8,32 +8,45 @@
 | `loguniform: [low, high]`| the same, evenly over the orders of magnitude; low > 0            |
 | `quniform: [low, high, q]` | a multiple of q; low and high are multiples of q and included   |
 | `randint: [low, high]`   | a whole number; **high is excluded**, as in Ray Tune and numpy    |
+| `qrandint: [low, high, q]` | low, low + q, … up to high, which is **included**               |
 | `lograndint: [low, high]`| the same, evenly over the orders of magnitude; low ≥ 1            |
 | `choice: [a, b, …]`      | one of the values                                                 |
 | `grid: [a, b, …]`        | each of the values in turn (searcher `grid`)                      |
+
+``when:`` beside it makes it conditional (`sweep.spec.space.conditions`), and a bound can be the
+name of another setting (`sweep.spec.space.dependent_bounds`).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
+from sweep.spec.space.conditions import Conditions
+from sweep.spec.space.dependent_bounds import Bound
 from sweep.spec.words.meanings import exact
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.record import ParameterValue
 
 
+@dataclass(frozen=True, kw_only=True)
 class Distribution(ABC):
-    """What one searched setting is drawn from."""
+    """What one searched setting is drawn from.
+
+    Keyword-only fields are what may stand beside the distribution's word in the YAML (`BESIDE` in
+    `distribution_yaml.py`); they are no part of its list.
+    """
 
     name: ClassVar[str]
     """Its word in the YAML."""
     takes: ClassVar[str]
     """The form of its list in the YAML."""
+    when: Conditions = field(default=Conditions(), repr=False)
+    """It is drawn only where all of these hold."""
 
     @classmethod
     @abstractmethod
@@ -66,10 +79,15 @@ class Distribution(ABC):
 
 @dataclass(frozen=True)
 class Interval(Distribution):
-    """Base of the distributions between two numbers."""
+    """Base of the distributions between two numbers.
+
+    Where a bound depends on another setting, ``low`` and ``high`` are the widest that it can be.
+    """
 
     low: float
     high: float
+    ends: tuple[Bound | None, Bound | None] = field(default=(None, None), kw_only=True, repr=False)
+    """What low and high depend on; None for a number."""
 
     takes = "[low, high]"
 
@@ -91,7 +109,9 @@ class Interval(Distribution):
 
     @property
     def arguments(self) -> list[ParameterValue]:
-        return list(astuple(self))
+        own = [getattr(self, name) for name in self.__match_args__]
+        names = [end and end.of for end in self.ends]
+        return [name or number for name, number in zip_longest(names, own)]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -174,11 +194,43 @@ class QUniform(Interval):
 
 
 @dataclass(frozen=True)
-class RandInt(Interval):
-    """A whole number from low to high - 1: the upper bound is excluded."""
+class WholeNumbers(Interval):
+    """Base of the distributions over whole numbers."""
 
     low: int
     high: int
+
+    @classmethod
+    def parse_number(cls, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"`{cls.name}` takes whole numbers, but has {shown(value)}")
+        return value
+
+    @property
+    @abstractmethod
+    def values(self) -> range:
+        """All numbers that can be drawn, ascending."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        return self.values[0], self.values[-1]
+
+    @property
+    def size(self) -> int:
+        # Not len(), which fails beyond 2**63.
+        return (self.values[-1] - self.values[0]) // self.values.step + 1
+
+    def sample(self, rng: Random) -> int:
+        return rng.randrange(self.values.start, self.values.stop, self.values.step)
+
+    def contains(self, value: ParameterValue) -> bool:
+        # A range holds 2.0 and True too.
+        return isinstance(value, int) and not isinstance(value, bool) and value in self.values
+
+
+@dataclass(frozen=True)
+class RandInt(WholeNumbers):
+    """A whole number from low to high - 1: the upper bound is excluded."""
 
     name = "randint"
 
@@ -190,25 +242,37 @@ class RandInt(Interval):
             )
         super().__post_init__()
 
-    @classmethod
-    def parse_number(cls, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"`{cls.name}` takes whole numbers, but has {shown(value)}")
-        return value
+    @property
+    def values(self) -> range:
+        return range(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class QRandInt(WholeNumbers):
+    """One of low, low + q, … up to high, which is included; each is equally likely."""
+
+    # As Optuna's `suggest_int` with a step. Ray Tune's `qrandint` has the same values, but takes
+    # only bounds that are multiples of q.
+    q: int
+
+    name = "qrandint"
+    takes = "[low, high, q]"
+
+    def __post_init__(self) -> None:
+        if self.q < 1:
+            raise ValueError(f"`qrandint` needs q >= 1, but has {shown(self.arguments)}")
+        super().__post_init__()
+        if beyond := (self.high - self.low) % self.q:
+            nearest = [self.low, self.high - beyond, self.q]
+            meant = f"; did you mean {shown(nearest)}?" if nearest[0] < nearest[1] else ""
+            raise ValueError(
+                "`qrandint` needs a high that is reached from low in steps of q, but has "
+                f"{shown(self.arguments)}{meant}"
+            )
 
     @property
-    def extent(self) -> tuple[int, int]:
-        return self.low, self.high - 1
-
-    @property
-    def size(self) -> int:
-        return self.high - self.low
-
-    def sample(self, rng: Random) -> int:
-        return rng.randrange(self.low, self.high)
-
-    def contains(self, value: ParameterValue) -> bool:
-        return isinstance(value, int) and super().contains(value) and value < self.high
+    def values(self) -> range:
+        return range(self.low, self.high + 1, self.q)
 
 
 @dataclass(frozen=True)
@@ -303,11 +367,6 @@ def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
     if isinstance(distribution, Listed):
         return distribution.values
     return distribution.extent or ()
-
-
-def grid_size(space: Mapping[str, Distribution]) -> int:
-    """Number of combinations of all listed values; intervals are left out."""
-    return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))
 
 
 def _between(low: float, high: float, rng: Random) -> float:

@@ -15,8 +15,9 @@ from sweep.spec.space.distributions import (
     Listed,
     LogRandInt,
     LogUniform,
+    QRandInt,
     QUniform,
-    RandInt,
+    WholeNumbers,
     is_number,
 )
 from sweep.spec.tree.setting_tree import run_ending_keys
@@ -65,9 +66,12 @@ def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
         others = [value for value in distribution.values if not is_number(value)]
         return [*sorted(numbers), *others]
     low, high = distribution.extent or (0, 0)
-    if isinstance(distribution, RandInt):
-        if high - low < MOST_WHOLE:
-            return range(int(low), int(high) + 1)
+    if isinstance(distribution, WholeNumbers):
+        if distribution.size <= MOST_WHOLE:
+            return distribution.values
+        if isinstance(distribution, QRandInt):
+            places = _spread(0, distribution.size - 1, MOST_WHOLE, False)
+            return [distribution.values[round(place)] for place in places]
         log = isinstance(distribution, LogRandInt)
         return list(dict.fromkeys(round(value) for value in _spread(low, high, MOST_WHOLE, log)))
     if isinstance(distribution, QUniform):

@@ -29,7 +29,7 @@ LISTED = ("choice", "values", "choices", "categories", "options", "grid", "grids
 WEIGHTS = ("probabilities", "probs", "weights", "probability", "p")
 KIND = ("distribution", "type", "sampler", "prior", "dist", "scale")
 CALL = re.compile(r"((?:\w+\.)*)(\w+)\((.*)\)", re.DOTALL)
-OWN = ("uniform", "loguniform", "quniform", "randint", "lograndint")
+OWN = ("uniform", "loguniform", "quniform", "randint", "qrandint", "lograndint")
 NUMERIC = ("uniform", "int", "float", "double")
 NORMAL = ("normal", "randn", "gauss", "beta")
 SPACED = ("linspace", "logspace", "geomspace")
@@ -78,6 +78,9 @@ def _own(value: Mapping[Any, Any]) -> str | None:
             return None
         below = [one for one in _bounds(given) if one is not None]
     numbers = _numbers(below if isinstance(below, list) else [below])
+    if word == "randint" and numbers and len(numbers) == 3:
+        low, high, step = numbers
+        return Range(low, high, step, whole=True, is_open=True).in_words()[0]
     return written(word, numbers) if numbers and len(numbers) in (2, 3) else None
 
 
@@ -158,12 +161,31 @@ def _of_mapping(value: Mapping[Any, Any]) -> Meaning | None:
         if word in LISTED or word == "boolean" or isinstance(below, list):
             return _of_word(word, below if isinstance(below, list) else [below], {})
         return None
+    if beside := _beside_a_list(given):
+        return beside
     kind = next((name for name in KIND if name in given), "")
     word = plain(str(given.get(kind, "")))
     # In W&B and Azure, bounds are exponents unless the word ends in `values`.
     if "loguniform" in word and (kind == "distribution" or "minvalue" in given):
         word = word.removesuffix("values") if word.endswith("values") else f"exp{word}"
     return _of_word(word, [], given)
+
+
+def _beside_a_list(given: Mapping[str, Any]) -> Meaning | None:
+    """``{int: [3, 7], step: 2}``: bounds as a list, the step and ``log`` beside it."""
+    lists = [word for word, below in given.items() if isinstance(below, list)]
+    others = given.keys() - lists
+    if len(lists) != 1 or not others or not others <= {*BOUNDS[2], "log"}:
+        return None
+    [word] = lists
+    named = {name: given[name] for name in others}
+    step = _number(_first(named, BOUNDS[2]))
+    if not any(part in word for part in NUMERIC) or ((step or 0) <= 0 and {*named} != {"log"}):
+        return None
+    found = _of_word(word, given[word], named)
+    if isinstance(found, Range) and found.whole:
+        return replace(found, lattice="low")
+    return found
 
 
 def _of_word(word: str, unnamed: list[Any], named: Mapping[str, Any]) -> Meaning | None:
@@ -207,7 +229,7 @@ def _of_numbers(
         if reached or (whole and step is None):
             return None
     rounded = "q" in word[:4] or "discrete" in word or "q" in named
-    if step is not None and "q" not in word and word in OWN:
+    if step is not None and "q" not in word and word in OWN and _first(named, BOUNDS[2]) is None:
         step = None  # Ray's base of the logarithm
     if log and step is not None and "sampling" in named:
         return Values(_powers(low, high, step))

@@ -88,6 +88,11 @@ class Range:
         on_lattice = all((exact(n) / exact(step)).denominator == 1 for n in (self.low, self.high))
         if on_lattice and not (self.whole or self.log or self.is_open):
             return written("quniform", (self.low, self.high, step)), None
+        first, count = self._lattice(step)
+        in_steps = self.whole and not self.log and self.lattice != "clipped"
+        if in_steps and count > 1 and float(step).is_integer():
+            last = first + (count - 1) * exact(step)
+            return written("qrandint", map(int, (first, last, exact(step)))), None
         values = self._numbers(step)
         if not values:
             return None, None
@@ -103,6 +108,15 @@ class Range:
 
     def _numbers(self, step: float) -> list[Fraction]:
         """The possible values of a range with a step, or more than `MOST_LISTED` of them."""
+        first, count = self._lattice(step)
+        numbers = [first + k * exact(step) for k in range(min(count, MOST_LISTED + 1))]
+        if self.lattice == "clipped":
+            low, high = exact(self.low), exact(self.high)
+            numbers = list(dict.fromkeys(min(max(number, low), high) for number in numbers))
+        return numbers
+
+    def _lattice(self, step: float) -> tuple[Fraction, int]:
+        """The smallest value on the lattice and how many there are, before any clipping."""
         low, high, width = exact(self.low), exact(self.high), exact(step)
         origin, half = Fraction(0), Fraction(1, 2)
         match self.lattice:
@@ -113,10 +127,7 @@ class Range:
                 first, last = math.ceil(low / width), math.floor(high / width)
             case _:
                 first, last = math.floor(low / width + half), math.ceil(high / width - half)
-        numbers = [origin + k * width for k in range(first, min(last, first + MOST_LISTED + 1) + 1)]
-        if self.lattice == "clipped":
-            numbers = list(dict.fromkeys(min(max(number, low), high) for number in numbers))
-        return numbers
+        return origin + first * width, last - first + 1
 
 
 Meaning = Values | Range

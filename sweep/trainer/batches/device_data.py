@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -129,6 +130,8 @@ class ResidentData:
                 starts += [(start + n * prod(sides), tuple(sides)) for n in range(slices)]
             start = stop
         self._starts = starts
+        if device.type == "cuda":  # other trials read it on CUDA streams of their own
+            torch.cuda.current_stream(device).synchronize()
 
     def boxes(
         self, indices: Sequence[int], corners: Sequence[Corner], size: Sequence[int]
@@ -173,6 +176,8 @@ class ResidentData:
             inside: which of them lie in it.
             steps: in ``flat`` along each axis, ``[N, axes]``.
         """
+        if flat.is_cuda:  # not free for others before the stream of this trial has read it
+            flat.record_stream(torch.cuda.current_stream(flat.device))
         index = to_device(offsets, flat.device).reshape(-1, *[1] * len(places))
         kept = torch.ones_like(index, dtype=torch.bool)
         for axis, (place, own) in enumerate(zip(places, inside, strict=True)):
@@ -197,16 +202,19 @@ def data_on(device: torch.device, samples: Samples, origin: Mapping[str, Any]) -
         return MappedData(samples, device)
     size = sum(case.images.nbytes + case.labels.nbytes for case in samples.case_arrays)
     free, _ = torch.cuda.mem_get_info(device)
-    if _key(device, samples, origin) in _kept or size <= RESIDENT_SHARE * free:
+    if _key(device, samples, origin) in _resident or size <= RESIDENT_SHARE * free:
         return resident(device, samples, origin)
     return MappedData(samples, device)
 
 
-_kept: dict[str, ResidentData] = {}  # one at most
+_resident: WeakValueDictionary[str, ResidentData] = WeakValueDictionary()
+_latest: list[ResidentData] = []  # one at most: it stays although no trial uses it
 
 
 def resident(device: torch.device, samples: Samples, origin: Mapping[str, Any]) -> ResidentData:
-    """Samples in the memory of a device, where they stay for the next trial of this process.
+    """Samples in the memory of a device: one copy for all trials of this process that use them.
+
+    The copy that was asked for last stays for the next trial.
 
     Args:
         device: that trains.
@@ -215,13 +223,15 @@ def resident(device: torch.device, samples: Samples, origin: Mapping[str, Any]) 
             they do not stay.
     """
     key = _key(device, samples, origin)
-    if key not in _kept:
-        _kept.clear()  # first, so that there is room
-        made = ResidentData(samples, device)
+    found = _resident.get(key)
+    if found is None:
+        _latest.clear()  # first, so that there is room
+        found = ResidentData(samples, device)
         if not origin:
-            return made
-        _kept[key] = made
-    return _kept[key]
+            return found
+        _resident[key] = found
+    _latest[:] = [found]
+    return found
 
 
 def _key(device: torch.device, samples: Samples, origin: Mapping[str, Any]) -> str:

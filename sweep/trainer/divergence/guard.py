@@ -162,16 +162,28 @@ class Guard:
         return self._judge.suspicious
 
     def step(self, loss: Tensor, terms: Mapping[str, Tensor]) -> list[StepValues]:
+        """`take` a step, then `read` if that is due.
+
+        Returns:
+            the values of the steps read in this call: one on a CPU, none or several on a GPU.
+        Raises:
+            Diverged: with the verdict on one of the steps read.
+        """
+        self.take(loss, terms)
+        return self.read() if self.is_due else []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether as many steps are unread as one reading fetches."""
+        return len(self._unread) >= self.interval
+
+    def take(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Backward pass, clipping and optimizer step. The step is withheld if anything is
         nonfinite.
 
         Args:
             loss: the total (scalar), with its graph.
             terms: each term of it before its weight (scalars).
-        Returns:
-            the values of the steps read in this call: one on a CPU, none or several on a GPU.
-        Raises:
-            Diverged: with the verdict on one of the steps read.
         """
         self._names = tuple(terms)
         self._optimizer.zero_grad(set_to_none=True)
@@ -200,7 +212,6 @@ class Guard:
         weight_norm = torch.linalg.vector_norm(torch.stack(norms)).float()
         rest = [grad_norm, weight_norm, scale, withheld]
         self._unread.append(torch.cat([losses, torch.stack(rest)]))
-        return self.read() if len(self._unread) >= self.interval else []
 
     def read(self) -> list[StepValues]:
         """Fetch the values still on the device. Call it at the end of an epoch too.

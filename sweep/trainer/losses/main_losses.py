@@ -169,7 +169,7 @@ def _focal(settings: LossSettings, ignore: int | None, regions: Regions | None) 
 
     MONAI's mean runs over the classes too: at γ = 0 this is the cross-entropy over C.
     """
-    gamma = DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
+    gamma = focal_gamma(settings)
     if regions is not None:
         return region_focal(regions, ignore, gamma)
     how: dict[str, Any] = {"to_onehot_y": True, "use_softmax": True, "gamma": gamma}
@@ -183,6 +183,11 @@ def _focal(settings: LossSettings, ignore: int | None, regions: Regions | None) 
         return _mean_over(of_pixels(logits, classes), counted)
 
     return value
+
+
+def focal_gamma(settings: LossSettings) -> float:
+    """Exponent γ in use."""
+    return DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
 
 
 def _without(target: Tensor, ignore: int) -> tuple[Tensor, Tensor]:

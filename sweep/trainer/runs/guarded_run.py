@@ -30,7 +30,13 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
     with_train_loss,
 )
-from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop, Run
+from sweep.trainer.runs.run_protocol import (
+    EffectiveConfiguration,
+    InTurns,
+    Loop,
+    Run,
+    without_pauses,
+)
 from sweep.trainer.runs.under_guard import UnderGuard, summary
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -101,12 +107,15 @@ class GuardedRun(UnderGuard, Run):
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
+        return without_pauses(self.epoch_in_turns(epoch))
+
+    def epoch_in_turns(self, epoch: int) -> InTurns[EpochMetrics]:
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
             self._snapshot = EpochStart(epoch, copy_to_cpu(self.state_dict()))
             self._then = self.arrangement()
         try:
-            steps = self.train_steps(epoch)
+            steps = yield from self.steps_in_turns(epoch)
         except Diverged as stop:
             raise explain(self, stop) from None
         seed_everything(self.settings.seed, 2, epoch)
@@ -139,11 +148,21 @@ class GuardedRun(UnderGuard, Run):
         Raises:
             Diverged: as the guard does, without a diagnosis.
         """
+        return without_pauses(self.steps_in_turns(epoch, stop))
+
+    def steps_in_turns(self, epoch: int, stop: int | None = None) -> InTurns[list[StepValues]]:
+        """`train_steps`, which pauses before each reading of the guard.
+
+        A GPU still has to finish the steps that are read. Another run can launch its own meanwhile.
+        """
         seed_everything(self.settings.seed, 1, epoch)
         self._begin_epoch(epoch)
         done: list[StepValues] = []
         for loss, terms in self._step_losses(epoch, stop):
-            done += self.guard.step(loss, terms)
+            self.guard.take(loss, terms)
+            if self.guard.is_due:
+                yield ()
+                done += self.guard.read()
         return done + self.guard.read()
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:

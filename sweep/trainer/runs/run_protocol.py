@@ -8,9 +8,9 @@ warm-ups, early stopping, the decisions of searcher and scheduler, ranking and r
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import nn
@@ -81,6 +81,24 @@ class Ended(Exception):
     """Raised by `Run.run_epoch`: the training has ended by itself before its last epoch."""
 
 
+Returned = TypeVar("Returned")
+InTurns = Generator[tuple[()], None, Returned]
+"""Work that pauses wherever another run of this process may take its turn.
+
+There it yields ``()``: it has nothing to report.
+"""
+
+
+def without_pauses(work: InTurns[Returned]) -> Returned:
+    """What work returns that is done in one go."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            returned: Returned = end.value
+            return returned
+
+
 class Run(Protocol):
     """One training run of one configuration, an epoch at a time."""
 
@@ -125,6 +143,11 @@ class Run(Protocol):
         """The configuration, read back from the objects that train."""
 
     # A user's class may leave these out.
+
+    def epoch_in_turns(self, epoch: int) -> InTurns[EpochMetrics]:
+        """`run_epoch`, with pauses. This one has none."""
+        return self.run_epoch(epoch)
+        yield  # makes this a generator
 
     shares_warmup: bool = True
     """Whether it may start from another trial's warm-up."""

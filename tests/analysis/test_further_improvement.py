@@ -1,0 +1,127 @@
+"""The chance that further trials are better, against SciPy and against the law of records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import genpareto, norm
+
+from sweep.analysis.ranking.further_improvement import (
+    FEWEST,
+    SCALES,
+    SHAPE_MEAN,
+    SHAPE_SD,
+    SHAPES,
+    Outlook,
+    chance_of_improvement,
+)
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Replicate, Status, TrialRecord
+
+SCORES = [0.90, 0.894, 0.893, 0.889, 0.888, 0.88, 0.87, 0.86, None, 0.85, 0.84, 0.7]
+scores_of_trials = st.lists(st.floats(0.5, 0.9), min_size=FEWEST, max_size=40, unique=True)
+
+
+def by_scipy(scores: Sequence[float | None], improvement: float, further: int, tail: int) -> float:
+    """The same average, point by point, with SciPy's generalised Pareto distribution."""
+    known = sorted((s for s in scores if s is not None), reverse=True)
+    excesses = [score - known[tail] for score in known[:tail]]
+    weights, values = [], []
+    for shape in SHAPES:
+        for scale in SCALES * np.mean(excesses):
+            weights.append(
+                norm.logpdf(shape, SHAPE_MEAN, SHAPE_SD)
+                + genpareto.logpdf(excesses, shape, scale=scale).sum()
+            )
+            beyond = genpareto.sf(excesses[0] + improvement, shape, scale=scale)
+            values.append((1 + further * beyond / len(scores)) ** -(tail + 0.5))
+    weight = np.exp(np.array(weights) - max(weights))
+    return float(1 - weight @ np.array(values) / weight.sum())
+
+
+def test_chance_is_the_average_over_scipys_generalised_pareto_distributions() -> None:
+    found = chance_of_improvement(SCORES, 0.002, 20)
+    assert found == pytest.approx(by_scipy(SCORES, 0.002, 20, tail=5), rel=1e-9)
+
+
+def test_chance_of_any_improvement_follows_the_law_of_records() -> None:
+    """Of n + k draws from one distribution the best is among the last k with k / (n + k)."""
+    draw = np.random.default_rng(0)
+    # A short tail, or a long one, is not known to be one from so few trials.
+    for sample, margin in ((draw.normal, 0.03), (draw.uniform, 0.12), (draw.exponential, 0.08)):
+        chances = [
+            chance_of_improvement(list(sample(size=60)), 1e-12, 20) or math.nan for _ in range(100)
+        ]
+        assert np.mean(chances) == pytest.approx(20 / 80, abs=margin)
+
+
+@given(scores=scores_of_trials, order=st.randoms())
+def test_chance_depends_neither_on_the_order_nor_on_a_shift_nor_on_the_unit(
+    scores: list[float], order: object
+) -> None:
+    shuffled = list(scores)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    found = chance_of_improvement(scores, 0.01, 20)
+    assert chance_of_improvement(shuffled, 0.01, 20) == found
+    moved = [100 * score - 7 for score in scores]
+    assert chance_of_improvement(moved, 1.0, 20) == pytest.approx(found, rel=1e-6, abs=1e-9)
+
+
+@given(scores=scores_of_trials)
+def test_chance_rises_with_the_trials_to_come_and_falls_with_what_they_must_bring(
+    scores: list[float],
+) -> None:
+    chances = [chance_of_improvement(scores, 0.002, further) for further in (1, 5, 20, 100)]
+    assert chances == sorted(chances, key=lambda chance: chance or 0)
+    chances = [chance_of_improvement(scores, most, 20) for most in (0.1, 0.01, 0.001)]
+    assert chances == sorted(chances, key=lambda chance: chance or 0)
+    assert all(0 <= chance <= 1 for chance in chances if chance is not None)
+
+
+def test_chance_is_unknown_with_few_values_and_small_where_the_best_are_equal() -> None:
+    assert chance_of_improvement([0.5] * (FEWEST - 1) + [None] * 50, 0.002, 20) is None
+    equal = chance_of_improvement([0.9] * 30, 0.002, 20)
+    assert equal is not None
+    assert equal < 0.01
+
+
+def record_of(number: int, dice: float, **changes: object) -> TrialRecord:
+    values = {"outcome": Outcome(status=Status.COMPLETED)} | changes
+    return TrialRecord(
+        trial_id=f"t{number:04d}",
+        number=number,
+        parameters={},
+        history=(EpochMetrics(epoch=0, val_dice=dice),),
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def spec_of(**changes: object) -> SweepSpec:
+    values = {"name": "toy", "space": {"optimizer.lr": {"uniform": [0.1, 0.2]}}}
+    return SweepSpec.model_validate(values | {"stop_when": 0.002, "searcher": "random"} | changes)
+
+
+def test_outlook_counts_ended_trials_and_doubles_those_of_a_searcher_that_learns() -> None:
+    records = [record_of(n, score) for n, score in enumerate(s for s in SCORES if s is not None)]
+    records.append(record_of(11, 0.99, outcome=Outcome(status=Status.PRUNED)))
+    others = [
+        record_of(0, 0.99, replicate=Replicate("t0000", 1, 0)),
+        record_of(12, 0.99, outcome=None),
+    ]
+    outlook = Outlook.of(spec_of(), [*records, *others])
+    assert outlook.ended == 12
+    assert outlook.chance == chance_of_improvement(SCORES, 0.002, 20)
+    learning = Outlook.of(spec_of(searcher="tpe"), records)
+    assert learning.chance == chance_of_improvement(SCORES, 0.002, 40)
+    percent = round(100 * (outlook.chance or 0))
+    assert outlook.words.startswith(
+        "By the values so far, the chance that 20 more trials would find one that is better by more"
+        f" than 0.0020 Dice is about {percent} %."
+    )
+    assert Outlook.of(spec_of(stop_when=None), records).words == ""
