@@ -8,6 +8,7 @@ from sweep.search.schedulers.comparison import make_comparison
 from sweep.search.schedulers.scheduler import Decision, make_scheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.record import Status
 
 
@@ -37,10 +38,11 @@ class PruningPolicy:
         if full_from < epochs or not self._spares_the_never_full:
             self._scheduler.start(trial_id)
 
-    def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, score: float | Point | None) -> Decision:
         """Decide on a trial after ``epochs`` epochs, the last with this score (higher is better).
 
-        A trial that has trained all its epochs is used for comparison and continues to its end.
+        With several objectives it is the trial's point so far: a score of each. A trial that has
+        trained all its epochs is used for comparison and continues to its end.
         """
         reading = self._comparison.read(trial_id, epochs, score)
         self._report_late()

@@ -114,7 +114,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
             "uri": uri,
             "branching": list(branching_epochs(spec)),
             "kind": spec.trainer.kind,
-            "objective": asdict(spec.judged_by),
+            "objective": asdict(spec.judged_by.each[0]),
             "resources": dict(capacity.resources),
         }
 

@@ -61,9 +61,11 @@ def _of_optuna(spec: SweepSpec, seed: int, first: int) -> Searcher:
     # Here, so that a sweep without Optuna does not wait for its import.
     from sweep.search.searchers.optuna_samplers import METHODS
     from sweep.search.searchers.optuna_search import OptunaSearch
+    from sweep.search.searchers.pareto_search import ParetoSearch
 
     method = METHODS[spec.searcher.name](spec.searcher, seed)
-    return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
+    search = ParetoSearch if spec.judged_by.others else OptunaSearch
+    return search(spec.drawn, seed, method, first, spec.judged_by)
 
 
 def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
