@@ -48,12 +48,12 @@ def real(
         winner: of values ``[1, folds, architectures]``: whether the highest mean is a winner.
         covered: coverage of intervals of a population's mean, as cells.
     """
-    sets = dict(_read(Path(folder)))
+    sets = dict(read_real(Path(folder)))
     rng = np.random.default_rng(0)
     print("Real trainings: three architectures on five folds, real validation Dice\n")
     print("| dataset | named | false winners, names dealt anew in each fold |\n|---|---|---|")
     for name, architectures in sets.items():
-        dice = _table(architectures, lambda fold: fold["foreground_mean_dice"])  # [folds, names]
+        dice = table_of_real(architectures)
         dealt = [winner(rng.permuted(dice, axis=1)[None]) is not None for _ in range(1000)]
         named = "a winner" if winner(dice[None]) is not None else "nobody"
         print(f"| {name} | {named} | {np.mean(dealt):.3f} |", flush=True)
@@ -123,11 +123,16 @@ def _share(pairs: Sequence[Pair], count: int, others: bool, kind: str) -> str:
     return f"{np.mean(found):.2f}" if found else "-"
 
 
-def _read(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_real(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for file in sorted(folder.glob("*.json.gz")):
         with gzip.open(file) as content:
             values = json.load(content)
         yield values["dataset"], values["architectures"]
+
+
+def table_of_real(architectures: dict[str, Any]) -> Array:
+    """Real validation Dice, ``[folds, architectures]``."""
+    return _table(architectures, lambda fold: fold["foreground_mean_dice"])
 
 
 def _table(architectures: dict[str, Any], value: Callable[[Any], float]) -> Array:
@@ -137,7 +142,7 @@ def _table(architectures: dict[str, Any], value: Callable[[Any], float]) -> Arra
 
 def _pairs(architectures: dict[str, Any]) -> Iterator[Pair]:
     pseudo = _table(architectures, lambda fold: float(np.mean(fold["pseudo_dice"][-LAST:])))
-    real = _table(architectures, lambda fold: fold["foreground_mean_dice"])
+    real = table_of_real(architectures)
     for i, j in combinations(range(real.shape[1]), 2):
         yield Pair(pseudo[:, i] - pseudo[:, j], real[:, i] - real[:, j])
 
@@ -154,4 +159,4 @@ def _cases(architecture: dict[str, Any]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print_orders(dict(_read(Path(sys.argv[1]))))
+    print_orders(dict(read_real(Path(sys.argv[1]))))

@@ -20,11 +20,11 @@ def command(
 ) -> None:
     """Check a sweep file: print every mistake with its line and every warning. Start no trial."""
     with exit_codes():
-        from sweep.analysis.confirm.paired_comparison import can_show
+        from sweep.analysis.confirm.race_words import in_prospect
         from sweep.api.checked_spec import about_results, load_checked
         from sweep.console.console_words import print_warnings
         from sweep.machine.user_paths import argument, results_argument
-        from sweep.spec.search.replicate_plan import most_replicates
+        from sweep.spec.search.replicate_plan import least_replicates, most_replicates
         from sweep.spec.words.phrases import counted
         from sweep.vocabulary.errors import one_line
         from sweep.vocabulary.objective import DICE
@@ -33,21 +33,26 @@ def command(
         read: list[str] = []
         spec, warnings = load_checked(space, overrides, pixels=data, report=read.append)
         warnings += about_results(spec, results)
-        more = most_replicates(spec)
-        confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""
+        more, least = most_replicates(spec), least_replicates(spec)
+        up_to = f"{least} to" if least < more else "up to"
+        confirm = f", and {up_to} {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
+        conditional = sum(bool(kind.when) for kind in spec.drawn.values())
         fine = f"has no mistake, but {counted(len(warnings), 'warning')}" if warnings else "is fine"
         typer.echo(
             f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.ranges.most_epochs, 'epoch')} over"
-            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.label},"
+            f" {counted(len(spec.drawn), 'setting')}"
+            + f" ({conditional} of them conditional)"
+            * bool(conditional)
+            + f", searcher {spec.searcher.label},"
             f" scheduler {spec.scheduler.label}{confirm}"
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)
             + "".join(f"; read {words}" for words in read)
         )
-        if sentence := can_show(spec):
+        if sentence := in_prospect(spec):
             typer.echo(sentence)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import typer
 
 from sweep.check import command as check
+from sweep.enqueue import command as enqueue
 from sweep.export import command as export
+from sweep.note import command as note
 from sweep.predict import command as predict
 from sweep.rank import command as rank
 from sweep.run import command as run
 from sweep.schema import command as schema
 from sweep.shapes import command as shapes
+from sweep.stop import command as stop
 from sweep.train import command as train
 from sweep.watch import command as watch
 
@@ -29,6 +32,9 @@ app.command("schema")(schema)
 app.command("shapes")(shapes)
 app.command("watch")(watch)
 app.command("predict")(predict)
+app.command("stop")(stop)
+app.command("enqueue")(enqueue)
+app.command("note")(note)
 
 
 def main() -> None:

@@ -70,6 +70,9 @@ def command(
         bool,
         typer.Option("--per-class", help="Add columns for each class, such as val_dice[liver]."),
     ] = False,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Show what users noted on trials (sweep.note).")
+    ] = False,
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
@@ -85,7 +88,8 @@ def command(
         from sweep.machine.user_paths import results_argument
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
-        found = read([results_argument(one) for one in results], per_class=per_class)
+        places = [results_argument(one) for one in results]
+        found = read(places, per_class=per_class, notes=notes)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
         if len(frame) < len(found.frame):
@@ -107,12 +111,13 @@ def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
     )
 
 
-def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
+def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False) -> Summary:
     """Read results folders, and warn if the Dice of several is not comparable.
 
     Args:
         results: folders, or URIs.
         per_class: with the columns of `sweep.analysis.ranking.per_class`.
+        notes: with the notes on trials.
 
     Raises:
         ResultsError: one is not a results folder, or is broken.
@@ -123,6 +128,7 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
+    from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
     from sweep.console.console_words import print_warnings
     from sweep.console.sweep_summary import Summary
@@ -143,6 +149,7 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     objectives: dict[str, Objective] = {}
     own: dict[str, None] = {}
     outlook: list[str] = []
+    noted: dict[str, list[str]] = {}
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
             records, names = read_records(folder), read_parameter_names(folder)
@@ -150,6 +157,9 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
             cost = tradeoff(known, records) if known is not None and known.replayed else None
             frames[name] = ranking_frame(records, names, known)
             outlook += outlook_words(folder, known, records)
+            if notes:
+                frames[name] = with_notes(frames[name], folder)
+                noted[name] = list(note_lines(folder))
             if per_class:
                 frames[name] = with_classes(frames[name], folder)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
@@ -170,9 +180,11 @@ def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
         parameters=list(parameters),
         objective=objective,
         own=list(own),
+        spec=known if len(results) == 1 else None,
         kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
         patience=patience,
         outlook=outlook if len(results) == 1 else (),
+        notes=noted,
     )
 
 

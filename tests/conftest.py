@@ -39,6 +39,7 @@ ON_A_CLUSTER = (
     "tests/engine/test_foreign_e2e.py",
     "tests/nnunet/test_nnunet_sweep_e2e.py",
     "tests/engine/test_monitoring_e2e.py",
+    "tests/engine/test_packs_e2e.py",
     "tests/api/test_notebook_progress.py",
 )
 """Files whose tests start Ray: they take longest, so they begin first."""

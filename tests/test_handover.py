@@ -14,9 +14,11 @@ from synthetic import trial
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import hand_over
+from sweep.api.run_sweep import Session, _validate
 from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import View
 from sweep.engine.session.evaluate_finalists import Weights, best_weights, validate_finalists
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
@@ -145,6 +147,29 @@ def test_nnunet_gets_that_replicate(store: Store, monkeypatch: pytest.MonkeyPatc
     assert lines[1:] == [f"Model:   {store.layout.nnunet_model}"]
     lines = told(store, spec_of("nnunet"), "s3://bucket/toy").splitlines()
     assert lines[1:] == ["Model:   s3://bucket/toy/nnunet_model"]
+
+
+def test_replicate_with_the_best_real_validation_is_handed_over(store: Store) -> None:
+    """By the pseudo Dice that would be t0001r2."""
+    store.record_real_validation("t0001r1", RealValidation(dice=0.85, cases={}))
+    assert runs_of(store.records(), "t0001")[0].trial_id == "t0001r1"  # the other has none
+    store.record_real_validation("t0001r2", RealValidation(dice=0.80, cases={}))
+    [first, second, search] = runs_of(store.records(), "t0001")
+    assert [first.trial_id, second.trial_id, search.trial_id] == ["t0001r1", "t0001r2", "t0001"]
+    assert "real validation Dice 0.8500" in str(Weights(first, store.layout.trial("t0001r1")))
+
+
+def test_finalists_are_not_validated_where_the_time_budget_is_spent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(settings: object, trial: TrialPaths) -> RealValidation:
+        raise AssertionError("it would take hours")
+
+    monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], validate=validate))
+    out = io.StringIO()
+    session = Session(SweepLocation(store.layout.folder), resume_with="")
+    _validate(spec_of("nnunet"), store, session, Lines(out), in_time=False)
+    assert "not validated on whole cases: the time budget is spent" in out.getvalue()
 
 
 def test_every_run_of_a_finalist_is_validated_once_and_a_failure_ends_nothing(

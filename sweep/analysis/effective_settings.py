@@ -29,8 +29,11 @@ def read_spec(folder: Path) -> SweepSpec:
     Raises:
         ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
+    values = dict(read_sweep(folder))
+    if isinstance(confirm := values.get("confirm"), dict):  # before there were races
+        values["confirm"] = {"race": False} | confirm
     try:
-        return SweepSpec.model_validate(read_sweep(folder))
+        return SweepSpec.model_validate(values)
     except ValidationError as error:
         first = findings_of(error, SweepSpec)[0]
         key = ".".join(map(str, first.path))
@@ -55,7 +58,8 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 
 
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
-    """The searched parameters that have no effect in a trial: momentum beside AdamW.
+    """The searched parameters that have no effect in a trial: momentum beside AdamW. Those that a
+    condition leaves out of it are among them.
 
     Replayed parameters are not among them: `enough_columns` has what they would have done.
     """
@@ -65,7 +69,7 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
         names = idle_in_trial(lambda key: setting_of(spec, record, key))
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
-    return names & spec.drawn.keys()
+    return (names & spec.drawn.keys()) | (spec.drawn.keys() - record.parameters.keys())
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:

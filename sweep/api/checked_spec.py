@@ -94,17 +94,17 @@ def load_checked_trial(
     from sweep.spec.checks.doubtful_settings import trial_warnings
     from sweep.trial.trainer_check import TrainerCheck
 
-    idle, look = list[Mistake](), TrainerCheck()
+    machine, idle, look = Machine.here(), list[Mistake](), TrainerCheck()
     settings = load_trial(
         _source_of(source),
         as_overrides(overrides),
-        machine=Machine.here(),
+        machine=machine,
         check_data=look,
         look_for_idle=look.idle,
         warn=idle.append,
     )
     shadowing = codebase().shadowing
-    found = [*map(str, idle), *trial_warnings(settings)]
+    found = [*map(str, idle), *trial_warnings(settings, machine)]
     return settings, [shadowing, *found] if shadowing else found
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from sweep.analysis.figures.figure import ReportFigure
+    from sweep.api.user_requests import Asked
+    from sweep.store.journal import NoteAdded
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,6 +36,7 @@ class TrialResult:
         record: everything recorded about it.
         folder: the folder with its files.
         runs: folders with weights for its configuration, best first: its replicates', then its own.
+        notes: what users noted on it, in order, each with ``text``, ``by`` and ``at``.
 
     >>> import sweep
     >>> results = sweep.open("results/doctest")
@@ -49,6 +52,7 @@ class TrialResult:
     record: TrialRecord
     folder: Path
     runs: tuple[Path, ...] = ()
+    notes: tuple[NoteAdded, ...] = ()
 
     @property
     def trial_id(self) -> str:
@@ -217,6 +221,7 @@ class SweepResults:
         planned, ended = Planned(self.spec), 0
         if self._read.search_end is not None:
             planned.end_search(self._read.search_end)
+        planned.enqueued = self._read.enqueued
         for record in self._all:
             if record.status.is_final:
                 planned.add(record)
@@ -283,6 +288,39 @@ class SweepResults:
         """The figures of the report: ``results.figures.learning_curves()``."""
         return Figures(self._read)
 
+    def stop(self, trial_id: str) -> Asked:
+        """Ask the running sweep to stop a trial, as the command ``sweep.stop``.
+
+        Raises:
+            InputError: the trial is unknown, has ended, or is a replicate.
+        """
+        from sweep.api.user_requests import ask_to_stop
+
+        return ask_to_stop(self.folder, [trial_id])[0]
+
+    def enqueue(self, parameters: Mapping[str, Any]) -> Asked:
+        """Ask for a trial of a configuration, as the command ``sweep.enqueue``.
+
+        Args:
+            parameters: values of some or all searched parameters by dotted name.
+
+        Raises:
+            InputError: with every mistake.
+        """
+        from sweep.api.user_requests import ask_for_trial
+
+        return ask_for_trial(self.folder, parameters)
+
+    def note(self, trial_id: str, text: str) -> Asked:
+        """Note something on a trial, as the command ``sweep.note``.
+
+        Raises:
+            InputError: the trial is unknown, or the text is empty or too long.
+        """
+        from sweep.api.user_requests import ask_to_note
+
+        return ask_to_note(self.folder, trial_id, text)
+
     def __getitem__(self, trial_id: str) -> TrialResult:
         from sweep.analysis.ranking.finalists import runs_of
 
@@ -293,7 +331,8 @@ class SweepResults:
         layout = Layout(self.folder)
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)
-        return TrialResult(record, layout.trial(trial_id).folder, folders)
+        notes = self._read.notes.get(trial_id, ())
+        return TrialResult(record, layout.trial(trial_id).folder, folders, notes)
 
     def __iter__(self) -> Iterator[str]:
         """Ids of all trials, replicates included."""

@@ -22,6 +22,7 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.pack_sizes import Packing
 
 Executor = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
@@ -63,7 +64,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         InputError: data, trainer or cluster do not fit the spec.
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
-    from sweep.analysis.confirm.paired_comparison import can_show
+    from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
@@ -77,7 +78,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
-    if sentence := can_show(spec):
+    if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
         with store:
@@ -128,19 +129,28 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
             with view.working("Evaluating the finalists on the test split"):
                 evaluate_finalists(spec, store, lambda text: view.warn([text]))
         if ending is not Ending.INTERRUPTED:
-            _validate(spec, store, session, view)
+            _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
 
 
-def _validate(spec: SweepSpec, store: Store, session: Session, view: View) -> None:
-    """Validate the finalists on whole cases, where their kind of trainer does that."""
+def _validate(
+    spec: SweepSpec, store: Store, session: Session, view: View, *, in_time: bool
+) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer does that.
+
+    Args:
+        in_time: whether the time budget is left, which a validation may take hours of.
+    """
     from sweep.engine.session.evaluate_finalists import validate_finalists
     from sweep.trial.kinds.kind_table import kind_of
 
     if kind_of(spec).validate is None:
+        return
+    if not in_time:
+        view.say("The finalists are not validated on whole cases: the time budget is spent.")
         return
     if session.location.uri is not None:  # it takes a GPU, which this machine may not have
         view.say("The finalists are not validated on whole cases: results are at a URI.")
@@ -159,6 +169,8 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.pack_sizes import Packing
+    from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -186,8 +198,12 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
             controller.subscribe(watch.observer)
-        execute = _executor(session, view, log, progress)
-        ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
+        packing = Packing(store.packing(), store.record_packing, view.say)
+        execute = _executor(session, view, log, progress, packing)
+        steer = Steering(controller, spec, store, warn)
+        ending = execute(
+            controller, spec, log, session.location, steer=steer, acknowledge=watch.acknowledge
+        )
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"
@@ -197,7 +213,9 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     return ending
 
 
-def _executor(session: Session, view: View, log: Path, progress: Progress) -> Callable[..., Ending]:
+def _executor(
+    session: Session, view: View, log: Path, progress: Progress, packing: Packing
+) -> Callable[..., Ending]:
     """The function that runs the trials of a controller."""
     if session.executor == "local":
         from sweep.engine.session.in_process import execute_here
@@ -219,4 +237,5 @@ def _executor(session: Session, view: View, log: Path, progress: Progress) -> Ca
         dashboard=session.dashboard,
         announce=announce,
         verbose=session.verbose,
+        packing=packing,
     )

@@ -13,6 +13,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; can be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
+ResultsFolder = Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")]
 ResultsRoot = Annotated[
     str,
     typer.Option(

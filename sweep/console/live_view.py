@@ -56,6 +56,8 @@ class LiveView(JupyterMixin):
         yield from self._head(width)
         yield count_words(progress.counts, width, running=words, waiting=waiting)
         yield self._best()
+        if progress.race_words:
+            yield Text(f"race: {progress.race_words}")
         if progress.counts[Status.RUNNING]:
             yield self._running(width)
         yield self._divergences()

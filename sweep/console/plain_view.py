@@ -20,6 +20,7 @@ class PlainView(Observer):
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
+        self._race_words = progress.race_words
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
@@ -39,6 +40,9 @@ class PlainView(Observer):
         )
         for warning in record.warnings:
             self._print(f"    warning: {warning}")
+        if progress.race_words != self._race_words:
+            self._race_words = progress.race_words
+            self._print(f"race: {self._race_words}")
 
     def search_ended(self, event: SearchEnded) -> None:
         self._print(

@@ -20,6 +20,7 @@ from sweep.analysis.ranking.ranking_frame import unfinished
 from sweep.analysis.report_words import trials
 from sweep.console.console_words import STYLES
 from sweep.console.ranking_table import causes, patience_table, ranking_table
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, Objective
@@ -41,8 +42,10 @@ class Summary:
         objective: the objective that trials are ranked by.
         own: columns of the metrics that only these sweeps' trainers have.
         kinds: kinds of the trainers.
+        spec: of a single sweep, if it is known.
         patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
         outlook: how likely further trials would be better; of sweeps with `stop_when`.
+        notes: lines with what users noted on trials, by sweep name, if they are to be shown.
     """
 
     title: str
@@ -52,8 +55,10 @@ class Summary:
     objective: Objective = DICE
     own: Sequence[str] = ()
     kinds: Iterable[str] = ()
+    spec: SweepSpec | None = None
     patience: Mapping[str, Tradeoff] = field(default_factory=dict)
     outlook: Sequence[str] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def print_results(console: Console, found: Summary) -> None:
@@ -70,12 +75,16 @@ def print_results(console: Console, found: Summary) -> None:
     )
     console.print(table)
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
-    for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
+    for line in [*causes(frame), *cures(searched(records)), *confirmed(found), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     for sentence in found.outlook:
         console.print(Text(sentence), soft_wrap=not console.is_terminal)
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+    for name, lines in found.notes.items():
+        place = f" of {name}" if "sweep" in frame else ""
+        for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
+            console.print(one_line(text), soft_wrap=True, highlight=False, markup=False)
     for name, cost in found.patience.items():
         print_patience(console, cost, title=name if "sweep" in frame else "")
 
@@ -98,10 +107,11 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
     console.print(sentence, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
-def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]:
+def confirmed(of: Summary) -> list[Text]:
     """The conclusions from replicates and test scores; empty without any."""
+    frame, records = of.frame, of.records
     sentences = []
-    if (found := confirmation(records)) is not None:
+    if (found := confirmation(records, of.spec)) is not None:
         sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
     if sentence := on_whole_cases(records):
         sentences.append(Text(sentence, "bold"))

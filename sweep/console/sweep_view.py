@@ -140,6 +140,7 @@ class TerminalView(View):
                 own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
                 kinds=[spec.trainer.kind],
                 outlook=outlook_words(folder, spec, ranking.records),
+                spec=spec,
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)

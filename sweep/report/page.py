@@ -136,6 +136,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
                 (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
                 for r in unranked
             ],
+            notes=[note for name in sorted(results.notes) for note in results.notes[name]],
             shown_figures=shown_figures,
             figures=_figures(shown_figures),
             spec=read_text(Layout(results.folder).sweep_yaml),

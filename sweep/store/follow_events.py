@@ -10,9 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from sweep.store.files import own_file, parse_lines, parsed, reading
 from sweep.store.journal import (
+    ConfigurationEnqueued,
     EpochRecorded,
     Event,
     JournalState,
+    NoteAdded,
+    StopRequested,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -106,6 +109,11 @@ class Follower:
         return news
 
     def _notification(self, event: Event) -> Callable[[Observer], None]:
+        match event:
+            case ConfigurationEnqueued():
+                return lambda observer: observer.trial_enqueued()
+            case StopRequested() | NoteAdded():
+                return lambda _: None
         name = event.trial_id
         paths = self._layout.trial(name)
         match event:

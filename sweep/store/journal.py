@@ -24,7 +24,7 @@ from sweep.store.files import (
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import SearchEnded, Status
+from sweep.vocabulary.record import ParameterValue, SearchEnded, Status
 from sweep.vocabulary.strict_json import finite_or_none
 
 
@@ -80,15 +80,62 @@ class TrialWaits:
     trial_id: str
 
 
-Event = TrialStarted | EpochRecorded | TrialWaits | TrialEnded | SearchEnded
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A user asked to stop the trial. It ends as pruned at its next report.
 
-_NAMES: dict[type[Event], str] = {
+    Args:
+        request: id of the request; each is taken once. So in the following two.
+        by: user@host.
+        at: time in ISO 8601.
+    """
+
+    request: str
+    trial_id: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationEnqueued:
+    """A user asked for a trial of a configuration. It is the next one that is proposed.
+
+    Args:
+        parameters: the values that the user gave, by dotted name. The searcher draws the others.
+    """
+
+    request: str
+    parameters: Mapping[str, ParameterValue]
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded:
+    """A user wrote a note on the trial. No decision depends on it."""
+
+    request: str
+    trial_id: str
+    text: str
+    by: str
+    at: str
+
+
+TrialEvent = TrialStarted | EpochRecorded | TrialWaits | TrialEnded | SearchEnded
+Request = StopRequested | ConfigurationEnqueued | NoteAdded
+Event = TrialEvent | Request
+
+NAMES: dict[type[Event], str] = {
     TrialStarted: "start",
     EpochRecorded: "epoch",
     TrialWaits: "wait",
     TrialEnded: "end",
     SearchEnded: "search_end",
+    StopRequested: "stop",
+    ConfigurationEnqueued: "enqueue",
+    NoteAdded: "note",
 }
+"""Kind of event → its name in the journal."""
 
 
 class JournalState:
@@ -99,6 +146,7 @@ class JournalState:
         self._ended: dict[str, Status] = {}
         self._waiting: set[str] = set()  # since their last epoch
         self._search_ended: set[str] = set()  # the trials whose ends ended the search
+        self._requests: set[str] = set()
 
     def is_news(self, event: Event) -> bool:
         """Whether an event is new. A resumed worker repeats known events.
@@ -106,6 +154,11 @@ class JournalState:
         Raises:
             ValueError: ``event`` cannot follow: no start, a gap between epochs, or after the end.
         """
+        if isinstance(event, Request) and event.request in self._requests:
+            return False
+        return isinstance(event, ConfigurationEnqueued) or self._is_news_of_trial(event)
+
+    def _is_news_of_trial(self, event: TrialEvent | StopRequested | NoteAdded) -> bool:
         trial = event.trial_id
         epochs = self._epochs.get(trial)
         match event:
@@ -123,6 +176,8 @@ class JournalState:
                 return trial not in self._search_ended
             case TrialEnded(status=status) if self._ended.get(trial) is status:
                 return False
+            case NoteAdded():
+                return True
         if trial in self._ended:
             raise ValueError(f"{trial} has already ended: {self._ended[trial]}")
         return True
@@ -142,6 +197,8 @@ class JournalState:
                 self._waiting.discard(trial)
             case SearchEnded(trial_id=trial):
                 self._search_ended.add(trial)
+            case StopRequested() | ConfigurationEnqueued() | NoteAdded():
+                self._requests.add(event.request)
 
     @property
     def started(self) -> Set[str]:
@@ -176,10 +233,7 @@ class Journal:
         """Write ``event`` if it is new; returns whether it was. Raises as `JournalState`."""
         news = self.progress.is_news(event)
         if news:
-            values = {"event": _NAMES[type(event)]} | asdict(event)
-            if not values.get("metrics", True):  # the objective is Dice, as in most sweeps
-                del values["metrics"]
-            append_line(self._path, to_json(finite_or_none(values)))
+            append_line(self._path, to_json(values_of(event)))
             self.progress.add(event)
         return news
 
@@ -206,6 +260,15 @@ def read_journal(path: Path) -> Iterator[Event]:
     return (event for event in read_jsonl(path, parse) if event is not None)
 
 
+def values_of(event: Event) -> Mapping[str, Any]:
+    """The inverse of `event_of`."""
+    values = {"event": NAMES[type(event)]} | asdict(event)
+    if not values.get("metrics", True):  # the objective is Dice, as in most sweeps
+        del values["metrics"]
+    finite: Mapping[str, Any] = finite_or_none(values)
+    return finite
+
+
 def search_end(path: Path, trials: int) -> SearchEnded | None:
     """The early end of the search of a sweep with this number of ``trials``; None without one.
 
@@ -217,8 +280,9 @@ def search_end(path: Path, trials: int) -> SearchEnded | None:
 
 def event_of(line: Mapping[str, Any]) -> Event:
     """The event in a line of the journal; raises KeyError or ValueError if it is invalid."""
-    trial_number(line["trial_id"])
-    for kind, name in _NAMES.items():
+    for kind, name in NAMES.items():
         if name == line["event"]:
+            if kind is not ConfigurationEnqueued:
+                trial_number(line["trial_id"])
             return parsed(kind, line)
-    raise ValueError(f"unknown event {line['event']!r}")
+    raise ValueError(f"unknown event {line['event']!r}, which a newer version may have written")

@@ -118,6 +118,9 @@ class Layout:
     """The trials as an Optuna study for inspection. It is written from our records, never read."""
     study_lock = _Named("study.journal.lock")
     """Optuna's lock file of `study`."""
+    packing = _Named("packing.json")
+    """How many trials share a GPU, and what that was measured by; only with
+    ``resources.trials_per_gpu: auto``."""
     ranking_csv = _Named("ranking.csv")
     replicates_csv = _Named("replicates.csv")
     """The replicates of the leaders; only with ``confirm``."""
@@ -142,6 +145,8 @@ class Layout:
     """Local store and artifacts; only with ``tracking: mlflow``."""
     lock = _Named(".lock")
     """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
+    requests = _Named("requests")
+    """What users asked of the sweep and no session has taken yet, a file each."""
     trials = _Named("trials")
     trunks = _Named("trunks")
     """Snapshots of shared warm-ups, while trials can still start from them."""

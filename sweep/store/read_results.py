@@ -26,6 +26,7 @@ from sweep.vocabulary.objective import DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
     Divergence,
+    Enqueued,
     Outcome,
     ParameterValue,
     RealValidation,
@@ -160,6 +161,7 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
             objective=objective,
             preset=file.preset,
             replicate=_replicate(trial_id, file),
+            enqueued=Enqueued(file.request, file.enqueued_by) if file.request else None,
         )
 
     return read_json(paths.trial, parse)
@@ -200,6 +202,8 @@ class _TrialFile:
     preset: str | None = None
     seed: int | None = None
     fold: int | None = None
+    request: str = ""
+    enqueued_by: str = ""
 
 
 def _replicate(name: str, file: _TrialFile) -> Replicate | None:

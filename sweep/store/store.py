@@ -18,10 +18,12 @@ from sweep.store.files import (
     atomic_write_text,
     drop_temporary,
     drop_torn_line,
+    read_record,
     read_text,
     reading,
     sync,
     sync_folder,
+    to_json,
     writing,
 )
 from sweep.store.journal import (
@@ -29,6 +31,7 @@ from sweep.store.journal import (
     Event,
     Journal,
     JournalState,
+    Request,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -54,8 +57,10 @@ from sweep.store.trial_files import (
 from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.packing import CardPacking
 from sweep.vocabulary.record import (
     CaseScore,
+    Enqueued,
     Outcome,
     ParameterValue,
     RealValidation,
@@ -63,6 +68,7 @@ from sweep.vocabulary.record import (
     SearchEnded,
     TrialRecord,
 )
+from sweep.vocabulary.strict_json import finite_fields
 
 
 class Store:
@@ -123,6 +129,7 @@ class Store:
         config_yaml: str,
         preset: str | None = None,
         replicate: Replicate | None = None,
+        enqueued: Enqueued | None = None,
     ) -> str:
         """Create the folder of a trial and return the trial's id.
 
@@ -133,6 +140,7 @@ class Store:
             config_yaml: the effective configuration.
             preset: name of the preset, if it is one.
             replicate: the repeated trial, if it is a replicate. It gets the next replicate id.
+            enqueued: the user's request for it, if it is of one.
 
         Raises:
             ValueError: the number is taken, or a parameter is not finite.
@@ -145,7 +153,7 @@ class Store:
         if not self._recorded.is_news(event):
             raise ValueError(f"{name} was started already")
         paths = self.layout.trial(name)
-        write_start(paths, parameters, config_yaml, preset, replicate)
+        write_start(paths, parameters, config_yaml, preset, replicate, enqueued)
         self._recorded.add(event)
         self._journal.append(event)
         self._publish(paths.config, paths.trial, paths.history)
@@ -168,6 +176,20 @@ class Store:
     def note_wait(self, trial_id: str) -> bool:
         """Record that the trial has no worker; False if the journal has it already."""
         return self._journal.append(TrialWaits(trial_id))
+
+    def is_new_request(self, request: Request) -> bool:
+        """Whether `record_request` would record it; raises as that does."""
+        return self._journal.progress.is_news(request)
+
+    def record_request(self, request: Request) -> bool:
+        """Record what a user asked for; False if the journal has it already.
+
+        Raises:
+            ValueError: the trial is unknown, or is to stop and has ended.
+        """
+        if news := self._journal.append(request):
+            self._sync()  # its file is deleted afterwards
+        return news
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended. Repeating the same end has no effect.
@@ -200,6 +222,21 @@ class Store:
         paths = self.layout.trial(trial_id)
         write_real_validation(paths, found)
         self._publish(paths.real_validation)
+
+    def packing(self) -> dict[str, CardPacking]:
+        """How many trials share a GPU, by its name, as `record_packing` recorded it.
+
+        Raises:
+            ResultsError: the file is broken.
+        """
+        path = self.layout.packing
+        return read_record(path, dict[str, CardPacking]) if path.exists() else {}
+
+    def record_packing(self, found: Mapping[str, CardPacking]) -> None:
+        """Record how many trials share a GPU, by its name."""
+        values = {card: finite_fields(packing) for card, packing in found.items()}
+        atomic_write_text(self.layout.packing, to_json(values, indent=2) + "\n")
+        self._publish(self.layout.packing)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The local files of a trial, with ``best.pt`` if that was kept."""

@@ -21,6 +21,7 @@ from sweep.store.layout import TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
     CaseScore,
+    Enqueued,
     Outcome,
     ParameterValue,
     RealValidation,
@@ -36,6 +37,7 @@ def write_start(
     config_yaml: str,
     preset: str | None = None,
     replicate: Replicate | None = None,
+    enqueued: Enqueued | None = None,
 ) -> None:
     """Create the folder of a trial. Its trial.json marks it as started.
 
@@ -54,6 +56,8 @@ def write_start(
         start["preset"] = preset
     if replicate:
         start |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
+    if enqueued:
+        start |= {"enqueued_by": enqueued.by, "request": enqueued.request}
     _write_json(paths.trial, start)
     sync_folder(paths.folder)
     sync_folder(paths.folder.parent)

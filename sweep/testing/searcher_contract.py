@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sweep.search.searchers.searcher import Searcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import drawn_in, lies_in
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -54,7 +55,8 @@ class SearcherContract:
     def test_proposals_lie_in_the_space_with_its_keys_and_exact_types(self) -> None:
         space = self.distributions()
         for record in self.uninterrupted():
-            assert list(record.parameters) == list(space)
+            assert list(record.parameters) == drawn_in(space, record.parameters)
+            assert lies_in(space, record.parameters)
             for key, value in record.parameters.items():
                 assert space[key].contains(value), (key, value)
                 assert type(value) in (bool, int, float, str, type(None))

@@ -31,7 +31,8 @@ class EpochMetrics:
         predicted_classes: number of classes that the network predicts anywhere in the validation.
         trivial_dice: validation Dice of the best answer without looking at the images, such as
             foreground everywhere; None if the trainer does not report it.
-        seconds: wall time of the epoch, training and validation.
+        seconds: wall time of the epoch, training and validation, and the turns of other trials in
+            between if the trial shares its process (``resources.trials_per_gpu``).
         metrics: further metrics of the validation by name, if this epoch measured them; None if no
             case has a value.
         distance_unit: unit of ``hd95`` and of the tolerance of ``nsd``; None if neither was

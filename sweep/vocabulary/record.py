@@ -147,6 +147,19 @@ class Replicate:
         return self.seed, self.fold
 
 
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What marks a trial that a user enqueued while the sweep ran (``sweep.enqueue``).
+
+    Args:
+        request: id of the request.
+        by: user@host.
+    """
+
+    request: str
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseScore:
     """The score of a run's best weights on one case of the test split.
@@ -189,6 +202,7 @@ class TrialRecord:
         outcome: how it ended; None while it runs or after an interruption.
         preset: name of the preset that it trains; None if the searcher proposed it.
         replicate: the trial that it repeats; None for the trials of the search.
+        enqueued: by whom, if a user enqueued it; None for all others.
         test: its scores on the test split, one per case; empty if it was not evaluated there.
         real: its real validation; None if it had none.
         objective: the objective of its sweep.
@@ -201,6 +215,7 @@ class TrialRecord:
     outcome: Outcome | None = None
     preset: str | None = None
     replicate: Replicate | None = None
+    enqueued: Enqueued | None = None
     test: tuple[CaseScore, ...] = ()
     real: RealValidation | None = None
     objective: Objective = DICE
@@ -288,6 +303,9 @@ class Observer:
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         """The trial has finished an epoch, or taken one over from a shared warm-up."""
+
+    def trial_enqueued(self) -> None:
+        """A user has enqueued one more trial. It starts later."""
 
     def trial_waits(self, trial_id: str) -> None:
         """The trial waits for a worker. It has continued when it reports its next epoch."""

@@ -224,3 +224,30 @@ def test_case_in_no_split_and_subjects_on_both_sides_are_warnings(call: Call, fo
     assert result.exit_code == 0
     assert "1 of 10 cases is on neither side of the split that splits_final.json" in result.stderr
     assert "3 of 3 validation cases have another session of the same subject" in result.stderr
+
+
+NAMES_A_CLASS = """\
+evaluation: {nsd_tolerance: {cirlce: 2}}
+objective: nsd[disc]
+"""
+
+
+@pytest.mark.parametrize("source", ["shapes", "nnunet_raw"])
+def test_class_that_the_data_do_not_have_is_found_before_a_pixel_is_read(
+    call: Call, folder: Path, source: str
+) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    if source == "nnunet_raw":
+        raw = write_shapes_dataset(folder, 502, ShapesData(count=12, size=32), test=0)
+        first = text.splitlines()[0]
+        text = text.replace(first, f"data: {{source: nnunet_raw, folder: {raw}}}")
+        for image in (raw / "imagesTr").iterdir():
+            image.write_bytes(b"")  # whoever reads it, fails
+    (folder / "named.yaml").write_text(text + NAMES_A_CLASS)
+    lines = errors(call("check", "named.yaml"))
+    assert any(
+        "evaluation.nsd_tolerance.cirlce: the data have no class `cirlce`; did you mean `circle`?"
+        in line
+        for line in lines
+    )
+    assert any("objective.metric: the data have no class `disc`" in line for line in lines)

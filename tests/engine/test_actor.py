@@ -50,7 +50,8 @@ def make(tmp_path: Path) -> Make:
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
         trial = {"folder": str(folder), "label": "", "uri": None, "branching": []}
-        return trial | {"kind": "monai", "objective": asdict(DICE)}
+        resources = {"cpu": 1.0, "gpu": 0.0}
+        return trial | {"kind": "monai", "objective": asdict(DICE), "resources": resources}
 
     return make
 
@@ -302,3 +303,25 @@ def test_function_that_was_pruned_leaves_its_worker_to_the_next_trial(
     assert threading.active_count() == before
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert status(actor) is Status.COMPLETED
+
+
+def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_when_it_lacks_more(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch makes of the share is seen on a GPU alone."""
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    lacks = "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')"
+    entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {lacks}\n")
+    config = foreign(make("foreign"), entry)
+    causes = []
+    for gpu in (1.0, 0.25):
+        actor = TrialActor(config=config | {"resources": {"cpu": 1.0, "gpu": gpu}})
+        [outcome] = told(actor)
+        actor.stop()
+        gc.unfreeze()
+        assert isinstance(outcome, Outcome)
+        causes.append(outcome.cause.partition("20.00 GiB")[2])
+    assert shares == [0.25, 1.0]
+    assert causes == ["", "; `resources.gpu` lets it use 0.25 of the GPU's memory"]

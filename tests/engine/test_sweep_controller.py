@@ -162,6 +162,13 @@ SWEEPS = {
     "random_halving": spec_of(scheduler=HALVING),
     "grid_halving": spec_of(space=GRID, searcher="grid", scheduler=HALVING),
     "tpe_halving": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=HALVING),
+    "cmaes_halving": spec_of(searcher="cmaes", scheduler=HALVING),
+    "control_tpe_halving": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3},
+        scheduler=HALVING,
+        space=CONTROLLED,
+        replay_patience=True,
+    ),
     "control_halving": spec_of(scheduler=HALVING, space=CONTROLLED, replay_patience=True),
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
@@ -227,6 +234,9 @@ class Diary:
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self.told.append(("epoch", trial_id, metrics))
+
+    def trial_enqueued(self) -> None:
+        self.told.append(("enqueued",))
 
     def trial_waits(self, trial_id: str) -> None:
         self.told.append(("wait", trial_id))
@@ -577,40 +587,59 @@ def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
             running.append((name, epochs, outcome))
 
 
+TPE = {"name": "tpe", "startup_trials": 4}
+
+
 @pytest.mark.parametrize(
-    ("searcher", "scheduler", "trials"),
+    ("searcher", "scheduler", "trials", "more"),
     [
-        ("random", HYPERBAND, 12),
-        ("random", MEDIAN, 12),
-        ("tpe", ASHA, 8),
-        ("cmaes", ASHA, 12),
+        ("random", HYPERBAND, 12, {}),
+        ("random", MEDIAN, 12, {}),
+        (TPE, ASHA, 8, {}),
+        (TPE, HALVING, 12, {}),
+        (TPE, HALVING, 12, {"space": CONTROLLED, "replay_patience": True}),
+        ("cmaes", ASHA, 12, {}),
+        ("cmaes", HALVING, 12, {}),
     ],
 )
 def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_without_it(
-    searcher: str, scheduler: Any, trials: int
+    searcher: Any, scheduler: Any, trials: int, more: dict[str, Any]
 ) -> None:
-    spec = spec_of(searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"])
+    spec = spec_of(
+        searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"], **more
+    )
     with TemporaryDirectory(dir=MEMORY) as scratch:  # a copy before each event
         folder = Path(scratch) / "toy"
         calls, answers, copies = list[Call](), list[object](), list[Path]()
+        executing, before = set[str](), list[set[str]]()  # before each call
         with Store.create(folder, to_yaml(spec)) as store:
             controller = SweepController(spec, store)
 
             def ask(call: Call) -> object:
                 copies.append(shutil.copytree(folder, Path(scratch) / f"before{len(copies)}"))
                 calls.append(call)
+                before.append(set(executing))
                 answers.append(answer(controller, call))
+                if call is not None and answers[-1] is not Decision.CONTINUE:
+                    executing.remove(call[0])
+                elif call is None and isinstance(answers[-1], str):
+                    executing.add(answers[-1])
                 return answers[-1]
 
             four_at_a_time(store, ask)
             records = store.records()
-        assert answers.count(Decision.STOP) >= 2
+        stopped = [record for record in records if record.status is Status.PRUNED]
+        assert len(stopped) >= 2
 
         for at, copied in enumerate(copies):
             with Store.open(copied) as store:
                 controller = SweepController(spec, store)
-                unfinished = [r.trial_id for r in store.records() if r.outcome is None]
-                assert [begin(controller) for _ in unfinished] == unfinished
+                # Those that had been handed out come first again, with those that may go on.
+                again = list[str]()
+                while not before[at] <= set(again):
+                    again.append(begin(controller))
+                for trial in reversed([name for name in again if name not in before[at]]):
+                    controller.hand_back(trial)
                 assert [answer(controller, call) for call in calls[at:]] == answers[at:]
                 assert store.records() == records
 
@@ -677,7 +706,7 @@ def test_pruned_trial_gets_its_record_once_and_later_reports_answer_stop(store: 
     assert controller.report(good, epoch(0, 0.9)) is Decision.CONTINUE
     assert controller.report(bad, epoch(0, 0.1)) is Decision.STOP
     [_, pruned] = store.records()
-    assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epoch")
     assert controller.executing == 1
 
     assert controller.report(bad, epoch(1, 1.0)) is Decision.STOP
@@ -735,7 +764,7 @@ def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorde
         again = SweepController(spec, store, [diary])
         [_, pruned] = store.records()
         assert pruned.outcome == Outcome(
-            status=Status.PRUNED, cause="stopped by asha after 1 epochs"
+            status=Status.PRUNED, cause="stopped by asha after 1 epoch"
         )
         assert diary.told[-1] == ("end", pruned)
         assert begin(again) == good
@@ -884,7 +913,7 @@ def test_pruned_trial_keeps_its_best_weights_only_where_it_may_be_a_finalist(
 ) -> None:
     spec = spec_of().model_copy(update={"confirm": ConfirmSettings(top=2)})
     controller = SweepController(spec, store)
-    pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epoch")
     kept, cleared = ["best.pt", "healthy.pt", "offending.pt"], ["healthy.pt", "offending.pt"]
     running = begin(controller)
     controller.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing

@@ -20,11 +20,10 @@ from sweep.engine.on_ray.ray_tune import (
     ControlledScheduler,
     ControlledSearcher,
     DeferredError,
+    Supervised,
     Supervision,
 )
 from sweep.engine.on_ray.trial_actor import MESSAGE
-from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import Choice
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Outcome, Status
@@ -129,7 +128,6 @@ class Reporting(Known):
         return {"folder": "/results/trials/t0001"}
 
 
-SPEC = SweepSpec(name="toy", space={"optimizer.lr": Choice((0.1, 0.2))})
 EPOCH = {MESSAGE: (EpochMetrics(epoch=0, val_dice=0.5),)}
 END = {MESSAGE: Outcome(status=Status.COMPLETED)}
 ENTRANCES: dict[str, Callable[[Any, DeferredError], object]] = {
@@ -140,7 +138,7 @@ ENTRANCES: dict[str, Callable[[Any, DeferredError], object]] = {
         None, cast(Trial, Reporting()), END
     ),
     "the next trial is asked for": lambda controller, door: ControlledSearcher(
-        controller, door, cast(Capacity, Room()), SPEC
+        controller, door, cast(Capacity, Room()), {}
     ).suggest("x"),
     "a worker refuses a trial": lambda controller, door: supervision(
         controller, door
@@ -161,7 +159,7 @@ class Room:
 
 
 def supervision(controller: Any, door: DeferredError) -> Supervision:
-    return Supervision(controller, door, lambda: False, math.inf, lambda: None)
+    return Supervision(Supervised(controller, door, lambda: False, math.inf, lambda: None))
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
@@ -177,6 +175,25 @@ def test_exception_of_ours_ends_the_sweep_as_itself_and_reaches_ray_nowhere_else
     with pytest.raises(type(error)) as caught:
         supervision(controller, door).on_step_begin(0, [])
     assert caught.value is error
+
+
+def test_requests_of_users_are_taken_in_each_step_of_rays_loop() -> None:
+    taken: list[int] = []
+    nobody = cast(SweepController, None)
+    never = Supervision(
+        Supervised(
+            nobody,
+            DeferredError(),
+            lambda: False,
+            math.inf,
+            lambda: None,
+            lambda: taken.append(1),
+        )
+    )
+    never._look_again = math.inf
+    never.on_step_begin(0, [])
+    never.on_step_begin(1, [])
+    assert len(taken) == 2
 
 
 def test_first_of_several_exceptions_is_the_cause() -> None:

@@ -479,7 +479,7 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         f"trainer: {{kind: nnunet, dataset: 502, raw: {raw}, preprocessed: {tmp_path}}}\n"
         "space:\n"
         "  trainer.fold: {choice: [0, 7]}\n"
-        "  loss.main: {choice: [dice_ce, "my.losses:tversky"]}\n"
+        "  loss.main: {choice: [dice_ce, 'my.losses:tversky']}\n"
         "  trainer.plans: {choice: [nnUNetPlans, MyPlans]}\n"
     )
     with pytest.raises(InputError) as caught:

@@ -384,6 +384,18 @@ def test_resources_are_checked_against_the_machine_that_is_given(write) -> None:
     ]
 
 
+@pytest.mark.parametrize("gpu", ["0.25", "2"])
+@pytest.mark.parametrize("trials", ["4", "auto"])
+def test_trials_of_one_process_share_one_whole_gpu(write, gpu, trials) -> None:
+    path = write(SPACE + f"resources: {{gpu: {gpu}, trials_per_gpu: {trials}}}")
+    assert told(load_sweep, path) == [
+        f"x.yaml:2: resources.trials_per_gpu: is {trials}: the trials of a process share one whole"
+        f" GPU, but `resources.gpu` is {gpu}; leave one of the two out"
+    ]
+    for whole in ("0", "1", "auto"):
+        load_sweep(write(SPACE + f"resources: {{gpu: {whole}, trials_per_gpu: {trials}}}"))
+
+
 def test_the_effective_trial_is_readable_yaml(write) -> None:
     text = to_yaml(TrialSettings())
     assert text.startswith("seed: 0\ndata:\n  source: shapes\n  normalization: zscore\n")

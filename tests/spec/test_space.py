@@ -18,8 +18,8 @@ from sweep.spec.space.distributions import (
     QUniform,
     RandInt,
     Uniform,
-    grid_size,
 )
+from sweep.spec.space.linked_space import grid_size
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -137,6 +137,11 @@ def test_more_concurrent_trials_than_the_machine_has_room_for_are_told() -> None
     assert told(Machine(cpus=3, gpus=2), **values) == [
         "`max_concurrent` is 5, but this machine has room for 1 trial at a time"
     ]
+    packed = {"max_concurrent": 5, "resources": {"cpu": 2, "trials_per_gpu": 3}}
+    assert told(Machine(cpus=4, gpus=0), **packed) == []
+    assert told(Machine(cpus=2, gpus=0), **packed) == [
+        "`max_concurrent` is 5, but this machine has room for 3 trials at a time"
+    ]
 
 
 def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
@@ -174,11 +179,38 @@ def test_what_a_search_is_not_about_and_what_is_cut_down_is_told(values, message
     assert told(**values) == [message]
 
 
+def test_settings_for_a_gpu_are_fine_where_there_may_be_one() -> None:
+    fast = {"epochs": 100, "tf32": True, "channels_last": True, "compile": True}
+    assert told(Machine(4, 2), trainer=fast) == []
+    assert told(Machine.any(), trainer=fast) == []
+
+
+def test_searched_setting_for_a_gpu_is_told_too() -> None:
+    space = {"trainer.compile": {"choice": [False, True]}}
+    [warning] = [one for one in told(Machine(4, 0), space=space) if "compile" in one]
+    assert "no trial trains on one here" in warning
+
+
+def test_single_training_is_told_of_settings_for_a_gpu() -> None:
+    settings = TrialSettings.model_validate({"trainer": {"tf32": True}})
+    assert trial_warnings(settings, Machine(4, 2)) == []
+    [warning] = trial_warnings(settings, Machine(4, 0))
+    assert "`trainer.tf32` has no effect" in warning
+
+
 @pytest.mark.parametrize(
     ("machine", "values", "message"),
     [
         (Machine(4, 0), {"trainer": {"epochs": 100, "amp": "fp16"}},
          "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"),
+        (Machine(4, 0), {"trainer": {"epochs": 100, "tf32": False}},
+         "`trainer.tf32` has no effect: no trial trains on a GPU here"),
+        (Machine(4, 2), {"trainer": {"epochs": 100, "device": "cpu", "channels_last": True}},
+         "`trainer.channels_last` is meant for GPUs, and no trial trains on one here: it may be"
+         " slower, and the last bits of the results differ"),
+        (Machine(4, 0), {"trainer": {"epochs": 100, "compile": True}},
+         "`trainer.compile` is meant for GPUs, and no trial trains on one here: it takes minutes"
+         " before the first step, which a CPU may not win back"),
         (Machine(4, 2, cuda=False), {}, "this machine has 2 GPUs, but the installed torch is built "
          "without CUDA: trials train on the CPU"),
         (Machine(4, 2), {"resources": {"gpu": 0}}, "`resources.gpu` 0 reserves no GPU and hides "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
+from sweep.analysis.confirm.race_words import course
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
@@ -34,6 +35,8 @@ def verdict(found: Confirmation) -> str:
             alone = f"more replicates of {_named(found.behind)} diverged, so it is not compared"
         return f"{first.trial_id} has {mean}; {alone}."
     if not comparison.is_telling:
+        if found.race is not None:
+            return f"{first.trial_id} has the {objective.highest} {mean}; the race has only begun."
         return (
             f"{first.trial_id} has the {objective.highest} {mean}; {units} cannot tell which"
             f" finalist is best: it takes {paired.LEAST_UNITS} that all of them were trained on."
@@ -42,9 +45,12 @@ def verdict(found: Confirmation) -> str:
         beaten = (
             f"each of the other {len(others)} finalists" if others[1:] else "the other finalist"
         )
+        tests = f"two-sided paired t-tests, all p < {paired.LEVEL:g}"
+        if found.race is not None:
+            tests = f"paired t-tests after each block, {percent(paired.LEVEL)} error over all looks"
         return (
             f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats {beaten}"
-            f" (two-sided paired t-tests, all p < {paired.LEVEL:g})."
+            f" ({tests})."
         )
     if len(found.tied) == 1:  # a pair differs, and not in favour of the first
         return (
@@ -55,8 +61,9 @@ def verdict(found: Confirmation) -> str:
 
 
 def reservations(found: Confirmation) -> str:
-    """What limits a verdict: `selection_bias` and `warnings`."""
-    return " ".join([selection_bias(found), *warnings(found)])
+    """What limits a verdict: the course of a race, `selection_bias` and `warnings`."""
+    raced = "" if found.race is None else course(found.race)
+    return " ".join([*filter(None, [raced]), selection_bias(found), *warnings(found)])
 
 
 def selection_bias(found: Confirmation) -> str:
@@ -156,6 +163,8 @@ def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) ->
         sentence += f"; all of them take {spent}."
     else:
         sentence += f"; the cheapest of them is {cheapest.trial_id}, with {spent}."
+    if found.race is not None:  # what so many blocks of everybody could show is not the question
+        return sentence
     far = paired.detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (

@@ -3,11 +3,9 @@
 Only the replicates count. The run of the search is left out: it was chosen for its Dice, so its
 Dice is optimistic.
 
-Divergence is a gate of its own. A diverged replicate has no Dice, and any number in its place would
-dominate the mean. Instead a finalist ranks behind those of which fewer replicates diverged,
-whatever its mean over its other replicates is, and only those with the fewest are compared. One
-exception: a finalist that reaches less than `WORTH` of the best mean gains nothing by this rule,
-since a network that has learnt nothing diverges least of all.
+Divergence is a gate of its own: only those of which the fewest replicates diverged are compared
+(`sweep.analysis.confirm.divergence_gate`). Where the finalists raced, those that are left come
+first, then those that were dropped (`sweep.analysis.confirm.race`).
 """
 
 from __future__ import annotations
@@ -19,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sweep.analysis.confirm import paired_comparison as paired
+from sweep.analysis.confirm.divergence_gate import least_divergences
+from sweep.analysis.confirm.race import Dropped, Race, Why, race_plan, raced
+from sweep.analysis.confirm.raced_comparison import raced_comparison
 from sweep.analysis.confirm.real_validations import as_real, real_dice
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
-
-WORTH = 0.5
-"""Share of the way from the worst Dice to the highest mean, below which a finalist gains nothing by
-not having diverged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,7 @@ class Finalist:
         p_best: probability that its mean is the highest of all that are compared; None where there
             is too little to compare.
         group: letters; finalists that share one cannot be told apart. None likewise.
+        dropped: when and why a race dropped it; None where it did not.
     """
 
     record: TrialRecord
@@ -56,6 +55,7 @@ class Finalist:
     high: float = math.nan
     p_best: float | None = None
     group: str | None = None
+    dropped: Dropped | None = None
 
     @property
     def trial_id(self) -> str:
@@ -96,11 +96,13 @@ class Confirmation:
         finalists: those of which a replicate has ended with a score or diverged.
         comparison: of the first of them, with the fewest divergences; None where none has a score.
         unfinished: number of replicates that run or were interrupted.
+        race: the race by which they were trained; None where every finalist had all blocks.
     """
 
     finalists: tuple[Finalist, ...]
     comparison: paired.PairedComparison | None
     unfinished: int
+    race: Race | None = None
 
     @property
     def objective(self) -> Objective:
@@ -129,6 +131,9 @@ class Confirmation:
         """The first, and those compared that cannot be told apart from it."""
         if self.comparison is None:
             return []
+        if self.race is not None:  # who was told apart once stays so, whatever the others are
+            beats = self.comparison.beats
+            return [one for n, one in enumerate(self.compared) if n == 0 or not beats(0, n)]
         apart = self.comparison.apart
         return [one for n, one in enumerate(self.compared) if (0, n) not in apart]
 
@@ -138,11 +143,14 @@ class Confirmation:
         return min(self.tied, key=lambda finalist: finalist.epochs)
 
 
-def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
+def confirmation(
+    records: Iterable[TrialRecord], spec: SweepSpec | None = None
+) -> Confirmation | None:
     """The finalists of a sweep; None where no replicate has ended with a score or diverged.
 
     Args:
         records: of all trials of the sweep.
+        spec: of the sweep, which says whether the finalists raced.
     """
     records = list(records)
     by_id = {record.trial_id: record for record in records}
@@ -179,15 +187,46 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
         low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
         mean = paired.mean_of(one.scores, by_fold=by_fold)
         measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
-    return _compared(measured, by_fold, unfinished)
+    plan = race_plan(spec, len(measured)) if spec is not None else None
+    if plan is None:
+        return _compared(measured, by_fold, unfinished)
+    return _raced(measured, raced(plan, records), by_fold, unfinished)
+
+
+def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int) -> Confirmation:
+    """Those that are left first, the others as the race dropped them."""
+    running = set(race.running)
+    places = {one: n for n, one in enumerate(race.order)}
+
+    def place(one: Finalist) -> tuple[bool, float, int]:
+        is_left = one.trial_id in running and bool(one.scores)
+        return not is_left, -one.mean if is_left else 0.0, places.get(one.trial_id, len(places))
+
+    ranked = [
+        replace(one, dropped=race.dropped.get(one.trial_id)) for one in sorted(measured, key=place)
+    ]
+    behind = [one for one in ranked if not one.scores or _is_gated(one)]
+    first = [one for one in ranked if one not in behind]
+    if not first:
+        return Confirmation(tuple(ranked), None, unfinished, race)
+    ids = [one.trial_id for one in first]
+    comparison = raced_comparison(race, ids, [dict(one.scores) for one in first], by_fold=by_fold)
+    chances = comparison.p_best() or []
+    letters: Sequence[str | None] = comparison.letters or [None] * len(first)
+    known = [
+        replace(one, p_best=chances[n] if n < len(chances) else None, group=letters[n])
+        for n, one in enumerate(first)
+    ]
+    return Confirmation((*known, *behind), comparison, unfinished, race)
+
+
+def _is_gated(one: Finalist) -> bool:
+    return one.dropped is not None and one.dropped.why is Why.DIVERGED
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
-    worth, worst = -math.inf, measured[0].objective.worst
-    if worst is not None:  # without a worst value there is no share of the way
-        best = max((one.mean for one in measured if one.scores), default=worst)
-        worth = worst + WORTH * (best - worst)
-    least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
+    means, counts = [one.mean for one in measured], [one.diverged for one in measured]
+    least = least_divergences(means, counts, measured[0].objective.worst)
     ranked = sorted(measured, key=lambda one: _place(one, least))
     first = [one for one in ranked if one.scores and one.diverged <= least]
     if not first:

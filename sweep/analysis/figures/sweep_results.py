@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,14 @@ from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
-from sweep.store.journal import search_end
+from sweep.store.journal import NoteAdded, search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
+from sweep.store.spool.trial_notes import read_notes
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
@@ -40,6 +42,7 @@ class Results:
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: of the finalists.
         search_end: how the search ended before its last trial; None if it did not.
+        notes: what users noted on trials, by their ids.
     """
 
     folder: Path
@@ -48,11 +51,18 @@ class Results:
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
     search_end: SearchEnded | None = None
+    notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
 
     @property
     def searched(self) -> int:
-        """Number of trials of the search."""
-        return self.search_end.started if self.search_end else self.spec.trials
+        """Number of trials of the search, with those that users have enqueued."""
+        return (self.search_end.started if self.search_end else self.spec.trials) + self.enqueued
+
+    @property
+    def enqueued(self) -> int:
+        """Number of trials that users have enqueued, since its end if the search ended early."""
+        first = self.search_end.started if self.search_end else 0
+        return sum(r.enqueued is not None and r.number >= first for r in self.records)
 
     @property
     def parameters(self) -> list[str]:
@@ -72,7 +82,7 @@ class Results:
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What the replicates show of the finalists; None where there are none."""
-        return confirmation((*self.records, *self.replicates))
+        return confirmation((*self.records, *self.replicates), self.spec)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
@@ -211,7 +221,7 @@ class Results:
         return [
             name
             for name in self.spec.drawn
-            if len({repr(record.parameters[name]) for record in self.inside}) > 1
+            if len({repr(r.parameters[name]) for r in self.inside if name in r.parameters}) > 1
         ]
 
     @cached_property
@@ -227,7 +237,7 @@ class Results:
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
     def position(self, name: str, record: TrialRecord) -> float:
-        """Where a trial lies on the axis of a parameter, in [0, 1]."""
+        """Where a trial lies on the axis of a parameter that it has, in [0, 1]."""
         return self.axes[name].position(record.parameters[name])
 
     def switch_on(self, record: TrialRecord) -> int | None:
@@ -240,8 +250,7 @@ class Results:
         return any(self.switch_on(record) is not None for record in self.records)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
-        space = self.spec.drawn.items()
-        return all(kind.contains(record.parameters.get(name)) for name, kind in space)
+        return lies_in(self.spec.drawn, record.parameters)
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)
@@ -291,4 +300,5 @@ def read_results(folder: Path | str) -> Results:
         in_use=in_use,
         replicates=tuple(record for record in records if record.replicate is not None),
         search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
+        notes=read_notes(layout.folder),
     )

@@ -15,6 +15,7 @@ from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import percent
+from sweep.search.searchers.linked_search import middle
 from sweep.search.searchers.optuna_study import Translator, make_study
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import short_names
@@ -127,6 +128,7 @@ def dice_importance(results: Results) -> ReportFigure:
             " Diverged trials are left out. Where the two "
             "disagree, neither is to be trusted. Shares always sum to 100 %, also those of noise: "
             "the explained variance says whether there was anything to share."
+            + _conditional_words(results)
         ),
         figure=_bars(found) if found else None,
     )
@@ -149,8 +151,20 @@ def divergence_importance(results: Results) -> ReportFigure:
             "fANOVA (the variance that a random forest finds, split among the parameters) on "
             "diverged (1) or not (0), less what was to be expected in the epochs for which the "
             "trial was at risk: one that was pruned soon has not shown that it would not diverge."
+            + _conditional_words(results)
         ),
         figure=_bars(found) if found else None,
+    )
+
+
+def _conditional_words(results: Results) -> str:
+    """What the importances of conditional parameters mean; empty without any."""
+    if not any(results.spec.drawn[name].when for name in results.varied):
+        return ""
+    return (
+        " A conditional parameter counts in all trials, in those that do not draw it as in the"
+        " middle of its range. So its share is small where few trials draw it, and it can hold a"
+        " part of what the parameter of its condition decides."
     )
 
 
@@ -200,7 +214,7 @@ def importance_of(
     names = [
         name
         for name in results.varied
-        if len({repr(record.parameters[name]) for record in records}) > 1
+        if len({repr(r.parameters[name]) for r in records if name in r.parameters}) > 1
     ]
     if len(records) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
         return None
@@ -208,8 +222,12 @@ def importance_of(
 
     translator, study = Translator(results.spec.drawn), make_study()
     for record, target in zip(records, targets, strict=True):
+        found = translator.encode(translator.inside(record.parameters))
         trial = optuna.create_trial(
-            params=translator.encode(translator.inside(record.parameters)),
+            params={
+                name: found.get(name, middle(distribution))
+                for name, distribution in translator.distributions.items()
+            },
             distributions=dict(translator.distributions),
             value=target,
         )
@@ -219,7 +237,10 @@ def importance_of(
         found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
         return {name: float(share) for name, share in found.items()}
 
-    places = [[results.position(name, record) for name in names] for record in records]
+    places = [
+        [results.position(name, one) if name in one.parameters else 0.5 for name in names]
+        for one in records
+    ]
     # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
     # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)

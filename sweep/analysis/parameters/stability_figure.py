@@ -47,11 +47,13 @@ class Map:
         return f"{cells.axis.name.rpartition('.')[2]} {cells.labels[cell]}"
 
     def of(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Those of the trials that belong on this map."""
+        """Those of the trials that belong on this map: they draw its parameters."""
+        names = {self.across, self.up} | ({self.within[0].axis.name} if self.within else set())
+        drawn = [record for record in records if names <= record.parameters.keys()]
         if self.within is None:
-            return list(records)
+            return drawn
         cells, cell = self.within
-        return [record for record in records if cell_of(cells, record) == cell]
+        return [record for record in drawn if cell_of(cells, record) == cell]
 
 
 def cells_of(results: Results, name: str, trials: int) -> Cells:

@@ -32,6 +32,7 @@ def stability_map(results: Results) -> ReportFigure:
     left_out = "Presets"
     if results.has_geometry:
         left_out = "Trials that ended before their geometric loss acted and presets"
+    has_conditions = any(kind.when for kind in results.spec.drawn.values())
     thirds = ""
     if len(maps) > len(pairs):
         weight = short_names(results.parameters)[maps[-1].across]
@@ -52,6 +53,8 @@ def stability_map(results: Results) -> ReportFigure:
             "evidence, or no trial diverged and none completed. A field without counts has no "
             f"trial, and nothing is smoothed into it. {left_out} from outside the space are left "
             f"out. The other parameters vary within a field{thirds}."
+            + " A trial that does not draw both parameters of a map is not on it."
+            * has_conditions
         ),
         figure=draw_maps(results, maps) if pairs and any_diverged else None,
     )
@@ -121,10 +124,9 @@ def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[M
 def _extremes(results: Results, name: str, count: int) -> str:
     """The cells of a parameter with the most and the fewest divergences."""
     cells = cells_of(results, name, count)
+    drawn = [record for record in results.at_risk if name in record.parameters]
     rates = {
-        label: rate_of(
-            [results.exposures[r.trial_id] for r in results.at_risk if cell_of(cells, r) == cell]
-        )
+        label: rate_of([results.exposures[r.trial_id] for r in drawn if cell_of(cells, r) == cell])
         for cell, label in enumerate(cells.labels)
     }
     seen = {label: rate for label, rate in rates.items() if not rate.is_guess}

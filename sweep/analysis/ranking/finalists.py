@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
 from sweep.analysis.ranking.ranking_frame import Place, best_first, place
-from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.spec.search.replicate_plan import blocks, blocks_in_budget, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
@@ -72,61 +73,103 @@ class Planned:
     """How many trials a sweep is to have, replicates included.
 
     Until the search has ended, the baseline counts in addition to the leaders. Only then is it
-    known whether it is one of them.
+    known whether it is one of them. A race may end with fewer.
 
     Args:
         spec: of the sweep.
+
+    Attributes:
+        enqueued: number of trials that users have enqueued while the sweep ran.
+        race: as far as it is decided; None where the finalists do not race, or not yet.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
+        self.enqueued = 0
+        self.race: Race | None = None
         self._top = TopTrials(spec)
         self._searched = 0
+        self._kept: list[TrialRecord] = []  # those that may become finalists, and replicates
         self._end: SearchEnded | None = None
+        self._enqueued_before = 0
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
-        if record.replicate is None:
+        if record.replicate is not None:
+            self._kept.append(record)
+        else:
             self._searched += 1
-            if record.score is not None:
-                self._top.admits(record)
+            if record.score is not None and self._top.admits(record):
+                self._kept.append(record)
+        if self._search_has_ended:
+            self.race = race_of(self.spec, self._kept)
 
     @property
     def total(self) -> int:
-        """Number of trials; an upper bound until the search has ended."""
-        trials = self.searched
-        if self.spec.confirm is None or self._searched < trials:
-            return trials + most_replicates(self.spec)
-        return trials + len(self._top) * len(blocks(self.spec))
+        """Number of trials; an upper bound until search and race have ended."""
+        if not self._search_has_ended:
+            return self.searched + most_replicates(self.spec)
+        if self.race is not None:
+            return self.searched + self.race.most
+        return self.searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
 
     @property
     def searched(self) -> int:
         """Number of trials of the search."""
-        ended_early = self._end is not None and self._end.trials >= self.spec.trials
-        return self._end.started if ended_early and self._end else self.spec.trials
+        if self._end is None or self._end.trials < self.spec.trials:
+            return self.spec.trials + self.enqueued
+        return self._end.started + self.enqueued - self._enqueued_before
 
     def end_search(self, event: SearchEnded) -> None:
-        """Note that the search has ended early, unless the sweep was extended since."""
-        self._end = event
+        """Note that the search has ended early, unless the sweep was extended since.
+
+        The trials that were enqueued before are among those that it had started.
+        """
+        self._end, self._enqueued_before = event, self.enqueued
+
+    @property
+    def _search_has_ended(self) -> bool:
+        return self.spec.confirm is not None and self._searched >= self.searched
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
     """The runs whose weights may stand for a configuration, in order of preference.
 
-    Its replicates with a result, the best of the objective first. Then the run of the search, whose
-    value is optimistic because the configuration was chosen for it.
+    Its replicates with a result, then the run of the search, whose value is optimistic because the
+    configuration was chosen for it. The best of the objective comes first, but where replicates
+    have a real validation, the best of these: they are ranked by it.
     """
     runs = [r for r in records if r.configuration_id == trial_id and r.score is not None]
-    return sorted(runs, key=lambda run: (run.replicate is None, place(run)))
+    return sorted(runs, key=lambda run: (run.replicate is None, _by_real(run), place(run)))
+
+
+def _by_real(run: TrialRecord) -> tuple[bool, float]:
+    """Sort key: by the real validation Dice, the best first, then the runs without any."""
+    dice = None if run.real is None else run.real.dice
+    return (dice is None, 0.0 if dice is None else -dice)
+
+
+def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:
+    """The race of the finalists, as far as it is decided; None where they do not race.
+
+    Args:
+        spec: of the sweep, whose search has ended.
+        records: of all its trials.
+    """
+    records = list(records)
+    ids = [record.trial_id for record in finalists(spec, records)]
+    plan = race_plan(spec, len(ids))
+    return None if plan is None else race(plan, ids, runs_of_finalists(records))
 
 
 def missing_replicates(
     spec: SweepSpec, records: Iterable[TrialRecord]
 ) -> list[tuple[Replicate, TrialRecord]]:
-    """The replicates that `confirm` asks for and that were not started yet, each with its trial.
+    """The replicates that may start now, each with its trial.
 
     Block by block: all finalists on the first seed, then all on the second. So an interrupted sweep
-    can compare what it has, and the warm-up of a seed is shared.
+    can compare what it has, and the warm-up of a seed is shared. In a race only the next block may
+    start, with those that are left; none while it is not complete.
 
     Args:
         spec: of the sweep, whose search has ended.
@@ -134,10 +177,16 @@ def missing_replicates(
     """
     records = list(records)
     started = {record.replicate for record in records if record.replicate is not None}
-    chosen = finalists(spec, records)
+    chosen, run = finalists(spec, records), race_of(spec, records)
+    every = blocks(spec)
+    if run is not None:
+        chosen = [record for record in chosen if record.trial_id in run.running]
+        every = [] if run.block is None else [run.block]
+    else:
+        every = every[: blocks_in_budget(spec, len(chosen))]
     return [
         (replicate, record)
-        for seed, fold in blocks(spec)
+        for seed, fold in every
         for record in chosen
         if (replicate := Replicate(record.trial_id, seed, fold)) not in started
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import Confirmation
+from sweep.analysis.confirm.race_words import reason
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import HeldOut
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
@@ -46,6 +47,8 @@ CONFIRMED = "confirmed"
 their replicates, then the others by the Dice of their single run. The two are not compared."""
 MEAN_OF = "mean_of"
 """Column that says which of nnU-Net's Dices ``mean_dice`` is the mean of."""
+DROPPED = "dropped"
+"""Column that says after how many blocks a race dropped a finalist, and why."""
 REAL = "real_dice"
 """Column that divides a ranking where leaders were validated on whole cases, but not trained again:
 these come first by it, then the others by the pseudo Dice. The two are not compared."""
@@ -201,6 +204,10 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
             }
     kinds = {CONFIRMED: "boolean", **dict.fromkeys((mean, low, high, "p_best"), "Float64")}
     kinds |= {"group": "string", "replicates": "Int64", "replicates_diverged": "Int64"}
+    if confirmed.race is not None:
+        kinds |= {DROPPED: "string"}
+        for record, row in zip(ranked, rows, strict=True):
+            row[DROPPED] = reason(confirmed.race, record.trial_id) or None
     if confirmed.objective.dice != "validation":  # another Dice than the column may seem to say
         kinds |= {MEAN_OF: "string"}
         for row in rows:

@@ -98,7 +98,7 @@ def ranking_frame(
     import pandas as pd
 
     records = list(records)
-    ranked, confirmed = best_first(searched(records)), confirmation(records)
+    ranked, confirmed = best_first(searched(records)), confirmation(records, spec)
     if confirmed is None:
         ranked = by_real_dice(ranked)
     else:

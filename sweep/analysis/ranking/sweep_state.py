@@ -206,6 +206,13 @@ class SweepState(Observer):
         if merit is not None and (trial.merit is None or merit > trial.merit):
             trial.best, trial.best_epoch, trial.merit = trial.value, metrics.epoch, merit
 
+    def trial_enqueued(self) -> None:
+        if self.planned is None:
+            self.trials += 1
+        else:
+            self.planned.enqueued += 1
+            self.trials = self.planned.total
+
     def trial_waits(self, trial_id: str) -> None:
         self.running[trial_id].waits = True
 
@@ -228,6 +235,12 @@ class SweepState(Observer):
         if self.planned is not None:
             self.planned.end_search(event)
             self.trials = self.planned.total
+
+    @property
+    def race_words(self) -> str:
+        """Who is left of the finalists that race; empty before the first block has ended."""
+        race = None if self.planned is None else self.planned.race
+        return race.words if race is not None and race.looks else ""
 
     @property
     def best(self) -> Best | None:

@@ -73,15 +73,19 @@ def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     return [
         *_side_mistakes(settings, data),
         *_class_mistakes(settings, data),
-        *_unknown_classes(settings, data),
+        *unknown_classes(settings, data.classes[1:]),
         *_ignore_mistakes(settings, data),
         *_region_mistakes(settings, data),
     ]
 
 
-def _unknown_classes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Classes that a tolerance of NSD or the objective names, and the data do not have."""
-    names, tolerance = data.classes[1:], settings.evaluation.nsd_tolerance
+def unknown_classes(settings: TrialSettings, names: Sequence[str]) -> list[Mistake]:
+    """Classes that a tolerance of NSD or the objective names, and the data do not have.
+
+    Args:
+        names: of the classes of the data, without the background.
+    """
+    tolerance = settings.evaluation.nsd_tolerance
     tolerances = tolerance if isinstance(tolerance, dict) else {}
     asked = {f"evaluation.nsd_tolerance.{name}": name for name in tolerances}
     if (label := split_class(settings.objective.metric)[1]) is not None:

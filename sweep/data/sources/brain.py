@@ -52,6 +52,7 @@ class BrainSource(DataSource):
         self._settings = settings
         self.spacing = settings.spacing
         self.geometric_class = settings.geometric_class
+        self.classes = tuple(LABELS[settings.tissues])[1:]
         super().__init__(settings, _brain_mistakes(settings))
 
     def raw(self, folder: Path) -> Path:

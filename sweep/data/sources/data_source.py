@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -27,6 +27,8 @@ class DataSource(FirstLook, ABC):
         slice_axis: along which volumes are cut; the first axis of a whole one.
         spacing: that images are resampled to; None: they are not.
         geometric_class: one or several that the geometric losses act on; None for the first.
+        classes: names of the classes of the foreground; empty if they are known only once its
+            dataset is drawn, or if it cannot be read.
     """
 
     is_foreign: ClassVar[bool] = False
@@ -34,6 +36,7 @@ class DataSource(FirstLook, ABC):
     slice_axis: SliceAxis = "auto"
     spacing: Literal["median"] | tuple[float, ...] | None = None
     geometric_class: GeometricClass = None
+    classes: Sequence[str] = ()
 
     def __init__(self, settings: CommonData, mistakes: Iterable[Mistake]) -> None:
         absent = how_to_install("n4", "SimpleITK") if settings.n4 else None

@@ -31,7 +31,9 @@ class RawSource(DataSource):
         self.slice_axis = settings.slice_axis
         self.spacing = settings.spacing
         self.geometric_class = settings.geometric_class
-        super().__init__(settings, self._found())
+        mistakes = self._found()
+        self.classes = () if mistakes else self._dataset.classes[1:]
+        super().__init__(settings, mistakes)
 
     @cached_property
     def _folder(self) -> Path:

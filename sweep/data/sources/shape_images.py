@@ -51,6 +51,8 @@ class _Disc:
 class ShapesSource(DataSource):
     """``source: shapes``."""
 
+    classes = tuple(LABELS)[1:]
+
     def __init__(self, settings: ShapesData) -> None:
         self._settings = settings
         super().__init__(settings, fold_mistakes(settings, settings.count, None))

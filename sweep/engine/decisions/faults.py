@@ -17,12 +17,17 @@ from sweep.vocabulary.record import Outcome, Status
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
+RETRIES = 2
+"""How often a trial goes on from its checkpoint after a fault of the machine."""
+
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 _UNWRITABLE = re.compile(
     rf"^{re.escape(StorageFailed.__module__)}\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE
 )
 _REFUSED = re.compile(r"^sweep\.[\w.]+\.WorkerSpoilt: ", re.MULTILINE)
 _TASK = re.compile(r"ray::.+ \(pid=")
+_NODE = re.compile(r"\bits node has died\b")
+_MEMORY = re.compile(r"(\w+\.)*(OutOfMemoryError|MemoryError)\b|.*can't allocate memory")
 
 
 def is_infrastructure(error: BaseException) -> bool:
@@ -34,9 +39,13 @@ def is_infrastructure(error: BaseException) -> bool:
     """
     if is_ordered_end(error):
         return True
+    return device_broke(error) or isinstance(error, (OSError, StorageFailed, ResultsError))
+
+
+def device_broke(error: BaseException) -> bool:
+    """Whether the accelerator broke. It says so later, perhaps to another trial of the process."""
     # By name: a driver does not need torch, which has this class from version 2.8 on.
-    device_broke = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
-    return device_broke or isinstance(error, (OSError, StorageFailed, ResultsError))
+    return any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
 
 
 def is_ordered_end(error: BaseException) -> bool:
@@ -66,6 +75,16 @@ def was_refused(failures: list[str]) -> bool:
     return bool(failures and _REFUSED.search(failures[-1]))
 
 
+def node_was_lost(failures: list[str]) -> bool:
+    """Whether the last failure was that the worker's node was lost."""
+    return bool(failures and _NODE.search(failures[-1]))
+
+
+def is_out_of_memory(outcome: Outcome) -> bool:
+    """Whether a trial failed because main or GPU memory did not suffice."""
+    return outcome.status is Status.FAILED and bool(_MEMORY.match(outcome.cause))
+
+
 def read_failures(trial: Trial) -> list[str]:
     """Ray's note on each failure of a trial, in order; empty if Ray could not write them."""
     try:
@@ -87,8 +106,9 @@ def outcome_of(failures: list[str], count: int) -> Outcome:
     last = failures[-1] if failures else ""
     if unwritable := _UNWRITABLE.search(last):
         raise SweepFailed(unwritable[1])
-    if _TASK.search(last):  # the trainer raised; the traceback ends with its exception
-        cause = last.splitlines()[-1]
+    # The trainer raised; the traceback, as Ray or as Python notes it, ends with its exception.
+    if _TASK.search(last) or last.startswith("Traceback "):
+        cause = last.strip().splitlines()[-1]
     elif "low on memory" in last:
         cause = (
             f"out of memory: Ray killed its worker {count} times because the node ran out of memory"

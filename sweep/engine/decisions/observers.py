@@ -42,6 +42,9 @@ class Observers(Observer):
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self._each(lambda observer: observer.epoch_reported(trial_id, metrics))
 
+    def trial_enqueued(self) -> None:
+        self._each(lambda observer: observer.trial_enqueued())
+
     def trial_waits(self, trial_id: str) -> None:
         self._each(lambda observer: observer.trial_waits(trial_id))
 

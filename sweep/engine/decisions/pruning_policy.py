@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from sweep.search.schedulers.comparison import make_comparison
+from sweep.search.schedulers.comparison import ComparedValue, make_comparison
 from sweep.search.schedulers.scheduler import Decision, make_scheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.record import Status
+
+Judged = Callable[[str, int, Any], None]
 
 
 class PruningPolicy:
@@ -17,13 +22,19 @@ class PruningPolicy:
 
     Args:
         spec: the effective spec.
+        judged: is told what a trial is worth at each rung that it reaches, once that is known:
+            its id, the number of rungs that it has reached, and its score.
     """
 
-    def __init__(self, spec: SweepSpec) -> None:
+    def __init__(self, spec: SweepSpec, judged: Judged = lambda *_: None) -> None:
+        self._judged = judged
+        self._rungs = spec.rungs()
+        self._reached: dict[str, int] = {}
         self._comparison = make_comparison(spec)
         self._scheduler = make_scheduler(spec)
         self._spares_the_never_full = spec.compares_gains
         self._last_epoch: dict[str, int] = {}
+        self._stopped: set[str] = set()  # by the user
 
     def expect(self, to_come: int) -> None:
         """Note how many trials have not been started yet."""
@@ -34,6 +45,7 @@ class PruningPolicy:
         epochs = settings.trainer.epochs
         full_from = settings.loss.ramp.epochs_not_full(epochs)
         self._last_epoch[trial_id] = epochs
+        self._reached[trial_id] = 0
         self._comparison.start(trial_id, full_from, preset)
         if full_from < epochs or not self._spares_the_never_full:
             self._scheduler.start(trial_id)
@@ -45,11 +57,35 @@ class PruningPolicy:
         trained all its epochs is used for comparison and continues to its end.
         """
         reading = self._comparison.read(trial_id, epochs, score)
+        self._note(reading)
         self._report_late()
-        if reading.resource < 1:
-            return Decision.CONTINUE
-        decision = self._scheduler.report(*reading)
+        decision = Decision.CONTINUE
+        if reading.resource >= 1:
+            decision = self._scheduler.report(*reading)
+        if trial_id in self._stopped:
+            decision = Decision.STOP
         return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
+
+    def stop(self, trial_id: str) -> None:
+        """Stop the trial at its next report, unless that is its last epoch.
+
+        The scheduler learns of it as of any trial that ends: values at rungs that it has reached
+        stay, so that no other trial's place there changes.
+        """
+        self._stopped.add(trial_id)
+
+    def is_stopped(self, trial_id: str) -> bool:
+        """Whether the user has stopped the trial."""
+        return trial_id in self._stopped
+
+    def _note(self, reading: ComparedValue) -> None:
+        """Tell of a score if it is the first at its rung."""
+        trial_id, resource, score = reading
+        rung = bisect_right(self._rungs, resource)
+        first = score[0] if isinstance(score, tuple) else score
+        if first is not None and math.isfinite(first) and rung > self._reached[trial_id]:
+            self._reached[trial_id] = rung
+            self._judged(trial_id, rung, score)
 
     def let_on(self, trial_id: str) -> None:
         """Note that a paused trial continued, whatever would be decided now."""
@@ -58,7 +94,7 @@ class PruningPolicy:
     def end(self, trial_id: str, status: Status) -> None:
         """Note that the trial has ended with this final status."""
         self._comparison.end(trial_id)
-        del self._last_epoch[trial_id]
+        del self._last_epoch[trial_id], self._reached[trial_id]
         self._report_late()
         self._scheduler.end(trial_id, status)
 
@@ -69,4 +105,5 @@ class PruningPolicy:
     def _report_late(self) -> None:
         """Report values that were unknown until the baseline had trained as far."""
         for reading in self._comparison.late():
+            self._note(reading)
             self._scheduler.report(*reading)

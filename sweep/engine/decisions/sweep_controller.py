@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep.analysis.ranking.finalists import TopTrials, missing_replicates
+from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
+from sweep.engine.decisions.replicate_queue import ReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
@@ -24,12 +25,24 @@ from sweep.spec.search.replicate_plan import replicate_settings
 from sweep.spec.search.shared_warmup import branching_epochs, trunk_key, trunk_length
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import label
-from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
+from sweep.store.journal import (
+    ConfigurationEnqueued,
+    EpochRecorded,
+    NoteAdded,
+    Request,
+    StopRequested,
+    TrialEnded,
+    TrialStarted,
+    TrialWaits,
+)
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
+    Enqueued,
     Observer,
     Outcome,
     ParameterValue,
@@ -41,6 +54,9 @@ from sweep.vocabulary.record import (
 
 MOST_WAITING = 32
 """Most trials that wait for their warm-up while further ones are proposed."""
+
+
+_PROGRESS = (TrialStarted, EpochRecorded, TrialEnded)
 
 
 @dataclass(slots=True)
@@ -79,7 +95,7 @@ class SweepController:
         self._store = store
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
-        self._pruning = PruningPolicy(spec)
+        self._pruning = PruningPolicy(spec, self._judged)
         self._search_end = SearchEnd(spec)
         self._due: SearchEnded | None = None  # an end of the search that is not recorded yet
         self._trials: dict[str, _Trial] = {}  # trials without an end
@@ -91,15 +107,15 @@ class SweepController:
         self._top = TopTrials(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found in the replay
-        self._replicates: deque[tuple[Replicate, TrialRecord]] | None = None  # not read yet
+        self._replicates = ReplicateQueue(spec, store.records)
         self._replay()
-        self._replicates = None  # the replay may have read them before its end
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
             self._prune(self._trials[trial_id])
         for trial_id in sorted(self._paused):  # or before the observers were notified
             self._note_wait(trial_id)
+        self._end_stopped()
         self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
@@ -127,18 +143,20 @@ class SweepController:
 
         Started trials come first: those that an interruption left unfinished, and paused ones that
         may continue. Then come the presets, each a trial, then the enqueued configurations of
-        earlier sweeps, then the searcher's proposals. When all of these have ended, the replicates
-        of the leaders follow. A trial whose warm-up another trial is training waits for it.
+        earlier sweeps, those that users have enqueued, and the searcher's proposals. When all of
+        these have ended, the replicates of the leaders follow. A trial whose warm-up another trial
+        is training waits for it.
         """
         trial_id = self._first_that_may_start()
         while trial_id is None and self._may_propose:
             number = self._proposed
-            record = self._start(number, *self._queue.ask(number))
-            if number < self._queue.given:
+            asked = self._queue.ask(number)
+            record = self._start(number, asked.parameters, asked.preset, None, asked.enqueued)
+            if number < self._queue.given or asked.enqueued is not None:
                 self._queue.searcher.tell(record)
             trial_id = self._first_that_may_start()
-        while trial_id is None and self._search_is_over and self._confirms:
-            replicate, of = self._missing_replicates().popleft()
+        while trial_id is None and self._search_is_over and self._replicates:
+            replicate, of = self._replicates.pop()
             self._start(of.number, of.parameters, of.preset, replicate)
             trial_id = self._first_that_may_start()
         if trial_id is not None:
@@ -176,6 +194,16 @@ class SweepController:
             self._note_wait(trial_id)
         return standing
 
+    def obey(self, request: Request) -> None:
+        """Record a user's request, then act on it. One that is recorded already changes nothing.
+
+        Raises:
+            ValueError: the trial is unknown, or is to stop and has ended.
+        """
+        if self._store.record_request(request):
+            self._act_on(request)
+            self._end_stopped()
+
     def hand_back(self, trial_id: str) -> None:
         """Take back a trial that was handed out but not begun. It is the next one again."""
         if trial_id in self._trials and trial_id not in (*self._waiting, *self._paused):
@@ -196,14 +224,17 @@ class SweepController:
     def _may_propose(self) -> bool:
         """Whether the next trial may be proposed before the waiting ones have started.
 
-        One of them may wait long for its warm-up, and the next trial may have a short one. A
-        searcher that learns would have to propose it without the results of those before it.
+        One of them may wait long for its warm-up, and the next trial may have a short one. What a
+        searcher proposes once it learns would lack the results of those before it.
         """
-        most = 1 if self._spec.searcher.learns else MOST_WAITING
+        learns = self._proposed - self._queue.given >= self._spec.searcher.random_trials
+        most = 1 if learns else MOST_WAITING
         return not self._all_proposed and len(self._waiting) < most
 
     @property
     def _all_proposed(self) -> bool:
+        if self._queue.asked:  # also after an early end of the search
+            return False
         return self._proposed >= self._queue.most or self._search_end.is_reached
 
     @property
@@ -211,13 +242,7 @@ class SweepController:
         """Whether replicates are left to start, now or when the search has ended."""
         if self._spec.confirm is None:
             return False
-        return not self._search_is_over or bool(self._missing_replicates())
-
-    def _missing_replicates(self) -> deque[tuple[Replicate, TrialRecord]]:
-        """Replicates to start, each with the trial that it repeats, once the search is over."""
-        if self._replicates is None:  # from the store: it has the histories of ended trials
-            self._replicates = deque(missing_replicates(self._spec, self._store.records()))
-        return self._replicates
+        return not self._search_is_over or bool(self._replicates)
 
     @property
     def _search_is_over(self) -> bool:
@@ -233,16 +258,18 @@ class SweepController:
         parameters: Mapping[str, ParameterValue],
         preset: str | None,
         replicate: Replicate | None = None,
+        enqueued: Enqueued | None = None,
     ) -> TrialRecord:
         settings = self._settings_of(parameters, preset, replicate)
         config = to_yaml(settings)
-        trial_id = self._store.start_trial(number, parameters, config, preset, replicate)
+        trial_id = self._store.start_trial(number, parameters, config, preset, replicate, enqueued)
         record = TrialRecord(
             trial_id=trial_id,
             number=trial_number(trial_id),
             parameters=parameters,
             preset=preset,
             replicate=replicate,
+            enqueued=enqueued,
             objective=self._spec.judged_by,
         )
         self._open(record, settings)
@@ -256,9 +283,33 @@ class SweepController:
         self._trunks.add(trial_id, trunk_key(settings), length if self._shares else 0)
         if record.replicate is None:
             self._proposed += 1
-            self._pruning.expect(max(0, self._queue.most - self._proposed))
+            self._queue.started(record.enqueued)
+            self._expect()
             self._pruning.start(trial_id, settings, record.preset)
         self._observers.trial_started(trial_id, record.parameters)
+
+    def _expect(self) -> None:
+        """Tell how many trials are still to come."""
+        left = max(0, self._queue.most - self._proposed)
+        self._pruning.expect(self._queue.asked if self._search_end.is_reached else left)
+
+    def _act_on(self, request: Request) -> None:
+        match request:
+            case StopRequested():
+                self._pruning.stop(request.trial_id)
+            case ConfigurationEnqueued():
+                self._queue.enqueue(request)
+                self._expect()
+                self._replicates = None  # the leaders may be others when the search ends again
+                self._observers.trial_enqueued()
+            case NoteAdded():
+                pass  # decisions do not depend on it
+
+    def _end_stopped(self) -> None:
+        """End the trials that the user has stopped and that have no worker to report."""
+        for trial_id in [*self._waiting, *sorted(self._paused)]:
+            if self._pruning.is_stopped(trial_id) and trial_id in self._trials:
+                self._prune(self._trials[trial_id])
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on a recorded epoch, from this or an earlier session."""
@@ -271,6 +322,10 @@ class SweepController:
         objective = trial.started.objective
         score = objective.point(trial.history) if objective.others else objective.score(metrics)
         return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
+
+    def _judged(self, trial_id: str, rung: int, score: float | Point) -> None:
+        """Inform the searcher of what a trial is worth at a rung."""
+        self._queue.searcher.judge(self._trials[trial_id].started.number, rung, score)
 
     def _note_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
@@ -317,7 +372,9 @@ class SweepController:
         return Decision.CONTINUE
 
     def _prune(self, trial: _Trial) -> None:
-        cause = f"stopped by {self._spec.scheduler.label} after {len(trial.history)} epochs"
+        stopped = self._pruning.is_stopped(trial.trial_id)
+        by = "the user" if stopped else self._spec.scheduler.label
+        cause = f"stopped by {by} after {counted(len(trial.history), 'epoch')}"
         self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:
@@ -330,6 +387,8 @@ class SweepController:
         if record.replicate is None:
             self._pruning.end(trial.trial_id, outcome.status)
             self._queue.searcher.tell(record)
+        else:
+            self._replicates.ended()
         self._observers.trial_ended(record)
         if record.replicate is None:
             self._consider_end(record)
@@ -340,7 +399,8 @@ class SweepController:
         """End the search if further trials are unlikely to be better. A replay waits for the
         record of it."""
         chance = self._search_end.tell(record)
-        if chance is not None and self._queue.given <= self._proposed < self._queue.most:
+        left = self._queue.given <= self._proposed < self._queue.most and not self._queue.asked
+        if chance is not None and left:
             trials = self._spec.trials
             self._due = SearchEnded(record.trial_id, self._proposed, trials, chance)
         if not self._replaying:
@@ -380,10 +440,13 @@ class SweepController:
         """Replay the records to restore searcher, scheduler and observers."""
         records = {record.trial_id: record for record in self._store.records()}
         events = list(self._store.journal())
-        of_trials = (TrialStarted, EpochRecorded, TrialEnded)
-        last = {e.trial_id: e for e in events if isinstance(e, of_trials)}
+        last = {e.trial_id: e for e in events if isinstance(e, _PROGRESS)}
         for event in events:
-            record, self._due = records[event.trial_id], None
+            self._due = None
+            if isinstance(event, Request):
+                self._act_on(event)
+                continue
+            record = records[event.trial_id]
             match event:
                 case TrialStarted():
                     started = replace(

@@ -1,4 +1,4 @@
-"""How many trials fit on a cluster."""
+"""How many workers fit on a cluster."""
 
 from __future__ import annotations
 
@@ -14,31 +14,36 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class Capacity:
-    """Callable that returns how many trials can run at the moment.
+    """Callable that returns how many workers can run at the moment, each with one trial or more.
 
-    On a cluster that we did not start, it is ``max_concurrent`` even if there is less room: trials
-    that wait make an autoscaler add nodes.
+    On a cluster that we did not start, they have room for ``max_concurrent`` trials even if the
+    cluster has less: workers that wait make an autoscaler add nodes.
 
     Args:
-        spec: resources of a trial and ``max_concurrent``.
+        spec: resources of a trial, which are those of a worker, and ``max_concurrent``.
         grows: whether the cluster may get more nodes.
+
+    Attributes:
+        per_worker: how many trials a worker trains at once.
     """
 
     def __init__(self, spec: SweepSpec, *, grows: bool) -> None:
         self._most = spec.max_concurrent
         self._grows = grows
         self.resources = trial_resources(spec)
+        self.per_worker = 1
         self._look_again = -math.inf
         self._slots = 1
 
     def __call__(self) -> int:
-        if self._grows and self._most is not None:
-            return self._most
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
             room = sum(fitting(node["Resources"], self.resources) for node in living_nodes())
             self._slots = max(1, room)
-        return self._slots if self._most is None else min(self._slots, self._most)
+        if self._most is None:
+            return self._slots
+        requested = math.ceil(self._most / self.per_worker) if self._grows else 1
+        return max(requested, min(self._slots, self._most))
 
 
 def trial_resources(spec: SweepSpec) -> dict[str, float]:

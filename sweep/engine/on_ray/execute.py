@@ -7,8 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweep.analysis.ranking.sweep_state import SweepState
+from sweep.engine.decisions.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
@@ -16,6 +18,14 @@ from sweep.engine.session.ending import Ending, noting_stops, reporting_errors
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import last_line
+
+if TYPE_CHECKING:
+    from sweep.engine.on_ray.ray_tune import Doors, Supervised
+
+NO_GPU = (
+    "One trial at a time on each worker: `resources.trials_per_gpu: auto` finds no GPU, and a CPU"
+    " gains nothing."
+)
 
 
 def execute(
@@ -28,6 +38,8 @@ def execute(
     dashboard: bool = False,
     announce: Callable[[str | None], None] = lambda _: None,
     verbose: bool = False,
+    packing: Packing = SILENT,
+    steer: Callable[[], object] = lambda: None,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run the controller's trials until it is finished, or a signal or the time budget stops it.
@@ -42,10 +54,13 @@ def execute(
         announce: called with HOST:PORT of the dashboard, also that of a cluster; called with None
             if the dashboard should have been started and was not.
         verbose: show Ray's own messages on the screen instead.
+        packing: remembers and says how many trials share a GPU.
+        steer: takes what users ask of the sweep; called in each step of Ray's loop.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or the sweep's own code or Ray failed.
     """
+    steer()
     if controller.finished:
         return Ending.FINISHED
     ray = cluster(log, verbose=verbose, address=location.address, dashboard=dashboard)
@@ -55,15 +70,16 @@ def execute(
             announce(found)
         from sweep.engine.on_ray.node_checks import clean_nodes
         from sweep.engine.on_ray.prometheus_metrics import Exporter
-        from sweep.engine.on_ray.ray_tune import DeferredError, Stopped, Supervision, make_tuner
+        from sweep.engine.on_ray.ray_tune import DeferredError, Stopped, Supervised, make_tuner
 
         door = DeferredError()
-        supervision = Supervision(
+        supervised = Supervised(
             controller,
             door,
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
             Exporter(spec.name, state) if state else lambda: None,
+            steer,
         )
         # An actor's name is fixed when it starts. A dashboard shows the names, so each trial then
         # gets its own actor, which takes a few seconds for the imports.
@@ -73,10 +89,9 @@ def execute(
             whose = "The sweep failed" if error is door.failure else "Ray broke down"
             return with_cure(f"{whose}: {last_line(error)}", error)
 
+        doors = _doors(spec, location, supervised, packing, reuse=reuse)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
-            tuner = make_tuner(
-                controller, door, supervision, spec, location, scratch, reuse=reuse, verbose=verbose
-            )
+            tuner = make_tuner(doors, scratch, verbose=verbose)
             with reporting_errors(log, describe):
                 try:
                     tuner.fit()
@@ -88,3 +103,27 @@ def execute(
         if over and location.uri is not None:
             clean_nodes(location.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
+
+
+def _doors(
+    spec: SweepSpec,
+    location: SweepLocation,
+    supervised: Supervised,
+    packing: Packing,
+    *,
+    reuse: bool,
+) -> Doors:
+    from sweep.engine.on_ray.capacity import Capacity
+    from sweep.engine.on_ray.ray_packs import in_packs
+    from sweep.engine.on_ray.ray_tune import one_by_one, sent_to_workers
+
+    capacity = Capacity(spec, grows=location.address is not None)
+    of_all = sent_to_workers(spec, capacity, location.uri)
+    trials = spec.resources.trials_per_gpu
+    if trials == "auto" and not capacity.resources["gpu"]:
+        packing.say(NO_GPU)
+        trials = 1
+    if trials == 1:
+        return one_by_one(capacity, of_all, supervised, reuse=reuse)
+    sizes = PackSizes(trials, packing)
+    return in_packs(capacity, of_all, supervised, sizes, spec.max_concurrent)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.engine.decisions.faults import outcome_of, read_failures, was_refused
+from sweep.engine.decisions.faults import RETRIES, outcome_of, read_failures, was_refused
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import SECONDS_BETWEEN_LOOKS, Capacity, living_nodes
 from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, TrialActor
 from sweep.engine.session.ending import Ending
-from sweep.engine.session.sweep_location import SweepLocation
 from sweep.engine.session.train_trial import Message
 from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.search.shared_warmup import branching_epochs
@@ -33,8 +32,6 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Outcome
 
-RETRIES = 2
-"""How often a trial goes on from its checkpoint after a fault of the machine."""
 SECONDS_FOR_A_WORKER = 60.0
 """Seconds after which a trial no longer waits for the worker requested for it."""
 
@@ -47,14 +44,14 @@ class Stopped(Exception):
         self.ending = ending
 
 
-class _NotPickled:
+class NotPickled:
     """Pickled as nothing: Ray pickles searcher and scheduler into snapshots that are never read."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class DeferredError(_NotPickled):
+class DeferredError(NotPickled):
     """Hides exceptions of our own code from Ray, which would blame a trial and retry it.
 
     The first one (the disk is full, an error in our own code) is kept. It ends the sweep at the
@@ -80,7 +77,7 @@ class DeferredError(_NotPickled):
             raise self.failure
 
 
-class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
+class ControlledSearcher(NotPickled, Searcher):  # type: ignore[misc]
     """Hands the controller's trials to Ray, at most ``capacity()`` at a time.
 
     A trial is proposed only when a slot is free for it, so that a searcher that learns knows all
@@ -90,8 +87,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         controller: has the trials.
         door: keeps the controller's exceptions.
         capacity: how many trials there is room for now, and what each needs.
-        spec: of the sweep.
-        uri: where the results are, if the workers do not see them as a folder.
+        of_all: what every worker is sent.
         reuse: whether a worker continues with the next trial.
     """
 
@@ -100,8 +96,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         controller: SweepController,
         door: DeferredError,
         capacity: Capacity,
-        spec: SweepSpec,
-        uri: str | None = None,
+        of_all: Mapping[str, Any],
         *,
         reuse: bool = False,
     ) -> None:
@@ -110,13 +105,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         self._controller = controller
         self._door = door
         self._capacity = capacity
-        self._of_all = {
-            "uri": uri,
-            "branching": list(branching_epochs(spec)),
-            "kind": spec.trainer.kind,
-            "objective": asdict(spec.judged_by.each[0]),
-            "resources": dict(capacity.resources),
-        }
+        self._of_all = dict(of_all)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         with self._door():
@@ -148,7 +137,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         """Never called: see `save`."""
 
 
-class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
+class ControlledScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
     """Passes results to the controller and its decisions back to Ray.
 
     A worker takes seconds to start. A trial that is pruned early takes less. Ray gives the worker
@@ -200,40 +189,44 @@ class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         return Decision.CONTINUE
 
 
-class Supervision(_NotPickled, Callback):  # type: ignore[misc]
-    """Ends Ray's loop between two of its steps, and ends the trials that Ray has given up.
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """What is supervised, and when it is to end.
 
     Args:
-        controller: ends the trials that Ray has given up.
+        controller: of the sweep.
         door: keeps the controller's exceptions; one of them ends the sweep.
         asked: whether a signal has asked for an interruption.
         deadline: in the time of `time.monotonic`; infinite without a time budget.
         export: exports the metrics if they are due.
+        steer: takes what users ask of the sweep.
     """
 
-    def __init__(
-        self,
-        controller: SweepController,
-        door: DeferredError,
-        asked: Callable[[], bool],
-        deadline: float,
-        export: Callable[[], None],
-    ) -> None:
-        self._controller = controller
-        self._door = door
-        self._asked = asked
-        self._deadline = deadline
-        self._export = export
+    controller: SweepController
+    door: DeferredError
+    asked: Callable[[], bool]
+    deadline: float
+    export: Callable[[], None]
+    steer: Callable[[], object] = lambda: None
+
+
+class Supervision(NotPickled, Callback):  # type: ignore[misc]
+    """Ends Ray's loop between two of its steps, and ends the trials that Ray has given up."""
+
+    def __init__(self, supervised: Supervised) -> None:
+        self._supervised = supervised
         self._look_again = -math.inf
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called when no record is half-written."""
-        self._door.require()
-        if self._asked():
+        supervised = self._supervised
+        supervised.door.require()
+        if supervised.asked():
             raise Stopped(Ending.INTERRUPTED)
-        if time.monotonic() >= self._deadline:
+        if time.monotonic() >= supervised.deadline:
             raise Stopped(Ending.OUT_OF_TIME)
-        self._export()
+        supervised.steer()
+        supervised.export()
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
             if not living_nodes():  # Ray would wait for one forever
@@ -256,13 +249,14 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
         The scheduler's method of this name cannot be used: Ray calls it before a retry too.
         """
-        with self._door():
+        controller = self._supervised.controller
+        with self._supervised.door():
             failures = read_failures(trial)
             if was_refused(failures) or trial.should_recover():
-                self._controller.hand_back(trial_name(trial))
+                controller.hand_back(trial_name(trial))
                 return
             outcome = outcome_of(failures, trial.num_failures)
-            self._controller.end(trial_name(trial), outcome)
+            controller.end(trial_name(trial), outcome)
 
 
 def trial_name(trial: Trial) -> str:
@@ -270,36 +264,85 @@ def trial_name(trial: Trial) -> str:
     return Path(trial.config["folder"]).name
 
 
-def make_tuner(
-    controller: SweepController,
-    door: DeferredError,
-    supervision: Supervision,
-    spec: SweepSpec,
-    location: SweepLocation,
-    scratch: str,
+def sent_to_workers(spec: SweepSpec, capacity: Capacity, uri: str | None) -> dict[str, Any]:
+    """What every worker is sent, as plain values.
+
+    Args:
+        uri: where the results are, if the workers do not see them as a folder.
+    """
+    return {
+        "uri": uri,
+        "branching": list(branching_epochs(spec)),
+        "kind": spec.trainer.kind,
+        "objective": asdict(spec.judged_by.each[0]),
+        "resources": dict(capacity.resources),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """How Ray reaches the controller.
+
+    Args:
+        worker: what a trial of Ray's runs.
+        searcher, scheduler, supervision: what Ray asks and tells.
+        name_of: our name of one of Ray's trials.
+        reuse: whether Ray gives the worker of a trial that has ended to the next one.
+        retries: how often Ray starts another worker for a trial whose worker has died.
+    """
+
+    worker: type[tune.Trainable]
+    searcher: Searcher
+    scheduler: TrialScheduler
+    supervision: Supervision
+    name_of: Callable[[Trial], str]
+    reuse: bool
+    retries: int
+
+
+def one_by_one(
+    capacity: Capacity,
+    of_all: Mapping[str, Any],
+    supervised: Supervised,
     *,
     reuse: bool,
-    verbose: bool,
-) -> tune.Tuner:
+) -> Doors:
+    """A worker trains one trial at a time: each is a trial of Ray's too.
+
+    Args:
+        capacity: how many there is room for.
+        of_all: see `sent_to_workers`.
+        supervised: what is supervised.
+        reuse: whether a worker continues with the next trial.
+    """
+    controller, door = supervised.controller, supervised.door
+    return Doors(
+        TrialActor,
+        ControlledSearcher(controller, door, capacity, of_all, reuse=reuse),
+        ControlledScheduler(controller, door),
+        Supervision(supervised),
+        trial_name,
+        reuse,
+        RETRIES,
+    )
+
+
+def make_tuner(doors: Doors, scratch: str, *, verbose: bool) -> tune.Tuner:
     """Ray's tuner for the controller's trials.
 
     Args:
         scratch: folder for Ray's own files.
-        reuse: whether a worker continues with the next trial.
         verbose: show Ray's own messages.
     """
-    capacity = Capacity(spec, grows=location.address is not None)
     return tune.Tuner(
-        TrialActor,
+        doors.worker,
         tune_config=tune.TuneConfig(
-            search_alg=ControlledSearcher(
-                controller, door, capacity, spec, location.uri, reuse=reuse
-            ),
-            scheduler=ControlledScheduler(controller, door),
+            search_alg=doors.searcher,
+            scheduler=doors.scheduler,
             num_samples=-1,  # the searcher says when it is finished
-            reuse_actors=reuse,
-            trial_name_creator=trial_name,
-            trial_dirname_creator=trial_name,
+            reuse_actors=doors.reuse,
+            trial_name_creator=doors.name_of,
+            trial_dirname_creator=doors.name_of,
         ),
         run_config=tune.RunConfig(
             storage_path=scratch,
@@ -307,8 +350,8 @@ def make_tuner(
             verbose=1 if verbose else 0,
             # In a notebook Ray would choose a reporter that clears the cell's output.
             progress_reporter=tune.CLIReporter(),
-            callbacks=[supervision],
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[doors.supervision],
+            failure_config=tune.FailureConfig(max_failures=doors.retries),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from sweep.engine.decisions.faults import is_ordered_end
+from sweep.engine.decisions.faults import is_ordered_end, is_out_of_memory
 from sweep.engine.session.train_trial import (
     Training,
     clean_process,
@@ -36,6 +37,23 @@ class WorkerSpoilt(Exception):
     """The previous trial changed something in this process that cannot be undone; names it."""
 
 
+def resource_request(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """As `tune.with_resources`, which would rename the class in the dashboard."""
+    resources = config["resources"]
+    return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
+
+
+def show_in_process_list(actor: object) -> None:
+    """Title the process, in the dashboard's list of workers, in ``ps`` and ``top``.
+
+    Ray sets it anew before each step.
+    """
+    with suppress(ImportError):  # not in Ray's public interface
+        from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+        setproctitle(f"ray::{actor!r}")
+
+
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
 
@@ -57,15 +75,17 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     _run: Training | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
+    _share: float | None = None
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """As `tune.with_resources`, which would rename the class in the dashboard."""
-        resources = config["resources"]
-        return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
+        return resource_request(config)
 
     def setup(self, config: dict[str, Any]) -> None:
         self._clean = clean_process(config["kind"])
+        share = config["resources"]["gpu"]
+        self._share = share if 0 < share < 1 else None
+        self._limit_memory(self._share)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -84,17 +104,15 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        with suppress(ImportError):  # not in Ray's public interface
-            from ray._raylet import setproctitle  # type: ignore[attr-defined]
-
-            # The title of the process, in the dashboard's list of workers, in ``ps`` and ``top``.
-            # Ray sets it anew before each step.
-            setproctitle(f"ray::{self!r}")
+        show_in_process_list(self)
         if self._run is None:
             return {MESSAGE: ()}
         message = next_message(self._run)
         if not isinstance(message, Outcome):
             self._last = message[-1]
+        elif self._share is not None and is_out_of_memory(message):
+            hint = f"; `resources.gpu` lets it use {self._share:g} of the GPU's memory"
+            message = replace(message, cause=message.cause + hint)
         return {MESSAGE: message}
 
     def leave(self) -> None:
@@ -113,6 +131,16 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         self.leave()
+        self._limit_memory(None)
+
+    def _limit_memory(self, share: float | None) -> None:
+        """Keep a trial that shares a GPU by fractions from taking its neighbours' memory."""
+        if self._share is None:
+            return
+        with suppress(Exception):  # of a GPU that broke: the trial says so
+            from sweep.trial.gpu_memory import limit_gpu_memory
+
+            limit_gpu_memory(1.0 if share is None else share)
 
     def __repr__(self) -> str:
         """The actor's name in the dashboard, which asks once, after `setup`."""

@@ -48,7 +48,9 @@ class Weights:
         )
         objective, value = self.run.objective, self.run.value
         assert value is not None, "a run without a value has no weights here"
-        return f"{self.run.trial_id}, {what}: {objective.label} {objective.text(value)}"
+        real = None if self.run.real is None else self.run.real.dice
+        chosen = "" if real is None else f", real validation Dice {objective.text(real)}"
+        return f"{self.run.trial_id}, {what}: {objective.label} {objective.text(value)}{chosen}"
 
 
 def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:

@@ -32,6 +32,7 @@ def execute_here(
     log: Path,
     location: SweepLocation,
     *,
+    steer: Callable[[], object] = lambda: None,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run the controller's trials until it is finished, or a signal or the time budget stops it.
@@ -45,12 +46,14 @@ def execute_here(
         spec: the time budget, and what may be shared.
         log: gets the traceback of an error that ends the sweep.
         location: where the results are.
+        steer: takes what users ask of the sweep; called between epochs.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or the sweep's own code failed.
     """
     deadline = math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget
     most = 1 if spec.resources.trials_per_gpu == "auto" else spec.resources.trials_per_gpu
+    steer()
     if controller.finished:
         return Ending.FINISHED
     with (
@@ -65,9 +68,12 @@ def execute_here(
                 if time.monotonic() >= deadline:
                     return Ending.OUT_OF_TIME
                 _fill(pack, most, controller, spec, location)
-                for name, message in _turns(pack, stop):
+                turns = _turns(pack, stop)
+                steer()
+                for name, message in turns:
                     if not _continues(controller, name, message):
                         pack.drop(name)
+                steer()
         except (KeyboardInterrupt, BdbQuit):
             forget_interruption()
             return Ending.INTERRUPTED

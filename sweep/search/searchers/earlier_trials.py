@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.linked_space import lies_in
 from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import counted
 from sweep.store.layout import Layout
@@ -112,5 +113,5 @@ def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialR
             TypeError,
         ):  # a setting is missing or old
             return None
-    inside = all(kind.contains(parameters[key]) for key, kind in spec.drawn.items())
+    inside = lies_in(spec.drawn, parameters)
     return replace(record, parameters=spec.to_train(parameters)) if inside else None

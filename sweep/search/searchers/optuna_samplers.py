@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from optuna.samplers import (
     BaseSampler,
@@ -15,6 +16,9 @@ from optuna.samplers import (
     TPESampler,
 )
 
+Undrawn = Literal["absent", "middle", "proposed"]
+"""What a study has of a parameter that a trial does not draw: see `linked_search`."""
+
 
 @dataclass(frozen=True)
 class OptunaMethod:
@@ -22,11 +26,23 @@ class OptunaMethod:
 
     Args:
         make: makes the sampler of one trial, from a seed in [0, 2³²).
+        by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
+            (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
+        undrawn: what the study has of parameters that a trial does not draw.
+        grouping: makes the sampler for spaces with conditions, where it is another one.
     """
 
     make: Callable[[int], BaseSampler]
+    by_place: bool = False
     remembers: bool = False
+    undrawn: Undrawn = "proposed"
+    grouping: Callable[[int], BaseSampler] | None = None
+
+    @property
+    def make_linked(self) -> Callable[[int], BaseSampler]:
+        """`make` for a space with conditions or dependent bounds."""
+        return self.grouping or self.make
 
 
 def tpe(startup_trials: int) -> OptunaMethod:
@@ -35,7 +51,13 @@ def tpe(startup_trials: int) -> OptunaMethod:
     Args:
         startup_trials: trials that are drawn at random before the first one that learns.
     """
-    return OptunaMethod(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
+
+    def make(seed: int, group: bool = False) -> BaseSampler:
+        return TPESampler(
+            n_startup_trials=startup_trials, seed=seed, multivariate=group or None, group=group
+        )
+
+    return OptunaMethod(make, undrawn="absent", grouping=partial(make, group=True))
 
 
 def gp(startup_trials: int) -> OptunaMethod:
@@ -47,7 +69,9 @@ def gp(startup_trials: int) -> OptunaMethod:
     return OptunaMethod(
         lambda seed: GPSampler(
             n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
-        )
+        ),
+        by_place=True,
+        undrawn="middle",
     )
 
 

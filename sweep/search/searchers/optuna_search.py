@@ -1,29 +1,31 @@
-"""Optuna's samplers, with the true end of every trial."""
+"""Optuna's samplers, with what every trial is worth so far."""
 
 from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
+from sweep.search.searchers.linked_search import LinkedTranslator
+from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
 from sweep.search.searchers.optuna_samplers import OptunaMethod
-from sweep.search.searchers.optuna_space import suggest
 from sweep.search.searchers.optuna_study import (
     IDLE,
     Translator,
     Worst,
-    constraints,
     intermediate_values,
     make_study,
-    state_and_value,
 )
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
 class OptunaSearch:
@@ -64,76 +66,98 @@ class OptunaSearch:
         first: int = 0,
         objective: Objective = DICE,
     ) -> None:
-        self._translator = Translator(space)
+        linked = is_linked(space)
+        self._translator = LinkedTranslator(space, method.undrawn) if linked else Translator(space)
+        # TPE shows itself what it proposes for a running trial, also what the trial does not draw.
+        method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
         self._first = first
-        self.study = make_study(mode=objective.mode)
-        self._open: dict[int, optuna.Trial] = {}
-        self._ended: set[int] = set()
+        self._objective = objective
+        self._study = make_study(mode=objective.mode)
+        self._evidence: list[Evidence] = []  # in the order of the study
+        self._index: dict[int, int] = {}  # there, of the trial with this number
         self._worst = Worst(objective)
-        self._unmeasured: list[Callable[[], None]] = []
+        self._is_stale = False
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study with all that was told so far.
+
+        Optuna changes no trial that has a value. So the study is made anew when more is known.
+        """
+        if self._is_stale:
+            tell = by_place if self._method.by_place else as_known
+            self._study = make_study(mode=self._objective.mode)
+            self._study.add_trials(tell(self._evidence, self._objective, self._worst.value))
+            self._is_stale = False
+        return self._study
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
-        if number not in self._open:
+        if number not in self._index:
             self.study.sampler = self._sampler(number)
-            self._open[number] = self.study.ask(dict(self._translator.distributions))
-        return self._translator.decode(self._open[number].params)
+            self._translator.suggested(self.study.ask())
+            self._take_in(number)
+        return self._translator.decode(self._evidence[self._index[number]].proposed.params)
+
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        if number not in self._index:
+            self.study.enqueue_trial(self._translator.encode(given))
+        return self.ask(number)
 
     def tell(self, record: TrialRecord) -> None:
-        inside = self._translator.inside(record.parameters)
-        if record.number in self._ended or len(inside) < len(self._translator.distributions):
+        if not self._translator.is_inside(record.parameters):
             return
-        if record.number not in self._open:
-            self._open[record.number] = self._adopt(record)
-        if record.status.is_final:
-            self._ended.add(record.number)
-            trial = self._open.pop(record.number)
-            self._when_measured(record, lambda: self._finish(trial, record))
+        if record.number not in self._index:
+            self._adopt(record)
+            self._take_in(record.number)
+        index = self._index[record.number]
+        if record.status.is_final and self._evidence[index].ended is None:
+            self._change(index, ended=record)
+
+    def judge(self, number: int, rung: int, score: Any) -> None:
+        if number in self._index:
+            self._change(self._index[number], rung=rung, score=score)
 
     def learn(self, record: TrialRecord) -> None:
-        def add() -> None:
-            self.study.add_trial(self._translator.frozen(record, self._worst.value))
+        """As `tell`, of a trial whose rungs are unknown: a pruned one counts as before its first,
+        with its last value."""
+        values = intermediate_values(record)
+        last = self._objective.turned(values[max(values)]) if values else None
+        self._evidence.append(Evidence(self._translator.proposed(record)))
+        self._change(len(self._evidence) - 1, ended=record, score=last)
 
-        self._when_measured(record, add)
+    def _change(self, index: int, **known: Any) -> None:
+        """Note what is known of a trial."""
+        self._evidence[index] = replace(self._evidence[index], **known)
+        self._is_stale = True
+        if "ended" in known:
+            self._worst.see(known["ended"])
 
-    def _when_measured(self, record: TrialRecord, add: Callable[[], None]) -> None:
-        """Add a trial to the study; a diverged one only when its value is known (see `Worst`)."""
-        self._worst.see(record)
-        if record.status is Status.DIVERGED:
-            self._unmeasured.append(add)
-        if self._worst.value is not None:
-            while self._unmeasured:
-                self._unmeasured.pop(0)()
-        if record.status is not Status.DIVERGED:
-            add()
+    def _take_in(self, number: int) -> None:
+        """Note the trial that the study has just begun."""
+        self._index[number] = len(self._evidence)
+        self._evidence.append(Evidence(self._study.get_trials(deepcopy=False)[-1]))
 
     def _sampler(self, number: int) -> BaseSampler:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._method.make(seed)
+            return self._translator.sampler(self._method.make(seed))
 
-    def _adopt(self, record: TrialRecord) -> optuna.Trial:
-        """A trial of the study for one that was not asked for here: a preset's, or an earlier
+    def _adopt(self, record: TrialRecord) -> None:
+        """Begin a trial in the study that was not asked for here: a preset's, or an earlier
         session's.
         """
         inside = self._translator.inside(record.parameters)
-        self.study.enqueue_trial(self._translator.encode(inside))
         again = self._method.remembers and record.number >= self._first
+        known = self._translator.encode if again else self._translator.completed
+        self.study.enqueue_trial(known(inside))
         self.study.sampler = self._sampler(record.number) if again else IDLE
         trial = self.study.ask()
         # The sampler proposes here and notes its state, before the trial has any parameter.
         _ = trial.relative_params
-        for name, distribution in self._translator.distributions.items():
-            suggest(trial, name, distribution)
-        return trial
-
-    def _finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        self.study.sampler = IDLE  # CMA-ES warns that it does not use constraints
-        for epoch, value in intermediate_values(record).items():
-            trial.report(value, epoch)
-        for name, broken in constraints(record, self._worst.value).items():
-            trial.set_constraint(name, broken)
-        state, result = state_and_value(record, self._worst.value)
-        self.study.tell(trial, result, state)
+        self._translator.suggested(trial)

@@ -20,12 +20,13 @@ from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep.search.searchers.optuna_space import make_codec
+from sweep.search.searchers.optuna_space import make_codec, suggest
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.vocabulary.objective import Mode, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -103,14 +104,45 @@ class Translator:
         }
 
     def inside(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """The parameters inside the space. A sampler learns only from trials with all of them."""
-        return {n: parameters[n] for n, kind in self._space.items() if kind.contains(parameters[n])}
+        """The parameters inside the space."""
+        return {
+            name: parameters[name]
+            for name in drawn_in(self._space, parameters)
+            if holds(self._space[name], parameters[name], parameters)
+        }
+
+    def is_inside(self, parameters: Mapping[str, ParameterValue]) -> bool:
+        """Whether all are. A sampler learns only from such trials."""
+        return lies_in(self._space, parameters)
 
     def encode(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
         return {name: self._codecs[name].encode(value) for name, value in parameters.items()}
 
+    def completed(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        """The same for a study, with what stands there for parameters that are not drawn."""
+        return self.encode(parameters)
+
+    def suggested(self, trial: optuna.Trial) -> optuna.Trial:
+        """The trial with its parameters, as its study's sampler proposes them."""
+        for name, distribution in self.distributions.items():
+            suggest(trial, name, distribution)
+        return trial
+
+    def sampler(self, inner: BaseSampler) -> BaseSampler:
+        """The sampler as this space needs it."""
+        return inner
+
     def decode(self, params: Mapping[str, Any]) -> dict[str, ParameterValue]:
         return {name: codec.decode(params[name]) for name, codec in self._codecs.items()}
+
+    def proposed(self, record: TrialRecord) -> FrozenTrial:
+        """The trial without a result, which has all parameters inside the space."""
+        params = self.completed(self.inside(record.parameters))
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions={name: self.distributions[name] for name in params},
+        )
 
     def frozen(self, record: TrialRecord, worst: float | None, **attributes: object) -> FrozenTrial:
         """The trial in its present state, with user attributes.
@@ -120,6 +152,7 @@ class Translator:
         """
         inside = self.inside(record.parameters)
         outside = {n: value for n, value in record.parameters.items() if n not in inside}
+        params = self.completed(inside)
         state, value = state_and_value(record, worst)
         values = intermediate_values(record)
         if state is TrialState.PRUNED and values:
@@ -127,8 +160,8 @@ class Translator:
         return create_trial(
             state=state,
             value=value,
-            params=self.encode(inside),
-            distributions={name: self.distributions[name] for name in inside},
+            params=params,
+            distributions={name: self.distributions[name] for name in params},
             user_attrs=outside | attributes,
             intermediate_values=values,
             constraints=constraints(record, worst),

@@ -5,7 +5,8 @@
 | completed, early-stopped, pruned  | COMPLETE with its point; FAIL if it has none                |
 | diverged                          | COMPLETE with the worst value of each, and infeasible       |
 | failed                            | FAIL                                                        |
-| running                           | RUNNING                                                     |
+| at a rung, waiting or training    | as if it were pruned, for the sampler                       |
+| before its first rung             | RUNNING                                                     |
 
 A study of several objectives has neither intermediate values nor a use for PRUNED: Optuna's
 samplers would rank all pruned trials alike, behind everything else, or not see them. A pruned trial
@@ -15,15 +16,18 @@ counts with the point that it reached, but with the worst cost, because its own 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweep.search.searchers.optuna_evidence import Evidence
 from sweep.search.searchers.optuna_samplers import OptunaMethod
 from sweep.search.searchers.optuna_search import OptunaSearch
-from sweep.search.searchers.optuna_study import IDLE, Translator, constraints, make_study
+from sweep.search.searchers.optuna_study import Translator, constraints, make_study
 from sweep.spec.space.distributions import Distribution
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord
 
@@ -49,15 +53,6 @@ class WorstPoint:
                     one.turned(value) for value in (self.values[place], seen) if value is not None
                 ]
                 self.values[place] = one.turned(min(known))
-
-    @property
-    def is_known(self) -> bool:
-        return None not in self.values
-
-    def is_needed(self, record: TrialRecord) -> bool:
-        """Whether the trial lacks a value of its own."""
-        point = record.point
-        return record.status is Status.DIVERGED or (point is not None and -math.inf in point)
 
 
 def state_and_values(
@@ -122,29 +117,61 @@ class ParetoSearch(OptunaSearch):
         objective: Objective,
     ) -> None:
         super().__init__(space, seed, method, first, objective)
-        self.study = make_study(mode=objective.mode, others=[one.mode for one in objective.others])
+        self._study = self._empty()
         self._worst_point = WorstPoint(objective)
 
-    def learn(self, record: TrialRecord) -> None:
-        def add() -> None:
-            self.study.add_trial(frozen_point(self._translator, record, self._worst_point.values))
+    @property
+    def study(self) -> optuna.Study:
+        if self._is_stale:
+            self._study = self._empty()
+            self._study.add_trials([self._told(known) for known in self._evidence])
+            self._is_stale = False
+        return self._study
 
-        self._when_measured(record, add)
+    def _empty(self) -> optuna.Study:
+        others = [one.mode for one in self._objective.others]
+        return make_study(mode=self._objective.mode, others=others)
 
-    def _when_measured(self, record: TrialRecord, add: Callable[[], None]) -> None:
-        self._worst_point.see(record)
-        known = self._worst_point.is_known
-        if not known and self._worst_point.is_needed(record):
-            self._unmeasured.append(add)
-            return
-        while known and self._unmeasured:
-            self._unmeasured.pop(0)()
-        add()
+    def _change(self, index: int, **known: Any) -> None:
+        super()._change(index, **known)
+        if "ended" in known:
+            self._worst_point.see(known["ended"])
 
-    def _finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        self.study.sampler = IDLE
-        state, values = state_and_values(record, self._worst_point.values)
-        if state is TrialState.COMPLETE:
-            for name, broken in constraints(record, 0.0).items():
-                trial.set_constraint(name, broken)
-        self.study.tell(trial, values, state)
+    def _told(self, known: Evidence) -> FrozenTrial:
+        """The trial in Optuna's terms. It counts as running while a value that it needs is unknown.
+
+        One that has reached a rung counts with its point there, as if it were pruned.
+        """
+        ended, worst = known.ended, self._worst_point.values
+        broken = {"diverged": -1.0}
+        if ended is not None:
+            needs = ended.status is Status.DIVERGED or ended.point is not None
+            state, values = state_and_values(ended, worst)
+            if needs and state is TrialState.FAIL:
+                return known.proposed
+            broken = constraints(ended, 0.0)
+        elif isinstance(known.score, tuple):
+            state, values = TrialState.COMPLETE, self._at_rung(known.score)
+            if values is None:
+                return known.proposed
+        else:
+            return known.proposed
+        return create_trial(
+            state=state,
+            values=values,
+            params=known.proposed.params,
+            distributions=known.proposed.distributions,
+            system_attrs=dict(known.proposed.system_attrs),  # constraints are added to them
+            constraints=broken if state is TrialState.COMPLETE else {},
+        )
+
+    def _at_rung(self, point: Point) -> list[float] | None:
+        """The values of a trial at a rung, with the worst for costs and for what is missing."""
+        values = []
+        each = self._objective.each
+        for one, score, worst in zip(each, point, self._worst_point.values, strict=True):
+            value = worst if one.is_cost or score == -math.inf else one.turned(score)
+            if value is None:
+                return None
+            values.append(value)
+        return values

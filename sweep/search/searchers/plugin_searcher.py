@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sweep.plugins.plugin_kinds import SEARCHER
+from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import ParameterValue, TrialRecord, last_line
@@ -27,6 +29,7 @@ class PluginSearcher:
     ) -> None:
         self._name = settings.entry
         self._space = space
+        self._seed = seed
         self._made = SEARCHER.make(settings.entry, space, seed, options=settings.options)
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
@@ -34,23 +37,35 @@ class PluginSearcher:
             found = self._made.ask(number)
         if found is None:
             return None
-        if not isinstance(found, Mapping) or found.keys() != self._space.keys():
-            keys = [*found] if isinstance(found, Mapping) else found
-            raise self._failed(
-                f"`ask({number})` must return a value for each of {[*self._space]}, but returned"
-                f" {keys!r}"
-            )
-        for key, value in found.items():
-            if not self._space[key].contains(value):
+        if not isinstance(found, Mapping) or not found.keys() <= self._space.keys():
+            raise self._lacks(number, found)
+        drawn = drawn_in(self._space, found)
+        for key, value in ((key, found[key]) for key in drawn):
+            if not holds(self._space[key], value, found):
                 raise self._failed(
                     f"`ask({number})` returned {shown(value)} for {quoted(key)}, which the space"
                     " does not hold"
                 )
-        return {key: found[key] for key in self._space}
+        proposed = {key: found[key] for key in drawn}
+        if not lies_in(self._space, proposed):
+            raise self._lacks(number, found)
+        return proposed
+
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """The missing values at random: plug-ins propose whole configurations only."""
+        return RandomSearch(self._space, self._seed).complete(number, given)
 
     def tell(self, record: TrialRecord) -> None:
         with self._blaming("tell"):
             self._made.tell(record)
+
+    def judge(self, number: int, rung: int, score: float) -> None:
+        judge = getattr(self._made, "judge", None)  # a plug-in can do without it
+        if judge is not None:
+            with self._blaming("judge"):
+                judge(number, rung, score)
 
     def learn(self, record: TrialRecord) -> None:
         with self._blaming("learn"):
@@ -62,6 +77,13 @@ class PluginSearcher:
             yield
         except Exception as error:  # whatever a user's code raises
             raise self._failed(f"`{call}` failed: {last_line(error)}") from error
+
+    def _lacks(self, number: int, found: object) -> SweepFailed:
+        keys = [*found] if isinstance(found, Mapping) else found
+        return self._failed(
+            f"`ask({number})` must return a value for each of {[*self._space]}, but returned"
+            f" {keys!r}"
+        )
 
     def _failed(self, what: str) -> SweepFailed:
         return SweepFailed(f"the searcher `{self._name}`: {what}")

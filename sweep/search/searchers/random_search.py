@@ -6,11 +6,13 @@ import random
 from collections.abc import Mapping
 
 from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.linked_space import taken
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
 class RandomSearch:
-    """Draws every parameter independently from its distribution.
+    """Draws every parameter independently from its distribution; parents first, where one
+    depends on another.
 
     Each value has its own random stream, seeded by text (hashed with SHA-512 by `random.Random`,
     so the same on every machine): adding a parameter leaves the values of the others as they are.
@@ -25,12 +27,21 @@ class RandomSearch:
         self._seed = seed
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
-        return {
-            name: distribution.sample(random.Random(f"{self._seed}-{number}-{name}"))
-            for name, distribution in self._space.items()
-        }
+        return taken(
+            self._space,
+            lambda name, kind: kind.sample(random.Random(f"{self._seed}-{number}-{name}")),
+        )
+
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        drawn = self.ask(number)
+        return {name: given.get(name, value) for name, value in drawn.items()}
 
     def tell(self, record: TrialRecord) -> None:
+        """Results do not change the proposals."""
+
+    def judge(self, number: int, rung: int, score: float) -> None:
         """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:

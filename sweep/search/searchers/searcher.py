@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sweep.search.searchers.grid import GridSearch
 from sweep.search.searchers.plugin_searcher import PluginSearcher
@@ -28,6 +28,16 @@ class Searcher(Protocol):
         """
         ...
 
+    def complete(
+        self, number: int, given: Mapping[str, ParameterValue]
+    ) -> dict[str, ParameterValue]:
+        """Parameters of a trial that a user enqueued, with ``given`` as they are.
+
+        Takes the place of `ask` for this number. ``given`` are some of the parameters, inside the
+        space; the searcher draws the others.
+        """
+        ...
+
     def tell(self, record: TrialRecord) -> None:
         """Learn how a trial ended, or that a trial runs that this searcher did not propose.
 
@@ -36,6 +46,17 @@ class Searcher(Protocol):
 
         Before a resumed sweep asks, it reports every start and every end in the order in which
         they happened. A second report of an ended trial has no effect.
+        """
+        ...
+
+    def judge(self, number: int, rung: int, score: Any) -> None:
+        """Learn what a trial that has not ended was worth when it reached a rung.
+
+        Args:
+            number: of the trial.
+            rung: number of rungs that it has reached, from 1; no trial has reached fewer before.
+            score: what the scheduler compares at that rung; higher is better. Scores of one rung
+                can be compared with each other. With several objectives a score of each.
         """
         ...
 

@@ -7,6 +7,7 @@ from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.spec.checks.searched_in_vain import check_conditions
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import StoppingScheduler
@@ -21,9 +22,9 @@ from sweep.spec.space.distributions import (
     QRandInt,
     QUniform,
     WholeNumbers,
-    grid_size,
     possible_values,
 )
+from sweep.spec.space.linked_space import drawn_in, grid_size, is_linked, within_itself
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import (
     Finding,
@@ -274,7 +275,12 @@ def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
 def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
     """Mistakes of a value that no draw of the settings that limit it can avoid."""
     group = next((group for group in ENTANGLED if key in group), ())
-    beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
+    searched = [other for other in group if other != key and other in spec.space]
+    beside = [
+        others
+        for others in _combinations(spec, searched)
+        if all(one.holds(others[one.on]) for one in distribution.when if one.on in others)
+    ]
     for value in possible_values(distribution):
         least: list[str] | None = None
         for place, others in enumerate(beside):
@@ -301,13 +307,21 @@ def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
 
 
 def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
-    """Every combination of the extreme values of some searched settings; an empty one for none."""
+    """Every combination of the extreme values of some searched settings; an empty one for none.
+
+    Those that conditions rule out are missing.
+    """
     extremes = []  # smallest and largest number, and all listed values that are not numbers
     for key in keys:
         listed = spec.space[key].arguments if isinstance(spec.space[key], Listed) else ()
         others = (value for value in listed if isinstance(value, bool | str | None))
         extremes.append((*dict.fromkeys(spec.space[key].extent or ()), *others))
-    return [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
+    every = [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
+    space = within_itself({key: spec.space[key] for key in keys})
+    if not is_linked(space):
+        return every
+    drawn = [{key: values[key] for key in drawn_in(space, values)} for values in every]
+    return [values for place, values in enumerate(drawn) if values not in drawn[:place]]
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
@@ -315,6 +329,17 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     with gathering(mistakes):
         spec.trial(parameters)
     return [mistake.message for mistake in mistakes]
+
+
+def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if trials == 1 or gpu == "auto" or gpu in (0, 1):
+        return
+    message = (
+        f"is {trials}: the trials of a process share one whole GPU, but `resources.gpu` is {gpu:g};"
+        " leave one of the two out"
+    )
+    yield Finding(("resources", "trials_per_gpu"), message)
 
 
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
@@ -328,10 +353,12 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (LENGTHS, _check_warmup),
     (("presets", "data", "trainer", "network", "loss", "early_stopping"), _check_presets),
     (COUNTED, _check_room),
+    (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
     (("searcher",), _check_stop_when),
     (("objective", "searcher", "scheduler", "space"), _check_several_objectives),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
+    (("resources",), _check_shared_gpu),
 )
 """The settings that a check reads, and the check."""

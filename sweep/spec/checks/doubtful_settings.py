@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sweep.machine.hardware import Machine
+from sweep.spec.checks.searched_in_vain import missing_conditions
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
-from sweep.spec.tree.setting_tree import value_of
+from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import known_mode
 
@@ -35,6 +36,27 @@ LUCK: Mapping[str, str] = {
 """Settings whose best value only means easier cases or more luck → why not to search them."""
 REPEATED = ("seed", "data.fold", "data.seed", "trainer.fold")
 """Those of them that `confirm` varies when it trains the leaders again."""
+FOR_GPUS: Mapping[str, tuple[Sequence[object], str]] = {
+    "trainer.amp": (
+        ("fp16",),
+        "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise",
+    ),
+    "trainer.tf32": (
+        (True, False),
+        "`trainer.tf32` has no effect: no trial trains on a GPU here",
+    ),
+    "trainer.channels_last": (
+        (True,),
+        "`trainer.channels_last` is meant for GPUs, and no trial trains on one here: it may be"
+        " slower, and the last bits of the results differ",
+    ),
+    "trainer.compile": (
+        (True,),
+        "`trainer.compile` is meant for GPUs, and no trial trains on one here: it takes minutes"
+        " before the first step, which a CPU may not win back",
+    ),
+}
+"""Setting → values that are meant for GPUs, and what they do on a CPU."""
 SMALL_BIAS = 0.1
 """Share of a mask's perimeter that ε may add without a warning."""
 
@@ -59,15 +81,20 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
 
-def trial_warnings(settings: TrialSettings) -> list[str]:
+def trial_warnings(settings: TrialSettings, machine: Machine | None = None) -> list[str]:
     """`warnings` of a single trial."""
-    ramp, epochs = settings.loss.ramp, settings.trainer.epochs
-    if not ramp.is_missed_in(epochs):
-        return []
-    return [
-        f"`loss.warmup_epochs` reaches {ramp.off_until} of {epochs} epochs: the geometric loss"
-        " never switches on"
-    ]
+    ramp, epochs, found = settings.loss.ramp, settings.trainer.epochs, list[str]()
+    if ramp.is_missed_in(epochs):
+        found.append(
+            f"`loss.warmup_epochs` reaches {ramp.off_until} of {epochs} epochs: the geometric loss"
+            " never switches on"
+        )
+    if settings.trainer.device == "cpu" or (machine and machine.no_cuda is not None):
+        known = names_in(settings)
+        found += _only_for_gpus(
+            {key: (value_of(settings, key),) for key in FOR_GPUS if key in known}
+        )
+    return found
 
 
 def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) -> str | None:
@@ -229,6 +256,7 @@ def _about_space(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
+    yield from missing_conditions(spec)
     cure = "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
     for key in spec.drawn:
         if key in LUCK:
@@ -285,11 +313,23 @@ def _about_objective(spec: SweepSpec) -> Iterator[str]:
         )
 
 
+def _only_for_gpus(values: Mapping[str, Sequence[object]]) -> Iterator[str]:
+    """What settings of GPUs do where no trial trains on one.
+
+    Args:
+        values: the possible values of each of `FOR_GPUS`.
+    """
+    for key, (asked, effect) in FOR_GPUS.items():
+        if any(value in asked for value in values.get(key, ())):
+            yield effect
+
+
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     devices, gpu = spec.values_of("trainer.device"), spec.resources.gpu
     only_cpu = set(devices) == {"cpu"}
-    if "fp16" in spec.values_of("trainer.amp") and (only_cpu or machine.no_cuda is not None):
-        yield "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"
+    if only_cpu or machine.no_cuda is not None:
+        known = {*names_in(spec), *spec.space}
+        yield from _only_for_gpus({key: spec.values_of(key) for key in FOR_GPUS if key in known})
     if machine.gpus and not machine.cuda and not only_cpu:
         yield (
             f"this machine has {counted(machine.gpus, 'GPU')}, but the installed torch is built"
@@ -310,13 +350,18 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
             f"a trial computes with {counted(threads, 'thread')}, but reserves"
             f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
         )
-    if spec.max_concurrent is None:
+    yield from _about_room(spec, machine)
+
+
+def _about_room(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    gpu, trials = spec.resources.gpu, spec.resources.trials_per_gpu
+    if spec.max_concurrent is None or trials == "auto":
         return
     fitting = int(machine.cpus / spec.resources.cpu)
     if gpu != "auto" and gpu > 0:
         fitting = min(fitting, int(machine.gpus / gpu))
-    if fitting < spec.max_concurrent:
+    if fitting * trials < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{counted(fitting, 'trial')} at a time"
+            f"{counted(fitting * trials, 'trial')} at a time"
         )

@@ -108,6 +108,8 @@ def _note(wrong: list[Finding], findings: list[Finding], unsure: Unsure) -> None
         name = dotted(finding.path)
         follows = name in unsure or unsure.limits(name)
         in_space = finding.path[:1] == ("space",) and len(finding.path) > 1
+        if finding.rests_on is not None and finding.rests_on in unsure:
+            continue
         if finding.path not in known and (in_space or not findings or not follows):
             known.add(finding.path)
             findings.append(finding)

@@ -15,6 +15,7 @@ from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import DISTRIBUTIONS, SYNONYMS
+from sweep.spec.space.distributions import Interval
 from sweep.spec.space.presets import PRESETS
 from sweep.spec.tree.setting_tree import choosing_keys, unsearched_keys
 
@@ -23,6 +24,8 @@ Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The draft that yaml-language-server supports. Later drafts mean the same by all keywords here."""
+WHEN = "When"
+"""Name of the definition of conditions."""
 NUMBERS = {"number", "integer"}
 SCALARS = NUMBERS | {"string", "boolean", "null"}
 
@@ -50,6 +53,7 @@ def sweep_schema() -> Schema:
         "properties": dict(_space(own)),
         "patternProperties": dict(_open_space(own)),
     }
+    schema["$defs"][WHEN] = _conditions()
     schema["required"].remove("name")  # by default, it is the file's
     return {"$schema": DIALECT, **schema}
 
@@ -215,10 +219,31 @@ def _searched(
         "type": "object",
         "description": setting.get("description", ""),
         "minProperties": 1,
-        "maxProperties": 1,
+        "maxProperties": 2,
         "additionalProperties": False,
-        "properties": properties,
+        "properties": properties | {"when": {"$ref": f"#/$defs/{WHEN}"}},
         **({"examples": [example]} if example else {}),
+    }
+
+
+def _conditions() -> Schema:
+    """What stands below `when`."""
+    value = {"type": ["string", "number", "boolean", "null"]}
+    bounds = {"above": {"type": "number"}, "below": {"type": "number"}}
+    between = {"type": "object", "minProperties": 1, "additionalProperties": False}
+    return {
+        "type": "object",
+        "description": "Draw the setting only where other searched settings have certain values: "
+        "`{optimizer.name: sgd}`, `{optimizer.name: [sgd, adamw]}`, "
+        "`{loss.weights.compactness: {above: 0}}`. All of them must hold.",
+        "minProperties": 1,
+        "additionalProperties": {
+            "anyOf": [
+                value,
+                {"type": "array", "minItems": 1},
+                {**between, "properties": bounds},
+            ]
+        },
     }
 
 
@@ -227,6 +252,10 @@ def _list_of(word: str, items: list[Schema]) -> Schema:
     count = kind.takes.count(",") + 1
     size = {"minItems": count, "maxItems": count} if "…" not in kind.takes else {"minItems": 1}
     about = f"`{word}: {kind.takes}`. {kind.__doc__}"
+    if kind.takes == Interval.takes:
+        items = [
+            {**one, "type": [one["type"], "string"], "pattern": "^[a-z_]+[.]"} for one in items
+        ]
     item = items[0] if len(items) == 1 else {"anyOf": items}
     return {"type": "array", "description": about, **size, "items": item}
 

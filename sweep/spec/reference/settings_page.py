@@ -231,6 +231,10 @@ def _distributions() -> Iterator[str]:
     for word, kind in DISTRIBUTIONS.items():
         yield f"| `{{{word}: {kind.takes}}}` | {inspect.getdoc(kind)} |"
     yield ""
+    yield "In `uniform`, `loguniform`, `randint` and `lograndint` a bound can be the name of"
+    yield "another setting: `loss.rampup_epochs: {randint: [0, loss.warmup_epochs]}`. `when:`"
+    yield "beside a distribution makes it [conditional](search.md#conditional-settings):"
+    yield "`optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`.\n"
     never = _listed(sorted(choosing_keys()))
     same = _listed(sorted(unsearched_keys()))
     yield f"Not searched: {never}, which decide which other settings exist, and {same},"

@@ -15,6 +15,8 @@ SEEDS = 5
 """Number of seeds on one fold, if nobody says."""
 LEAST_FOLDS = 3
 """Number of folds that it takes to name a winner."""
+LEAST_RACED = 5
+"""Blocks from which on a race is measurably cheaper than the full table of replicates."""
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
 """Kept relative: earlier results mostly lie beside those of the sweep and move with them."""
@@ -58,18 +60,26 @@ class ConfirmSettings(Settings):
     several folds, each fold counts once, whatever the number of seeds; naming a winner takes at
     least 3 folds. Null: all folds of the data, where `seeds` is null too and there are at least 3,
     else 1."""
+    race: bool | None = None
+    """Train block by block, and drop who cannot win any more. A block is a seed on a fold. All that
+    are left train one before any trains the next. The race ends when one is left. false: train
+    every block of everybody. Null: true where there are at least 5 blocks, `seeds` times
+    `folds`."""
+    budget: int | None = Field(default=None, ge=1)
+    """Largest number of trainings, at least two for each finalist. A block that would exceed it is
+    not begun. Null: no limit but `seeds` times `folds` for each finalist."""
 
     def filled(self, folds: int) -> ConfirmSettings:
-        """With a number in place of each null.
+        """With a value in place of each null but that of `budget`.
 
         Args:
             folds: number of folds of the data.
         """
         over_folds = self.seeds is None and self.folds is None and folds >= LEAST_FOLDS
         seeds = self.seeds or (1 if over_folds else SEEDS)
-        return self.model_copy(
-            update={"seeds": seeds, "folds": self.folds or (folds if over_folds else 1)}
-        )
+        on = self.folds or (folds if over_folds else 1)
+        races = seeds * on >= LEAST_RACED if self.race is None else self.race
+        return self.model_copy(update={"seeds": seeds, "folds": on, "race": races})
 
     @property
     def blocks(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
 from sweep.spec.tree.setting_tree import Finding
-from sweep.spec.words.phrases import at_most
+from sweep.spec.words.phrases import at_most, counted
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 SEEDS = 2**31
@@ -38,7 +39,23 @@ def most_replicates(spec: SweepSpec) -> int:
     """Largest total number of replicates."""
     if spec.confirm is None:
         return 0
-    return most_finalists(spec) * len(blocks(spec))
+    most = most_finalists(spec)
+    if spec.confirm.race and most > 1:  # who is dropped leaves its share to the others
+        return min(most * len(blocks(spec)), spec.confirm.budget or sys.maxsize)
+    return most * blocks_in_budget(spec, most)
+
+
+def blocks_in_budget(spec: SweepSpec, finalists: int) -> int:
+    """Number of blocks that so many finalists are trained on, all of them on each."""
+    every, budget = len(blocks(spec)), spec.confirm.budget if spec.confirm else None
+    return every if budget is None else min(every, budget // max(1, finalists))
+
+
+def least_replicates(spec: SweepSpec) -> int:
+    """Smallest total number of replicates of as many finalists: two blocks of a race."""
+    if spec.confirm is None or not spec.confirm.race or most_finalists(spec) < 2:
+        return most_replicates(spec)
+    return min(2 * most_finalists(spec), most_replicates(spec))
 
 
 def most_finalists(spec: SweepSpec) -> int:
@@ -89,3 +106,11 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("confirm", "folds"), at_most(folds, "the folds of the data", asked))
     if seeds * asked < 2:
         yield Finding(("confirm", "seeds"), f"must be at least 2 on one fold, but is {seeds}")
+    least, budget = 2 * most_finalists(spec), spec.confirm.budget
+    if budget is not None and not spec.confirm.race:
+        message = "only a race has a budget: set `confirm.race` to true, or leave it out"
+        yield Finding(("confirm", "budget"), message)
+    elif budget is not None and budget < least:
+        who = counted(most_finalists(spec), "finalist")
+        message = f"must be at least {least}, two trainings for each of {who}, but is {budget}"
+        yield Finding(("confirm", "budget"), message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -31,6 +32,11 @@ class AnySearcher(Chosen):
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
     learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials ended
+
+    @property
+    def random_trials(self) -> float:
+        """How many of its first proposals depend on no other trial."""
+        return getattr(self, "startup_trials", 0) if self.learns else math.inf
 
 
 class RandomSearcher(AnySearcher):

@@ -20,6 +20,11 @@ from sweep.vocabulary.geometric_ramp import GeometricRamp
 RUNG_FACTOR_OF_GAINS = 2
 """More frequent rungs train fewer epochs and keep the leaders just as often."""
 
+PARTS, PARTS_IF_LEARNT = 25, 20
+"""Of a training, after which share its first rung comes if gains are compared. The proposals of a
+searcher that learns resemble each other. To tell them apart where all wait for each other takes
+longer; see ``benchmarks/README.md``."""
+
 
 @dataclass(frozen=True, slots=True)
 class SettingRanges:
@@ -35,10 +40,13 @@ class SettingRanges:
 
     def of(self, key: str) -> tuple[float, float] | None:
         """Smallest and largest number of the setting ``key``; None if it takes no numbers."""
-        if key in self.space:
-            return self.space[key].extent
+        searched = self.space.get(key)
+        if searched is not None and not searched.when:
+            return searched.extent
         value = value_of(self.base, key)
-        return (value, value) if is_number(value) else None
+        own = (value, value) if is_number(value) else None
+        ranges = [each for each in (own, searched.extent if searched else None) if each]
+        return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
     def smallest(self, key: str) -> float:
         """Smallest number of a setting; 0 if it takes no numbers."""
@@ -83,10 +91,10 @@ class SettingRanges:
         past = latest.full_from + 1 if latest.acts else 1
         return max(1, min(past, self.most_epochs))
 
-    @property
-    def default_grace_in_full(self) -> int:
-        """A 25th of the epochs, at least 2, because a single difference has no spread."""
-        return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
+    def default_grace_in_full(self, part: int) -> int:
+        """One part of so many of the epochs, at least 2, because a single difference has no
+        spread."""
+        return min(max(2, round(self.most_epochs / part)), self.most_epochs)
 
     @property
     def most_epochs_in_full(self) -> int:
@@ -107,13 +115,16 @@ def with_periods(
     """The scheduler with its defaults filled in, which depend on clock, space and searcher."""
     since = scheduler.clock == "activation"
     filled: dict[str, object] = {}
+    pauses = False
+    if isinstance(scheduler, AshaScheduler):
+        pauses = (since or not searcher.learns) if scheduler.pause is None else scheduler.pause
+        filled["pause"] = pauses
+        if scheduler.rung_factor is None:
+            filled["rung_factor"] = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor
     if scheduler.grace_period is None:
-        default = ranges.default_grace_period
-        filled["grace_period"] = ranges.default_grace_in_full if since else default
-    if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
-        filled["rung_factor"] = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor
-    if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
-        filled["pause"] = not searcher.learns
+        part = PARTS_IF_LEARNT if pauses and searcher.learns else PARTS
+        in_full = ranges.default_grace_in_full(part)
+        filled["grace_period"] = in_full if since else ranges.default_grace_period
     scheduler = scheduler.model_copy(update=filled)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
         rungs = scheduler.rungs(ranges.most_epochs_in_full if since else ranges.most_epochs)

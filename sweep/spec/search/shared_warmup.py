@@ -69,9 +69,9 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
 
 def _warmups(spec: SweepSpec) -> Sequence[int]:
     """The warm-ups that the space can draw, ascending. It may list some that cannot be drawn."""
-    distribution = spec.space.get("loss.warmup_epochs")
-    if isinstance(distribution, Listed):
-        return sorted(int(value) for value in distribution.values if isinstance(value, int | float))
+    if isinstance(spec.space.get("loss.warmup_epochs"), Listed):
+        values = {v for v in spec.values_of("loss.warmup_epochs") if isinstance(v, int | float)}
+        return sorted(map(int, values))
     low, high = spec.ranges.of("loss.warmup_epochs") or (0, 0)
     return range(max(1, int(low)), min(int(high), spec.ranges.most_epochs - 1) + 1)
 

@@ -33,7 +33,9 @@ from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.objective_settings import SeveralObjectives
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import Searched
-from sweep.spec.space.distributions import Distribution, grid_size, possible_values
+from sweep.spec.space.distributions import Distribution, possible_values
+from sweep.spec.space.linked_space import drawn_in, grid_size
+from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.space.replayed_settings import most_patient, split
 from sweep.spec.tree.setting_tree import group_of_option, setting_names, value_of
@@ -145,12 +147,14 @@ class SweepSpec(TrialSettings):
 
     @field_validator("space")
     @classmethod
-    def _space_is_not_empty(cls, space: dict[str, Distribution]) -> dict[str, Distribution]:
+    def _linked_space(
+        cls, space: dict[str, Distribution], info: ValidationInfo
+    ) -> dict[str, Distribution]:
         if not space:
             raise ValueError(
                 "must name a setting, such as `loss.warmup_epochs: {randint: [0, 20]}`"
             )
-        return space
+        return linked(space, base_of(info.data))
 
     # Derived values are filled in at once, so that the written spec is the effective one. A field
     # that is missing in `info.data` is itself invalid, and then there is no spec.
@@ -237,13 +241,10 @@ class SweepSpec(TrialSettings):
         return self.as_drawn({key: value_of(settings, key) for key in self.space})
 
     def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """The searched parameters among these, as the space would draw them (0 for 0.0) if it
-        can."""
-        return {
-            key: _as_drawn(parameters[key], kind)
-            for key, kind in self.space.items()
-            if key in parameters
-        }
+        """The searched parameters among these that are drawn beside each other, as the space would
+        draw them (0 for 0.0) if it can."""
+        drawn = drawn_in(self.space, parameters)
+        return {key: _as_drawn(parameters[key], self.space[key]) for key in drawn}
 
     @property
     def drawn(self) -> dict[str, Distribution]:
@@ -258,7 +259,7 @@ class SweepSpec(TrialSettings):
     def to_train(self, drawn: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
         """All searched parameters of a trial, given those that a searcher drew."""
         parameters = {**drawn, **most_patient(self.replayed)}
-        return {key: parameters[key] for key in self.space}
+        return {key: parameters[key] for key in self.space if key in parameters}
 
     @property
     def given(self) -> int:
@@ -301,8 +302,12 @@ class SweepSpec(TrialSettings):
 
     def values_of(self, key: str) -> Sequence[ParameterValue]:
         """Possible values of a setting: its value, all listed values, or the bounds of an
-        interval."""
-        return possible_values(self.space[key]) if key in self.space else (value_of(self, key),)
+        interval; of a conditional one also the value where it is not drawn."""
+        searched = self.space.get(key)
+        if searched is None:
+            return (value_of(self, key),)
+        otherwise = (value_of(self, key),) if searched.when else ()
+        return *possible_values(searched), *otherwise
 
     def place_of(self, key: str) -> tuple[str, ...]:
         """Path in the YAML of the values of the setting with this dotted name."""

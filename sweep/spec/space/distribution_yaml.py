@@ -10,6 +10,7 @@ from pydantic import PlainSerializer, PlainValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from sweep.spec.space.conditions import parse_conditions
 from sweep.spec.space.distributions import (
     Choice,
     Distribution,
@@ -21,6 +22,7 @@ from sweep.spec.space.distributions import (
     RandInt,
     Uniform,
 )
+from sweep.spec.space.links import parse_bounds
 from sweep.spec.words.dialects import in_our_words, not_to_be_had
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
@@ -31,11 +33,13 @@ DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
 }
 SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
 """Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
-BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {}
+BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {
+    "when": lambda below, _: parse_conditions(below),
+}
 """Keys that may stand beside a distribution's word, each a field of `Distribution`.
 
 Each parses its field from what stands in the YAML and the distribution without it. It raises
-ValueError with what would be right. A field's value has `as_yaml()`.
+ValueError with what would be right. A field's value has `as_yaml()`, unless it is empty.
 """
 NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
 """Words known from elsewhere whose meaning differs: proposed, not taken."""
@@ -73,14 +77,16 @@ def _parse(value: Any) -> Distribution:
     beside = {key: below for key, below in value.items() if key in BESIDE}
     rest = {key: below for key, below in value.items() if key not in BESIDE}
     if len(rest) != 1:
-        raise ValueError(f"must be one distribution, but is {shown(value)}")
+        meant = [near_miss(str(key), BESIDE) for key in rest if key not in DISTRIBUTIONS]
+        hint = did_you_mean(meant[0]) if len(rest) == 2 and len(meant) == 1 else ""
+        raise ValueError(f"must be one distribution, but is {shown(value)}{hint}")
     [(word, arguments)] = rest.items()
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
     if kind is None:
         raise ValueError(_unknown_distribution(word, arguments))
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    found = kind.parse(arguments)
+    found = parse_bounds(kind, arguments)
     return replace(found, **{key: BESIDE[key](below, found) for key, below in beside.items()})
 
 
@@ -109,7 +115,7 @@ def _unknown_distribution(word: str, arguments: Any) -> str:
 def as_yaml(distribution: Distribution) -> dict[str, Any]:
     """The form in the YAML; `parse_distribution` reads it back."""
     beside = {key: getattr(distribution, key) for key in BESIDE}
-    written = {key: field.as_yaml() for key, field in beside.items() if field is not None}
+    written = {key: field.as_yaml() for key, field in beside.items() if field}
     return {distribution.name: distribution.arguments, **written}
 
 

@@ -12,17 +12,22 @@
 | `lograndint: [low, high]`| the same, evenly over the orders of magnitude; low ≥ 1            |
 | `choice: [a, b, …]`      | one of the values                                                 |
 | `grid: [a, b, …]`        | each of the values in turn (searcher `grid`)                      |
+
+``when:`` beside it makes it conditional (`sweep.spec.space.conditions`), and a bound can be the
+name of another setting (`sweep.spec.space.dependent_bounds`).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
+from sweep.spec.space.conditions import Conditions
+from sweep.spec.space.dependent_bounds import Bound
 from sweep.spec.words.meanings import exact
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.record import ParameterValue
@@ -40,6 +45,8 @@ class Distribution(ABC):
     """Its word in the YAML."""
     takes: ClassVar[str]
     """The form of its list in the YAML."""
+    when: Conditions = field(default=Conditions(), repr=False)
+    """It is drawn only where all of these hold."""
 
     @classmethod
     @abstractmethod
@@ -72,10 +79,15 @@ class Distribution(ABC):
 
 @dataclass(frozen=True)
 class Interval(Distribution):
-    """Base of the distributions between two numbers."""
+    """Base of the distributions between two numbers.
+
+    Where a bound depends on another setting, ``low`` and ``high`` are the widest that it can be.
+    """
 
     low: float
     high: float
+    ends: tuple[Bound | None, Bound | None] = field(default=(None, None), kw_only=True, repr=False)
+    """What low and high depend on; None for a number."""
 
     takes = "[low, high]"
 
@@ -97,7 +109,9 @@ class Interval(Distribution):
 
     @property
     def arguments(self) -> list[ParameterValue]:
-        return [getattr(self, name) for name in self.__match_args__]
+        own = [getattr(self, name) for name in self.__match_args__]
+        names = [end and end.of for end in self.ends]
+        return [name or number for name, number in zip_longest(names, own)]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -353,11 +367,6 @@ def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
     if isinstance(distribution, Listed):
         return distribution.values
     return distribution.extent or ()
-
-
-def grid_size(space: Mapping[str, Distribution]) -> int:
-    """Number of combinations of all listed values; intervals are left out."""
-    return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))
 
 
 def _between(low: float, high: float, rng: Random) -> float:

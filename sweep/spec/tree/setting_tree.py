@@ -28,12 +28,14 @@ class Finding:
         message: what is wrong.
         meant: for an unknown key, the dotted name that was likely meant.
         proposed: the value that was likely meant, if the rest of its group depends on it.
+        rests_on: dotted name of another setting, if it is wrong only beside the value of that one.
     """
 
     path: KeyPath
     message: str
     meant: str | None = None
     proposed: str | None = None
+    rests_on: str | None = None
 
     def mistake(self, file: str = "") -> Mistake:
         """The mistake where no line is known."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import get_args
 
 from pydantic import ValidationError
@@ -61,6 +62,19 @@ LIKENESS = ((3, 0.8), (5, 0.65), (8, 0.7), (math.inf, 0.76))
 """Most letters of a word → least likeness of a misspelling. Long words are often alike anyway."""
 DOTTED = "dotted names are for `space` and `--set`"
 
+
+class WrongTogether(ValueError):
+    """Several mistakes of one mapping.
+
+    Args:
+        findings: each with its path below the mapping.
+    """
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("; ".join(finding.message for finding in findings))
+        self.findings = findings
+
+
 GROUPS = ("model_type", "model_attributes_type", "dict_type")
 """pydantic's error types for a plain value in place of a mapping."""
 
@@ -74,7 +88,7 @@ def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
             spot = locate(root, report["loc"])
             spots[spot.path] = spot
             reports[spot.path].append(report)
-    return [_finding(spots[path], reports[path], root) for path in spots]
+    return [found for path in spots for found in _findings(spots[path], reports[path], root)]
 
 
 def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
@@ -91,6 +105,15 @@ def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
         meant = near_miss(key, names, 0.8)
     hint = did_you_mean(meant) or _advice(key)
     return f"{quoted(key)} is not a setting{hint}", meant
+
+
+def _findings(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> Iterator[Finding]:
+    error = reports[0].get("ctx", {}).get("error")
+    if isinstance(error, WrongTogether):
+        for found in error.findings:
+            yield replace(found, path=(*spot.path, *found.path))
+    else:
+        yield _finding(spot, reports, root)
 
 
 def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> Finding:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.data.prepared.samples import PreparedData
-from sweep.data.prepared.unfit_data import unfit
+from sweep.data.prepared.unfit_data import unfit, unknown_classes
 from sweep.data.sources.source_table import open_source
+from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import Kind, Pixels, Predictor, ShowProgress
 from sweep.vocabulary.errors import InputError, ResultsError
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
     from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
+
+
+def _look(settings: TrialSettings) -> FirstLook:
+    source = open_source(settings.data)
+    if source.classes:  # else they are known once the pixels are read
+        source.mistakes += unknown_classes(settings, source.classes)
+    return source
 
 
 def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> PreparedData:
@@ -88,7 +96,7 @@ MONAI = Kind(
         "sweep.data.prepared.prepare",
         "sweep.trainer.runs.monai_run",
     ),
-    look=lambda settings: open_source(settings.data),
+    look=_look,
     make_ready=_make_ready,
     make_run=_make_run,
     pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),

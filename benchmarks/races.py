@@ -1,0 +1,247 @@
+"""A race of finalists against the full table of their replicates: errors, power, trainings.
+
+    python benchmarks/races.py [SECTION …] [--real FOLDER]
+
+Made-up finalists as in `confirmation.py`, raced by the product's own code; a table of all blocks
+stands beside each race. *First*: the race has the same first as the table. *Named*: where the table
+names a winner, the race names the same one. A winner is *false* where nobody is the best.
+
+`race_statistics.BORROWED` and `SHAPE` and `race.LEAST_PROSPECT` were chosen on the populations
+marked *chosen on*; the others were drawn afterwards. ``--real``: a folder of published nnU-Net
+trainings (`real_trainings.py`), raced over their folds in every order.
+
+Sections: false, power, fields, diverged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from confirmation import NOISES, Array, compared, drawn
+from real_trainings import read_real, table_of_real
+
+from sweep.analysis.confirm.race import RacePlan, Runs, race, scores_on
+from sweep.analysis.confirm.raced_comparison import raced_comparison
+from sweep.vocabulary.record import Status
+
+FAR = 15.0
+CHOSEN_ON, UNSEEN = 11, 12
+
+
+class Run(NamedTuple):
+    """What a race reads of a replicate."""
+
+    score: float | None
+    status: Status
+
+
+@dataclass(frozen=True)
+class Result:
+    """A race beside its table."""
+
+    trainings: float
+    """Share of the table's."""
+    first: bool
+    named: int | None
+    by_table: int | None
+
+
+def compare(values: Array, diverged: Array | None = None) -> Result:
+    """Race ``values`` ``[seeds, folds, finalists]``; the table is compared as the product does.
+
+    Args:
+        diverged: of the same shape, which replicates diverged. The table then has those first of
+            which the fewest did.
+    """
+    seeds, folds, count = values.shape
+    blocks = tuple(product(range(seeds), range(folds)))
+    ids = [str(n) for n in range(count)]
+    lost = np.zeros(values.shape, bool) if diverged is None else diverged
+    runs = cast(
+        Runs,
+        {
+            (name, block): Run(None, Status.DIVERGED)
+            if lost[(*block, n)]
+            else Run(float(values[(*block, n)]), Status.COMPLETED)
+            for n, name in enumerate(ids)
+            for block in blocks
+        },
+    )
+    found = race(RacePlan(blocks, len(blocks) * count, worst=None), ids, runs)
+    order = [one for one in found.order if one in found.running or diverged is None]
+    trained = {one: (d.after if (d := found.dropped.get(one)) else len(found.looks)) for one in ids}
+    scores = [scores_on(one, blocks[: trained[one]], runs)[0] for one in order]
+    comparison = raced_comparison(found, order, scores, by_fold=folds > 1)
+    named = int(order[0]) if diverged is None and comparison.winner is not None else None
+    masked = np.where(lost, np.nan, values)
+    least = lost.sum(axis=(0, 1))
+    mean = np.where(least == least.min(), np.nanmean(masked, axis=(0, 1)), -np.inf)
+    table = None
+    if diverged is None:
+        table = int(mean.argmax()) if compared(values).winner is not None else None
+    share = found.spent / (len(blocks) * count)
+    return Result(share, int(order[0]) == int(mean.argmax()), named, table)
+
+
+def summary(results: Iterable[Result], best: int | None = None) -> str:
+    """Cells: share of the trainings, same first, named by table and race, the same where named."""
+    every = list(results)
+    by_table = [one for one in every if one.by_table is not None]
+    same = [one.named == one.by_table for one in by_table]
+    named = [sum(x is not None and (best is None or x == best) for x in both) / len(every)
+             for both in ([r.by_table for r in every], [r.named for r in every])]  # fmt: skip
+    return (
+        f"{np.mean([one.trainings for one in every]):.2f}"
+        f" | {np.mean([one.first for one in every]):.3f} | {named[0]:.3f} | {named[1]:.3f}"
+        f" | {f'{np.mean(same):.2f} ({len(same)})' if same else '–'}"
+    )
+
+
+HEAD = "trainings | first | named by the table | by the race | the same, where the table names"
+
+
+def false() -> None:
+    """Winners named where nobody is the best."""
+    print("False winners, 2,000 races a row (1,000 below)\n")
+    print("| finalists | seeds × folds | who | noise | table | race |\n|---|---|---|---|---|---|")
+    rng = np.random.default_rng(CHOSEN_ON)
+    largest = 0.0
+    for finalists, (seeds, folds, spread) in product(
+        (2, 6), ((5, 1, 0.0), (10, 1, 0.0), (1, 5, 1.0), (3, 5, 1.0))
+    ):
+        nulls = {"all equal": [0.0] * finalists}
+        if finalists > 2:
+            nulls["two equal, others far behind"] = [0.0, 0.0] + [-FAR] * (finalists - 2)
+        for who, means in nulls.items():
+            rates = _false(rng, means, seeds, folds, spread, "normal", 1.0)
+            largest = max(largest, rates[1])
+            print(
+                f"| {finalists} | {seeds} × {folds}, spread {spread:g} | {who} | normal"
+                f" | {rates[0]:.3f} | {rates[1]:.3f} |",
+                flush=True,
+            )
+    print(
+        f"\nThe largest: {largest:.3f}. Two equal, four far behind, other populations (unseen):\n"
+    )
+    print("| seeds | noise | deviations of the two | table | race |\n|---|---|---|---|---|")
+    rng = np.random.default_rng(UNSEEN)
+    for seeds, noise, own in product((5, 10), list(NOISES)[:3], ((1, 1), (3, 3), (3, 1))):
+        means, deviations = [0.0, 0.0] + [-5 * FAR] * 4, [*own, 1, 1, 1, 1]
+        rates = _false(rng, means, seeds, 1, 0.0, noise, deviations, tries=1000)
+        cells = f"{rates[0]:.3f} | {rates[1]:.3f}"
+        print(f"| {seeds} | {noise} | {own[0]}, {own[1]} | {cells} |", flush=True)
+
+
+def _false(
+    rng: np.random.Generator,
+    means: Sequence[float],
+    seeds: int,
+    folds: int,
+    spread: float,
+    noise: str,
+    deviations: Sequence[float] | float,
+    tries: int = 2000,
+) -> tuple[float, float]:
+    found = [
+        compare(drawn(rng, means, seeds, folds, spread, NOISES[noise], deviations))
+        for _ in range(tries)
+    ]
+    table = sum(one.by_table is not None for one in found)
+    return table / tries, sum(one.named is not None for one in found) / tries
+
+
+def power() -> None:
+    """A leader d deviations ahead of five equal others."""
+    print("A leader d deviations ahead of five equal others (chosen on), 200 races a row\n")
+    print(f"| seeds × folds | d | {HEAD} |\n|---|---|---|---|---|---|---|")
+    rng = np.random.default_rng(CHOSEN_ON)
+    for (seeds, folds, spread), far in product(
+        ((3, 1, 0.0), (5, 1, 0.0), (10, 1, 0.0), (1, 5, 0.5), (3, 5, 0.5)), (1, 2, 3, 4)
+    ):
+        means = [float(far)] + [0.0] * 5
+        found = [compare(drawn(rng, means, seeds, folds, spread)) for _ in range(200)]
+        which = f"{seeds} × {folds}, spread {spread:g}" if folds > 1 else f"{seeds} × 1"
+        print(f"| {which} | {far} | {summary(found, best=0)} |", flush=True)
+
+
+def fields() -> None:
+    """Finalists whose means are drawn, in units of the noise from seed to seed."""
+    print(
+        "Six finalists with means drawn with a deviation, in units of the noise, 200 races a row\n"
+    )
+    print(f"| population | seeds × folds | deviation | {HEAD} |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, seed, noise, unequal in (
+        ("chosen on: normal", CHOSEN_ON, "normal", False),
+        ("unseen: normal", UNSEEN, "normal", False),
+        ("unseen: heavy tails (t, 3)", UNSEEN, "heavy tails (t, 3)", False),
+        ("unseen: skewed as Dice", UNSEEN, "skewed as Dice", False),
+        ("unseen: unequal deviations", UNSEEN, "normal", True),
+    ):
+        rng = np.random.default_rng(seed)
+        for (seeds, folds), deviation in product(((5, 1), (10, 1), (3, 5)), (0.5, 1, 2, 4)):
+            if name != "chosen on: normal" and deviation == 0.5:
+                continue
+            found = []
+            for _ in range(200):
+                means = list(rng.standard_normal(6) * deviation)
+                own = np.exp(rng.normal(0, 0.7, 6) - 0.49) if unequal else 1.0
+                spread = 0.5 if folds > 1 else 0.0
+                values = drawn(rng, means, seeds, folds, spread, NOISES[noise], own)  # type: ignore[arg-type]
+                found.append(compare(values))
+            cells = f"{seeds} × {folds} | {deviation:g} | {summary(found)}"
+            print(f"| {name} | {cells} |", flush=True)
+
+
+def diverged() -> None:
+    """Replicates that diverge: the fewer, the better, whatever the means are."""
+    print("Six finalists, deviation 1, whose replicates diverge in so many cases (unseen)\n")
+    print("| seeds | each finalist's own rate | trainings | first |\n|---|---|---|---|")
+    rng = np.random.default_rng(UNSEEN)
+    for seeds, most in product((5, 10), (0.1, 0.3, 0.6)):
+        found = []
+        for _ in range(200):
+            values = drawn(rng, list(rng.standard_normal(6)), seeds, 1, 0.0)
+            lost = rng.random(values.shape) < rng.uniform(0, most, 6)
+            if not lost.all(axis=(0, 1)).any():
+                found.append(compare(values, lost))
+        trainings = np.mean([one.trainings for one in found])
+        first = np.mean([one.first for one in found])
+        print(f"| {seeds} | 0 to {most:g} | {trainings:.2f} | {first:.3f} |", flush=True)
+
+
+def real(folder: Path) -> None:
+    """Races over the folds of real trainings, in every order of the folds."""
+    print(
+        "Three architectures of nnU-Net on five folds, real validation Dice, 120 orders (unseen)\n"
+    )
+    print(f"| dataset | {HEAD} |\n|---|---|---|---|---|---|")
+    for name, architectures in read_real(folder):
+        dice = table_of_real(architectures)  # [folds, architectures]
+        found = [compare(dice[list(order)][None]) for order in permutations(range(len(dice)))]
+        print(f"| {name} | {summary(found)} |", flush=True)
+
+
+SECTIONS: dict[str, Callable[[], None]] = {f.__name__: f for f in (false, power, fields, diverged)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sections", nargs="*", metavar="section", default=[*SECTIONS])
+    parser.add_argument("--real", metavar="FOLDER", help="of nnU-Net trainings, reduced to JSON")
+    arguments = parser.parse_args()
+    for name in arguments.sections:
+        SECTIONS[name]()
+        print()
+    if arguments.real:
+        real(Path(arguments.real))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Tests that may be repeated after every block of a race, and what is still in prospect.
+
+A test at 5 % that is repeated after every block errs far more often than in 5 %. So each look has a
+level of its own, and the levels are chosen such that the chance of *any* false alarm is 5 %: those
+of Wang and Tsiatis 1987 (Approximately optimal one-parameter boundaries for group sequential
+trials, Biometrics 43) with Δ = 0.25, between the boundaries of Pocock and of O'Brien and Fleming.
+They are taken over from the normal distribution to Student's t as nominal p (Jennison and Turnbull
+2000, Group sequential methods, section 4.4).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.confirm.paired_statistics import DECIMALS
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.05
+"""Chance that two equal configurations are ever told apart, over all looks together."""
+FIRST_LOOK = 2
+"""Blocks before the first look."""
+SHAPE = 0.25
+"""Δ of Wang and Tsiatis."""
+BORROWED = 2
+"""Degrees of freedom that the variance of all pairs counts beside a pair's own, chosen by
+``benchmarks/races.py``: more save trainings, and err where the leaders vary more than the rest."""
+DRAWS = 40_000
+
+
+@lru_cache
+def levels(blocks: int) -> tuple[float, ...]:
+    """Two-sided level of the look after each block, ``2 Φ(−c (blocks / b)^(1/2 − Δ))``.
+
+    c is simulated with a fixed seed: paired t-tests of two equal configurations fall below their
+    levels at any look in `LEVEL` of all races. 0 before `FIRST_LOOK`.
+
+    Args:
+        blocks: planned number of blocks, each of which is followed by a look.
+    """
+    from scipy.special import ndtr, ndtri, stdtr
+
+    if blocks < FIRST_LOOK:
+        return (0.0,) * blocks
+    count = np.arange(1, blocks + 1)
+    widening = (blocks / count) ** (0.5 - SHAPE)
+    rng, largest = np.random.default_rng(0), []
+    for _ in range(10):
+        steps = rng.standard_normal((DRAWS // 10, blocks))
+        mean, square = (np.cumsum(s, axis=1) / count for s in (steps, steps**2))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of the first block
+            t = mean * np.sqrt((count - 1) / np.maximum(square - mean**2, 1e-300))
+            z = -ndtri(stdtr(count - 1, -np.abs(t)))
+        largest.append((z / widening)[:, FIRST_LOOK - 1 :].max(axis=1))
+    critical = np.quantile(np.concatenate(largest), 1 - LEVEL)
+    found = 2 * ndtr(-critical * widening)
+    found[: FIRST_LOOK - 1] = 0.0
+    return tuple(float(level) for level in found)
+
+
+def pairwise_t(table: Array) -> tuple[Array, int]:
+    """Paired t of every two configurations, with a variance that leans on that of all pairs.
+
+        s²(i, j) = (d · mean of v + (n − 1) · v(i, j)) / (d + n − 1),   t = mean / √(s² / n)
+
+    v(i, j) is the variance of the differences, d at most `BORROWED`: the shrinkage of Smyth 2004,
+    Linear models and empirical Bayes methods, Stat. Appl. Genet. Mol. Biol. 3. Of two
+    configurations it is Student's own paired t.
+
+    Args:
+        table: ``[units, configurations]``, without gaps, at least two of each.
+
+    Returns:
+        ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. A difference that is
+        the same in every unit of all pairs is infinitely certain.
+    """
+    units, count = table.shape
+    differences = np.round(table[:, :, None] - table[:, None, :], DECIMALS)  # [units, i, j]
+    mean, own = differences.mean(axis=0), differences.var(axis=0, ddof=1)
+    borrowed = min(BORROWED, (units - 1) * (count - 2))
+    pooled = own.sum() / (count * (count - 1))
+    freedom = borrowed + units - 1
+    error = np.sqrt((borrowed * pooled + (units - 1) * own) / freedom / units)
+    certain = np.where(mean == 0, 0.0, np.copysign(math.inf, mean))
+    return np.divide(mean, error, out=certain, where=error > 0), freedom
+
+
+def two_sided(t: Array, freedom: int) -> Array:
+    """p of Student's t."""
+    from scipy.special import stdtr
+
+    return np.asarray(2 * stdtr(freedom, -np.abs(t)))
+
+
+def overtakes(t: Array, freedom: int, share: float) -> Array:
+    """Chance that a configuration which is behind by this t is ahead when all blocks are trained.
+
+    The difference over all blocks, given that over a share of them, is Student's t around it with
+    ``√(1 − share)`` of its standard error: a sample without replacement.
+
+    Args:
+        t: how far it is behind.
+        freedom: degrees of freedom of t.
+        share: of the blocks that are trained, below 1.
+    """
+    from scipy.special import stdtr
+
+    return np.asarray(stdtr(freedom, -t / math.sqrt(1 - share)))
+
+
+def prospect(t: float, freedom: int, share: float, level: float) -> float:
+    """Chance that a lead of this t is significant when all blocks are trained.
+
+    Conditional power under the difference seen so far (Lan, Simon and Halperin 1982, Stochastically
+    curtailed tests in long-term clinical trials, Comm. Statist. C 1).
+
+    Args:
+        t, freedom, share: as in `overtakes`; t of the lead.
+        level: two-sided, of the last look.
+    """
+    from scipy.special import ndtri, stdtr
+
+    ahead = t / math.sqrt(share) + float(ndtri(level / 2))
+    return float(stdtr(freedom, ahead / math.sqrt((1 - share) / share)))

@@ -1,0 +1,44 @@
+"""What users noted on the trials of a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.store.layout import trial_place
+from sweep.store.spool.trial_notes import read_notes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTES = "notes"
+"""Name of the column."""
+
+
+def with_notes(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """A ranking with the notes on each trial in the last column, empty where there is none.
+
+    Args:
+        frame: of the sweep in ``folder``.
+        folder: its results folder.
+
+    Raises:
+        ResultsError: the journal is broken.
+    """
+    import pandas as pd
+
+    found = read_notes(folder)
+    texts = [
+        "; ".join(note.text for note in found.get(str(trial_id), ())) or None
+        for trial_id in frame["trial_id"]
+    ]
+    return frame.assign(**{NOTES: pd.array(texts, dtype="string")})
+
+
+def note_lines(folder: Path) -> Iterator[str]:
+    """Each note in a line, by trial, also of trials that are not ranked; raises as above."""
+    found = read_notes(folder)
+    for trial_id in sorted(found, key=trial_place):
+        for note in found[trial_id]:
+            yield f"{trial_id}: {note.text} ({note.by}, {note.at[:16].replace('T', ' ')})"

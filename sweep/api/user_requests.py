@@ -1,0 +1,158 @@
+"""Ask something of a sweep: stop a trial, enqueue a configuration, note something.
+
+Nothing here needs the folder's lock, imports torch or ray, or waits for the session that runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.machine.user_identity import settle_user
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.store.at_uri.remote_folder import is_uri
+from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
+from sweep.store.layout import TRIAL_ID, Layout, is_replicate
+from sweep.store.lock import is_locked
+from sweep.store.read_results import read_facts, read_objective, require_results, trial_folders
+from sweep.store.spool.request_spool import Origin, RequestSpool
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import TrialRecord
+
+MOST_CHARACTERS = 2000
+"""Longest note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was left in a results folder.
+
+    Args:
+        request: what was asked.
+        words: what will happen, in sentences.
+        warnings: what is probably not intended.
+    """
+
+    request: Request
+    words: str
+    warnings: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def ask_to_stop(results: str | Path, trial_ids: Sequence[str]) -> list[Asked]:
+    """Ask the session to stop trials, all of them or, after a mistake, none.
+
+    Each ends as pruned, at its next report.
+
+    Raises:
+        ResultsError: ``results`` is not a results folder.
+        InputError: a trial is unknown, has ended, or is a replicate.
+    """
+    layout = _layout(results)
+    for trial_id in trial_ids:
+        record = _trial(layout, trial_id)
+        if is_replicate(trial_id):
+            of = record.configuration_id
+            raise InputError.single(
+                f"is a replicate of {of}, and only trials of the search can be stopped",
+                key=trial_id,
+            )
+        if record.outcome is not None:
+            cause = f": {record.outcome.cause}" if record.outcome.cause else ""
+            status = record.status.value.replace("_", "-")
+            raise InputError.single(f"has ended already ({status}{cause})", key=trial_id)
+    found = []
+    for trial_id in dict.fromkeys(trial_ids):
+        origin = Origin()
+        request = StopRequested(origin.request, trial_id, origin.by, origin.at)
+        RequestSpool(layout).add(request)
+        found.append(
+            Asked(
+                request, f"{trial_id} ends as pruned at its next report. {_when(layout)}".rstrip()
+            )
+        )
+    return found
+
+
+def ask_for_trial(results: str | Path, values: Mapping[str, Any] | Sequence[str]) -> Asked:
+    """Ask for a trial of a configuration. It is the next one that starts.
+
+    Args:
+        results: the results folder.
+        values: of some or all searched parameters, a mapping or ``KEY=VALUE`` texts. The searcher
+            draws the others.
+
+    Raises:
+        ResultsError: ``results`` is not a results folder.
+        InputError: with every mistake: a name that is not searched, a value that cannot be taken.
+    """
+    from sweep.analysis.effective_settings import read_spec
+    from sweep.spec.checks.enqueued_configuration import check_enqueued, parse_configuration
+
+    layout = _layout(results)
+    spec = read_spec(layout.folder)
+    parameters, warnings = check_enqueued(spec, parse_configuration(values))
+    origin = Origin()
+    request = ConfigurationEnqueued(origin.request, parameters, origin.by, origin.at)
+    RequestSpool(layout).add(request)
+    given = ", ".join(f"{key}={shown(value)}" for key, value in parameters.items())
+    missing = [key for key in spec.drawn if key not in parameters]
+    drawn = f" The searcher draws {', '.join(missing)}." if missing else ""
+    words = f"The next trial has {given}.{drawn} It is one more than `trials`. {_when(layout)}"
+    return Asked(request, words.rstrip(), warnings)
+
+
+def ask_to_note(results: str | Path, trial_id: str, text: str) -> Asked:
+    """Note something on a trial, also on one that has ended.
+
+    Args:
+        results: the results folder.
+        trial_id: of a trial or a replicate.
+        text: of the note, at most 2000 characters.
+
+    Raises:
+        ResultsError: ``results`` is not a results folder.
+        InputError: the trial is unknown, or the text is empty or too long.
+    """
+    layout = _layout(results)
+    _trial(layout, trial_id)
+    text = text.strip()
+    if not 0 < len(text) <= MOST_CHARACTERS:
+        raise InputError.single(
+            f"a note must have 1 to {MOST_CHARACTERS} characters, but has {len(text)}"
+        )
+    origin = Origin()
+    request = NoteAdded(origin.request, trial_id, text, origin.by, origin.at)
+    RequestSpool(layout).add(request)
+    return Asked(request, f"Noted on {trial_id}. `sweep.rank --notes` and the report show it.")
+
+
+def _layout(results: str | Path) -> Layout:
+    settle_user()  # a request says who asks
+    if is_uri(str(results)):
+        raise InputError.single(
+            "must be a folder: a sweep with results at a URI cannot be asked from elsewhere",
+            key=str(results),
+        )
+    layout = Layout(Path(results))
+    require_results(layout)
+    return layout
+
+
+def _trial(layout: Layout, trial_id: str) -> TrialRecord:
+    """What is recorded about a trial; raises InputError if there is none of this id."""
+    known = trial_folders(layout)
+    if not TRIAL_ID.fullmatch(trial_id) or not layout.trial(trial_id).trial.exists():
+        hint = did_you_mean(near_miss(trial_id, known))
+        raise InputError.single(f"{layout.folder} has no trial {quoted(trial_id)}{hint}")
+    return read_facts(trial_id, layout.trial(trial_id), read_objective(layout.folder))
+
+
+def _when(layout: Layout) -> str:
+    if is_locked(layout):
+        return ""
+    return "No session runs: it is done at the next `sweep.run … --resume`."

@@ -1,0 +1,218 @@
+"""Which worker trains which trial, where a worker trains several at once: a *pack*.
+
+Nothing here is recorded: the records are the same wherever a trial was trained.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweep.engine.decisions.faults import RETRIES, is_out_of_memory, node_was_lost, outcome_of
+from sweep.engine.decisions.pack_sizes import PackSizes
+from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.search.schedulers.decision import Decision
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome
+
+
+@dataclass(slots=True)
+class _Pack:
+    """A worker's process.
+
+    Args:
+        trials: folders of the trials that it trains, by id.
+        alone: whether its one trial is suspected of having killed a process.
+        spoilt: whether it must take no further trial.
+        card: name of its GPU; None if it has none, or has not reported yet.
+    """
+
+    trials: dict[str, Path] = field(default_factory=dict)
+    alone: bool = False
+    spoilt: bool = False
+    card: str | None = None
+
+
+class TrialPlacement:
+    """Distribute the controller's trials over packs, and find out which trial killed a process.
+
+    A process that dies does not say which of its trials is to blame. So each of them goes on alone
+    in a process until it has trained an epoch. For those that do, the dead process does not count.
+    One that kills its process alone, too, has `RETRIES` as any other trial. The same holds for a
+    trial that runs out of memory beside others: it fails only if it does so alone, too.
+
+    Args:
+        controller: has the trials.
+        sizes: how many trials a pack may have.
+        most: largest number of trials that run at once; None: no limit.
+    """
+
+    def __init__(self, controller: SweepController, sizes: PackSizes, most: int | None) -> None:
+        self._controller = controller
+        self._sizes = sizes
+        self._most = most
+        self._packs: dict[str, _Pack] = {}
+        self._suspects: deque[Path] = deque()
+        self._deaths: defaultdict[str, list[str]] = defaultdict(list)  # notes on each process
+        self._unproven: set[str] = set()  # trials whose last process died beside others
+        self._epochs: Counter[str] = Counter()  # epochs that each trial has reported
+        self._lost_a_node: set[str] = set()
+
+    def __len__(self) -> int:
+        """Number of packs."""
+        return len(self._packs)
+
+    def trials(self, pack: str) -> tuple[str, ...]:
+        """Ids of the trials of a pack."""
+        return tuple(self._packs[pack].trials)
+
+    def open(self, name: str) -> bool:
+        """Add a pack with its first trial, or without one while all trials wait for a warm-up.
+
+        False, and no pack, if there is nothing for it to train.
+        """
+        pack = _Pack()
+        is_wanted = self._add_to(pack) or (self._has_room and self._controller.has_waiting)
+        if is_wanted:
+            self._packs[name] = pack
+        return is_wanted
+
+    def fill(self) -> list[tuple[str, Path]]:
+        """Give trials to packs with room, to the smallest first.
+
+        Returns:
+            each pack that got a trial, and the trial's folder.
+        """
+        added: list[tuple[str, Path]] = []
+        while True:
+            smallest = min(
+                (name for name, pack in self._packs.items() if self._takes_more(pack)),
+                key=lambda name: len(self._packs[name].trials),
+                default=None,
+            )
+            if smallest is None or not self._add_to(self._packs[smallest]):
+                return added
+            added.append((smallest, [*self._packs[smallest].trials.values()][-1]))
+
+    def folders(self, pack: str) -> list[Path]:
+        """Folders of the trials of a pack."""
+        return [*self._packs[pack].trials.values()]
+
+    def report(
+        self, name: str, messages: Iterable[tuple[str, Sequence[EpochMetrics] | Outcome]]
+    ) -> list[str]:
+        """Pass on to the controller what the trials of a pack report.
+
+        Returns:
+            the trials that the pack's process must drop.
+        """
+        pack = self._packs[name]
+        has_company, left = len(pack.trials) > 1, []
+        for trial_id, message in messages:
+            if trial_id not in pack.trials:
+                continue
+            if isinstance(message, Outcome):
+                folder = pack.trials.pop(trial_id)
+                if has_company and is_out_of_memory(message):
+                    self._sizes.too_many(pack.card, len(pack.trials) + 1)
+                    self._suspects.append(folder)
+                else:
+                    self._controller.end(trial_id, message)
+            elif not self._goes_on(pack, trial_id, message):
+                del pack.trials[trial_id]
+                left.append(trial_id)
+        pack.alone = pack.alone and bool(pack.trials)
+        return left
+
+    def note(self, name: str, *, card: str | None, spoilt: bool, refused: Iterable[str]) -> None:
+        """Note what a pack's process is, and which trials it did not take."""
+        pack = self._packs[name]
+        pack.card, pack.spoilt = card, pack.spoilt or spoilt
+        for trial_id in refused:
+            if pack.trials.pop(trial_id, None) is not None:
+                self._controller.hand_back(trial_id)
+
+    def is_over(self, name: str) -> bool:
+        """Whether a pack has no trial, and none is expected for it."""
+        pack = self._packs[name]
+        expects = not pack.spoilt and (bool(self._suspects) or self._controller.has_waiting)
+        return not pack.trials and not expects
+
+    def close(self, name: str) -> None:
+        """Forget a pack without trials."""
+        del self._packs[name]
+
+    def lost(self, name: str, failures: list[str], by: str | None = None) -> None:
+        """The process of a pack has ended. Its trials go on elsewhere, or one of them has failed.
+
+        Args:
+            failures: notes on it, see `sweep.engine.decisions.faults.read_failures`.
+            by: the trial that is to blame, if that is known.
+        Raises:
+            SweepFailed: results cannot be written.
+        """
+        trials = self._packs.pop(name).trials
+        by = next(iter(trials)) if len(trials) == 1 else by
+        for trial_id, folder in trials.items():
+            if by in trials and trial_id != by:
+                self._controller.hand_back(trial_id)
+            elif trial_id != by and node_was_lost(failures) and trial_id not in self._lost_a_node:
+                self._lost_a_node.add(trial_id)  # a second time may be its fault
+                self._controller.hand_back(trial_id)
+            else:
+                self._suspect(folder, failures, is_proven=trial_id == by)
+
+    def _suspect(self, folder: Path, failures: list[str], *, is_proven: bool) -> None:
+        """Count a death of a trial's process, and let the trial go on alone."""
+        trial_id = folder.name
+        deaths = self._deaths[trial_id]
+        deaths.append("\n\n".join(failures))
+        if is_proven and len(deaths) > RETRIES:
+            self._controller.end(trial_id, outcome_of([*filter(None, deaths)], len(deaths)))
+            return
+        if not is_proven:
+            self._unproven.add(trial_id)
+        self._suspects.append(folder)
+
+    def _clear(self, trial_id: str) -> None:
+        """A trial has trained an epoch alone: the process that died beside others is not its."""
+        if trial_id in self._unproven:
+            self._unproven.remove(trial_id)
+            self._deaths[trial_id].pop()
+
+    @property
+    def _has_room(self) -> bool:
+        running = sum(len(pack.trials) for pack in self._packs.values())
+        return self._most is None or running < self._most
+
+    def _takes_more(self, pack: _Pack) -> bool:
+        is_open = not pack.alone and not pack.spoilt
+        return is_open and len(pack.trials) < self._sizes.of(pack.card)
+
+    def _add_to(self, pack: _Pack) -> bool:
+        """Give a pack a trial; False if there is none."""
+        if not self._has_room:
+            return False
+        if self._suspects and not pack.trials:
+            pack.alone, folder = True, self._suspects.popleft()
+        elif (found := self._controller.next_trial()) is not None:
+            folder = found
+        else:
+            return False
+        pack.trials[folder.name] = folder
+        return True
+
+    def _goes_on(self, pack: _Pack, trial_id: str, epochs: Sequence[EpochMetrics]) -> bool:
+        """Pass on epochs of a trial. Whether it stays in its pack."""
+        for metrics in epochs:
+            if self._controller.report(trial_id, metrics) is not Decision.CONTINUE:
+                return False
+            is_new = metrics.epoch >= self._epochs[trial_id]
+            self._epochs[trial_id] = max(self._epochs[trial_id], metrics.epoch + 1)
+            if pack.alone and is_new and not metrics.shared:
+                self._clear(trial_id)
+                self._controller.hand_back(trial_id)  # the next suspect is alone now
+                return False
+        return True

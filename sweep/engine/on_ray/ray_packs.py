@@ -1,0 +1,219 @@
+"""Run trials in packs: a trial of Ray Tune is then a worker that trains several of ours.
+
+The trials of a pack come and go while Ray's trial goes on. So Ray retries nothing here:
+`TrialPlacement` finds out which trial a worker died of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from sweep.engine.decisions.faults import read_failures
+from sweep.engine.decisions.pack_sizes import PackSizes
+from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.decisions.trial_placement import TrialPlacement
+from sweep.engine.on_ray.capacity import Capacity
+from sweep.engine.on_ray.pack_actor import PackActor, PackReport
+from sweep.engine.on_ray.ray_tune import (
+    DeferredError,
+    Doors,
+    NotPickled,
+    Supervised,
+    Supervision,
+)
+from sweep.engine.on_ray.trial_actor import MESSAGE
+from sweep.vocabulary.record import Outcome
+
+
+class Packs:
+    """The packs of a sweep, and Ray's handles of those that have started.
+
+    Args:
+        controller: has the trials.
+        sizes: how many trials a pack may have.
+        capacity: how many packs there is room for now, and what each needs.
+        most: largest number of trials that run at once; None: no limit.
+    """
+
+    def __init__(
+        self, controller: SweepController, sizes: PackSizes, capacity: Capacity, most: int | None
+    ) -> None:
+        self.controller = controller
+        self.sizes = sizes
+        self.placement = TrialPlacement(controller, sizes, most)
+        self.capacity = capacity
+        self._actors: dict[str, Any] = {}
+        self._opened = 0
+
+    def open(self) -> str | None:
+        """Name of a new pack; None if there is no room, or nothing to train."""
+        self.capacity.per_worker = self.sizes.largest
+        if len(self.placement) >= self.capacity():
+            return None
+        name = f"pack{self._opened:04}"
+        if not self.placement.open(name):
+            return None
+        self._opened += 1
+        return name
+
+    def start(self, name: str, actor: Any) -> None:
+        """The process of a pack has started: send it what it was given meanwhile."""
+        self._actors[name] = actor
+        for folder in self.placement.folders(name):
+            actor.add.remote(str(folder))
+
+    def fill(self) -> None:
+        """Give trials to the packs, unless one is about to be opened, so that all GPUs are used."""
+        if len(self.placement) < self.capacity():
+            return
+        for name, folder in self.placement.fill():
+            if name in self._actors:
+                self._actors[name].add.remote(str(folder))
+
+    def take(self, name: str, report: PackReport) -> bool:
+        """Pass on what a pack reports. Whether the pack goes on."""
+        card = report.card
+        self.placement.note(
+            name,
+            card=None if card is None else card.name,
+            spoilt=report.spoilt,
+            refused=report.refused,
+        )
+        if report.fault is not None:
+            self.lost(name, [report.fault], report.by)
+            return False
+        steps = {
+            trial_id: sum(metrics.steps for metrics in message if not metrics.shared)
+            for trial_id, message in report.messages
+            if not isinstance(message, Outcome)
+        }
+        if card is not None:
+            memory = (card.used, card.total)
+            self.sizes.observe(name, card.name, report.trained, steps, report.seconds, memory)
+        for trial_id in self.placement.report(name, report.messages):
+            self._actors[name].drop.remote(trial_id)
+        self.fill()
+        if self.placement.is_over(name):
+            self.placement.close(name)
+            del self._actors[name]
+            return False
+        return True
+
+    def lost(self, name: str, failures: list[str], by: str | None = None) -> None:
+        """The process of a pack has ended by a fault."""
+        self._actors.pop(name, None)
+        self.placement.lost(name, failures, by)
+
+
+class PackSearcher(NotPickled, Searcher):  # type: ignore[misc]
+    """Gives Ray a pack for each free slot.
+
+    Args:
+        packs: of the sweep.
+        door: keeps our exceptions.
+        of_all: what every pack is sent.
+    """
+
+    def __init__(self, packs: Packs, door: DeferredError, of_all: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._packs = packs
+        self._door = door
+        self._of_all = dict(of_all)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        with self._door():
+            name = self._packs.open()
+            if name is not None:
+                return {"pack": name} | self._of_all
+            return str(Searcher.FINISHED) if self._packs.controller.finished else None
+        return None  # the door has an exception
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: see `PackScheduler`."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the results folder is the only record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: see `save`."""
+
+
+class PackScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Passes the reports of packs on."""
+
+    def __init__(self, packs: Packs, door: DeferredError) -> None:
+        super().__init__()
+        self._packs = packs
+        self._door = door
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        goes_on = True
+        with self._door():
+            goes_on = self._packs.take(pack_name(trial), result[MESSAGE])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+
+class PackSupervision(Supervision):
+    """`Supervision` of packs."""
+
+    def __init__(self, packs: Packs, supervised: Supervised) -> None:
+        super().__init__(supervised)
+        self._packs = packs
+        self._door = supervised.door
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        super().on_step_begin(iteration, trials, **info)
+        with self._door():
+            self._packs.fill()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Called before the first step of a pack."""
+        with self._door():
+            self._packs.start(pack_name(trial), trial.temporary_state.ray_actor)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Called when a process has died."""
+        with self._door():
+            self._packs.lost(pack_name(trial), read_failures(trial))
+
+
+def in_packs(
+    capacity: Capacity,
+    of_all: Mapping[str, Any],
+    supervised: Supervised,
+    sizes: PackSizes,
+    most: int | None,
+) -> Doors:
+    """A worker trains a pack of trials, which is a trial of Ray's.
+
+    Args:
+        capacity: how many packs there is room for.
+        of_all: see `sweep.engine.on_ray.ray_tune.sent_to_workers`.
+        supervised: what is supervised.
+        sizes: how many trials a pack may have.
+        most: largest number of trials that run at once; None: no limit.
+    """
+    packs = Packs(supervised.controller, sizes, capacity, most)
+    return Doors(
+        PackActor,
+        PackSearcher(packs, supervised.door, of_all),
+        PackScheduler(packs, supervised.door),
+        PackSupervision(packs, supervised),
+        pack_name,
+        reuse=False,
+        retries=0,
+    )
+
+
+def pack_name(trial: Trial) -> str:
+    """Our name of the pack that is a trial for Ray."""
+    return str(trial.config["pack"])

@@ -1,0 +1,73 @@
+"""Conditions that are missing, useless or impossible, as far as `RULES` and the replay show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sweep.spec.checks.inactive_settings import RULES, Rule
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.conditions import Condition
+from sweep.spec.space.distributions import Listed, is_number
+from sweep.spec.space.linked_space import depends_on
+from sweep.spec.tree.setting_tree import Finding
+from sweep.spec.words.phrases import shown
+
+
+def check_conditions(spec: SweepSpec) -> Iterator[Finding]:
+    """Conditions under which a parameter has no effect, and those beside replayed settings."""
+    for key, distribution in spec.space.items():
+        for condition in distribution.when:
+            path = ("space", key, "when", condition.on)
+            possible = [one for one in spec.values_of(condition.on) if condition.holds(one)]
+            for rule in RULES:
+                decides = possible and _decides(rule, key, condition.on)
+                if decides and not rule.acts(lambda _, p=possible: p):
+                    yield Finding(path, f"is drawn only where it has no effect: {rule.why}")
+        needed = [*spec.replayed.keys() & {*depends_on(distribution)}]
+        if key in spec.replayed and depends_on(distribution):
+            yield Finding(
+                ("space", key),
+                "needs no condition and no dependent bound: it is not drawn, one curve answers for"
+                " all its values; leave them out, or set `replay_patience: false`",
+            )
+        elif needed:
+            yield Finding(
+                ("space", key),
+                f"cannot depend on `{needed[0]}`, which is not drawn: one curve answers for all its"
+                " values; set `replay_patience: false`",
+            )
+
+
+def missing_conditions(spec: SweepSpec) -> Iterator[str]:
+    """A sentence for each parameter that is drawn also where it has no effect, with the cure."""
+    for key, distribution in spec.drawn.items():
+        for rule in RULES:
+            for on in rule.needs:
+                parent = spec.drawn.get(on)
+                if (
+                    not _decides(rule, key, on)
+                    or not isinstance(parent, Listed)
+                    or on in depends_on(distribution)
+                ):
+                    continue
+                acting = [value for value in parent.values if rule.acts(lambda _, v=value: [v])]
+                if acting and len(acting) < len(parent.values):
+                    idle = next(value for value in parent.values if value not in acting)
+                    yield (
+                        f"`{key}` is drawn for all trials, but has no effect where `{on}` is"
+                        f" {shown(idle)}: {rule.why}; add {_condition(on, acting, parent)}"
+                    )
+
+
+def _decides(rule: Rule, key: str, on: str) -> bool:
+    """Whether a parameter acts if one other setting has an accepted value."""
+    return key in rule.keys and [*rule.needs] == [on]
+
+
+def _condition(on: str, acting: list[Any], parent: Listed) -> str:
+    rest = [value for value in parent.values if value not in acting]
+    numbers = [value for value in parent.values if is_number(value)]
+    if len(numbers) == len(parent.values) and len(acting) > 1 and rest == [0]:
+        return Condition(on, above=0).words
+    return Condition(on, tuple(acting)).words

@@ -1,0 +1,31 @@
+"""Bounds that depend on another setting: its name in place of a number.
+
+    loss.rampup_epochs: {randint: [0, loss.warmup_epochs]}
+
+`randint` excludes its upper bound here too. The other setting may be searched or fixed. Where it is
+conditional and not drawn, the bound is the value that it has then, that of the sweep file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sweep.vocabulary.record import ParameterValue
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound that is the value of another setting.
+
+    Args:
+        of: dotted name of the setting.
+        otherwise: its value in trials that do not draw it.
+    """
+
+    of: str
+    otherwise: float | None = field(default=None, compare=False)
+
+    def number(self, parameters: Mapping[str, ParameterValue]) -> ParameterValue:
+        """The bound beside these values of other parameters."""
+        return parameters.get(self.of, self.otherwise)

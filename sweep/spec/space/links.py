@@ -1,0 +1,330 @@
+"""Checks what the parameters of a space depend on, and finds the widest range of each bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.conditions import Condition
+from sweep.spec.space.dependent_bounds import Bound
+from sweep.spec.space.distributions import (
+    Distribution,
+    Interval,
+    Listed,
+    is_number,
+    possible_values,
+)
+from sweep.spec.space.linked_space import depends_on, in_order, is_linked
+from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
+from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.vocabulary.record import ParameterValue
+
+Base = Callable[[str], Any]
+"""Dotted name → the value of a setting in trials that do not draw it; raises LookupError if there
+is no such setting."""
+
+
+@dataclass(frozen=True)
+class Unlinked(Distribution):
+    """A distribution with the name of a setting as a bound, until `linked` finds its range.
+
+    Args:
+        kind: the distribution.
+        written: its list in the YAML.
+    """
+
+    kind: type[Interval]
+    written: tuple[float | str, float | str]
+
+    @classmethod
+    def parse(cls, arguments: list[Any]) -> Unlinked:
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.kind.name
+
+    @property
+    def arguments(self) -> list[ParameterValue]:
+        return list(self.written)
+
+    @property
+    def extent(self) -> None:
+        return None
+
+    @property
+    def size(self) -> None:
+        return None
+
+    def sample(self, rng: Random) -> ParameterValue:
+        raise NotImplementedError
+
+    def contains(self, value: ParameterValue) -> bool:
+        raise NotImplementedError
+
+
+def parse_bounds(kind: type[Distribution], arguments: list[Any]) -> Distribution:
+    """A distribution from its list in the YAML, in which a bound may be the name of a setting.
+
+    Raises:
+        ValueError: with what is wrong and what would be right.
+    """
+    named = [one for one in arguments if isinstance(one, str) and "." in one and not _is_text(one)]
+    if not named or not issubclass(kind, Interval) or len(arguments) != 2:
+        return kind.parse(arguments)
+    if kind.takes != Interval.takes:
+        raise ValueError(
+            f"`{kind.name}` takes numbers, but has {shown(arguments)}; in `uniform`, `loguniform`,"
+            " `randint` and `lograndint` a bound can be the name of another setting"
+        )
+    low, high = (one if one in named else kind.parse_number(one) for one in arguments)
+    return Unlinked(kind, (low, high))
+
+
+def linked(space: Mapping[str, Distribution], base: Base) -> dict[str, Distribution]:
+    """The space with the widest range of each bound that depends on another setting.
+
+    Raises:
+        WrongTogether: with everything that is wrong with its conditions and bounds.
+    """
+    unlinked = {name: one for name, one in space.items() if isinstance(one, Unlinked)}
+    if not unlinked and not is_linked(space):
+        return dict(space)
+    found = {name: _with_names(distribution) for name, distribution in space.items()}
+    order = in_order(found)
+    findings = [Finding((name,), _circle_words(name, found)) for name in found if name not in order]
+    unknown = found.keys() - order
+    for name in order:
+        distribution = found[name]
+        if isinstance(distribution, Interval) and any(distribution.ends):
+            try:
+                found[name] = _resolved(distribution, space[name].arguments, found, base)
+            except _WrongBound as wrong:
+                findings.append(Finding((name,), str(wrong), rests_on=wrong.of))
+                unknown.add(name)
+    findings += [
+        Finding((name, "when", condition.on), message, rests_on=condition.on)
+        for name, distribution in found.items()
+        for condition in distribution.when
+        if condition.on not in unknown
+        for message in _wrong_condition(condition, found, base)
+    ]
+    if findings:
+        raise WrongTogether(findings)
+    return found
+
+
+class _WrongBound(ValueError):
+    def __init__(self, message: str, of: str | None = None) -> None:
+        super().__init__(message)
+        self.of = of
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text is a number in quotes, `"0.1"`, which is no name."""
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_names(distribution: Distribution) -> Distribution:
+    """The distribution with its named bounds as `Bound`; their range is not known yet."""
+    if not isinstance(distribution, Unlinked):
+        return distribution
+    ends = tuple(Bound(one) if isinstance(one, str) else None for one in distribution.written)
+    # Any valid numbers, until the bounds are resolved.
+    return distribution.kind(1, 2, when=distribution.when, ends=ends)  # type: ignore[arg-type]
+
+
+def _wrong_condition(
+    condition: Condition, space: Mapping[str, Distribution], base: Base
+) -> Iterator[str]:
+    on = condition.on
+    if on in space:
+        yield from _wrong_values(condition, space[on])
+    else:
+        try:
+            value = base(on)
+        except LookupError:
+            yield _unknown(on)
+            return
+        fixed = f"{quoted(on)} is not searched, it is {shown(value)} in every trial"
+        if condition.holds(value):
+            yield f"{fixed}, so {condition.words} always holds; leave it out"
+        else:
+            yield f"{fixed}, so {condition.words} never holds; search {quoted(on)} too"
+
+
+def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
+    on = quoted(condition.on)
+    if condition.values and not isinstance(parent, Listed) and parent.size is None:
+        yield (
+            f"{on} is drawn by `{parent.name}` from a continuum, so it is never exactly "
+            f"{shown(condition.values[0])}; use `above` or `below`"
+        )
+        return
+    for value in condition.values:
+        if not _can_be(parent, value):
+            listed = parent.arguments if isinstance(parent, Listed) else []
+            texts = [one for one in listed if isinstance(one, str)]
+            hint = did_you_mean(near_miss(value, texts) if isinstance(value, str) else None)
+            yield f"{on} is never {shown(value)}{hint or f'; it has `{_words(parent)}`'}"
+            return
+    possible = [condition.holds(value) for value in possible_values(parent)]
+    if condition.values:
+        always = parent.size == len(condition.values)
+    else:
+        always = all(possible)
+        if not any(possible) and not _is_between(condition, parent):
+            yield f"{condition.words} never holds; {on} has `{_words(parent)}`"
+    if always and not parent.when:
+        yield f"{condition.words} holds in every trial; leave it out"
+
+
+def _unknown(name: str) -> str:
+    if name in setting_names():
+        return f"{quoted(name)} is a setting of another kind than that of this sweep"
+    return unknown_setting(name, TrialSettings)[0]
+
+
+def _can_be(parent: Distribution, value: ParameterValue) -> bool:
+    if isinstance(parent, Listed):
+        return Condition("", parent.values).holds(value)
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return parent.contains(value) or parent.contains(whole)
+
+
+def _is_between(condition: Condition, parent: Distribution) -> bool:
+    """Whether a range holds inside an interval, but at neither of its bounds."""
+    if isinstance(parent, Listed) or parent.extent is None:
+        return False
+    low, high = parent.extent
+    above = -math.inf if condition.above is None else condition.above
+    below = math.inf if condition.below is None else condition.below
+    return max(low, above) < min(high, below)
+
+
+def _words(distribution: Distribution) -> str:
+    return f"{distribution.name}: {shown(distribution.arguments)}"
+
+
+def _circle_words(name: str, space: Mapping[str, Distribution]) -> str:
+    chain = [name]
+    while True:
+        following = [on for on in depends_on(space[chain[-1]]) if on in space]
+        circle = next((on for on in following if on in chain), None)
+        if circle is not None or not following:
+            return f"depends on itself: {' needs '.join(map(quoted, [*chain, circle or name]))}"
+        chain.append(following[0])
+
+
+def _resolved(
+    distribution: Interval, written: Any, space: Mapping[str, Distribution], base: Base
+) -> Interval:
+    """With the widest range of its bounds; raises _WrongBound."""
+    ends, ranges = [], []
+    for end, number in zip(distribution.ends, written, strict=True):
+        if end is None:
+            ends.append(None)
+            ranges.append((number, number))
+        else:
+            one, reach = _reach(distribution, end.of, space, base)
+            ends.append(one)
+            ranges.append(reach)
+    (low, lowest_high), (highest_low, high) = ranges[0], ranges[1]
+    if not lowest_high < highest_low:
+        raise _WrongBound(_empty_words(distribution, ends, lowest_high, highest_low), _first(ends))
+    try:
+        return replace(distribution, low=low, high=high, ends=(ends[0], ends[1]))
+    except ValueError as error:
+        raise _WrongBound(f"with the lowest and highest of its bounds, {error}") from None
+
+
+def _first(ends: list[Bound | None]) -> str | None:
+    return next((end.of for end in ends if end is not None), None)
+
+
+def _reach(
+    distribution: Interval, of: str, space: Mapping[str, Distribution], base: Base
+) -> tuple[Bound, tuple[float, float]]:
+    """A bound, with the least and the largest number that it can be."""
+    try:
+        otherwise = base(of)
+    except LookupError:
+        otherwise = None
+        if of not in space:
+            raise _WrongBound(_unknown(of), of) from None
+    values = [otherwise]
+    if of in space:
+        own = [condition for condition in distribution.when if condition.on == of]
+        values = _numbers_of(space[of], own)
+        values += [otherwise] if space[of].when and not own else []
+    for value in values:
+        try:
+            if not is_number(value):
+                raise ValueError(f"{quoted(of)} can be {shown(value)}")
+            distribution.parse_number(value)
+        except ValueError:
+            whole = isinstance(distribution.parse_number(1), int)
+            raise _WrongBound(
+                f"a bound of `{distribution.name}` must be a {'whole ' * whole}number, but "
+                f"{quoted(of)} can be {shown(value)}",
+                of,
+            ) from None
+    if not values:
+        raise _WrongBound(f"{quoted(of)} has no value for which its condition holds", of)
+    return Bound(of, otherwise), (min(values), max(values))
+
+
+def _numbers_of(parent: Distribution, own: list[Condition]) -> list[Any]:
+    """The values, or the extreme ones, that a parent can have where these conditions hold."""
+    if isinstance(parent, Listed):
+        return [value for value in parent.values if all(one.holds(value) for one in own)]
+    low, high = parent.extent or (0, 0)
+    is_whole = isinstance(low, int) and isinstance(high, int)
+    for condition in own:
+        if condition.values:
+            low, high = min(condition.values), max(condition.values)  # type: ignore[type-var, assignment]
+        if condition.above is not None:
+            least = math.floor(condition.above) + 1 if is_whole else condition.above
+            low = max(low, least)
+        if condition.below is not None:
+            most = math.ceil(condition.below) - 1 if is_whole else condition.below
+            high = min(high, most)
+    return [low, high]
+
+
+def _empty_words(distribution: Interval, ends: list[Bound | None], low: Any, high: Any) -> str:
+    first, second = (quoted(end.of) if end else None for end in ends)
+    excluded = " (its upper bound is excluded)" if isinstance(low, int) else ""
+    if first and second:
+        found = f"{first} can be {shown(low)} where {second} is {shown(high)}"
+    elif second:
+        found = f"{second} can be {shown(high)}"
+    else:
+        found = f"{first} can be {shown(low)}"
+    cure = second or first
+    return (
+        f"`{distribution.name}` needs low < high, but {found}: nothing lies between "
+        f"{shown(low)} and {shown(high)}{excluded}; limit {cure}, or add "
+        f"`when: {{{(ends[1] or ends[0]).of}: {{{'above' if second else 'below'}: …}}}}`"  # type: ignore[union-attr]
+    )
+
+
+def base_of(groups: Mapping[str, Any]) -> Base:
+    """The values of a sweep's settings outside of its space."""
+
+    def base(name: str) -> Any:
+        try:
+            return value_of(groups, name)
+        except (AttributeError, TypeError) as error:
+            raise LookupError(name) from error
+
+    return base

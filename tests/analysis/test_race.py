@@ -1,0 +1,252 @@
+"""Finalists that race: who is dropped when and why, and what is said at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from finalists import finalist, replicate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import SWEEP_YAML, diverged_at, results_of, trial
+
+from sweep.analysis.confirm.conclusions import reservations, verdict
+from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.analysis.confirm.race import Race, RacePlan, Why, race, raced, runs_of_finalists
+from sweep.analysis.confirm.race_words import in_prospect, reason
+from sweep.analysis.ranking.finalists import Planned, race_of
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
+
+SEEDS = tuple((seed, 0) for seed in range(1, 6))
+FAILED = Outcome(status=Status.FAILED, cause="the machine")
+
+
+def spec_of(confirm: str = "{{top: 3, seeds: 5}}", trials: int = 3) -> SweepSpec:
+    yaml = SWEEP_YAML.replace("space:", f"confirm: {confirm}\nspace:")
+    return results_of(*(trial(n, Status.COMPLETED, [0.5]) for n in range(trials)), yaml=yaml).spec
+
+
+def plan(count: int, blocks: int = 5, budget: int | None = None) -> RacePlan:
+    return RacePlan(SEEDS[:blocks], budget or count * blocks)
+
+
+def run(records: list[TrialRecord], blocks: int = 5, budget: int | None = None) -> Race:
+    runs = runs_of_finalists(records)
+    ids = list(dict.fromkeys(one for one, _ in runs))
+    return race(plan(len(ids), blocks, budget), ids, runs)
+
+
+def confirmed(records: list[TrialRecord], spec: SweepSpec) -> Confirmation:
+    found = confirmation(records, spec)
+    assert found is not None
+    return found
+
+
+AHEAD = [
+    *finalist(0, 0.99, 0.800, 0.811),
+    *finalist(1, 0.95, 0.901, 0.909, 0.920, 0.905),
+    *finalist(2, 0.94, 0.872, 0.885, 0.890, 0.880),
+]
+
+
+def test_nobody_is_dropped_before_two_blocks_and_who_is_far_behind_then_is() -> None:
+    started = [r for r in AHEAD if r.replicate is None or r.replicate.seed == 1]
+    assert run(started).looks[-1].compared == ("t0001", "t0002", "t0000")
+    assert run(started).dropped == {}
+    found = run(AHEAD)
+    assert (found.dropped["t0000"].after, found.dropped["t0000"].why) == (2, Why.BEHIND)
+    assert found.dropped["t0000"].by == "t0001"
+
+
+def test_race_ends_when_one_is_left_and_names_it_where_it_beat_everybody() -> None:
+    found = confirmed(AHEAD, spec_of())
+    assert found.race is not None
+    assert found.race.running == ("t0001",)
+    assert found.race.block is None
+    assert found.race.spent == found.race.most < 15
+    assert found.winner is not None
+    assert found.winner.trial_id == "t0001"
+    assert [one.trial_id for one in found.finalists] == ["t0001", "t0002", "t0000"]
+    assert verdict(found).endswith(
+        "it beats each of the other 2 finalists (paired t-tests after each block, 5 % error over"
+        " all looks)."
+    )
+    assert reservations(found).startswith(
+        f"The race took {found.race.spent} of 15 trainings; t0000 dropped after 2 of 5 seeds:"
+        " behind t0001; t0002 dropped after "
+    )
+
+
+def test_those_that_were_dropped_stand_below_those_that_are_left_whatever_their_means_are() -> None:
+    # The second block is an easy one. Who was dropped after it has the highest mean of all.
+    close = [
+        *finalist(0, 0.99, 0.70, 0.95),
+        *finalist(1, 0.95, 0.80, 1.00, 0.50, 0.52, 0.49),
+        *finalist(2, 0.94, 0.79, 0.99, 0.51, 0.50, 0.50),
+    ]
+    found = confirmed(close, spec_of())
+    means = {one.trial_id: one.mean for one in found.finalists}
+    assert means["t0000"] > means["t0001"] > means["t0002"]
+    assert [one.trial_id for one in found.finalists] == ["t0001", "t0002", "t0000"]
+    frame = ranking_frame(close, [], spec_of())
+    assert list(frame["trial_id"]) == ["t0001", "t0002", "t0000"]
+    assert list(frame["replicates"]) == [5, 5, 2]
+    told = "after 2 of 5 seeds: behind t0001"
+    assert list(frame["dropped"].fillna("")) == ["", "", told]
+
+
+def test_finalist_that_can_hardly_become_first_is_dropped_where_no_winner_is_in_prospect() -> None:
+    # Two are level, so nobody will be named. The third is behind, but not by its own test.
+    level = [
+        *finalist(0, 0.99, 0.900, 0.913, 0.905),
+        *finalist(1, 0.98, 0.902, 0.911, 0.906),
+        *finalist(2, 0.97, 0.885, 0.901, 0.880),
+    ]
+    found = run(level)
+    assert found.dropped["t0002"].why is Why.HOPELESS
+    # Were the second far behind too, the first might be named, and the third has to be beaten.
+    apart = [r for r in level if r.configuration_id != "t0001"]
+    apart += finalist(1, 0.98, 0.889, 0.898)
+    assert all(one.why is Why.BEHIND for one in run(apart).dropped.values())
+
+
+def test_hopeless_finalist_is_not_said_to_be_beaten_and_no_winner_is_named() -> None:
+    level = [
+        *finalist(0, 0.99, 0.900, 0.913, 0.905, 0.90, 0.91),
+        *finalist(1, 0.98, 0.902, 0.911, 0.906, 0.89, 0.90),
+        *finalist(2, 0.97, 0.885, 0.901),
+    ]
+    found = confirmed(level, spec_of())
+    assert found.finalists[2].dropped is not None
+    assert found.finalists[2].dropped.why is Why.HOPELESS
+    assert found.winner is None
+    assert "t0000, t0001 and t0002 cannot be told apart" in verdict(found)
+
+
+def test_finalist_of_which_more_replicates_diverged_is_dropped_and_ranks_last() -> None:
+    records = [
+        *finalist(0, 0.99, 0.90, 0.91, 0.92, 0.90, 0.91),
+        *finalist(1, 0.98, 0.89, 0.91, 0.93, 0.89, 0.92),
+        trial(2, Status.COMPLETED, [0.97]),
+        replicate(2, 1, 0.99),
+        replicate(2, 2, 0.99, diverged_at(1)),
+    ]
+    found = confirmed(records, spec_of())
+    assert found.race is not None
+    assert reason(found.race, "t0002") == "after 2 of 5 seeds: diverged more often than t0000"
+    assert [one.trial_id for one in found.behind] == ["t0002"]
+    assert "t0002: 1 of 2 replicates diverged" in reservations(found)
+
+
+def test_where_every_replicate_diverges_nobody_is_dropped() -> None:
+    records = [
+        replicate(number, seed, 0.5, diverged_at(1)) for number in range(3) for seed in range(1, 6)
+    ]
+    found = run(records)
+    assert found.running == ("t0000", "t0001", "t0002")
+    assert found.spent == 15
+
+
+def test_failed_replicate_takes_its_block_from_the_comparison_only() -> None:
+    records = [r for r in AHEAD if r.replicate is None or r.replicate.block != (2, 0)]
+    records += [replicate(0, 2, 0.811), replicate(1, 2, 0.9, FAILED), replicate(2, 2, 0.885)]
+    found = run([*records, replicate(0, 3, 0.83)])
+    assert found.looks[1].shared == ((1, 0),)
+    assert [one.after for one in found.dropped.values()] == [3, 4]
+
+
+def test_unfinished_block_decides_nothing() -> None:
+    complete = run(AHEAD)
+    running = replace(replicate(1, 2, 0.909), outcome=None)
+    records = [r for r in AHEAD if r.trial_id != "t0001r2"]
+    assert run([*records, running]).looks == run(records).looks == complete.looks[:1]
+
+
+def test_budget_ends_a_race_before_a_block_that_would_exceed_it() -> None:
+    tied = [
+        *finalist(0, 0.99, 0.90, 0.91, 0.92, 0.90, 0.91),
+        *finalist(1, 0.98, 0.91, 0.90, 0.91, 0.91, 0.90),
+    ]
+    for budget, spent in ((4, 4), (5, 4), (6, 6), (10, 10), (99, 10)):
+        found = run(tied, budget=budget)
+        assert (found.spent, found.block) == (spent, None)
+        assert found.most == spent
+
+
+scores = st.floats(0.5, 0.99).map(lambda value: round(value, 3))
+tables = st.lists(st.lists(scores, min_size=5, max_size=5), min_size=2, max_size=5)
+
+
+@given(
+    tables,
+    st.randoms(use_true_random=False),
+    st.sets(st.tuples(st.integers(0, 4), st.integers(1, 5))),
+)
+@settings(max_examples=60, deadline=None)
+def test_decisions_depend_neither_on_the_order_of_arrival_nor_on_what_comes_after(
+    table: list[list[float]], random: Random, lost: set[tuple[int, int]]
+) -> None:
+    records = [
+        replicate(n, seed, dice, diverged_at(0) if (n, seed) in lost else None)
+        for n, own in enumerate(table)
+        for seed, dice in enumerate(own, start=1)
+    ]
+    whole = run(records)
+    ids, everything = tuple(f"t{n:04d}" for n in range(len(table))), runs_of_finalists(records)
+    shuffled = [*records]
+    random.shuffle(shuffled)
+    assert race(whole.plan, ids, runs_of_finalists(shuffled)) == whole
+    # One block after the other, trained only by those that are left.
+    trained: list[TrialRecord] = []
+    found = race(whole.plan, ids, {})
+    while (block := found.block) is not None:
+        new = [everything[one, block] for one in found.running]
+        random.shuffle(new)
+        for record in new:
+            assert race(whole.plan, ids, runs_of_finalists(trained)) == found
+            trained.append(record)
+        found = race(whole.plan, ids, runs_of_finalists(trained))
+    assert found == whole
+    assert len(trained) == whole.spent == whole.most <= len(records)
+    assert {*found.running, *found.dropped} == {*ids}
+    assert raced(whole.plan, trained).dropped == whole.dropped
+    assert sorted(found.order) == sorted(ids)
+
+
+def test_planned_trials_shrink_as_finalists_are_dropped() -> None:
+    spec = spec_of()
+    planned, words = Planned(spec), []
+    for record in sorted(AHEAD, key=lambda r: (r.replicate.seed if r.replicate else 0, r.number)):
+        planned.add(record)
+        if planned.race is not None and planned.race.looks:
+            words.append((planned.race.words, planned.total))
+    assert list(dict.fromkeys(words))[:2] == [
+        ("3 of 3 finalists left after 1 of 5 seeds", 3 + 15),
+        ("2 of 3 finalists left after 2 of 5 seeds", 3 + 6 + 3 * 2),
+    ]
+    found = race_of(spec, AHEAD)
+    assert found is not None
+    assert planned.total == 3 + found.spent == len(AHEAD)
+
+
+@pytest.mark.parametrize("confirm", ["{{top: 3, seeds: 4}}", "{{top: 3, seeds: 5, race: false}}"])
+def test_without_a_race_the_table_is_compared_as_it_was(confirm: str) -> None:
+    assert confirmation(AHEAD, spec_of(confirm)) == confirmation(AHEAD)
+
+
+def test_finalist_that_later_trials_displaced_does_not_hold_up_the_race() -> None:
+    displaced = finalist(3, 0.90, 0.90, 0.91)
+    found = raced(plan(4), [*AHEAD, *displaced])
+    assert found.looks == run(AHEAD).looks
+    assert found.running == ("t0001",)
+
+
+def test_check_says_how_many_trainings_a_race_takes() -> None:
+    assert in_prospect(spec_of("{{top: 3, seeds: 5}}")).startswith(
+        "confirm: a race of 3 finalists over 5 blocks (a block is a seed on a fold), 6 to 15"
+        " trainings. All that are left train a block before the next begins, and from the second on"
+        " whoever cannot win any more is dropped. If nobody were dropped: confirm: 5 seeds on one"
+    )

@@ -1,0 +1,90 @@
+"""Tests that are repeated after every block."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sweep.analysis.confirm.race_statistics import (
+    levels,
+    overtakes,
+    pairwise_t,
+    prospect,
+    two_sided,
+)
+
+
+def test_of_two_configurations_it_is_students_paired_t_test() -> None:
+    table = np.array([[0.90, 0.88], [0.91, 0.86], [0.93, 0.90], [0.92, 0.91]])
+    t, freedom = pairwise_t(table)
+    oracle = stats.ttest_rel(table[:, 0], table[:, 1])
+    assert freedom == oracle.df == 3
+    assert t[0, 1] == pytest.approx(oracle.statistic)
+    assert t[1, 0] == -t[0, 1]
+    assert t[0, 0] == 0
+    assert two_sided(t[0, 1], freedom) == pytest.approx(oracle.pvalue)
+
+
+def test_variance_of_a_pair_leans_on_that_of_all_pairs() -> None:
+    # Two units. Differences 0–1: 1, 3; 0–2: 4, 4; 1–2: 3, 1. Variances 2, 0, 2, mean 4/3. With
+    # 1 degree of freedom each and 1 borrowed: (4/3 + v) / 2, which is 5/3, 2/3 and 5/3.
+    t, freedom = pairwise_t(np.array([[4.0, 3.0, 0.0], [8.0, 5.0, 4.0]]))
+    assert freedom == 2
+    assert t[0, 1] == pytest.approx(2 / math.sqrt(5 / 3 / 2))
+    assert t[0, 2] == pytest.approx(4 / math.sqrt(2 / 3 / 2))
+    assert t[1, 2] == pytest.approx(2 / math.sqrt(5 / 3 / 2))
+    _, more = pairwise_t(np.random.default_rng(0).standard_normal((6, 4)))
+    assert more == 5 + 2
+
+
+def test_differences_without_any_spread_are_certain() -> None:
+    t, freedom = pairwise_t(np.array([[0.9, 0.8, 0.9], [0.8, 0.7, 0.8], [0.7, 0.6, 0.7]]))
+    assert (t[0, 1], t[1, 0], t[0, 2]) == (math.inf, -math.inf, 0.0)
+    assert two_sided(t[0, 1], freedom) == 0.0
+
+
+def test_two_blocks_have_one_look_at_the_whole_level() -> None:
+    first, second = levels(2)
+    assert first == 0.0
+    assert second == pytest.approx(0.05, abs=0.002)
+    assert levels(1) == (0.0,)
+
+
+@pytest.mark.parametrize("blocks", [3, 5, 10])
+def test_two_equal_configurations_are_ever_told_apart_in_five_of_a_hundred_races(
+    blocks: int,
+) -> None:
+    found, rng = levels(blocks), np.random.default_rng(7)
+    assert found[0] == 0.0
+    assert all(before < after for before, after in pairwise(found))
+    assert found[-1] < 0.05
+    differences = rng.standard_normal((20_000, blocks))
+    told = np.zeros(20_000, bool)
+    for done in range(2, blocks + 1):
+        told |= stats.ttest_1samp(differences[:, :done], 0, axis=1).pvalue < found[done - 1]
+    assert told.mean() == pytest.approx(0.05, abs=0.005)
+
+
+def test_levels_are_the_same_in_every_process() -> None:
+    before = levels(6)
+    levels.cache_clear()
+    assert levels(6) == before
+
+
+def test_chance_to_overtake_is_that_of_a_sample_without_replacement() -> None:
+    # Flat prior, two of four blocks: the mean of all four lies around that of the two with
+    # √(1 − 2/4) of its standard error.
+    assert overtakes(np.array(1.5), 3, 0.5) == pytest.approx(stats.t.cdf(-1.5 * math.sqrt(2), 3))
+    assert overtakes(np.array(0.0), 3, 0.5) == 0.5
+    assert overtakes(np.array(1.0), 3, 0.99) < overtakes(np.array(1.0), 3, 0.1)
+
+
+def test_prospect_is_conditional_power_under_the_difference_seen() -> None:
+    # z of all blocks is 2 / √0.5 on average, and deviates by √((1 − 0.5) / 0.5) = 1.
+    expected = stats.t.cdf(2 / math.sqrt(0.5) - stats.norm.ppf(0.975), 50)
+    assert prospect(2.0, 50, 0.5, 0.05) == pytest.approx(expected)
+    assert prospect(0.0, 50, 0.5, 0.05) < 0.05 < 0.9 < prospect(4.0, 50, 0.5, 0.05)

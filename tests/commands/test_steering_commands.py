@@ -1,0 +1,190 @@
+"""``sweep.stop``, ``sweep.enqueue`` and ``sweep.note``: what they say, leave and refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
+from sweep.store.layout import Layout
+from sweep.store.lock import lock_results
+from sweep.store.spool.request_spool import RequestSpool
+
+Call = Callable[..., Result]
+
+SPACE = """\
+name: toy
+trials: 4
+searcher: {name: random}
+scheduler: none
+presets: []
+space:
+  loss.sqrt_epsilon: {choice: [0, 1.0e-6]}
+  optimizer.lr: {loguniform: [1.0e-3, 1.0]}
+  early_stopping.patience: {choice: [3, 5]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _with_a_space(results: Path) -> None:
+    Layout(results).sweep_yaml.write_text(SPACE)
+
+
+def left(results: Path) -> list[Request]:
+    return list(RequestSpool(Layout(results)).readable(lambda _, error: pytest.fail(str(error))))
+
+
+def test_stop_leaves_a_request_for_each_trial(call: Call, results: Path) -> None:
+    lock = lock_results(Layout(results))  # a session runs
+    result = call("stop", "results/toy", "t0002", "t0003", "t0002")
+    lock.release()
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "t0002 ends as pruned at its next report.",
+        "t0003 ends as pruned at its next report.",
+    ]
+    requests = left(results)
+    assert [type(one) for one in requests] == [StopRequested, StopRequested]
+    assert [one.trial_id for one in requests if isinstance(one, StopRequested)] == [
+        "t0002",
+        "t0003",
+    ]
+
+
+def test_request_to_a_sweep_that_does_not_run_says_when_it_is_done(
+    call: Call, results: Path
+) -> None:
+    for command in (["stop", "results/toy", "t0002"], ["enqueue", "results/toy", "optimizer.lr=1"]):
+        result = call(*command)
+        assert result.exit_code == 0
+        assert "No session runs: it is done at the next `sweep.run … --resume`." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        ("t0000", "error: t0000: has ended already (completed)"),
+        ("t0001", "(diverged: nonfinite gradient (compactness) at epoch 2 step 0)"),
+        ("t0020", "error: results/toy has no trial `t0020`; did you mean `t000"),
+        ("../t0002", "results/toy has no trial `../t0002`"),
+    ],
+)
+def test_trial_that_cannot_be_stopped_is_refused_and_no_other_is_stopped(
+    call: Call, results: Path, trial: str, words: str
+) -> None:
+    result = call("stop", "results/toy", "t0002", trial)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert left(results) == []
+
+
+def test_enqueue_tells_what_is_given_and_what_is_drawn(call: Call, results: Path) -> None:
+    result = call("enqueue", "results/toy", "optimizer.lr=1e-2")
+    assert result.stdout.startswith(
+        "The next trial has optimizer.lr=0.01. The searcher draws loss.sqrt_epsilon. It is one more"
+        " than `trials`."
+    )
+    [request] = left(results)
+    assert isinstance(request, ConfigurationEnqueued)
+    assert request.parameters == {"optimizer.lr": 0.01}
+
+
+def test_value_outside_the_space_is_taken_with_a_warning(call: Call, results: Path) -> None:
+    result = call("enqueue", "results/toy", "optimizer.lr=3", "loss.sqrt_epsilon=1e-4")
+    assert result.exit_code == 0
+    assert result.stderr.count("warning: ") == 2
+    assert '`optimizer.lr`: 3 is outside {"loguniform": [0.001, 1.0]}' in result.stderr
+    [request] = left(results)
+    assert isinstance(request, ConfigurationEnqueued)
+    assert request.parameters == {"optimizer.lr": 3, "loss.sqrt_epsilon": 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("optimizer.lrr=0.1", "`optimizer.lrr` is not a searched parameter; did you mean"),
+        ("lr=0.1", "`lr` is not a searched parameter; did you mean `optimizer.lr`?"),
+        ("trainer.epochs=3", "`trainer.epochs` is not searched by this sweep; it searches `loss."),
+        ("early_stopping.patience=3", "is computed from one curve: leave it out"),
+        ("optimizer.lr=fast", 'must be a number, but is "fast"'),
+        ("optimizer.lr=-1", "must be "),
+        ("optimizer.lr", "must read `dotted.key=value`"),
+        ("optimizer.lr={a: 1}", "optimizer.lr: must be"),
+    ],
+)
+def test_configuration_that_cannot_be_trained_is_refused(
+    call: Call, results: Path, value: str, words: str
+) -> None:
+    result = call("enqueue", "results/toy", "loss.sqrt_epsilon=0", value)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert left(results) == []
+
+
+def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: Path) -> None:
+    assert call("note", "results/toy", "t0000", "  looks overfit ").exit_code == 0
+    call("note", "results/toy", "t0000", "smooth curve")
+    call("note", "results/toy", "t0003", "still runs")
+    assert [one.text for one in left(results) if isinstance(one, NoteAdded)] == [
+        "looks overfit",
+        "smooth curve",
+        "still runs",
+    ]
+    rows = json.loads(call("rank", "results/toy", "--notes", "--json").stdout)
+    assert [row["notes"] for row in rows] == ["looks overfit; smooth curve", None]
+    assert "notes" not in json.loads(call("rank", "results/toy", "--json").stdout)[0]
+    lines = call("rank", "results/toy", "--notes").stdout.splitlines()
+    start = lines.index("Notes:")
+    assert [line.partition(" (")[0] for line in lines[start + 1 : start + 4]] == [
+        "t0000: looks overfit",
+        "t0000: smooth curve",
+        "t0003: still runs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trial", "text", "words"),
+    [
+        ("t0009", "x", "has no trial `t0009`; did you mean `t000"),
+        ("t0000", "  ", "a note must have 1 to 2000 characters, but has 0"),
+        ("t0000", "x" * 2001, "but has 2001"),
+    ],
+)
+def test_wrong_note_is_refused(
+    call: Call, results: Path, trial: str, text: str, words: str
+) -> None:
+    result = call("note", "results/toy", trial, text)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert left(results) == []
+
+
+@pytest.mark.parametrize("place", ["results/none", "s3://bucket/toy"])
+def test_place_without_a_results_folder_is_refused(call: Call, place: str) -> None:
+    result = call("stop", place, "t0000")
+    assert result.exit_code == 2
+    assert place in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stop", "results/toy", "t0002"],
+        ["enqueue", "results/toy", "optimizer.lr=0.1"],
+        ["note", "results/toy", "t0000", "text"],
+    ],
+)
+def test_command_answers_without_torch_ray_and_pandas(results: Path, arguments: list[str]) -> None:
+    code = (
+        "import sys; from sweep.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print({'torch', 'ray', 'pandas', 'optuna'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

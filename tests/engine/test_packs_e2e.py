@@ -1,0 +1,157 @@
+"""Sweeps in packs on a real cluster of two nodes, each with a GPU that only Ray believes in."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from foreign import write_trainer
+from pandas.testing import assert_frame_equal
+from ray.cluster_utils import Cluster
+
+import sweep
+
+# Ray forgets to close the sockets that it finds free ports with; they are found at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+PAUSING = """\
+name: pausing
+trials: 8
+searcher: {{name: random, seed: 6}}
+scheduler: {{name: asha, reduction_factor: 2, clock: epochs, grace_period: 4}}
+data: {{source: shapes, difficulty: 0, size: 32, count: 15}}
+trainer: {{epochs: 6, batch_size: 4, device: cpu}}
+network: {{name: "{network}"}}
+loss: {{rampup_epochs: 0}}
+optimizer: {{lr: 0.1, momentum: 0.95}}
+early_stopping: {{patience: null}}
+resources: {{cpu: 1, gpu: 1, trials_per_gpu: 3}}
+space:
+  loss.warmup_epochs: {{randint: [1, 4]}}
+  loss.weights.compactness: {{loguniform: [1.0e-3, 1]}}
+  loss.sqrt_epsilon: {{choice: [0, 1.0e-6]}}
+"""
+OWN = """\
+name: own
+searcher: grid
+scheduler: none
+trainer: {{kind: custom, entry: {entry}, epochs: 4, device: cpu, options: {{mode: 0}}}}
+loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
+resources: {{cpu: 2, gpu: 0, trials_per_gpu: 4}}
+space:
+  trainer.options.mode: {{grid: {modes}}}
+"""
+VALIDATE = """\
+def validate(self, epoch):
+    mode = self.options["mode"]
+    {does}
+    weights = sum(float(p.detach().sum()) for p in self.model.parameters())
+    return Validation(dice=(abs(weights) + mode) % 1)
+"""
+NETWORK = """\
+import os, pathlib
+import ray
+from monai.networks.nets import UNet
+
+def net(in_channels, out_channels):
+    if ray.is_initialized():  # in a worker: note where
+        node = ray.get_runtime_context().get_node_id()
+        with open(pathlib.Path(__file__).with_name("notes"), "a") as notes:
+            notes.write(f"{os.getpid()} {node}\\n")
+    return UNet(2, in_channels, out_channels, (4, 8, 16), (2, 2))
+"""
+KILLS = """import os
+    if mode == 1 and epoch == 1:
+        os.kill(os.getpid(), 9)"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token into the user's home
+        cluster = Cluster(shutdown_at_exit=False)
+        try:
+            for cpus in (2, 1):
+                cluster.add_node(num_cpus=cpus, num_gpus=1, include_dashboard=False)
+            with warnings.catch_warnings():
+                # Ray forgets to close the sockets that it finds free ports with.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
+            yield cluster.address
+        finally:
+            cluster.shutdown()
+
+
+def packed(spec: sweep.SweepSpec, address: str, results: Path) -> sweep.SweepResults:
+    return sweep.run(spec, results=results, address=address, progress=False, dashboard=False)
+
+
+def alone(spec: sweep.SweepSpec, results: Path) -> sweep.SweepResults:
+    """One trial after the other, in this process."""
+    values = spec.model_dump(mode="json") | {"resources": {"cpu": 1, "gpu": 0}}
+    there = sweep.SweepSpec.model_validate(values)
+    return sweep.run(there, results=results, executor="local", progress=False)
+
+
+def exact(frame: Any) -> Any:
+    return frame.drop(columns=["seconds"])
+
+
+@dataclass(frozen=True)
+class Both:
+    packed: sweep.SweepResults
+    alone: sweep.SweepResults
+    workers: set[tuple[str, str]]
+    """Process and node of each pack."""
+
+
+@pytest.fixture(scope="module")
+def both(address: str, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "nets.py").write_text(NETWORK)
+    (folder / "space.yaml").write_text(PAUSING.format(network=folder / "nets.py:net"))
+    spec = sweep.load(folder / "space.yaml")
+    found = packed(spec, address, folder / "packed")
+    notes = (folder / "notes").read_text().splitlines()
+    return Both(found, alone(spec, folder / "alone"), {tuple(line.split()) for line in notes})
+
+
+def test_sweep_in_packs_equals_one_trial_after_the_other_bit_for_bit(both: Both) -> None:
+    assert_frame_equal(exact(both.packed.frame), exact(both.alone.frame), check_exact=True)
+    assert {"pruned", "completed"} == {*both.packed.frame["status"]}
+    for trial_id in both.alone:
+        histories = (exact(results[trial_id].history) for results in (both.packed, both.alone))
+        assert_frame_equal(*histories, check_exact=True)
+
+
+def test_each_gpu_of_two_nodes_has_one_pack_that_trains_all_of_its_trials(both: Both) -> None:
+    processes, nodes = zip(*both.workers, strict=True)
+    assert len(processes) == len(set(processes)) == len(set(nodes)) == 2
+
+
+def own(tmp_path: Path, does: str, modes: list[int]) -> sweep.SweepSpec:
+    entry = write_trainer(tmp_path, VALIDATE.format(does=does))
+    (tmp_path / "own.yaml").write_text(OWN.format(entry=entry, modes=modes))
+    return sweep.load(tmp_path / "own.yaml")
+
+
+def test_trial_that_kills_its_process_fails_alone_and_its_neighbours_end_as_without_it(
+    address: str, tmp_path: Path
+) -> None:
+    found = packed(own(tmp_path, KILLS, [0, 1, 2, 3]), address, tmp_path)
+    failed = found["t0001"]
+    assert failed.status == "failed"
+    assert failed.record.outcome is not None
+    assert failed.record.outcome.cause.startswith("its worker died 3 times")
+    healthy = own(tmp_path, "pass", [0, 2, 3])
+    expected = alone(healthy, tmp_path / "alone")
+    for theirs, trial_id in zip(expected, ("t0000", "t0002", "t0003"), strict=True):
+        assert found[trial_id].status == "completed"
+        assert_frame_equal(
+            exact(found[trial_id].history), exact(expected[theirs].history), check_exact=True
+        )
