@@ -85,12 +85,13 @@ def frozen_point(
     """The trial in its present state, with user attributes: see `Translator.frozen`."""
     inside = translator.inside(record.parameters)
     outside = {n: value for n, value in record.parameters.items() if n not in inside}
+    params = translator.completed(inside)
     state, values = state_and_values(record, worst)
     return create_trial(
         state=state,
         values=values,
-        params=translator.encode(inside),
-        distributions={name: translator.distributions[name] for name in inside},
+        params=params,
+        distributions={name: translator.distributions[name] for name in params},
         user_attrs=outside | attributes,
         constraints=constraints(record, 0.0) if state is TrialState.COMPLETE else {},
     )
