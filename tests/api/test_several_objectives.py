@@ -18,6 +18,7 @@ from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.pareto_ranks import pareto_ranks
 from sweep.cli import app
+from sweep.report.headline import headline
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout
@@ -99,8 +100,15 @@ def test_commands_and_the_report_show_the_front(tmp_path: Path) -> None:
     assert figure.finding.startswith(
         "Trials that no other beats in Dice and distance at once (3 of 6): t0004, t0002 and t0000."
     )
+    assert headline(read_results(Path(folder))) == (
+        "3 of 6 trials are beaten by no other in Dice and distance at once: t0004, t0002 and t0000."
+        " t0004 has the highest validation Dice of them, 0.8000 (epoch 2)."
+    )
     done = CliRunner().invoke(app, ["export", folder])
     assert done.exit_code == 0, done.output
+    report = (Path(folder) / "report.html").read_text()
+    assert ">front</button>" in report
+    assert ">distance</button>" in report
 
 
 @pytest.mark.parametrize("scheduler", [ARRIVAL, PAUSE], ids=["on arrival", "pause"])
