@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_objective
+from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
@@ -156,6 +158,19 @@ def test_study_has_a_direction_and_a_value_for_each_objective(tmp_path: Path) ->
     study = optuna.load_study(study_name="both", storage=optuna.storages.JournalStorage(backend))
     assert [one.name for one in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert [len(trial.values) for trial in study.trials] == [2] * 6
+
+
+def test_sweep_of_several_objectives_learns_all_of_them_from_an_earlier_one(
+    tmp_path: Path,
+) -> None:
+    earlier = run(values(tmp_path), tmp_path)
+    first = earlier.spec.judged_by
+    costly = Objective(others=(*first.others, Objective("seconds", "min")))
+    records = [replace(record, objective=costly) for record in read_results(earlier.folder).records]
+    write_earlier(tmp_path / "copy.jsonl", records, costly)
+    copies = read_earlier(tmp_path / "copy.jsonl", costly)
+    assert [copy.point for copy in copies] == [record.point for record in records]
+    assert None not in [copy.point for copy in copies]
 
 
 def test_cost_is_an_objective_and_trials_that_were_stopped_are_not_cheap(tmp_path: Path) -> None:
