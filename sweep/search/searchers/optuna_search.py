@@ -121,7 +121,7 @@ class OptunaSearch:
         if record.status.is_final and self._evidence[index].ended is None:
             self._change(index, ended=record)
 
-    def judge(self, number: int, rung: int, score: float) -> None:
+    def judge(self, number: int, rung: int, score: Any) -> None:
         if number in self._index:
             self._change(self._index[number], rung=rung, score=score)
 
