@@ -318,7 +318,7 @@ def test_thread_that_does_not_end_spoils_the_pack_and_not_its_trials(
     monkeypatch.setattr(process, "SECONDS_TO_END", 0.05)
     enough, mine = threading.Event(), threading.Event()
     threads = [
-        threading.Thread(target=event.wait, name=name)
+        threading.Thread(target=event.wait, name=name, daemon=True)
         for event, name in ((enough, "prefetch"), (mine, "of the neighbour"))
     ]
     pack = Pack(clean)
