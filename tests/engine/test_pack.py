@@ -336,7 +336,7 @@ def test_thread_that_does_not_end_spoils_the_pack_and_not_its_trials(
 
 def test_data_workers_of_a_neighbour_go_on(clean: CleanProcess) -> None:
     context = multiprocessing.get_context("spawn")
-    children = [context.Process(target=time.sleep, args=(600,)) for _ in range(2)]
+    children = [context.Process(target=time.sleep, args=(600,), daemon=True) for _ in range(2)]
     pack = Pack(clean)
     pack.add("ends", training(children[0].start))
     pack.add("goes on", training(children[1].start, int, int, int))
