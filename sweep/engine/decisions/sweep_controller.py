@@ -299,7 +299,7 @@ class SweepController:
             case ConfigurationEnqueued():
                 self._queue.enqueue(request)
                 self._expect()
-                self._replicates = None  # the leaders may be others when the search ends again
+                self._replicates.forget()  # the leaders may be others when the search ends again
                 self._observers.trial_enqueued()
             case NoteAdded():
                 pass  # decisions do not depend on it

@@ -105,7 +105,7 @@ class OptunaSearch:
     def complete(
         self, number: int, given: Mapping[str, ParameterValue]
     ) -> dict[str, ParameterValue]:
-        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        """The sampler draws the missing values, as for Optuna's ``Study.enqueue_trial``."""
         if number not in self._index:
             self.study.enqueue_trial(self._translator.encode(given))
         return self.ask(number)
@@ -135,7 +135,7 @@ class OptunaSearch:
     def _change(self, index: int, **known: Any) -> None:
         """Note what is known of a trial."""
         self._evidence[index] = replace(self._evidence[index], **known)
-        self._is_stale = True
+        self._is_stale = self._method.learns  # a new study forgets the place in a Sobol' sequence
         if "ended" in known:
             self._worst.see(known["ended"])
 

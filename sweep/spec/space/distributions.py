@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -115,8 +114,8 @@ class Interval(Distribution):
     @property
     def arguments(self) -> list[ParameterValue]:
         own = [getattr(self, name) for name in self.__match_args__]
-        names = [end and end.of for end in self.ends]
-        return [name or number for name, number in zip_longest(names, own)]
+        ends = [*self.ends, *[None] * (len(own) - len(self.ends))]
+        return [end.of if end else number for end, number in zip(ends, own, strict=True)]
 
     @property
     def extent(self) -> tuple[float, float]:
