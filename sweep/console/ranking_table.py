@@ -27,6 +27,7 @@ from sweep.analysis.report_words import percent
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
+from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
@@ -135,6 +136,9 @@ def _columns(
     best = column("best_epoch", HEADINGS["best_epoch"], _value)
     marked = [cell + MARK * is_marked(row) for cell, row in zip(best.cells, rows, strict=True)]
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
+    known = {one.name for one in found} | MEASURED.keys()
+    found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
+    found += [column(name, "front", _value) for name in (PARETO_RANK,) if name in frame]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
     for name, heading in MEASURED.items():
         source = means.get(name, name)

@@ -66,7 +66,7 @@ def gp(startup_trials: int) -> OptunaMethod:
     """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
 
     Args:
-        startup_trials: completed or diverged trials before the first one that learns.
+        startup_trials: trials past a rung, completed or diverged before the first one that learns.
     """
     return OptunaMethod(
         lambda seed: GPSampler(
@@ -80,7 +80,8 @@ def gp(startup_trials: int) -> OptunaMethod:
 def cmaes() -> OptunaMethod:
     """CMA-ES for the numbers of the space; TPE, each parameter alone, for the listed values.
 
-    A pruned trial counts with its last Dice. Otherwise a generation would wait for completed ones.
+    A trial past a rung counts with its score there. Otherwise a generation would wait for completed
+    ones.
     """
     return OptunaMethod(
         lambda seed: CmaEsSampler(

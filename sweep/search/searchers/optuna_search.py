@@ -22,9 +22,9 @@ from sweep.search.searchers.optuna_study import (
     intermediate_values,
     make_study,
 )
-from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import is_linked
+from sweep.spec.space.prior_draws import PriorTrials
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
@@ -32,13 +32,14 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 class OptunaSearch:
     """One Optuna study in memory, of the sweep's objective in its direction.
 
-    The study has the true end of each trial (see `sweep.search.searchers.optuna_study`). Samplers
-    with constraints (TPE, GP) learn from ``diverged`` where trials diverge. Those without (CMA-ES)
-    are driven away by the value. FAIL would hide the divergence from all of them: measured over 60
-    trials beside a divergent region, TPE then entered it about twice as often. TPE ranks a pruned
-    trial by its last epoch, then by the value there; GP learns from none. Both avoid the parameters
-    of a running trial. A trial that diverged before any trial had a value counts as running until
-    one has (see `Worst`).
+    The study has what each trial is worth so far (see `sweep.search.searchers.optuna_evidence`).
+    Samplers with constraints (TPE, GP) learn from ``diverged`` where trials diverge. Those without
+    (CMA-ES) are driven away by the value. FAIL would hide the divergence from all of them: measured
+    over 60 trials beside a divergent region, TPE then entered it about twice as often. TPE ranks
+    trials that have not come to their end below those that have: by their rungs, then by the score
+    at the last one. To GP, which learns from COMPLETE trials alone, this order is told as values.
+    Both avoid the parameters of a trial without a score. A trial that diverged before any trial had
+    a value counts as running until one has (see `Worst`).
 
     The study also gets trials that it did not propose (a preset's), unless a parameter is outside
     the space: Optuna learns only from trials with exactly the distributions of the space.
@@ -120,7 +121,7 @@ class OptunaSearch:
         if record.status.is_final and self._evidence[index].ended is None:
             self._change(index, ended=record)
 
-    def judge(self, number: int, rung: int, score: float) -> None:
+    def judge(self, number: int, rung: int, score: Any) -> None:
         if number in self._index:
             self._change(self._index[number], rung=rung, score=score)
 

@@ -240,6 +240,40 @@ def _check_stop_when(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("stop_when",), message)
 
 
+def _check_several_objectives(spec: SweepSpec) -> Iterator[Finding]:
+    objective, scheduler = spec.judged_by, spec.scheduler
+    if not objective.others:
+        return
+    if spec.searcher.name in ("cmaes", "custom"):
+        message = (
+            f"`{spec.searcher.label}` searches for the best of one objective; with several, use"
+            " `tpe`, `gp`, `random`, `qmc` or `grid`"
+        )
+        yield Finding(("searcher",), message)
+    if scheduler.name in ("median", "custom"):
+        message = (
+            f"`{scheduler.label}` compares trials by one number; with several objectives, use"
+            " `asha`, `hyperband` or `none`"
+        )
+        yield Finding(("scheduler",), message)
+    if spec.compares_gains:
+        message = "`activation` projects the gain of one objective; with several, use `epochs`"
+        yield Finding(("scheduler", "clock"), message)
+    if spec.stop_when is not None:
+        message = (
+            "judges by one objective whether further trials may be better; with several, leave it"
+            " out"
+        )
+        yield Finding(("stop_when",), message)
+    if objective.has_cost and spec.replayed:
+        keys = ", ".join(f"`{key}`" for key in spec.replayed)
+        message = (
+            f"{keys} is searched by replaying curves: every trial trains as long as the most"
+            " patient one, so costs do not differ by it; add `replay_patience: false`"
+        )
+        yield Finding(("objective",), message)
+
+
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
     """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
@@ -338,6 +372,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
     (("searcher",), _check_stop_when),
+    (("objective", "searcher", "scheduler", "space"), _check_several_objectives),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
     (("resources",), _check_shared_gpu),

@@ -225,15 +225,10 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
             " search never ends early"
         )
-    if name == "gp" and spec.rungs():
+    if spec.searcher.learns and spec.pauses and not spec.compares_gains:
         yield (
-            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
-            "only from completed, early-stopped and diverged ones; `tpe` learns from all"
-        )
-    if spec.searcher.learns and spec.pauses:
-        yield (
-            f"`scheduler.pause` with `searcher: {name}`: most trials are proposed "
-            "before any has ended that it could learn from"
+            f"`scheduler.pause` with `searcher: {name}` and `scheduler.clock: epochs`: most trials "
+            "are proposed when of the others only the first rung is known"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
     if name == "cmaes" and listed:

@@ -30,6 +30,7 @@ from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_per
 from sweep.spec.search.stop_when import StopWhenSettings
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.settings.geometric_terms import WEIGHTS
+from sweep.spec.settings.objective_settings import SeveralObjectives
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import Searched
 from sweep.spec.space.distributions import Distribution, Listed, possible_values
@@ -173,6 +174,8 @@ class SweepSpec(TrialSettings):
         scheduler = info.data.get("scheduler")
         if not isinstance(scheduler, StoppingScheduler) or "space" not in info.data:
             return ()
+        if isinstance(info.data.get("objective"), SeveralObjectives) and scheduler.clock is None:
+            return ()  # gains over a baseline are of one objective
         clock = scheduler.clock or best_clock(info.data["space"])
         return (BASELINE,) if clock == "activation" else ()
 
@@ -189,7 +192,8 @@ class SweepSpec(TrialSettings):
         scheduler = self.scheduler
         if isinstance(scheduler, StoppingScheduler):
             if scheduler.clock is None:
-                clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
+                compares = BASELINE in self.presets and not self.judged_by.others
+                clock = best_clock(self.space) if compares else "epochs"
                 scheduler = scheduler.model_copy(update={"clock": clock})
             # A spec is frozen for its users, but here it is still being made.
             object.__setattr__(

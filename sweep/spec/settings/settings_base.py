@@ -31,7 +31,7 @@ class EndsRun:
     """Mark of a setting that only decides where a run ends, not what it trains before."""
 
 
-def refusal(message: str, *below: str, value: Any) -> ValidationError:
+def refusal(message: str, *below: str | int, value: Any) -> ValidationError:
     """The error that the validator of a group raises for a single setting in it.
 
     Args:
