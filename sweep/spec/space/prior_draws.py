@@ -11,10 +11,10 @@ A searcher's first trial has the likely values themselves. Each later one is dra
 with a probability that falls as 1 / n: a good prior is used while nothing better is known, and a
 bad one costs few trials. Settings without a prior are left to the searcher in all of them.
 
-Source of the mixture: PriorBand (Mallik et al., NeurIPS 2023); of a prior whose influence falls with
-the number of trials: πBO (Hvarfner et al., ICLR 2022). Here the prior decides where to look, not how
-the searcher judges: that needs nothing of a searcher but that it learns from trials that it did not
-propose.
+Source of the mixture: PriorBand (Mallik et al., NeurIPS 2023). Source of a prior whose influence
+falls with the number of trials: πBO (Hvarfner et al., ICLR 2022). Here the prior decides where to
+look, not how the searcher judges: that needs nothing of a searcher but that it learns from trials
+that it did not propose.
 """
 
 from __future__ import annotations
