@@ -35,7 +35,11 @@ class ReplicateQueue:
     def ended(self) -> None:
         """Note that a replicate has ended: it may have been the last of its block."""
         if not self._found:
-            self._found = None
+            self.forget()
+
+    def forget(self) -> None:
+        """Read anew which are missing when somebody next asks."""
+        self._found = None
 
     def _read(self) -> deque[tuple[Replicate, TrialRecord]]:
         if self._found is None:

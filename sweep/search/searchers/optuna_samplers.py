@@ -29,6 +29,7 @@ class OptunaMethod:
         by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
             (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
+        learns: whether a proposal depends on what the study has of other trials.
         undrawn: what the study has of parameters that a trial does not draw.
         grouping: makes the sampler for spaces with conditions, where it is another one.
     """
@@ -36,6 +37,7 @@ class OptunaMethod:
     make: Callable[[int], BaseSampler]
     by_place: bool = False
     remembers: bool = False
+    learns: bool = True
     undrawn: Undrawn = "proposed"
     grouping: Callable[[int], BaseSampler] | None = None
 
@@ -106,6 +108,7 @@ def qmc(sequence: int) -> OptunaMethod:
             warn_independent_sampling=False,
         ),
         remembers=True,
+        learns=False,
     )
 
 

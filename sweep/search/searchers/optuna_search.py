@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler
 
 from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
@@ -22,6 +22,7 @@ from sweep.search.searchers.optuna_study import (
     intermediate_values,
     make_study,
 )
+from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
@@ -73,6 +74,7 @@ class OptunaSearch:
         method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
+        self._priors = PriorTrials(space, seed, first)
         self._first = first
         self._objective = objective
         self._study = make_study(mode=objective.mode)
@@ -104,8 +106,8 @@ class OptunaSearch:
     def complete(
         self, number: int, given: Mapping[str, ParameterValue]
     ) -> dict[str, ParameterValue]:
-        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
-        if number not in self._open:
+        """The sampler draws the missing values, as for Optuna's ``Study.enqueue_trial``."""
+        if number not in self._index:
             self.study.enqueue_trial(self._translator.encode(given))
         return self.ask(number)
 
@@ -119,7 +121,7 @@ class OptunaSearch:
         if record.status.is_final and self._evidence[index].ended is None:
             self._change(index, ended=record)
 
-    def judge(self, number: int, rung: int, score: float) -> None:
+    def judge(self, number: int, rung: int, score: Any) -> None:
         if number in self._index:
             self._change(self._index[number], rung=rung, score=score)
 
@@ -134,7 +136,7 @@ class OptunaSearch:
     def _change(self, index: int, **known: Any) -> None:
         """Note what is known of a trial."""
         self._evidence[index] = replace(self._evidence[index], **known)
-        self._is_stale = True
+        self._is_stale = self._method.learns  # a new study forgets the place in a Sobol' sequence
         if "ended" in known:
             self._worst.see(known["ended"])
 
@@ -147,7 +149,10 @@ class OptunaSearch:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._translator.sampler(self._method.make(seed))
+            made = self._method.make(seed)
+            if likely := self._priors.ask(number):
+                made = PartialFixedSampler(self._translator.alone(likely), made)
+            return self._translator.sampler(made)
 
     def _adopt(self, record: TrialRecord) -> None:
         """Begin a trial in the study that was not asked for here: a preset's, or an earlier
