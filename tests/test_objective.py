@@ -110,7 +110,7 @@ def test_objective_of_a_results_folder_is_read_as_it_may_be_written(
     assert Objective.of(values) == expected
 
 
-@pytest.mark.parametrize("values", [3, ["hd95"], {"metric": 3}, "loss", {"mode": "best"}])
+@pytest.mark.parametrize("values", [3, [], ["hd95", 3], {"metric": 3}, "loss", {"mode": "best"}])
 def test_what_is_no_objective_is_refused(values: object) -> None:
     with pytest.raises(ValueError, match="must be a metric and a mode"):
         Objective.of(values)
@@ -185,6 +185,9 @@ def test_objective_is_written_as_a_name_or_with_its_mode(
         ("trainer: {kind: nnunet, dataset: 1}\nobjective: hd95\n", "2: objective.metric: nnU-Net"
          " measures only its pseudo Dice in an epoch: must be `val_dice`"),
         (CUSTOM + "objective: {metric: epochs, mode: min}\n", "2: objective.metric: `epochs` is "
+         "what a trial costs, not what it reaches: it can only be listed after another objective, "
+         "as in `[val_dice, epochs]`"),
+        (CUSTOM + "objective: {metric: cause, mode: min}\n", "2: objective.metric: `cause` is "
          "another column of the ranking: give the metric another name"),
     ],
 )  # fmt: skip

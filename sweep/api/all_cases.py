@@ -107,9 +107,8 @@ def _best_epoch(run: TrialPaths, settings: TrialSettings) -> int | None:
     history = list(read_jsonl(run.history, lambda line: parsed(EpochMetrics, line)))
     if _is_on_all_cases(run):
         return len(history)
-    scores = [(settings.judged_by.score(epoch), -epoch.epoch) for epoch in history]
-    known = [(score, epoch) for score, epoch in scores if score is not None]
-    return 1 - max(known)[1] if known else None
+    best = settings.judged_by.best(history)
+    return None if best is None else best.epoch + 1
 
 
 def _is_on_all_cases(run: TrialPaths) -> bool:

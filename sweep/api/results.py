@@ -233,6 +233,17 @@ class SweepResults:
         """The ranking, as in ``ranking.csv``: best first, diverged and failed trials last."""
         return self._read.frame
 
+    @property
+    def pareto(self) -> pd.DataFrame:
+        """The rows of `frame` that no other row beats: the Pareto set of a sweep's objectives.
+
+        Of a sweep with one objective: beside it in validation Dice, HD95 and epochs, as
+        ``sweep.rank --pareto``.
+        """
+        from sweep.analysis.ranking.row_selection import pareto
+
+        return pareto(self.frame, self.spec.judged_by)
+
     @cached_property
     def per_class(self) -> pd.DataFrame:
         """`frame` with columns for each class at the end, such as ``val_dice[liver]``.

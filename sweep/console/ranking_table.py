@@ -27,7 +27,8 @@ from sweep.analysis.report_words import percent
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
-from sweep.spec.words.short_names import short_names
+from sweep.spec.settings.objective_settings import PARETO_RANK
+from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
@@ -135,6 +136,9 @@ def _columns(
     best = column("best_epoch", HEADINGS["best_epoch"], _value)
     marked = [cell + MARK * is_marked(row) for cell, row in zip(best.cells, rows, strict=True)]
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
+    known = {one.name for one in found} | MEASURED.keys()
+    found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
+    found += [column(name, "front", _value) for name in (PARETO_RANK,) if name in frame]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
     for name, heading in MEASURED.items():
         source = means.get(name, name)
@@ -236,6 +240,8 @@ def _chance(value: float | None) -> Text:
 def _value(value: Any) -> Text:
     if value is None:
         return Text("–")
+    if isinstance(value, tuple):
+        return Text(one_line(words(value)))
     return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
 
 

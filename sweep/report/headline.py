@@ -11,12 +11,13 @@ from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.further_improvement import Outlook
+from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
     is_before_switch_on,
     value_since_switch_on,
 )
-from sweep.analysis.report_words import status, trials
+from sweep.analysis.report_words import listed, some, status, trials
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status
 
@@ -39,6 +40,8 @@ def headline(results: Results) -> str:
         return verdict(results.confirmation)
     if sentence := on_whole_cases(results.records):
         return sentence
+    if results.objective.others:
+        return _front_words(results)
     first = results.ranked[0]
     assert first.best is not None
     objective = results.objective
@@ -55,6 +58,23 @@ def headline(results: Results) -> str:
     since = value_since_switch_on(results.spec, first)
     later = "" if since is None else f"; since then it reached {objective.text(since)}"
     return f"{ahead} The leader's best epoch {BEFORE_WORDS}{later}."
+
+
+def _front_words(results: Results) -> str:
+    """Of several objectives: the trials that no other beats, and which of them is first."""
+    objective, first = results.objective, results.ended[0]
+    found = list(front(results.frame)["trial_id"])
+    assert first.best is not None
+    assert first.value is not None
+    at_once = listed([one.short for one in objective.each])
+    leads = (
+        f"{first.trial_id} has the {objective.highest} {objective.label} of them,"
+        f" {objective.text(first.value)} (epoch {first.best.epoch})"
+    )
+    return (
+        f"{len(found)} of {len(results.ranked)} trials are beaten by no other in {at_once} at once:"
+        f" {some(found)}. {leads}."
+    )
 
 
 def caveat(results: Results) -> str:

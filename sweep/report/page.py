@@ -37,6 +37,7 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.report.report_figures import figures_of
+from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.space.distributions import is_number
 from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
@@ -171,7 +172,8 @@ def _order(results: Results, confirmed: int | None) -> str:
     if confirmed is not None:
         order = f"One run each, by its best {label}. {NOT_COMPARED}"
     else:
-        order = f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED
+        by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
+        order = by if results.confirmation is None else ORDER_CONFIRMED
     marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
     return f"{order}. {MARK} This epoch {BEFORE_WORDS}" if marked else order
 
@@ -184,12 +186,16 @@ def _columns(results: Results) -> dict[str, tuple[str, Text]]:
     objective, frame = results.objective, results.frame
     judged, mean = objective.metric, confirmed_names(objective)[0]
     own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
-    measured = [n for n in dict.fromkeys([DICE.metric, *MEASURED, *own]) if n != judged]
-    names = {DICE.metric: DICE.heading, **headings(results.ended)}
+    others = {one.metric: one for one in objective.others if not one.is_cost}
+    measured = [n for n in dict.fromkeys([DICE.metric, *others, *MEASURED, *own]) if n != judged]
+    names = {DICE.metric: DICE.heading, **{n: one.heading for n, one in others.items()}}
+    names |= headings(results.ended)
     found: dict[str, tuple[str, Text]] = {
         name: (HEADINGS.get(name, name), str) for name in ("rank", "trial_id", "preset")
     }
     found |= {"status": ("status", lambda value: words.status(Status(value)))}
+    if objective.others:
+        found |= {PARETO_RANK: ("front", str)}
     found |= {judged: (objective.heading, objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:

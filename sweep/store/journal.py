@@ -41,7 +41,7 @@ class EpochRecorded:
 
     Args:
         val_dice: its validation Dice.
-        metrics: the objective, if it is another metric.
+        metrics: the objectives, if they are other metrics.
     """
 
     trial_id: str
@@ -52,7 +52,8 @@ class EpochRecorded:
     @classmethod
     def of(cls, trial_id: str, metrics: EpochMetrics, objective: Objective) -> EpochRecorded:
         """The part of an epoch that decisions depend on."""
-        judged = {name: v for name, v in metrics.metrics.items() if name == objective.metric}
+        names = {one.metric for one in objective.each}
+        judged = {name: v for name, v in metrics.metrics.items() if name in names}
         return cls(trial_id, metrics.epoch, metrics.val_dice, judged)
 
     @property

@@ -121,7 +121,10 @@ def read_objective(folder: Path) -> Objective:
     except ResultsError:
         return DICE
     try:
-        return replace(Objective.of(values.get("objective")), dice=_dice_of(values.get("trainer")))
+        found, dice = Objective.of(values.get("objective")), _dice_of(values.get("trainer"))
+        return replace(
+            found, dice=dice, others=tuple(replace(one, dice=dice) for one in found.others)
+        )
     except ValueError as error:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, {error}") from error
 

@@ -14,6 +14,7 @@ from sweep.store.files import atomic_write_text, read_jsonl, to_json
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.parameter_values import as_parameter
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -40,20 +41,28 @@ def _line(trial: TrialRecord, objective: Objective) -> dict[str, Any]:
         "status": trial.status,
         "val_dice": [DICE.value(epoch) for epoch in trial.history],
     }
-    if objective.metric != VAL_DICE:
-        line["metrics"] = {objective.metric: [objective.value(epoch) for epoch in trial.history]}
+    judged = [one for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
+    if judged:
+        line["metrics"] = {
+            one.metric: [one.value(epoch) for epoch in trial.history] for one in judged
+        }
+    if objective.has_cost:
+        line["seconds"] = [epoch.seconds for epoch in trial.history]
     return line
 
 
 def _trial(line: Mapping[str, Any], objective: Objective) -> TrialRecord:
-    curves = line.get("metrics", {})
+    curves, seconds = line.get("metrics", {}), line.get("seconds")
     return TrialRecord(
         trial_id=line["trial_id"],
         number=trial_number(line["trial_id"]),
-        parameters=dict(line["parameters"]),
+        parameters={name: as_parameter(value) for name, value in line["parameters"].items()},
         history=tuple(
             EpochMetrics(
-                epoch=n, val_dice=dice, metrics={name: curve[n] for name, curve in curves.items()}
+                epoch=n,
+                val_dice=dice,
+                metrics={name: curve[n] for name, curve in curves.items()},
+                seconds=0.0 if seconds is None else seconds[n],
             )
             for n, dice in enumerate(line["val_dice"])
         ),

@@ -7,13 +7,14 @@ records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweep.search.searchers.optuna_study import (
     Translator,
@@ -22,6 +23,7 @@ from sweep.search.searchers.optuna_study import (
     make_study,
     state_and_value,
 )
+from sweep.search.searchers.pareto_search import WorstPoint, frozen_point, state_and_values
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import is_replicate, trial_number
 from sweep.tracking.tracker import Forgiving, Tracker
@@ -59,7 +61,7 @@ class StudyFile(Tracker):
         self._translator = Translator(spec.drawn)
         self._records = records
         self._objective = spec.judged_by
-        self._worst = Worst(self._objective)
+        self._worst, self._worst_point = Worst(self._objective), WorstPoint(self._objective)
         self._study: _Study | None = None  # None: the file must be rewritten
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
@@ -74,6 +76,8 @@ class StudyFile(Tracker):
         self._update(lambda opened: opened.study.add_trial(self._frozen(record)))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        if self._objective.others:  # a study of several has no intermediate values
+            return
         value = self._objective.value(metrics)
         if value is not None and not is_replicate(trial_id):
             number = trial_number(trial_id)
@@ -82,7 +86,8 @@ class StudyFile(Tracker):
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
             self._worst.see(record)
-            self._update(lambda study: study.end(record, self._worst.value))
+            self._worst_point.see(record)
+            self._update(lambda study: study.end(record, *self._end(record)))
 
     def close(self) -> None:
         with suppress(Exception):
@@ -110,27 +115,41 @@ class StudyFile(Tracker):
         self._study = self._open(self._path)
 
     def _open(self, path: Path) -> _Study:
-        return _Study(path, self._name, self._objective.mode)
+        modes = [one.mode for one in self._objective.others]
+        return _Study(path, self._name, self._objective.mode, modes)
 
     def _expected(self) -> list[FrozenTrial]:
         """All recorded trials; a diverged one has the worst value of all of them."""
         records = searched(self._records())
-        self._worst = Worst(self._objective)
+        self._worst, self._worst_point = Worst(self._objective), WorstPoint(self._objective)
         for record in records:
             self._worst.see(record)
+            self._worst_point.see(record)
         return [self._frozen(record) for record in records]
 
     def _frozen(self, record: TrialRecord) -> FrozenTrial:
-        return self._translator.frozen(record, self._worst.value, **_attributes(record))
+        attributes = _attributes(record)
+        if self._objective.others:
+            worst = self._worst_point.values
+            return frozen_point(self._translator, record, worst, **attributes)
+        return self._translator.frozen(record, self._worst.value, **attributes)
+
+    def _end(self, record: TrialRecord) -> tuple[TrialState, Any, Mapping[str, float]]:
+        """State, value or values, and constraints of a trial that has ended."""
+        if not self._objective.others:
+            worst = self._worst.value
+            return *state_and_value(record, worst), constraints(record, worst)
+        state, values = state_and_values(record, self._worst_point.values)
+        return state, values, constraints(record, 0.0) if values else {}
 
 
 class _Study:
     """The study in a file, which is created if missing."""
 
-    def __init__(self, path: Path, name: str, mode: Mode) -> None:
+    def __init__(self, path: Path, name: str, mode: Mode, others: Sequence[Mode]) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_OneWriter(str(path)))
         self._storage = JournalStorage(backend)
-        self.study = make_study(self._storage, name, mode)
+        self.study = make_study(self._storage, name, mode, others)
         self._id = self._storage.get_study_id_from_name(name)
 
     def running(self, number: int) -> Trial:
@@ -138,13 +157,14 @@ class _Study:
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return Trial(self.study, trial)
 
-    def end(self, record: TrialRecord, worst: float | None) -> None:
+    def end(
+        self, record: TrialRecord, state: TrialState, value: Any, broken: Mapping[str, float]
+    ) -> None:
         trial = self.running(record.number)
         for name, attribute in _attributes(record).items():
             trial.set_user_attr(name, attribute)
-        for name, broken in constraints(record, worst).items():
-            trial.set_constraint(name, broken)
-        state, value = state_and_value(record, worst)
+        for name, excess in broken.items():
+            trial.set_constraint(name, excess)
         self.study.tell(trial, value, state)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,7 +95,7 @@ def epochs(
         files = _Files(checkpoint, trunk if run.shares_warmup else None)
         objective, stopping = loop.objective, loop.stopping
         history, verdict = files.take_up(run, stopping)
-        best = max((s for _, s in objective.curve(history) if s is not None), default=None)
+        best = max((m for epoch in history if (m := objective.merit(epoch))), default=None)
         stop = stopping.replay(objective.curve(history)) is not None and exactly is None
         found = run.effective_configuration(loop)
         warnings: tuple[str, ...] = ()
@@ -119,37 +119,39 @@ def epochs(
                 cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
                 return Outcome(status=Status.EARLY_STOPPED, cause=cause)
             if not history:
-                require_measured(objective, metrics)
-            score = objective.score(metrics)
-            improved = score is not None and (best is None or score > best)
+                require_measured(objective.each[:1], metrics)
+            merit = objective.merit(metrics)
+            improved = merit is not None and (best is None or merit > best)
             if exactly is not None:
                 improved = len(history) + 1 == exactly
             metrics = run.measured(metrics, best=improved)
+            require_measured(objective.others if improved else (), metrics)
             warnings += metrics.warnings + unmet(loop.expect, [*history, metrics])
             metrics, warnings = replace(metrics, warnings=warnings), ()
             history.append(metrics)
-            stop = stopping.update(metrics.epoch, score) and exactly is None
-            best = score if improved else best
+            stop = stopping.update(metrics.epoch, objective.score(metrics)) and exactly is None
+            best = merit if improved else best
             files.keep(run, history, improved=improved)
             yield (metrics,)
         return files.diverged(run, judged)
 
 
-def require_measured(objective: Objective, first: EpochMetrics) -> None:
-    """Check that the first epoch of a run has the objective among its metrics, if only as None.
+def require_measured(objectives: Iterable[Objective], first: EpochMetrics) -> None:
+    """Check that the first epoch of a run has the objectives among its metrics, if only as None.
 
     Raises:
         InputError: with the metrics that it has, and the near miss.
     """
-    if objective.metric == VAL_DICE or objective.metric in first.metrics:
-        return
     names = [VAL_DICE, *first.metrics]
-    hint = did_you_mean(near_miss(objective.metric, names))
-    raise InputError.single(
-        f"the first validation returned no `{objective.metric}`, only {', '.join(names)}{hint}"
-        f" (a metric that only some epochs measure is returned in the others as None)",
-        key="objective.metric",
-    )
+    for one in objectives:
+        if one.metric in names or one.is_cost:
+            continue
+        hint = did_you_mean(near_miss(one.metric, names))
+        raise InputError.single(
+            f"the first validation returned no `{one.metric}`, only {', '.join(names)}{hint}"
+            f" (a metric that only some epochs measure is returned in the others as None)",
+            key="objective.metric",
+        )
 
 
 @dataclass(frozen=True, slots=True)

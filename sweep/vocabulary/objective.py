@@ -8,11 +8,12 @@ metric's own value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from sweep.vocabulary.class_scores import split_class, without_class
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 Mode = Literal["max", "min"]
@@ -22,6 +23,9 @@ TRAIN_LOSS = "train_loss"
 """A value that every trainer reports. It can be the objective too."""
 BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min", "nsd": "max"}
 """Metrics whose direction is known."""
+COSTS: Mapping[str, str] = {"epochs": "epochs", "seconds": "seconds"}
+"""What a trial costs, which can be a further objective: less is better. Epochs that it took over
+from a shared warm-up count as if it had trained them itself."""
 TOLERANCE = 0.002
 """Negligible difference: of a Dice less than between seeds; of other metrics a share."""
 
@@ -59,11 +63,14 @@ class Objective:
             ``val_dice[liver]``.
         mode: whether the largest or the smallest value is the best.
         dice: where a ``val_dice`` was measured. It decides only how Dice is called.
+        others: further objectives of a sweep with several, of which this is the first. It alone
+            decides the best epoch, early stopping and whatever else needs one number.
     """
 
     metric: str = VAL_DICE
     mode: Mode = "max"
     dice: DiceOf = field(default="validation", compare=False)
+    others: tuple[Objective, ...] = ()
 
     @classmethod
     def of(cls, values: Any) -> Objective:
@@ -74,6 +81,9 @@ class Objective:
         """
         if values is None:
             return DICE
+        if isinstance(values, list) and values:
+            first, *others = map(cls.of, values)
+            return replace(first, others=tuple(others))
         written = {"metric": values} if isinstance(values, str) else values
         metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
         if isinstance(metric, str):
@@ -112,14 +122,56 @@ class Objective:
         return ((epoch.epoch, self.score(epoch)) for epoch in history)
 
     def best(self, history: Iterable[EpochMetrics]) -> EpochMetrics | None:
-        """The epoch of the best value, the earliest of equals; None if no epoch has a value."""
-        found: EpochMetrics | None = None
-        highest = -math.inf
-        for epoch in history:
-            score = self.score(epoch)
-            if score is not None and (score > highest or found is None):
-                found, highest = epoch, score
-        return found
+        """The epoch of the best `merit`, the earliest of equals; None if no epoch has a value."""
+        known = [(merit, epoch) for epoch in history if (merit := self.merit(epoch)) is not None]
+        return max(known, key=lambda pair: pair[0])[1] if known else None
+
+    def merit(self, epoch: EpochMetrics) -> tuple[float, float] | None:
+        """What epochs are compared by: the score, of equal ones validation Dice; None without a
+        score.
+
+        A metric that many epochs saturate, such as an NSD of 1, does not decide between them.
+        """
+        score = self.score(epoch)
+        dice = epoch.val_dice
+        known = dice is not None and math.isfinite(dice)
+        return None if score is None else (score, dice if known and dice is not None else -math.inf)
+
+    @property
+    def each(self) -> tuple[Objective, ...]:
+        """All objectives of the sweep, the first first, each alone."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether it is what a trial costs, not what it reaches."""
+        return self.metric in COSTS
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether one of the objectives of the sweep is a cost."""
+        return any(one.is_cost for one in self.others)
+
+    def of_trial(self, history: Sequence[EpochMetrics], best: EpochMetrics) -> float | None:
+        """This objective alone of a trial: the metric in the epoch ``best``, or what its whole
+        history cost."""
+        if self.metric == "epochs":
+            return len(history)
+        if self.metric == "seconds":
+            return sum(epoch.seconds for epoch in history)
+        return self.value(best)
+
+    def point(self, history: Sequence[EpochMetrics]) -> Point | None:
+        """The score of each objective in the best epoch of the first one; None without any.
+
+        All are of that one epoch, because its weights are the model that the trial has. A missing
+        value is −∞.
+        """
+        best = self.best(history)
+        if best is None:
+            return None
+        values = ((one, one.of_trial(history, best)) for one in self.each)
+        return tuple(-math.inf if v is None else one.turned(v) for one, v in values)
 
     @property
     def is_dice(self) -> bool:
@@ -182,11 +234,13 @@ class Objective:
 
     @property
     def words(self) -> str:
-        """Metric and direction: ``val_dice (max)``."""
-        return f"{self.metric} ({self.mode})"
+        """Metric and direction: ``val_dice (max)``; of several objectives, each."""
+        return ", ".join(f"{one.metric} ({one.mode})" for one in self.each)
 
     def text(self, value: float) -> str:
         """A value, or a difference of two, for users."""
+        if self.is_cost:
+            return f"{value:.4g}"
         size = abs(value)
         decimals = self.is_dice or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"
@@ -212,7 +266,7 @@ class Objective:
 
 def known_mode(metric: str) -> Mode | None:
     """The direction of a metric, also of one class, where it is known."""
-    return BETTER.get(without_class(metric))
+    return "min" if metric in COSTS else BETTER.get(without_class(metric))
 
 
 DICE = Objective()

@@ -15,12 +15,15 @@ from typing import Any
 
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.divergence import Diagnosis
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import SweepError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.strict_json import finite_fields
 
-ParameterValue = bool | int | float | str | None
+Scalar = bool | int | float | str | None
+ParameterValue = Scalar | tuple[Scalar | tuple[Scalar, ...], ...]
+"""Value of a searched parameter; a list is a tuple, of single values or of lists of these."""
 
 
 class Status(StrEnum):
@@ -230,7 +233,8 @@ class TrialRecord:
 
     @property
     def best(self) -> EpochMetrics | None:
-        """The epoch of the best value of the objective, the earliest of equals; None without any.
+        """The epoch of the best value of the objective; None without any. Of equals it is the one
+        of the highest validation Dice, then the earliest.
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
@@ -247,6 +251,14 @@ class TrialRecord:
         """The value as a score (higher is better); None for a trial without a result."""
         best = self.best if self.status.has_result else None
         return None if best is None else self.objective.score(best)
+
+    @property
+    def point(self) -> Point | None:
+        """The score of each objective of a sweep with several; None for a trial without a result.
+
+        All are of the best epoch of the first.
+        """
+        return self.objective.point(self.history) if self.status.has_result else None
 
     @property
     def warnings(self) -> tuple[str, ...]:

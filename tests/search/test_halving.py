@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.search.schedulers.decision import Decision
-from sweep.search.schedulers.halving import Halving, _Rung
+from sweep.search.schedulers.halving import Halving, HalvingRung
 from sweep.vocabulary.record import Status
 
 GO, WAIT, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
@@ -219,10 +219,10 @@ def test_diverged_trial_is_forgotten_everywhere_though_its_last_score_was_no_num
     assert scheduler.report("t0000", 2, math.nan) is STOP
     assert scheduler.report("t0000", 2, 0.9) is STOP
     scheduler.end("t0000", Status.DIVERGED)
-    assert all(rung == _Rung(rung.epochs) for rung in rungs(scheduler))
+    assert all(rung == HalvingRung(rung.epochs) for rung in rungs(scheduler))
 
 
-def rungs(scheduler: Halving) -> list[_Rung]:
+def rungs(scheduler: Halving) -> list[HalvingRung]:
     return scheduler._rungs
 
 
@@ -259,7 +259,7 @@ class Book:
         self.level[name] += 1
         self.scored.discard(name)
 
-    def agrees(self, index: int, rung: _Rung) -> None:
+    def agrees(self, index: int, rung: HalvingRung) -> None:
         passed = {name for name, level in self.level.items() if level > index} - self.forgotten
         here = {name for name, level in self.level.items() if level == index}
         recorded = {name for _, name in rung.recorded}

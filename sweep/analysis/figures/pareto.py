@@ -30,7 +30,9 @@ def pareto_front(results: Results) -> ReportFigure:
     found = pareto(results.frame, results.objective)
     measured = goals_of(unpruned(results.frame), results.objective)
     goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
-    goals = [goal for goal in goals if goal.metric != "epochs"]
+    several = bool(results.objective.others)
+    if not several:  # epochs are shown by the darkness, and have words of their own
+        goals = [goal for goal in goals if goal.metric != "epochs"]
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
     diagonal = ""
@@ -42,12 +44,13 @@ def pareto_front(results: Results) -> ReportFigure:
         )
     return ReportFigure(
         name="pareto",
-        title=f"{listed([*titles, 'epochs'])} together",
+        title=f"{listed(titles if several else [*titles, 'epochs'])} together",
         finding=_finding(results, goals, list(found["trial_id"])),
         reading=(
-            f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
-            "at most their epochs. Pruned trials are among the others: their epochs are few "
-            "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
+            f"Large, with their names: trials that no other one beats, with "
+            f"{listed(aims) if several else ', '.join(aims) + ' and at most their epochs'}. "
+            f"{_about_pruned(results)}The darker, the more epochs. "
+            f"{'All metrics' if several else 'Both'} are of the best "
             f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
@@ -56,10 +59,21 @@ def pareto_front(results: Results) -> ReportFigure:
     )
 
 
+def _about_pruned(results: Results) -> str:
+    if results.objective.others and not results.objective.has_cost:
+        return ""
+    return (
+        "Pruned trials are among the others: their epochs are few because the scheduler stopped"
+        " them. "
+    )
+
+
 def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> str:
     if not results.ranked:
         return "No trial has a result."
-    eligible = sum(record.status is not Status.PRUNED for record in results.ranked)
+    objective = results.objective
+    counts_pruned = bool(objective.others) and not objective.has_cost
+    eligible = sum(counts_pruned or r.status is not Status.PRUNED for r in results.ranked)
     if not eligible:
         return "Every trial with a result was pruned: none trained as long as it would have."
     if len(goals) < 2:
@@ -68,22 +82,24 @@ def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> 
     first, second, *_ = goals
     leader = results.frame[results.frame["trial_id"].isin(names)]
     best = leader.sort_values(second.metric, ascending=second.mode == "min").iloc[0]
-    at_once = listed([*(goal.short for goal in goals), "epochs"])
+    shorts = [goal.short for goal in goals]
+    at_once = listed(shorts if objective.others else [*shorts, "epochs"])
+    kind = "trial" if counts_pruned else "unpruned trial"
     return (
-        f"{_unbeaten(names, eligible, at_once)} {best['trial_id']} has the {second.highest} "
+        f"{_unbeaten(names, eligible, at_once, kind)} {best['trial_id']} has the {second.highest} "
         f"{second.short}, {_value(results, second, best)}, at {first.short} "
         f"{_value(results, first, best)}."
     )
 
 
-def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
+def _unbeaten(names: Sequence[str], eligible: int, at_once: str, kind: str) -> str:
     if eligible == 1:
-        return f"{names[0]} is the only unpruned trial: there is none to compare it with."
+        return f"{names[0]} is the only {kind}: there is none to compare it with."
     if len(names) == eligible:
-        return f"None of the {eligible} unpruned trials beats another in {at_once} at once."
+        return f"None of the {eligible} {kind}s beats another in {at_once} at once."
     return (
-        f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of {eligible}):"
-        f" {some(names)}."
+        f"{kind.capitalize()}s that no other beats in {at_once} at once"
+        f" ({len(names)} of {eligible}): {some(names)}."
     )
 
 

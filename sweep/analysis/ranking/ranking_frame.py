@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
 from sweep.analysis.ranking import ranking_columns as columns
+from sweep.analysis.ranking.pareto_ranks import objective_words, pareto_ranks
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read_results import (
@@ -30,6 +33,7 @@ from sweep.store.read_results import (
 )
 from sweep.vocabulary.errors import InputError, one_line
 from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import Status, TrialRecord, objective_of, searched
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -65,7 +69,9 @@ def ranking_frame(
     Confirmed leaders come first, by their replicates. The column ``confirmed`` divides them from
     the others: a mean over further seeds is not compared with the best of one run, which the search
     chose. Then come trials with a result by the best of the objective, which is validation Dice
-    unless the sweep says otherwise (of equals the one with fewer epochs, then the earlier one).
+    unless the sweep says otherwise (of equals the one with the higher Dice, then with fewer epochs,
+    then the earlier one). With several objectives, trials come front by front
+    (`sweep.analysis.ranking.pareto_ranks`), and within a front by the first objective.
     Trials without any value follow, then the diverged, then the failed. Where leaders were not
     trained again but have a real validation, these come first by it, and the column ``real_dice``
     divides them from the others.
@@ -77,7 +83,8 @@ def ranking_frame(
             an empty cell, which settings are replayed, and when the geometric loss switched on.
 
     Returns:
-        Columns `columns_of`; ``preset`` where any trial is one; those of
+        Columns `columns_of`; ``pareto``, the front, with several objectives; ``preset`` where any
+        trial is one; those of
         `sweep.analysis.ranking.since_switch_on` where any has a geometric loss; ``delta_PRESET``
         for each preset with a result, the objective minus that of the preset (of a pruned trial,
         minus what the preset had reached after as many epochs); the further metrics at the best
@@ -100,6 +107,8 @@ def ranking_frame(
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
     rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
     found = columns.typed(rows, columns.columns_of(objective_of(records)))
+    if objective_of(records).others:
+        found[PARETO_RANK] = pd.array(pareto_ranks(ranked), dtype="Int64")
     presets = [record.preset for record in ranked]
     if any(presets):
         found["preset"] = pd.array(presets, dtype="string")
@@ -125,7 +134,17 @@ def ranking_frame(
 
 def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The finished trials, best first: see `ranking_frame`."""
-    return sorted((record for record in records if record.status.is_final), key=place)
+    ranked = sorted((record for record in records if record.status.is_final), key=place)
+    if not objective_of(ranked).others:
+        return ranked
+    known = zip(pareto_ranks(ranked), ranked, strict=True)
+    return [
+        record
+        for _, record in sorted(
+            known,
+            key=lambda pair: math.inf if pair[0] is None else pair[0],  # stable
+        )
+    ]
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
@@ -179,7 +198,14 @@ def write_ranking(folder: Path) -> Ranking:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Writes a frame as one of the CSV files of a results folder."""
-    atomic_write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    atomic_write_text(path, csv_text(frame))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV, with lists as ``[16, 32, 64]``."""
+    lists = {str(name): column.map(as_text) for name, column in frame.select_dtypes(object).items()}
+    text: str = frame.assign(**lists).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -201,6 +227,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
+        *objective_words(row, objective),
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
         *_real_words(row, objective),
@@ -268,20 +295,23 @@ def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     return [sentence]
 
 
-Place = tuple[int, float, int, int]
+Place = tuple[int, float, float, int, int]
 """See `place`: less is better, and no two are equal."""
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling score, epochs, number."""
-    if record.status.has_result:
-        if (score := record.score) is not None:
-            return 0, -score, len(record.history), record.number
-        return 1, 0.0, len(record.history), record.number
-    return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
+    """Sort key of an ended trial: group, falling score, falling Dice, epochs, number."""
+    epochs, number = len(record.history), record.number
+    if not record.status.has_result:
+        return 2 if record.status is Status.DIVERGED else 3, 0.0, 0.0, 0, number
+    best = record.best
+    if best is None or (merit := record.objective.merit(best)) is None:
+        return 1, 0.0, 0.0, epochs, number
+    score, dice = merit
+    return 0, -score, -dice, epochs, number
 
 
-def _short(cell: object) -> str:
+def _short(cell: Any) -> str:
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else str(as_text(cell))

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.ranking.ranking_columns import rows_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.class_scores import without_class
+from sweep.vocabulary.dominance import fronts
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import Status
 
 if TYPE_CHECKING:
@@ -69,6 +72,9 @@ class Condition:
 
     def holds(self, cell: object) -> bool:
         """Whether a cell fulfils it; an empty cell is neither less nor more than anything."""
+        if isinstance(cell, tuple) and isinstance(self.value, str):  # [16, 32] or [16,32]
+            same = str(as_text(cell)).replace(" ", "") == self.value.replace(" ", "")
+            return same if self.sign == "==" else not same
         alike = isinstance(cell, str) == isinstance(self.value, str)
         if cell is None or self.value is None or not alike:
             same = cell is None and self.value is None
@@ -116,6 +122,9 @@ def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     if order in ("asc", "desc"):
         return name, order == "desc"
     metric = re.escape(objective.metric)
+    for one in objective.others:
+        if key == one.metric:
+            return key, one.mode == "max"
     own = rf"(last_|mean_)?{metric}|{metric}_(low|high|at_enough)|delta_.*"
     if re.fullmatch(own, key, re.DOTALL):
         return key, objective.mode == "max"
@@ -123,7 +132,12 @@ def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
 
 
 def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:
-    """The goals that were measured, the objective before `PARETO`, and whether more is better."""
+    """The goals that were measured, the objective before `PARETO`, and whether more is better.
+
+    Of a sweep with several objectives, these are its goals.
+    """
+    if objective.others:
+        return {one.metric: one.mode == "max" for one in objective.each}
     goals = {objective.metric: objective.mode == "max"}
     goals |= {name: more for name, more in PARETO.items() if name not in goals}
     return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
@@ -134,8 +148,11 @@ def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
 
     One row beats another if it is at least as good in all goals and better in one. Where HD95 was
     not measured, it does not count. Rows that lack a goal are left out, and so are pruned trials:
-    they trained few epochs because they were stopped, not because few were enough.
+    they trained few epochs because they were stopped, not because few were enough. Of a sweep with
+    several objectives: its first front.
     """
+    if objective.others:
+        return front(frame)
     frame = unpruned(frame)
     goals = goals_of(frame, objective)
     complete = frame.dropna(subset=list(goals)) if goals else frame.head(0)
@@ -151,12 +168,7 @@ def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
     """For each point, whether no other is at most as large everywhere and smaller somewhere."""
-    front: list[tuple[float, ...]] = []
-    for point in sorted(set(points)):  # a point that beats another one comes before it
-        if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):
-            front.append(point)
-    kept = set(front)
-    return [point in kept for point in points]
+    return [rank == 0 for rank in fronts([tuple(-value for value in point) for point in points])]
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.ranking.pareto_ranks import pareto_ranks_of_rows
 from sweep.spec.settings.data_settings import DATA_SOURCES, CommonData
+from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.errors import InputError
@@ -49,6 +52,10 @@ def together(frames: Mapping[str, pd.DataFrame], objective: Objective = DICE) ->
     filled = [one for one in named if len(one)] or named[:1]
     rows = [row for one in filled for row in one.astype(object).to_dict("records")]
     rows.sort(key=lambda row: _place(row, objective))
+    if objective.others:
+        ranks = pareto_ranks_of_rows(rows, objective)
+        rows = [row | {PARETO_RANK: rank} for row, rank in zip(rows, ranks, strict=True)]
+        rows.sort(key=lambda row: math.inf if row[PARETO_RANK] is None else row[PARETO_RANK])
     kinds = {str(name): kind for one in reversed(named) for name, kind in one.dtypes.items()}
     return pd.DataFrame(
         {
@@ -114,13 +121,14 @@ def _measured_on(spec: Mapping[str, Any], objective: Objective) -> dict[str, Any
     return found
 
 
-def _place(row: Mapping[Any, Any], objective: Objective) -> tuple[int, float, int]:
+def _place(row: Mapping[Any, Any], objective: Objective) -> tuple[int, float, float, int]:
     import pandas as pd
 
     if pd.notna(value := row.get(objective.metric)):
-        return 0, -objective.turned(float(value)), int(row["epochs"])
+        dice = 0.0 if pd.isna(row["val_dice"]) else float(row["val_dice"])
+        return 0, -objective.turned(float(value)), -dice, int(row["epochs"])
     last = {Status.DIVERGED: 2, Status.FAILED: 3}
-    return last.get(Status(row["status"]), 1), 0.0, 0
+    return last.get(Status(row["status"]), 1), 0.0, 0.0, 0
 
 
 def _column(values: Sequence[Any], kind: Any, name: Any, frames: Sequence[pd.DataFrame]) -> Any:

@@ -123,6 +123,7 @@ class Running:
 
     Args:
         value, best: of the objective.
+        merit: of its best epoch; see `Objective.merit`.
         dice, best_dice: validation Dice, whatever the objective is.
         waits: whether it waits for a worker.
     """
@@ -135,16 +136,21 @@ class Running:
     best_epoch: int = 0
     dice: float | None = None
     best_dice: float | None = None
+    merit: tuple[float, float] | None = None
     waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best value of all trials of the search that have not diverged."""
+    """The best value of all trials of the search that have not diverged.
+
+    With several objectives, of the first one.
+    """
 
     trial_id: str
     value: float
     epoch: int
+    merit: tuple[float, float] = field(default=(0.0, 0.0), compare=False)
 
 
 @dataclass
@@ -196,11 +202,9 @@ class SweepState(Observer):
         trial.dice = DICE.value(metrics)
         trial.best_dice = _larger(trial.best_dice, trial.dice)
         trial.value = self.objective.value(metrics)
-        turned = self.objective.turned
-        if trial.value is None:
-            return
-        if trial.best is None or turned(trial.value) > turned(trial.best):
-            trial.best, trial.best_epoch = trial.value, metrics.epoch
+        merit = self.objective.merit(metrics)
+        if merit is not None and (trial.merit is None or merit > trial.merit):
+            trial.best, trial.best_epoch, trial.merit = trial.value, metrics.epoch, merit
 
     def trial_enqueued(self) -> None:
         if self.planned is None:
@@ -245,16 +249,18 @@ class SweepState(Observer):
         Of equals the trial that was started first.
         """
         found = [
-            Best(trial.trial_id, trial.best, trial.best_epoch)
+            Best(trial.trial_id, trial.best, trial.best_epoch, trial.merit)
             for trial in self._running_of_search()
-            if trial.best is not None
+            if trial.best is not None and trial.merit is not None
         ]
         leader = self.ranking.leader
         if leader is not None and leader.best is not None and leader.value is not None:
-            found.append(Best(leader.trial_id, leader.value, leader.best.epoch))
+            merit = self.objective.merit(leader.best)
+            assert merit is not None, "it has a value"
+            found.append(Best(leader.trial_id, leader.value, leader.best.epoch, merit))
         return max(
             found,
-            key=lambda best: (self.objective.turned(best.value), -trial_number(best.trial_id)),
+            key=lambda best: (best.merit, -trial_number(best.trial_id)),
             default=None,
         )
 

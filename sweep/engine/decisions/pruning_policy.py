@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from sweep.search.schedulers.comparison import ComparedValue, make_comparison
 from sweep.search.schedulers.scheduler import Decision, make_scheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.record import Status
 
-Judged = Callable[[str, int, float], None]
+Judged = Callable[[str, int, Any], None]
 
 
 class PruningPolicy:
@@ -48,10 +50,11 @@ class PruningPolicy:
         if full_from < epochs or not self._spares_the_never_full:
             self._scheduler.start(trial_id)
 
-    def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, score: float | Point | None) -> Decision:
         """Decide on a trial after ``epochs`` epochs, the last with this score (higher is better).
 
-        A trial that has trained all its epochs is used for comparison and continues to its end.
+        With several objectives it is the trial's point so far: a score of each. A trial that has
+        trained all its epochs is used for comparison and continues to its end.
         """
         reading = self._comparison.read(trial_id, epochs, score)
         self._note(reading)
@@ -79,7 +82,8 @@ class PruningPolicy:
         """Tell of a score if it is the first at its rung."""
         trial_id, resource, score = reading
         rung = bisect_right(self._rungs, resource)
-        if score is not None and math.isfinite(score) and rung > self._reached[trial_id]:
+        first = score[0] if isinstance(score, tuple) else score
+        if first is not None and math.isfinite(first) and rung > self._reached[trial_id]:
             self._reached[trial_id] = rung
             self._judged(trial_id, rung, score)
 

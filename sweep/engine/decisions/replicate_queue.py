@@ -38,7 +38,7 @@ class ReplicateQueue:
             self.forget()
 
     def forget(self) -> None:
-        """Read the replicates again when they are asked for next."""
+        """Read anew which are missing when somebody next asks."""
         self._found = None
 
     def _read(self) -> deque[tuple[Replicate, TrialRecord]]:

@@ -39,6 +39,7 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
+from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
     Enqueued,
@@ -318,10 +319,11 @@ class SweepController:
         if trial.started.replicate is not None:  # replicates are compared when they have ended
             return Decision.CONTINUE
         # A score is finite or None: a NaN of this session is None when it is replayed.
-        score = trial.started.objective.score(metrics)
+        objective = trial.started.objective
+        score = objective.point(trial.history) if objective.others else objective.score(metrics)
         return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
 
-    def _judged(self, trial_id: str, rung: int, score: float) -> None:
+    def _judged(self, trial_id: str, rung: int, score: float | Point) -> None:
         """Inform the searcher of what a trial is worth at a rung."""
         self._queue.searcher.judge(self._trials[trial_id].started.number, rung, score)
 
@@ -424,13 +426,15 @@ class SweepController:
         """Whether to keep the weights of the best epoch.
 
         Those of a diverged trial are not kept. Those of a pruned trial are kept if it may be a
-        finalist: finalists are tested, and one is handed over.
+        finalist: finalists are tested, and one is handed over. With several objectives, a later
+        trial may raise the rank of an earlier one.
         """
         if record.score is None:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
-        return self._top.admits(record) or record.status is not Status.PRUNED
+        may_lead = self._top.admits(record) or bool(record.objective.others)
+        return may_lead or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Replay the records to restore searcher, scheduler and observers."""

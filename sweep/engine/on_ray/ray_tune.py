@@ -274,7 +274,7 @@ def sent_to_workers(spec: SweepSpec, capacity: Capacity, uri: str | None) -> dic
         "uri": uri,
         "branching": list(branching_epochs(spec)),
         "kind": spec.trainer.kind,
-        "objective": asdict(spec.judged_by),
+        "objective": asdict(spec.judged_by.each[0]),
         "resources": dict(capacity.resources),
     }
 

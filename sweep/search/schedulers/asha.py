@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from sweep.search.schedulers.decision import Decision, OnArrival
-from sweep.search.schedulers.rung import Rung
+from sweep.search.schedulers.rung import AnyRung, Rung
 from sweep.vocabulary.record import Status
 
 
@@ -40,6 +41,7 @@ class Asha(OnArrival):
     Args:
         rungs: counts of trained epochs, ``grace_period · reduction_factor^k`` in the paper.
         reduction_factor: η of the paper, at least 2.
+        rung: makes each rung; `ParetoRung` where trials have several objectives.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020,
     Algorithm 2. There trials wait at a rung to be promoted (see `Halving`). Here, as in Ray Tune
@@ -52,12 +54,13 @@ class Asha(OnArrival):
         *,
         rungs: Iterable[int],
         reduction_factor: int,
+        rung: Callable[[int], AnyRung] = Rung,
     ) -> None:
-        self._rungs = [Rung(epochs) for epochs in sorted(rungs)]
+        self._rungs = [rung(epochs) for epochs in sorted(rungs)]
         self._reduction_factor = reduction_factor
         self._out: set[str] = set()
 
-    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, value: Any) -> Decision:
         """Record the value of a trial that has trained ``epochs`` epochs and judge it."""
         if trial_id in self._out:
             return Decision.STOP
@@ -65,7 +68,7 @@ class Asha(OnArrival):
         rung = next((rung for rung in reversed(self._rungs) if rung.epochs <= epochs), None)
         if rung is None or trial_id in rung or value is None:
             return Decision.CONTINUE
-        if math.isfinite(value):
+        if rung.takes(value):
             rung.record(trial_id, value)
             if rung.rank(value) <= math.ceil(len(rung) / self._reduction_factor):
                 return Decision.CONTINUE

@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from sweep.search.schedulers.projected_gain import Values, noise_of, projected_g
 from sweep.spec.search.search_strategy import epochs_in_full
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
+from sweep.vocabulary.dominance import Point
 
 
 class ComparedValue(NamedTuple):
@@ -30,12 +31,13 @@ class ComparedValue(NamedTuple):
         trial_id: of the trial.
         resource: how far it is, in the unit of the rungs (Ray Tune's `time_attr`). Below 1 it
             cannot be judged yet.
-        score: what it is judged by; None if that is not known yet.
+        score: what it is judged by, with several objectives a score of each; None if that is not
+            known yet.
     """
 
     trial_id: str
     resource: int
-    score: float | None
+    score: float | Point | None
 
 
 class ByTrainedEpochs:
@@ -47,12 +49,12 @@ class ByTrainedEpochs:
     def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
         """Note a trial whose geometric loss acts in full after ``full_from`` epochs."""
 
-    def read(self, trial_id: str, epochs: int, score: float | None) -> ComparedValue:
+    def read(self, trial_id: str, epochs: int, score: Any) -> ComparedValue:
         """The report on a trial after ``epochs`` trained epochs.
 
         Args:
             score: the objective in the last of them, turned so that more is better
-                (`sweep.vocabulary.objective`).
+                (`sweep.vocabulary.objective`); with several objectives, the trial's point.
         """
         return ComparedValue(trial_id, 0 if score is None else epochs, score)
 
@@ -116,7 +118,7 @@ class ByProjectedGain(ByTrainedEpochs):
             self._baseline = trial_id
             self._control = self._curves[trial_id]
 
-    def read(self, trial_id: str, epochs: int, score: float | None) -> ComparedValue:
+    def read(self, trial_id: str, epochs: int, score: Any) -> ComparedValue:
         curve = self._curves[trial_id]
         curve.note(epochs, score)
         resource = epochs_in_full(epochs, curve.full_from)

@@ -6,16 +6,17 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.record import Status
 
-_Place = tuple[float, str]
+Place = tuple[Any, str]
 """Minus the score of a trial, and its id: ascending from the best, and never equal."""
 
 
 @dataclass(slots=True)
-class _Rung:
+class HalvingRung:
     """The trials of one rung.
 
     Args:
@@ -28,8 +29,8 @@ class _Rung:
 
     epochs: int
     under_way: int = 0
-    recorded: list[_Place] = field(default_factory=list)
-    waiting: list[_Place] = field(default_factory=list)
+    recorded: list[Place] = field(default_factory=list)
+    waiting: list[Place] = field(default_factory=list)
     promoted: int = 0
 
 
@@ -45,8 +46,8 @@ class _RungTrial:
     """
 
     level: int = 0
-    place: _Place | None = None
-    places: list[_Place] = field(default_factory=list)
+    place: Place | None = None
+    places: list[Place] = field(default_factory=list)
     out: bool = False
 
 
@@ -81,7 +82,7 @@ class Halving:
     """
 
     def __init__(self, *, rungs: Iterable[int], reduction_factor: int) -> None:
-        self._rungs = [_Rung(epochs) for epochs in sorted(rungs)]
+        self._rungs = [HalvingRung(epochs) for epochs in sorted(rungs)]
         self._reduction_factor = reduction_factor
         self._to_come = 0
         self._trials: dict[str, _RungTrial] = {}
@@ -96,22 +97,35 @@ class Halving:
         if self._rungs:
             self._rungs[0].under_way += 1
 
-    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, value: Any) -> Decision:
         """Record the value of a trial that has trained ``epochs`` epochs and judge it."""
         trial = self._trials.get(trial_id)
         if trial is None or trial.out:
             return Decision.STOP
         if trial.level == len(self._rungs) or epochs < self._rungs[trial.level].epochs:
             return Decision.CONTINUE
-        if value is not None and not math.isfinite(value):
+        if value is not None and not self._takes(value):
             self._leave(trial)
             trial.out = True
             return Decision.STOP
         if value is not None and trial.place is None:
-            self._come(trial, (-value, trial_id))
+            self._come(trial, (self._falling(value), trial_id))
         return Decision.PAUSE
 
-    def _come(self, trial: _RungTrial, place: _Place) -> _Place:
+    def _takes(self, value: Any) -> bool:
+        """Whether a value can be recorded."""
+        return math.isfinite(value)
+
+    def _falling(self, value: Any) -> Any:
+        """What places are sorted by: less is better."""
+        return -value
+
+    @property
+    def _ahead_of_all(self) -> Any:
+        """Sorts ahead of every value."""
+        return -math.inf
+
+    def _come(self, trial: _RungTrial, place: Place) -> Place:
         """Record the trial at the rung that it trains towards."""
         rung = self._rungs[trial.level]
         rung.under_way -= 1
@@ -139,16 +153,30 @@ class Halving:
             unknown += rung.under_way
             # Most trials that can continue, if all that are unknown arrive.
             quota = math.ceil((len(rung.recorded) + unknown) / self._reduction_factor)
-            # The worst case for a waiting trial: all unknown ones arrive and are better.
-            certain = quota - unknown
-            while rung.waiting and bisect_left(rung.recorded, rung.waiting[0]) < certain:
-                trial_id = rung.waiting[0][1]
-                self.let_on(trial_id)
-                yield trial_id, Decision.CONTINUE
-            while rung.waiting and bisect_left(rung.recorded, rung.waiting[-1]) >= quota:
-                yield rung.waiting.pop()[1], Decision.STOP
+            for place, decision in self._settled(rung, quota, unknown):
+                if decision is Decision.CONTINUE:
+                    self.let_on(place[1])
+                else:
+                    _remove(rung.waiting, place)
+                yield place[1], decision
             # The next rung can get the trials under way to it, and those still promoted here.
             unknown = max(0, min(quota - rung.promoted, len(rung.waiting) + unknown))
+
+    def _settled(
+        self, rung: HalvingRung, quota: int, unknown: int
+    ) -> Iterator[tuple[Place, Decision]]:
+        """The waiting trials of a rung that are certain. Each leaves those that wait at once.
+
+        Args:
+            quota: most trials that continue.
+            unknown: most trials that still arrive.
+        """
+        # The worst case for a waiting trial: all unknown ones arrive and are better.
+        certain = quota - unknown
+        while rung.waiting and bisect_left(rung.recorded, rung.waiting[0]) < certain:
+            yield rung.waiting[0], Decision.CONTINUE
+        while rung.waiting and bisect_left(rung.recorded, rung.waiting[-1]) >= quota:
+            yield rung.waiting[-1], Decision.STOP
 
     def let_on(self, trial_id: str) -> None:
         """Note that a paused trial continued, as an earlier session had decided.
@@ -159,7 +187,7 @@ class Halving:
         """
         trial = self._trials[trial_id]
         rung = self._rungs[trial.level]
-        place = trial.place or self._come(trial, (-math.inf, trial_id))
+        place = trial.place or self._come(trial, (self._ahead_of_all, trial_id))
         _remove(rung.waiting, place)
         rung.promoted += 1
         trial.places.append(place)
@@ -179,7 +207,7 @@ class Halving:
                 _remove(rung.waiting, trial.place)
 
 
-def _remove(places: list[_Place], place: _Place) -> None:
+def _remove(places: list[Place], place: Place) -> None:
     """Take the place out of an ascending list, if the list has it."""
     index = bisect_left(places, place)
     if index < len(places) and places[index] == place:

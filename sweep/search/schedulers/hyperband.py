@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
+from typing import Any
 
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision, OnArrival
+from sweep.search.schedulers.rung import AnyRung, Rung
 from sweep.vocabulary.record import Status
 
 
@@ -28,6 +30,7 @@ class Hyperband(OnArrival):
         rungs: counts of trained epochs, of the bracket with the least patience.
         reduction_factor: η of the paper, at least 2.
         brackets: their number K, at least 1.
+        rung: as of `Asha`.
 
     Source: Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
     JMLR 2018, Algorithm 1; asynchronous brackets as in Ray Tune's ``AsyncHyperBandScheduler``, the
@@ -40,10 +43,11 @@ class Hyperband(OnArrival):
         rungs: Iterable[int],
         reduction_factor: int,
         brackets: int,
+        rung: Callable[[int], AnyRung] = Rung,
     ) -> None:
         rungs = sorted(rungs)
         self._brackets = [
-            Asha(rungs=rungs[skipped:], reduction_factor=reduction_factor)
+            Asha(rungs=rungs[skipped:], reduction_factor=reduction_factor, rung=rung)
             for skipped in range(brackets)
         ]
         shares = [
@@ -56,7 +60,7 @@ class Hyperband(OnArrival):
         place = zlib.crc32(trial_id.encode()) % self._ends[-1]
         return bisect_right(self._ends, place)
 
-    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, value: Any) -> Decision:
         """Record the value of a trial that has trained ``epochs`` epochs and judge it."""
         return self._brackets[self.bracket_of(trial_id)].report(trial_id, epochs, value)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from statistics import median
+
+from sweep.vocabulary.dominance import Point, places
 
 
 class Rung:
@@ -17,6 +20,11 @@ class Rung:
         self.epochs = epochs
         self._score_of: dict[str, float] = {}
         self._scores: list[float] = []  # the same, ascending
+
+    @staticmethod
+    def takes(score: float) -> bool:
+        """Whether a score can be recorded."""
+        return math.isfinite(score)
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -42,3 +50,43 @@ class Rung:
     def median(self) -> float:
         """Median of the recorded scores; raises ValueError if there is none."""
         return median(self._scores)
+
+
+class ParetoRung:
+    """As `Rung`, of points: they are ranked by `sweep.vocabulary.dominance.places`.
+
+    A trial's rank changes as others arrive. `Asha` asks for it once, on arrival.
+
+    Args:
+        epochs: count of trained epochs at which a trial reaches the rung.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self._point_of: dict[str, Point] = {}
+
+    @staticmethod
+    def takes(point: Point) -> bool:
+        """Whether a point can be recorded. Missing values, −∞, may be in it, but not the first."""
+        return math.isfinite(point[0]) and not any(score == math.inf for score in point)
+
+    def __len__(self) -> int:
+        return len(self._point_of)
+
+    def __contains__(self, trial_id: str) -> bool:
+        return trial_id in self._point_of
+
+    def record(self, trial_id: str, point: Point) -> None:
+        """Add the point of a trial that is not recorded here yet."""
+        self._point_of[trial_id] = point
+
+    def remove(self, trial_id: str) -> None:
+        """Forget the trial, if it is recorded here."""
+        self._point_of.pop(trial_id, None)
+
+    def rank(self, point: Point) -> int:
+        """1 + the number of recorded points before it: equal points share it."""
+        return 1 + places([*self._point_of.values(), point])[-1]
+
+
+AnyRung = Rung | ParetoRung

@@ -10,7 +10,10 @@ from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.search.schedulers.halving import Halving
 from sweep.search.schedulers.hyperband import Hyperband
 from sweep.search.schedulers.median import MedianStopping
+from sweep.search.schedulers.pareto_halving import ParetoHalving
 from sweep.search.schedulers.plugin_scheduler import PluginScheduler
+from sweep.search.schedulers.rung import ParetoRung, Rung
+from sweep.spec.search.search_strategy import AshaScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Status
 
@@ -32,13 +35,15 @@ class Scheduler(Protocol):
         """Take note of a trial that will be judged."""
         ...
 
-    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+    def report(self, trial_id: str, epochs: int, value: Any) -> Decision:
         """Judge a trial after an epoch.
 
         Args:
             epochs: how far the trial is, in the unit of the rungs.
-            value: what it is judged by then; None where that is not known yet. Once it is, a
-                trial may be reported again with it, however far it has come by then.
+            value: what it is judged by then: a number, or with several objectives a tuple of one
+                for each, which only ASHA and Hyperband are given. Higher is better. None where
+                that is not known yet. Once it is, a trial may be reported again with it, however
+                far it has come by then.
         """
         ...
 
@@ -70,12 +75,23 @@ def make_scheduler(spec: SweepSpec) -> Scheduler:
     return SCHEDULERS[spec.scheduler.name](spec, spec.scheduler)
 
 
+def _asha(spec: SweepSpec, own: AshaScheduler) -> Scheduler:
+    rungs, factor = spec.rungs(), own.reduction_factor
+    several = len(spec.judged_by.each)
+    if own.pause and several > 1:
+        return ParetoHalving(rungs=rungs, reduction_factor=factor, objectives=several)
+    if own.pause:
+        return Halving(rungs=rungs, reduction_factor=factor)
+    return Asha(rungs=rungs, reduction_factor=factor, rung=ParetoRung if several > 1 else Rung)
+
+
 SCHEDULERS: Mapping[str, Callable[[SweepSpec, Any], Scheduler]] = {
-    "asha": lambda spec, own: (Halving if own.pause else Asha)(
-        rungs=spec.rungs(), reduction_factor=own.reduction_factor
-    ),
+    "asha": _asha,
     "hyperband": lambda spec, own: Hyperband(
-        rungs=spec.rungs(), reduction_factor=own.reduction_factor, brackets=own.brackets
+        rungs=spec.rungs(),
+        reduction_factor=own.reduction_factor,
+        brackets=own.brackets,
+        rung=ParetoRung if spec.judged_by.others else Rung,
     ),
     "median": lambda spec, own: MedianStopping(
         grace_period=own.grace_period,

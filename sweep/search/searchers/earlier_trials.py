@@ -13,6 +13,7 @@ from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import counted
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
+from sweep.vocabulary.dominance import fronts
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searched
@@ -87,11 +88,13 @@ def check_warm_start(spec: SweepSpec, warn: Callable[[str], None]) -> Iterator[F
 def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:
     """The ``count`` best configurations by the objective, the best first, each once.
 
-    Equal ones keep their order.
+    Equal ones keep their order. Several objectives: front by front, then by the first objective.
     """
-    results = [(score, record) for record in earlier if (score := record.score) is not None]
+    results = [(point, record) for record in earlier if (point := record.point) is not None]
+    fronts_of = fronts([point for point, _ in results])
+    ranked = sorted(zip(fronts_of, results, strict=True), key=lambda one: (one[0], -one[1][0][0]))
     distinct: dict[str, dict[str, ParameterValue]] = {}
-    for _, record in sorted(results, key=lambda pair: pair[0], reverse=True):
+    for _, (_, record) in ranked:
         distinct.setdefault(repr(record.parameters), dict(record.parameters))
     return list(distinct.values())[:count]
 

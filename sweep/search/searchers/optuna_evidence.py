@@ -28,6 +28,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -46,13 +47,14 @@ class Evidence:
         proposed: the trial as it began, with what its sampler noted in it.
         ended: the trial at its end; None before.
         rung: number of rungs that it has reached.
-        score: its score at the last of them, higher is better; None if there is none.
+        score: its score at the last of them, higher is better, of several objectives a tuple of
+            scores; None if there is none.
     """
 
     proposed: FrozenTrial
     ended: TrialRecord | None = None
     rung: int = 0
-    score: float | None = None
+    score: Any = None
 
     def trial(self, objective: Objective, worst: float | None) -> FrozenTrial:
         """The trial in Optuna's terms; see the head of this file.

@@ -15,7 +15,7 @@ so far, also the diverged ones (`Worst`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -37,16 +37,26 @@ DIRECTIONS: Mapping[Mode, Literal["maximize", "minimize"]] = {"max": "maximize",
 
 
 def make_study(
-    storage: BaseStorage | None = None, name: str | None = None, mode: Mode = "max"
+    storage: BaseStorage | None = None,
+    name: str | None = None,
+    mode: Mode = "max",
+    others: Sequence[Mode] = (),
 ) -> optuna.Study:
-    """The study of this name in a storage, created if it is missing; by default one in memory."""
+    """The study of this name in a storage, created if it is missing; by default one in memory.
+
+    Args:
+        storage: where it is kept.
+        name: of the study.
+        mode: of its objective.
+        others: of further objectives.
+    """
     # Optuna announces every study, and warns of packages that would only make it faster.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(
         storage=storage,
         sampler=IDLE,
         study_name=name,
-        direction=DIRECTIONS[mode],
+        directions=[DIRECTIONS[one] for one in (mode, *others)],
         load_if_exists=True,
     )
 
@@ -106,6 +116,10 @@ class Translator:
         return lies_in(self._space, parameters)
 
     def encode(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        return self.alone(parameters)
+
+    def alone(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        """Values that depend on no other, also where the trial draws only some of them."""
         return {name: self._codecs[name].encode(value) for name, value in parameters.items()}
 
     def completed(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:

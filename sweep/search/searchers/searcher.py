@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sweep.search.searchers.grid import GridSearch
 from sweep.search.searchers.plugin_searcher import PluginSearcher
@@ -17,7 +17,8 @@ class Searcher(Protocol):
     """Proposes the searched parameters of one trial after the other.
 
     A proposal depends only on the searcher's seed, the trial's number and the earlier calls of
-    `ask` and `tell`. A searcher has no random state that a resumed sweep would have to restore.
+    `ask`, `tell` and `judge`. A searcher has no random state that a resumed sweep would have to
+    restore.
     """
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
@@ -49,14 +50,14 @@ class Searcher(Protocol):
         """
         ...
 
-    def judge(self, number: int, rung: int, score: float) -> None:
-        """Learn what a trial that has not ended was worth when it reached a rung.
+    def judge(self, number: int, rung: int, score: Any) -> None:
+        """Learn what a trial was worth when it reached a rung. It has not ended, and may wait.
 
         Args:
             number: of the trial.
             rung: number of rungs that it has reached, from 1; no trial has reached fewer before.
             score: what the scheduler compares at that rung; higher is better. Scores of one rung
-                can be compared with each other.
+                can be compared with each other. With several objectives a score of each.
         """
         ...
 
@@ -82,9 +83,11 @@ def _of_optuna(spec: SweepSpec, seed: int, first: int) -> Searcher:
     # Here, so that a sweep without Optuna does not wait for its import.
     from sweep.search.searchers.optuna_samplers import METHODS
     from sweep.search.searchers.optuna_search import OptunaSearch
+    from sweep.search.searchers.pareto_search import ParetoSearch
 
     method = METHODS[spec.searcher.name](spec.searcher, seed)
-    return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
+    search = ParetoSearch if spec.judged_by.others else OptunaSearch
+    return search(spec.drawn, seed, method, first, spec.judged_by)
 
 
 def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
@@ -93,7 +96,7 @@ def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
 
 
 SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
-    "random": lambda spec, seed, _: RandomSearch(spec.drawn, seed),
+    "random": lambda spec, seed, first: RandomSearch(spec.drawn, seed, first),
     "grid": lambda spec, _, first: GridSearch(spec.drawn, first),
     "tpe": _of_optuna,
     "gp": _of_optuna,

@@ -7,6 +7,7 @@ from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.spec.checks.prior_checks import check_priors
 from sweep.spec.checks.searched_in_vain import check_conditions
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
@@ -22,6 +23,7 @@ from sweep.spec.space.distributions import (
     QRandInt,
     QUniform,
     WholeNumbers,
+    is_number,
     possible_values,
 )
 from sweep.spec.space.linked_space import drawn_in, grid_size, is_linked, within_itself
@@ -33,6 +35,7 @@ from sweep.spec.tree.setting_tree import (
     names_in,
     setting_names,
     types_of,
+    unsearched_keys,
     value_of,
 )
 from sweep.spec.words.meanings import MOST_LISTED, written
@@ -116,10 +119,20 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
     if key in choosing_keys():
         yield f"`{key}` cannot be searched: it decides which other settings there are"
         return
+    kinds = types_of(key)
+    if key in unsearched_keys() and tuple in kinds:
+        yield "cannot be searched: it must be the same for all trials"
+        return
     if key.startswith("objective."):
         yield "cannot be searched: all trials must be compared by the same objective"
         return
-    kinds = types_of(key)
+    lists = [v for v in possible_values(distribution) if isinstance(v, tuple)]
+    if kinds and lists and tuple not in kinds:
+        meant = f"; did you mean `{written(distribution.name, lists[0])}`?"
+        yield f"`{key}` takes single values, but `{distribution.name}` has the list " + (
+            shown(lists[0]) + meant * (distribution.size == 1)
+        )
+        return
     draws_fractions = not isinstance(distribution, Listed | WholeNumbers)
     if kinds and draws_fractions and float not in kinds:
         instead = "a `choice`"
@@ -227,6 +240,40 @@ def _check_stop_when(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("stop_when",), message)
 
 
+def _check_several_objectives(spec: SweepSpec) -> Iterator[Finding]:
+    objective, scheduler = spec.judged_by, spec.scheduler
+    if not objective.others:
+        return
+    if spec.searcher.name in ("cmaes", "custom"):
+        message = (
+            f"`{spec.searcher.label}` searches for the best of one objective; with several, use"
+            " `tpe`, `gp`, `random`, `qmc` or `grid`"
+        )
+        yield Finding(("searcher",), message)
+    if scheduler.name in ("median", "custom"):
+        message = (
+            f"`{scheduler.label}` compares trials by one number; with several objectives, use"
+            " `asha`, `hyperband` or `none`"
+        )
+        yield Finding(("scheduler",), message)
+    if spec.compares_gains:
+        message = "`activation` projects the gain of one objective; with several, use `epochs`"
+        yield Finding(("scheduler", "clock"), message)
+    if spec.stop_when is not None:
+        message = (
+            "judges by one objective whether further trials may be better; with several, leave it"
+            " out"
+        )
+        yield Finding(("stop_when",), message)
+    if objective.has_cost and spec.replayed:
+        keys = ", ".join(f"`{key}`" for key in spec.replayed)
+        message = (
+            f"{keys} is searched by replaying curves: every trial trains as long as the most"
+            " patient one, so costs do not differ by it; add `replay_patience: false`"
+        )
+        yield Finding(("objective",), message)
+
+
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
     """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
@@ -277,13 +324,15 @@ def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, Parame
 
     Those that conditions rule out are missing.
     """
-    extremes = []  # smallest and largest number, and all listed values that are not numbers
+    extremes: dict[str, list[ParameterValue]] = {}
     for key in keys:
-        listed = spec.space[key].arguments if isinstance(spec.space[key], Listed) else ()
-        others = (value for value in listed if isinstance(value, bool | str | None))
-        extremes.append((*dict.fromkeys(spec.space[key].extent or ()), *others))
-    every = [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
-    space = within_itself({key: spec.space[key] for key in keys})
+        kind = spec.space[key]
+        listed = [v for v in possible_values(kind) if not is_number(v)]
+        others = [v for v in listed if tuple in types_of(key) or not isinstance(v, tuple)]
+        if values := [*dict.fromkeys(kind.extent or ()), *others]:
+            extremes[key] = values  # smallest and largest number, and all that are not numbers
+    every = [dict(zip(extremes, values, strict=True)) for values in product(*extremes.values())]
+    space = within_itself({key: spec.space[key] for key in extremes})
     if not is_linked(space):
         return every
     drawn = [{key: values[key] for key in drawn_in(space, values)} for values in every]
@@ -314,6 +363,7 @@ LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], ...] = (
     (COUNTED, _check_grid),
     (COUNTED, _check_replayed),
+    (("space", "searcher", "replay_patience"), check_priors),
     (("scheduler", "presets", "space"), _check_clock),
     (("scheduler", "loss.weights", "space", *LENGTHS), _check_rungs),
     (LENGTHS, _check_warmup),
@@ -322,6 +372,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (("space", "replay_patience"), check_conditions),
     (("searcher", "warm_start"), _check_warm_start),
     (("searcher",), _check_stop_when),
+    (("objective", "searcher", "scheduler", "space"), _check_several_objectives),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
     (("data", "trainer.kind"), check_test),
     (("resources",), _check_shared_gpu),

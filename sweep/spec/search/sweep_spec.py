@@ -30,9 +30,10 @@ from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_per
 from sweep.spec.search.stop_when import StopWhenSettings
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.settings.geometric_terms import WEIGHTS
+from sweep.spec.settings.objective_settings import SeveralObjectives
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import Searched
-from sweep.spec.space.distributions import Distribution, possible_values
+from sweep.spec.space.distributions import Distribution, Listed, possible_values
 from sweep.spec.space.linked_space import drawn_in, grid_size
 from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
@@ -173,6 +174,8 @@ class SweepSpec(TrialSettings):
         scheduler = info.data.get("scheduler")
         if not isinstance(scheduler, StoppingScheduler) or "space" not in info.data:
             return ()
+        if isinstance(info.data.get("objective"), SeveralObjectives) and scheduler.clock is None:
+            return ()  # gains over a baseline are of one objective
         clock = scheduler.clock or best_clock(info.data["space"])
         return (BASELINE,) if clock == "activation" else ()
 
@@ -189,7 +192,8 @@ class SweepSpec(TrialSettings):
         scheduler = self.scheduler
         if isinstance(scheduler, StoppingScheduler):
             if scheduler.clock is None:
-                clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
+                compares = BASELINE in self.presets and not self.judged_by.others
+                clock = best_clock(self.space) if compares else "epochs"
                 scheduler = scheduler.model_copy(update={"clock": clock})
             # A spec is frozen for its users, but here it is still being made.
             object.__setattr__(
@@ -324,7 +328,10 @@ class SweepSpec(TrialSettings):
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
     """The value as the distribution would draw it (0 for 0.0); unchanged if it never would."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return next((same for same in (value, whole) if distribution.contains(same)), value)
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    # Lists are equal if their numbers are: [1, 2] and [1.0, 2.0].
+    lists = (one for one in listed if isinstance(one, tuple) and one == value)
+    return next((same for same in (value, whole, *lists) if distribution.contains(same)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.settings_base import Settings, refusal
@@ -14,7 +26,7 @@ from sweep.spec.settings.trainer_settings import TrainerTraits
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.spec.words.synonyms import value_for
 from sweep.vocabulary.class_scores import split_class, without_class
-from sweep.vocabulary.objective import VAL_DICE, Mode, Objective, known_mode
+from sweep.vocabulary.objective import COSTS, VAL_DICE, Mode, Objective, known_mode
 
 MEASURED: dict[str, tuple[str, ...]] = {
     "iou": ("iou",),
@@ -39,6 +51,8 @@ _OF_THE_OBJECTIVE = (
     "last_{}", "{}_before_end", "mean_{}", "{}_low", "{}_high", "{}_since_switch_on",
     "{}_at_enough",
 )  # fmt: skip
+PARETO_RANK = "pareto"
+"""Column of the ranking of a sweep with several objectives."""
 _PREFIXES = ("delta_", "enough_")
 """Beginnings of the columns for presets and for replayed settings."""
 
@@ -50,6 +64,8 @@ def is_other_column(metric: str, objective: Objective | None = None) -> bool:
         objective: the objective of the sweep, which adds columns of its own.
     """
     names = {objective.metric, objective.stem} if objective else set()
+    if objective and objective.others and metric == PARETO_RANK:
+        return True
     derived = {form.format(name) for form in _OF_THE_OBJECTIVE for name in names}
     return metric in OTHER_COLUMNS | derived or metric.startswith(_PREFIXES)
 
@@ -87,7 +103,7 @@ class ObjectiveSettings(Settings):
     @field_validator("metric")
     @classmethod
     def _is_a_metric(cls, metric: str) -> str:
-        if is_other_column(metric):
+        if is_other_column(metric) and metric not in COSTS:
             meant = value_for(metric, JUDGED)
             instead = f"; did you mean `{meant}`?" if meant else ": give the metric another name"
             raise ValueError(f"`{metric}` is another column of the ranking{instead}")
@@ -111,9 +127,18 @@ class ObjectiveSettings(Settings):
             trainer: traits of its kind. A user's own loop is checked after its first validation.
             metrics: ``evaluation.metrics``.
         """
-        wrong = "" if trainer.is_own_loop else self._why_not_measured(trainer, metrics)
+        if self.metric in COSTS:
+            wrong = (
+                f"`{self.metric}` is what a trial costs, not what it reaches: it can only be"
+                f" listed after another objective, as in `[{VAL_DICE}, {self.metric}]`"
+            )
+        else:
+            wrong = self._why_unmeasured(trainer, metrics)
         if wrong:
             raise refusal(wrong, "metric", value=self.metric)
+        self._must_have_mode()
+
+    def _must_have_mode(self) -> None:
         if self.mode is None:
             raise refusal(
                 f"must be `max` or `min`: its name does not show whether more of "
@@ -122,7 +147,10 @@ class ObjectiveSettings(Settings):
                 value=None,
             )
 
-    def _why_not_measured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> str:
+    def _why_unmeasured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> str:
+        """Why such a trainer does not measure the metric; empty if it does, or may."""
+        if trainer.is_own_loop:
+            return ""
         metric, label = split_class(self.metric)
         group = group_of(self.metric, metrics)
         if self.metric == VAL_DICE:
@@ -140,8 +168,67 @@ class ObjectiveSettings(Settings):
         return "" if group in metrics else unmeasured
 
 
+MOST_OBJECTIVES = 3
+
+
+class SeveralObjectives(ObjectiveSettings):
+    """Two or three objectives, written as a list. The first is what a single one would be."""
+
+    others: tuple[ObjectiveSettings, ...]
+    """The further ones: metrics, `epochs` or `seconds`."""
+
+    @model_serializer(mode="wrap")
+    def _as_list(self, handler: SerializerFunctionWrapHandler) -> list[Any]:
+        written = handler(self)
+        others = written.pop("others")
+        return [written, *others]
+
+    @property
+    def plain(self) -> Objective:
+        return replace(super().plain, others=tuple(one.plain for one in self.others))
+
+    def must_fit(self, trainer: TrainerTraits, metrics: Sequence[str]) -> None:
+        with _at(0):
+            super().must_fit(trainer, metrics)
+        for place, one in enumerate(self.others, start=1):
+            with _at(place):
+                if one.metric not in COSTS:
+                    one.must_fit(trainer, metrics)
+                elif one.mode != "min":
+                    raise refusal("costs are minimised: leave it out", "mode", value=one.mode)
+
+
+@contextmanager
+def _at(place: int) -> Iterator[None]:
+    """Errors of this entry of the list are reported there."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        message = str(first["ctx"]["error"])
+        raise refusal(message, place, *first["loc"], value=first["input"]) from None
+
+
+def _several(values: list[Any]) -> ObjectiveSettings:
+    """A list of objectives; raises `ValidationError` with the place of each mistake."""
+    if not 1 <= len(values) <= MOST_OBJECTIVES:
+        raise ValueError(
+            f"must be one objective, or a list of at most {MOST_OBJECTIVES}, but has {len(values)}"
+        )
+    first, *others = _ITEMS.validate_python(values)
+    names = [one.metric for one in (first, *others)]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise refusal(f"`{name}` is listed twice", place, value=name)
+    if not others:
+        return first
+    return SeveralObjectives(metric=first.metric, mode=first.mode, others=tuple(others))
+
+
 def _bare_metric(value: Any) -> Any:
-    """Reads ``hd95`` as ``{metric: hd95}``."""
+    """Reads ``hd95`` as ``{metric: hd95}``, and a list as several objectives."""
+    if isinstance(value, list | tuple):
+        return _several(list(value))
     if isinstance(value, str):
         return {"metric": value}
     if isinstance(value, dict) and len(value) == 1 and not value.keys() & {"metric", "mode"}:
@@ -160,7 +247,15 @@ def _bare_metric(value: Any) -> Any:
     return value
 
 
+_ITEMS: TypeAdapter[list[ObjectiveSettings]] = TypeAdapter(
+    list[Annotated[ObjectiveSettings, BeforeValidator(_bare_metric)]]
+)
 ObjectiveChoice = Annotated[
-    ObjectiveSettings,
-    BeforeValidator(_bare_metric, json_schema_input_type=str | ObjectiveSettings),
+    SerializeAsAny[ObjectiveSettings],
+    BeforeValidator(
+        _bare_metric,
+        json_schema_input_type=str
+        | ObjectiveSettings
+        | Annotated[list[str | ObjectiveSettings], Field(min_length=1, max_length=MOST_OBJECTIVES)],
+    ),
 ]

@@ -169,7 +169,8 @@ class TrialSettings(Settings):
     guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     objective: ObjectiveChoice = ObjectiveSettings()
-    """The metric that trials are compared by: its name, or {metric: NAME, mode: max | min}."""
+    """The metric that trials are compared by: its name, or {metric: NAME, mode: max | min}. A list
+    of two or three, such as [val_dice, hd95] or [val_dice, epochs], searches their trade-off."""
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[
         tuple[Expectation, ...],
@@ -231,5 +232,8 @@ class TrialSettings(Settings):
 
     @property
     def judged_by(self) -> Objective:
-        """The objective that its trials are compared by."""
-        return replace(self.objective.plain, dice=self.trainer.traits.dice)
+        """The objective that its trials are compared by, with the others if there are several."""
+        plain, dice = self.objective.plain, self.trainer.traits.dice
+        return replace(
+            plain, dice=dice, others=tuple(replace(one, dice=dice) for one in plain.others)
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ from sweep.vocabulary.class_scores import (
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.objective import VAL_DICE
+from sweep.vocabulary.objective import VAL_DICE, Objective
 from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
@@ -189,7 +189,9 @@ class MonaiTraining(GuardedRun):
         measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
         return Validation(
             dice=dice.mean(),
-            metrics=measured | self._case_metrics(self._always) | self._objective_of_a_class(),
+            metrics=measured
+            | self._case_metrics(self._always)
+            | self._of_a_class(self.settings.judged_by.each[:1]),
             predicted_classes=dice.predicted_classes(),
             trivial_dice=dice.trivial(),
         )
@@ -236,6 +238,7 @@ class MonaiTraining(GuardedRun):
         if due and names:
             start = time.perf_counter()
             found |= self._case_metrics(names)
+            found |= self._of_a_class(self.settings.judged_by.others)
             seconds += time.perf_counter() - start
         unit = self.distance_unit if SURFACE & found.keys() else None
         return dataclasses.replace(metrics, metrics=found, seconds=seconds, distance_unit=unit)
@@ -266,14 +269,15 @@ class MonaiTraining(GuardedRun):
         means = {name: mean_over_classes(scores, name) for name in cases.columns}
         return means | cases.shapes()
 
-    def _objective_of_a_class(self) -> dict[str, float | None]:
-        """The objective, if it is a metric of one class."""
-        column = self.settings.objective.metric
-        metric, label = split_class(column)
-        if label is None:
-            return {}
-        name = "dice" if metric == VAL_DICE else metric
-        return {column: means_of_classes(self.class_scores(), name).get(label)}
+    def _of_a_class(self, objectives: Iterable[Objective]) -> dict[str, float | None]:
+        """Those of the objectives that are metrics of one class."""
+        found: dict[str, float | None] = {}
+        for column in (one.metric for one in objectives):
+            metric, label = split_class(column)
+            if label is not None:
+                name = "dice" if metric == VAL_DICE else metric
+                found[column] = means_of_classes(self.class_scores(), name).get(label)
+        return found
 
     def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
         """Each validation case with the labels ``[S, H, W]`` that the last validation predicted,

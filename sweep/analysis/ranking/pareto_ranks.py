@@ -1,0 +1,92 @@
+"""The fronts of a sweep with several objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sweep.vocabulary.dominance import Point, fronts
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status, TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def pareto_ranks(records: Iterable[TrialRecord]) -> list[int | None]:
+    """The front of each trial, from 0: no other trial is at least as good in all objectives as one
+    of front 0 and better in one. None without a value.
+
+    Where a cost is an objective, pruned trials are compared among themselves, behind all others.
+    They trained few epochs because they were stopped, not because few were enough.
+    """
+    return _ranks([
+        (record.point, record.objective.has_cost and record.status is Status.PRUNED)
+        for record in records
+    ])  # fmt: skip
+
+
+def pareto_ranks_of_rows(
+    rows: Iterable[Mapping[Any, Any]], objective: Objective
+) -> list[int | None]:
+    """The same of the rows of a ranking, or of several."""
+    return _ranks([
+        (_row_point(row, objective), objective.has_cost and row["status"] == Status.PRUNED.value)
+        for row in rows
+    ])  # fmt: skip
+
+
+def objective_words(row: Mapping[Any, Any], objective: Objective) -> list[str]:
+    """The further objectives of the winner, for the comment of a best.yaml."""
+    if not objective.others:
+        return []
+    values = [
+        f"{one.label} {one.text(float(row[one.metric]))}"
+        for one in objective.others
+        if row.get(one.metric) is not None
+    ]
+    return [
+        f"of the trials that no other beats in {_listed(objective)}, the one with the"
+        f" {objective.highest} {objective.label}",
+        *values,
+    ]
+
+
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a ranking that no other beats; all columns."""
+    return frame[(frame["pareto"] == 0).fillna(False).astype(bool)]
+
+
+def _listed(objective: Objective) -> str:
+    *most, last = [one.label for one in objective.each]
+    return f"{', '.join(most)} and {last}"
+
+
+def _ranks(found: Sequence[tuple[Point | None, bool]]) -> list[int | None]:
+    """The fronts of points, of which those that stand apart come behind all others."""
+    ranks: list[int | None] = [None] * len(found)
+    first = 0
+    for behind in (False, True):
+        group = {
+            n: point
+            for n, (point, apart) in enumerate(found)
+            if point is not None and apart is behind
+        }
+        own = fronts(list(group.values()))
+        for number, rank in zip(group, own, strict=True):
+            ranks[number] = first + rank
+        first += 1 + max(own, default=-1)
+    return ranks
+
+
+def _row_point(row: Mapping[Any, Any], objective: Objective) -> Point | None:
+    import pandas as pd
+
+    values = [row.get(one.metric) for one in objective.each]
+    if pd.isna(values[0]):
+        return None
+    return tuple(
+        -math.inf if pd.isna(value) else one.turned(float(value))
+        for one, value in zip(objective.each, values, strict=True)
+    )
