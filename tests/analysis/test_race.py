@@ -266,5 +266,6 @@ def test_check_says_how_many_trainings_a_race_takes() -> None:
     assert in_prospect(spec_of("{{top: 3, seeds: 5}}")).startswith(
         "confirm: a race of 3 finalists over 5 blocks (a block is a seed on a fold), 6 to 15"
         " trainings. All that are left train a block before the next begins, and from the second on"
-        " whoever cannot win any more is dropped. If nobody were dropped: confirm: 5 seeds on one"
+        " whoever cannot win any more is dropped. Were everybody trained on all blocks: 5 seeds on"
+        " one fold name the best of 3 finalists in 80 % of cases if it lies "
     )
