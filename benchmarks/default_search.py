@@ -1,6 +1,6 @@
 """What a sweep by default saves against a hand-written script of Ray Tune, without any training.
 
-    python benchmarks/default_search.py [--seeds 8] [--of chosen | unseen]
+    python benchmarks/default_search.py [--seeds 8] [--of chosen | unseen] [--worlds peers …]
 
 Sweeps of 48 trials, two at a time, through the real controller, searchers and schedulers, over
 curves that are functions of the parameters (`worlds.py`). *chosen*: the worlds on which the default
@@ -120,7 +120,7 @@ class NoFolder:
         return SimpleNamespace(folder=Path(trial_id))
 
     def start_trial(
-        self, number: int, parameters: Mapping[str, Any], _config: str, preset: str | None, _: None
+        self, number: int, parameters: Mapping[str, Any], _config: str, preset: str | None, *_: Any
     ) -> str:
         trial_id = f"t{number:04d}"
         self.trials[trial_id] = parameters, preset
@@ -243,6 +243,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8, help="sweeps of a world")
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--of", choices=WORLDS, default="unseen")
+    parser.add_argument("--worlds", nargs="+", help="some of them; default: all")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", "All-NaN")
@@ -253,6 +254,8 @@ def main() -> None:
         " | ≤ 0.002 behind | ≤ 0.005 behind | diverged |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name, make in WORLDS[arguments.of].items():
+        if name not in (arguments.worlds or [name]):
+            continue
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         sweeps = [dict(variants(make(seed), seed)) for seed in seeds]
         for variant in sweeps[0]:

@@ -122,7 +122,8 @@ class Ours:
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
-        self._asha = Asha(rungs=rung_epochs(EPOCHS, GRACE, FACTOR), reduction_factor=FACTOR)
+        self._rungs = rung_epochs(EPOCHS, GRACE, FACTOR)
+        self._asha = Asha(rungs=self._rungs, reduction_factor=FACTOR)
         self._parameters: dict[int, Parameters] = {}
         self._history: dict[int, list[EpochMetrics]] = {}
 
@@ -134,6 +135,8 @@ class Ours:
 
     def report(self, number: int, epoch: int, dice: float) -> bool:
         self._history[number].append(EpochMetrics(epoch=epoch, val_dice=dice))
+        if epoch + 1 in self._rungs:
+            self._searcher.judge(number, self._rungs.index(epoch + 1) + 1, dice)
         if self._asha.report(str(number), epoch + 1, dice) is Decision.CONTINUE:
             return True
         self._tell(number, Status.PRUNED)

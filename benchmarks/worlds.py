@@ -201,7 +201,7 @@ class Landscape:
 
 
 class LearningRates:
-    """A learning rate is searched beside the weights, after a warm-up of a tenth: none is shared.
+    """A learning rate is searched beside the weights, after a warm-up: no two share a trunk.
 
     The Dice falls with the square of the distance to the best learning rate; a small rate is slow,
     a rate over a limit diverges. The weights act as in `Landscape`.

@@ -203,13 +203,13 @@ def _names(results: Sequence[str]) -> list[str]:
 def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
     """Print ``frame``, some rows and columns of the ranking, on stdout."""
     from sweep.analysis.ranking.ranking_columns import COLUMNS
-    from sweep.analysis.ranking.ranking_frame import ranking_json, ranking_markdown
+    from sweep.analysis.ranking.ranking_frame import csv_text, ranking_json, ranking_markdown
 
     match form:
         case Format.JSON:
             typer.echo(ranking_json(frame))
         case Format.CSV:
-            typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+            typer.echo(csv_text(frame), nl=False)
         case Format.MARKDOWN:
             typer.echo(ranking_markdown(frame))
         case Format.TABLE:

@@ -22,7 +22,7 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_progress import Progress
-    from sweep.engine.decisions.pack_sizes import Packing
+    from sweep.engine.packs.pack_sizes import Packing
 
 Executor = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
@@ -169,9 +169,9 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
-    from sweep.engine.decisions.pack_sizes import Packing
     from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
+    from sweep.engine.packs.pack_sizes import Packing
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
     from sweep.vocabulary.record import last_line

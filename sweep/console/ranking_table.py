@@ -28,7 +28,7 @@ from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
 from sweep.spec.settings.objective_settings import PARETO_RANK
-from sweep.spec.words.short_names import short_names
+from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
@@ -240,6 +240,8 @@ def _chance(value: float | None) -> Text:
 def _value(value: Any) -> Text:
     if value is None:
         return Text("–")
+    if isinstance(value, tuple):
+        return Text(one_line(words(value)))
     return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
 
 

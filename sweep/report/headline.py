@@ -134,6 +134,9 @@ def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
     ended, planned = len(results.ended), results.searched
     if ended >= planned:
+        race = None if results.confirmation is None else results.confirmation.race
+        if race is not None and race.block is not None:
+            return f"confirming: {race.words}"
         replicates = _ended_replicates(results)
         all_ended = replicates == len(results.replicates)
         return (

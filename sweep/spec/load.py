@@ -211,8 +211,10 @@ def _look_at_searched(
         return []
     findings: dict[Finding, None] = {}
     base = {mistake.message for mistake in check_data(spec)}
+    traits = spec.trainer.traits
     for key, distribution in spec.space.items():
-        if key.partition(".")[0] not in spec.trainer.traits.looked_at or key in unsure:
+        is_looked_at = key.partition(".")[0] in traits.looked_at or key in traits.must_fit_data
+        if not is_looked_at or key in unsure:
             continue
         for value in possible_values(distribution)[:MOST_LOOKS]:
             try:

@@ -14,6 +14,7 @@ from sweep.store.files import atomic_write_text, read_jsonl, to_json
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.parameter_values import as_parameter
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -55,7 +56,7 @@ def _trial(line: Mapping[str, Any], objective: Objective) -> TrialRecord:
     return TrialRecord(
         trial_id=line["trial_id"],
         number=trial_number(line["trial_id"]),
-        parameters=dict(line["parameters"]),
+        parameters={name: as_parameter(value) for name, value in line["parameters"].items()},
         history=tuple(
             EpochMetrics(
                 epoch=n,

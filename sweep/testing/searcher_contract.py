@@ -59,7 +59,7 @@ class SearcherContract:
             assert lies_in(space, record.parameters)
             for key, value in record.parameters.items():
                 assert space[key].contains(value), (key, value)
-                assert type(value) in (bool, int, float, str, type(None))
+                assert type(value) in (bool, int, float, str, tuple, type(None))
 
     def test_same_seed_proposes_the_same_and_proposals_differ_among_themselves(self) -> None:
         once, again = self.uninterrupted(), sweep(self.made(), range(TRIALS))

@@ -22,6 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from sweep.tracking.tracker import Tracked, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 TRIAL, FOLDER, STATUS, CAUSE = "sweep.trial", "sweep.folder", "sweep.status", "sweep.cause"
@@ -86,7 +87,7 @@ class MlflowTracker(Tracker):
         tags |= {MLFLOW_PARENT_RUN_ID: self._parent} if self._parent else {}
         run_id = self._create_run(trial_id, tags)
         self._client.log_batch(
-            run_id, params=[Param(name, str(value)) for name, value in parameters.items()]
+            run_id, params=[Param(name, str(as_text(value))) for name, value in parameters.items()]
         )
         self._runs[trial_id] = _Known(run_id)
 

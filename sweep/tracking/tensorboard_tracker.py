@@ -18,6 +18,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from sweep.tracking.tracker import Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
@@ -38,7 +39,9 @@ class TensorBoardTracker(Tracker):
         run = self._folder / trial_id
         shutil.rmtree(run, ignore_errors=True)
         self._writers[trial_id] = EventFileWriter(str(run))
-        if known := {name: value for name, value in parameters.items() if value is not None}:
+        if known := {
+            name: as_text(value) for name, value in parameters.items() if value is not None
+        }:
             self._write(trial_id, hparams_pb(known, trial_id=trial_id))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:

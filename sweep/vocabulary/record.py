@@ -21,7 +21,9 @@ from sweep.vocabulary.errors import SweepError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.strict_json import finite_fields
 
-ParameterValue = bool | int | float | str | None
+Scalar = bool | int | float | str | None
+ParameterValue = Scalar | tuple[Scalar | tuple[Scalar, ...], ...]
+"""Value of a searched parameter; a list is a tuple, of single values or of lists of these."""
 
 
 class Status(StrEnum):

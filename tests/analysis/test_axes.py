@@ -25,6 +25,13 @@ def test_listed_numbers_are_ascending_and_other_values_follow() -> None:
     assert [text for _, text in listed.ticks] == ["0", "1e-6", "1e-4", "true", "a", "null"]
 
 
+def test_lists_are_categories_under_their_own_text() -> None:
+    listed = axis({"choice": [[16, 32, 64], 8, [0.5, 0.25], [[1, 2], [2, 2]]]})
+    texts = [text for _, text in listed.ticks]
+    assert texts == ["8", "[16, 32, 64]", "[0.5, 0.25]", "[[1, 2], [2, 2]]"]
+    assert listed.position((16, 32, 64)) < listed.position((0.5, 0.25))
+
+
 def test_values_that_python_takes_for_equal_have_places_of_their_own() -> None:
     listed = axis({"choice": [0, False, "0"]})
     assert len({listed.position(value) for value in (0, False, "0")}) == 3

@@ -421,6 +421,33 @@ def test_replaced_masks_of_another_model_are_gone_even_where_no_new_one_follows(
     assert Path("out/c3.png").exists()
 
 
+def test_output_that_is_named_like_a_file_is_refused(call: Call, png_model: Path) -> None:
+    done = call("predict", str(png_model), "raw/imagesTr", "-o", "out/mask.nii.gz")
+    assert done.exit_code == 2
+    assert "names a file, but masks go to a folder, one `CASE.png` for each case" in done.stderr
+    assert not Path("out").exists()
+
+
+def test_masks_and_scores_of_other_cases_are_never_mixed(
+    call: Call, folder: Path, png_model: Path
+) -> None:
+    predict = ("predict", str(png_model))
+    one = "raw/imagesTr/c0_0000.png"
+    assert call(*predict, one, "-o", "out", "--labels", "raw/labelsTr").exit_code == 0
+    other = "raw/imagesTr/c1_0000.png"
+    done = call(*predict, other, "-o", "out")  # the same model, but scores.csv is of c0
+    assert done.exit_code == 2
+    assert "holds scores of other cases (c0): write to another folder" in done.stderr
+    done = call(*predict, other, "-o", "out", "--overwrite", "--tta")
+    assert done.exit_code == 2  # c0 would be said to be of this model with flips
+    assert "holds masks of other cases (c0) that another model, or this one" in done.stderr
+    assert not Path("out/c1.png").exists()
+    assert len(scores(Path("out"))) == 2
+    assert call(*predict, other, "-o", "out", "--overwrite").exit_code == 0
+    assert not Path("out/scores.csv").exists()  # of c0, and nothing was scored now
+    assert call(*predict, "raw/imagesTr", "-o", "out", "--resume").exit_code == 0
+
+
 def test_images_and_references_are_never_overwritten(
     call: Call, folder: Path, png_model: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.engine.decisions.pack_sizes import (
+from sweep.engine.packs.pack_sizes import (
     MOST,
     RESERVE,
     SECONDS_OF_A_WINDOW,
@@ -128,12 +128,10 @@ class Sweep:
         self._rate = rate
 
     def train(self, count: int, steps: int = 1, name: str = "pack") -> None:
-        trials = [f"t{number:04}" for number in range(count)]
         for _ in range(steps):
             seconds = 10 * count / self._rate(count)
             memory = (GIB + count * GIB // 2, 16 * GIB)
-            done = dict.fromkeys(trials, 10)
-            self.sizes.observe(name, CARD, trials, done, seconds, memory)
+            self.sizes.observe(name, CARD, count, [10] * count, seconds, memory)
 
 
 def test_probe_takes_as_many_windows_as_it_says_and_tells_the_user_once() -> None:

@@ -15,15 +15,18 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from sweep.engine.decisions.pack_sizes import WINDOWS, Packing, PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import Capacity
+from sweep.engine.on_ray.execute import NO_GPU, _doors
 from sweep.engine.on_ray.pack_actor import PackActor, PackReport
 from sweep.engine.on_ray.ray_packs import Packs, PackScheduler, PackSearcher, PackSupervision
 from sweep.engine.on_ray.ray_tune import DeferredError, Supervised
-from sweep.engine.on_ray.trial_actor import MESSAGE
+from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor
+from sweep.engine.packs.pack_sizes import WINDOWS, Packing, PackSizes
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.trial import process_state
 from sweep.trial.gpu_memory import CardInUse
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -310,3 +313,21 @@ def test_exception_of_ours_ends_the_sweep_as_itself_and_reaches_ray_nowhere_else
     assert ENTRANCES[entrance](driver, trial) in (TrialScheduler.CONTINUE, None)
     with pytest.raises(SweepFailed, match="the disk is full"):
         driver.supervision.on_step_begin(0, [])
+
+
+@pytest.mark.parametrize(
+    ("trials", "worker", "said"),
+    [(1, TrialActor, []), (3, PackActor, []), ("auto", TrialActor, [NO_GPU])],
+)
+def test_worker_trains_several_trials_only_where_that_is_asked_for_and_auto_only_on_a_gpu(
+    trials: Any, worker: type, said: list[str]
+) -> None:
+    resources = {"cpu": 1, "gpu": 0, "trials_per_gpu": trials}
+    space = {"optimizer.lr": {"choice": [0.1, 0.2]}}
+    spec = SweepSpec.model_validate({"name": "toy", "space": space, "resources": resources})
+    controller = cast(SweepController, Queue(1))
+    supervised = Supervised(controller, DeferredError(), lambda: False, 1e18, lambda: None)
+    heard: list[str] = []
+    location = SweepLocation(Path("results/toy"))
+    doors = _doors(spec, location, supervised, Packing(say=heard.append), reuse=True)
+    assert (doors.worker, heard) == (worker, said)

@@ -58,6 +58,13 @@ CONTROLLED = {
     **WEIGHT,
     "early_stopping.patience": {"choice": [2, None]},
 }
+LINKED = {
+    "optimizer.name": {"choice": ["sgd", "adamw"]},
+    "optimizer.momentum": {"uniform": [0.8, 0.99], "when": {"optimizer.name": "sgd"}},
+    "loss.warmup_epochs": {"randint": [1, 4]},
+    "loss.rampup_epochs": {"randint": [0, "loss.warmup_epochs"]},
+    "loss.weights.boundary": {"choice": [0, 0.1]},
+}
 HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
 MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}
 DIVERGENCE = Divergence(
@@ -189,6 +196,12 @@ SWEEPS = {
     # Of these presets the first lies inside the space, the second has no patience at all.
     "presets_tpe": spec_of(
         searcher={"name": "tpe", "startup_trials": 3}, presets=["baseline", "geometric-v2.3"]
+    ),
+    "linked_tpe_asha": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3},
+        scheduler=ASHA,
+        space=LINKED,
+        presets=["baseline"],
     ),
     "presets_grid": spec_of(space=GRID, searcher="grid", presets=["geometric-v2.4"]),
     "presets_tpe_asha": spec_of(
@@ -596,8 +609,8 @@ TPE = {"name": "tpe", "startup_trials": 4}
         ("random", HYPERBAND, 12, {}),
         ("random", MEDIAN, 12, {}),
         (TPE, ASHA, 8, {}),
-        (TPE, HALVING, 12, {}),
-        (TPE, HALVING, 12, {"space": CONTROLLED, "replay_patience": True}),
+        (TPE, HALVING, 9, {}),
+        (TPE, HALVING, 9, {"space": CONTROLLED, "replay_patience": True}),
         ("cmaes", ASHA, 12, {}),
         ("cmaes", HALVING, 12, {}),
     ],

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.engine.decisions.faults import RETRIES
-from sweep.engine.decisions.pack_sizes import PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.decisions.trial_placement import TrialPlacement
+from sweep.engine.packs.pack_sizes import PackSizes
+from sweep.engine.packs.trial_placement import TrialPlacement
 from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from sweep.search.searchers.optuna_search import OptunaSearch
+from sweep.search.searchers.plugin_searcher import PluginSearcher
 from sweep.search.searchers.searcher import Searcher, make_searcher
+from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.testing.searcher_contract import SearcherContract
+from sweep.spec.space.distributions import Distribution
+from sweep.testing.searcher_contract import SearcherContract, record_of
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import Status, TrialRecord
 
 LINKED: dict[str, Any] = {
     "optimizer.momentum": {"quniform": [0.1, 0.9, 0.1], "when": {"optimizer.name": "sgd"}},
@@ -55,3 +63,76 @@ class TestEverySearcherOverALinkedSpace(SearcherContract):
 
     def made(self, space: Any = None) -> Searcher:
         return searcher_of(self.name, space or self.space)
+
+
+class Plain:
+    """A plug-in that has never heard of conditions: it proposes a value for everything."""
+
+    def __init__(self, space: Mapping[str, Distribution], seed: int) -> None:
+        self._space, self._seed = space, seed
+
+    def ask(self, number: int) -> dict[str, Any]:
+        rng = random.Random(self._seed + number)
+        return {name: kind.sample(rng) for name, kind in self._space.items()}
+
+    def tell(self, record: TrialRecord) -> None:
+        """It does not learn."""
+
+    learn = tell
+
+
+class Short(Plain):
+    """One that leaves out a parameter that is drawn."""
+
+    def ask(self, number: int) -> dict[str, Any]:
+        return {"optimizer.momentum": 0.5}
+
+
+class Outside(Plain):
+    """One that does not look at a bound that depends on another parameter."""
+
+    def ask(self, number: int) -> dict[str, Any]:
+        return {"loss.warmup_epochs": 2, "loss.rampup_epochs": 5}
+
+
+def plugin_over(space: Any, plugin: type) -> PluginSearcher:
+    spec = SweepSpec.model_validate({"name": "linked", "space": space})
+    settings = CustomSearcher(entry=f"{__name__}:{plugin.__name__}")
+    return PluginSearcher(settings, spec.drawn, 3)
+
+
+CONDITIONAL = {name: LINKED[name] for name in ("optimizer.momentum", "optimizer.name")}
+BOUND = {name: LINKED[name] for name in ("loss.warmup_epochs", "loss.rampup_epochs")}
+
+
+def test_what_a_plugin_proposes_for_a_parameter_that_is_not_drawn_is_dropped() -> None:
+    searcher = plugin_over(CONDITIONAL, Plain)
+    proposed = [searcher.ask(number) for number in range(20)]
+    assert {tuple(one) for one in proposed if one} == {
+        ("optimizer.momentum", "optimizer.name"),
+        ("optimizer.name",),
+    }
+    for one in proposed:
+        assert one is not None
+        assert ("optimizer.momentum" in one) == (one["optimizer.name"] == "sgd")
+
+
+def test_plugin_that_leaves_out_what_is_drawn_is_told_in_words() -> None:
+    with pytest.raises(SweepFailed, match="must return a value for each of"):
+        plugin_over(CONDITIONAL, Short).ask(0)
+
+
+def test_plugin_that_proposes_beyond_a_dependent_bound_is_told_in_words() -> None:
+    with pytest.raises(SweepFailed, match=r"returned 5 for `loss\.rampup_epochs`"):
+        plugin_over(BOUND, Outside).ask(0)
+
+
+def test_gp_sees_the_middle_of_what_a_trial_does_not_draw_and_tpe_nothing() -> None:
+    gp, tpe = (searcher_of(name, CONDITIONAL) for name in ("gp", "tpe"))
+    trial = record_of(0, {"optimizer.name": "adamw"}, Status.COMPLETED, 0.5)
+    for searcher in (gp, tpe):
+        assert isinstance(searcher, OptunaSearch)
+        searcher.tell(trial)
+    # Of the nine multiples of 0.1 from 0.1 to 0.9 the middle one is step 4.
+    assert gp.study.trials[0].params == {"optimizer.name": "'adamw'", "optimizer.momentum": 4}  # type: ignore[attr-defined]
+    assert tpe.study.trials[0].params == {"optimizer.name": "'adamw'"}  # type: ignore[attr-defined]

@@ -30,6 +30,7 @@ DISTRIBUTIONS: list[Distribution] = [
     LogRandInt(1, 1000),
     Choice((0, 0.0, False, None, "0", "None", 1e-8)),
     Grid((4, 8, 12)),
+    Choice(((16, 32), (16.0, 32.0), (16, (1, 2)), 16, "(16, 32)")),
 ]
 each = pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=str)
 

@@ -21,6 +21,7 @@ LISTED: dict[str, Any] = {
     "loss.sqrt_epsilon": {"choice": [0, 0.0, 1e-8, 1e-4]},
     "network.deep_supervision": {"choice": [True, 1, "1", None]},
     "early_stopping.patience": {"grid": [4, 8]},
+    "network.channels": {"choice": [[8, 16, 32], [16, 32, 64]]},
 }
 SPACE: dict[str, Any] = LISTED | {
     "loss.warmup_epochs": {"randint": [2, 5]},
@@ -30,9 +31,17 @@ SPACE: dict[str, Any] = LISTED | {
     "network.dropout": {"uniform": [0.0, 0.5]},
     "optimizer.momentum": {"quniform": [0.1, 0.9, 0.1]},
 }
+LIKELY: dict[str, Any] = {
+    **SPACE,
+    "network.channels": {**SPACE["network.channels"], "prior": [16, 32, 64]},
+    "trainer.batch_size": {**SPACE["trainer.batch_size"], "prior": {"value": 5, "sure": "high"}},
+    "loss.weights.compactness": {**SPACE["loss.weights.compactness"], "prior": 0.03},
+}
 NUMBERS = {key: value for key, value in SPACE.items() if key not in LISTED}
 SPACES = {
     "random": SPACE,
+    "random_with_priors": LIKELY,
+    "tpe_with_priors": LIKELY,
     "grid": LISTED,
     "tpe": SPACE,
     "tpe_at_once": SPACE,
@@ -43,6 +52,8 @@ SPACES = {
 }
 SEARCHERS: dict[str, Any] = {
     "random": "random",
+    "random_with_priors": "random",
+    "tpe_with_priors": {"name": "tpe", "startup_trials": 5},
     "grid": "grid",
     "tpe": {"name": "tpe", "startup_trials": 5},
     "tpe_at_once": {"name": "tpe", "startup_trials": 0},

@@ -27,6 +27,8 @@ def test_what_changes_no_result_is_free() -> None:
         {"time_budget": "2h"},
         {"max_concurrent": 3},
         {"resources": {"cpu": 2, "gpu": 0}},
+        {"resources": {"trials_per_gpu": 4}},
+        {"resources": {"trials_per_gpu": "auto"}},
         {"tracking": ["tensorboard"]},
     ],
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from sweep.analysis.effective_settings import read_spec
 from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep, to_yaml
-from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.spec.search.replicate_plan import blocks, least_replicates, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.data_settings import ShapesData
 from sweep.trial.trainer_check import TrainerCheck
@@ -79,6 +80,49 @@ def test_effective_spec_has_the_numbers_and_reads_back_the_same(tmp_path: Path) 
     assert load_sweep(tmp_path / "again.yaml") == spec
 
 
+@pytest.mark.parametrize(
+    ("confirm", "races"),
+    [
+        ("{seeds: 4}", False),
+        ("{seeds: 5}", True),
+        ("{seeds: 2, folds: 3}", True),
+        ("{top: 2}", True),  # one seed on each of five folds
+        ("{seeds: 3, race: true}", True),
+        ("{seeds: 9, race: false}", False),
+    ],
+)
+def test_finalists_race_from_five_blocks_on_unless_it_is_said(
+    tmp_path: Path, confirm: str, races: bool
+) -> None:
+    spec = loaded(tmp_path, f"confirm: {confirm}\n")
+    assert spec.confirm is not None
+    assert spec.confirm.race is races
+
+
+def test_race_takes_at_least_two_blocks_and_at_most_all_or_its_budget(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "confirm: {seeds: 8}\n")
+    assert (least_replicates(spec), most_replicates(spec)) == (10, 40)
+    spec = loaded(tmp_path, "confirm: {seeds: 8, budget: 17}\n")
+    assert (least_replicates(spec), most_replicates(spec)) == (10, 17)
+    spec = loaded(tmp_path, "confirm: {seeds: 8, race: false}\n")
+    assert (least_replicates(spec), most_replicates(spec)) == (40, 40)
+    spec = loaded(tmp_path, "confirm: {top: 1, seeds: 8}\n")  # it has nobody to race against
+    assert (least_replicates(spec), most_replicates(spec)) == (8, 8)
+
+
+def test_results_of_before_there_were_races_are_read_without_one(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "confirm: {seeds: 6}\n")
+    text = to_yaml(spec)
+    (tmp_path / "sweep.yaml").write_text(text)
+    assert read_spec(tmp_path).confirm == spec.confirm
+    before = text.replace("  race: true\n", "").replace("  budget: null\n", "")
+    (tmp_path / "sweep.yaml").write_text(before)
+    confirm = read_spec(tmp_path).confirm
+    assert before != text
+    assert confirm is not None
+    assert (confirm.race, confirm.blocks) == (False, (6, 1))
+
+
 def test_seeds_beyond_the_largest_begin_again(tmp_path: Path) -> None:
     spec = loaded(tmp_path, "seed: 2147483647\nconfirm: {seeds: 5}\n")
     assert [seed for seed, _ in blocks(spec)] == [0, 1, 2, 3, 4]
@@ -97,6 +141,15 @@ def test_seeds_beyond_the_largest_begin_again(tmp_path: Path) -> None:
         (
             "confirm: {folds: 2}\ndata: {source: brain}\n",
             "confirm.folds: must be at most 1, the folds of the data",
+        ),
+        (
+            "confirm: {seeds: 8, budget: 9}\n",
+            "x.yaml:1: confirm.budget: must be at least 10, two trainings for each of 5 finalists,"
+            " but is 9",
+        ),
+        (
+            "confirm: {seeds: 8, race: false, budget: 20}\n",
+            "x.yaml:1: confirm.budget: only a race has a budget: set `confirm.race` to true",
         ),
         (
             "confirm: {}\nspace: {seed: {randint: [0, 9]}}\n",

@@ -35,6 +35,8 @@ from sweep.spec.words.dialects import in_our_words
          "{loguniform: [1e-05, 0.001]}"),
         ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.5}, "{quniform: [0, 1, 0.5]}"),
         ({"values": [1, 2]}, "{choice: [1, 2]}"),
+        ({"values": [[16, 32], [32, 64]]}, "{choice: [[16, 32], [32, 64]]}"),
+        ("tune.choice([[16, 32], [32, 64]])", "{choice: [[16, 32], [32, 64]]}"),
         # NNI
         ({"_type": "uniform", "_value": [0, 1]}, "{uniform: [0, 1]}"),
         # ours, in another form
@@ -53,7 +55,7 @@ def test_distribution_of_another_tool_is_proposed_in_our_words(theirs: object, o
 @pytest.mark.parametrize(
     "value",
     ["", "f(", "f(((", "choice()", "uniform(a, b)", "0.1 to 1", {}, {"mu": 0, "sigma": 1}, {1: 2},
-     {"distribution": "normal", "mu": 0}, {"loguniform": [-1, 1]}, [], [[1]], 3, None,
+     {"distribution": "normal", "mu": 0}, {"loguniform": [-1, 1]}, [], [[[1]]], 3, None,
      {"uniform": [0, 1], "choice": [1]},
      # Normal distributions, of which there are none here.
      "tune.randn(0, 1)", "tune.qrandn(0, 1, 0.1)", "hp.normal('x', 0, 1)",

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.spec.load import load_sweep, to_yaml
@@ -105,6 +105,7 @@ def test_every_draw_satisfies_its_conditions_and_lies_between_its_bounds(
     assert list(found) == drawn_in(linked, found)
 
 
+@settings(max_examples=20)
 @given(linked_spaces())
 def test_linked_space_survives_yaml(space: dict[str, Any]) -> None:
     values = {"name": "linked", "replay_patience": False, "space": space}

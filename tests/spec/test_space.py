@@ -20,10 +20,13 @@ from sweep.spec.space.distributions import (
     Uniform,
 )
 from sweep.spec.space.linked_space import grid_size
+from sweep.vocabulary.parameter_values import exactly
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-VALUES = st.none() | st.booleans() | WHOLE | FINITE | st.text(max_size=5)
+SCALARS = st.none() | st.booleans() | WHOLE | FINITE | st.text(max_size=5)
+LISTS = st.lists(SCALARS | st.lists(SCALARS, min_size=1).map(tuple), min_size=1).map(tuple)
+VALUES = SCALARS | LISTS
 
 
 def ordered(numbers, least=None):
@@ -47,7 +50,7 @@ def stepped(draw):
 
 
 def listed(kind):
-    unique = st.lists(VALUES, min_size=1, max_size=6, unique_by=lambda v: (type(v), v))
+    unique = st.lists(VALUES, min_size=1, max_size=6, unique_by=exactly)
     return unique.map(lambda values: kind(tuple(values)))
 
 
@@ -134,6 +137,14 @@ def test_choice_keeps_zero_false_and_the_text_zero_apart() -> None:
     assert choice.extent == (0, 0)
 
 
+def test_lists_of_equal_numbers_of_other_types_are_other_values() -> None:
+    choice = parse_distribution({"choice": [[1, 2], [1.0, 2.0], [1, [2]]]})
+    assert choice == Choice(((1, 2), (1.0, 2.0), (1, (2,))))
+    assert choice.contains((1.0, 2.0))
+    assert not any(map(choice.contains, ((True, 2), (1,), 1, (1, 2.0))))
+    assert choice.extent is None
+
+
 def test_words_of_ray_tune_and_optuna_are_understood() -> None:
     assert parse_distribution({"grid_search": [1, 2]}) == Grid((1, 2))
     assert parse_distribution({"categorical": [1, 2]}) == Choice((1, 2))
@@ -157,10 +168,12 @@ HINT = "`loguniform`, `quniform`, `randint`, `qrandint`, `lograndint`, `choice`,
     [
         ({"choice": []}, "`choice` is empty; list the values to try"),
         ({"choice": [4, 8, 4]}, "`choice` lists 4 twice"),
-        ({"choice": [[1, 2]]}, "`choice` lists single values, but has the list [1, 2]; did you "
-         "mean `{choice: [1, 2]}`?"),
-        ({"choice": [[1, 2], [3]]}, "`choice` lists single values, but has the list [1, 2]; a "
-         "setting that is a list cannot be searched: run a sweep for each, by `--set`"),
+        ({"choice": [[1, 2], []]}, "`choice` has an empty list among its values"),
+        ({"choice": [[1, 2], [1, 2]]}, "`choice` lists [1, 2] twice"),
+        ({"choice": [[[[1]]]]}, "`choice` has lists that are nested too deep"),
+        ({"choice": [[{"a": 2}]]}, '`choice` lists single values, but has {"a": 2}; search the '
+         "settings of a group one by one, by their dotted names"),
+        ({"choice": [[1, float("inf")]]}, "`choice` takes finite numbers, but has Infinity"),
         ({"choice": [{"a": 2}]}, '`choice` lists single values, but has {"a": 2}; search the '
          "settings of a group one by one, by their dotted names"),
         ({"choice": [float("nan")]}, "`choice` takes finite numbers, but has NaN"),

@@ -64,6 +64,32 @@ def test_the_default_grace_period_lies_past_the_longest_rampup(values, grace_per
     assert sweep(**values).scheduler.grace_period == grace_period
 
 
+@pytest.mark.parametrize(
+    ("values", "clock", "pause", "grace_period"),
+    [
+        ({"searcher": "tpe"}, "activation", True, 5),
+        ({"searcher": "gp"}, "activation", True, 5),
+        ({"searcher": "cmaes"}, "activation", True, 5),
+        ({"searcher": "random"}, "activation", True, 4),
+        ({"searcher": "file.py:Mine"}, "activation", False, 4),
+        ({"searcher": "tpe", "scheduler": {"pause": False}}, "activation", False, 4),
+        ({"searcher": "tpe", "scheduler": {"grace_period": 7}}, "activation", True, 7),
+        ({"searcher": "tpe", "scheduler": {"clock": "epochs"}}, "epochs", False, 19),
+        ({"searcher": "random", "scheduler": {"clock": "epochs"}}, "epochs", True, 19),
+    ],
+)
+def test_trials_wait_by_default_where_a_score_at_the_first_rung_is_enough(
+    values, clock, pause, grace_period
+) -> None:
+    space = {"loss.warmup_epochs": {"randint": [1, 9]}}
+    scheduler = sweep(presets=None, trainer={"epochs": 100}, space=space, **values).scheduler
+    assert (scheduler.clock, scheduler.pause, scheduler.grace_period) == (
+        clock,
+        pause,
+        grace_period,
+    )
+
+
 def test_rungs_lie_at_powers_of_the_reduction_factor_before_the_last_epoch() -> None:
     asha = {"name": "asha", "grace_period": 2, "reduction_factor": 3}
     assert sweep(scheduler=asha, trainer={"epochs": 54}).rungs() == [2, 6, 18]

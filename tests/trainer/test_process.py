@@ -74,7 +74,7 @@ SPOILT: dict[str, Any] = {
     "cuDNN determinism": True,
     "TF32 of cuDNN": False,
     "numpy's errors": dict.fromkeys(("divide", "over", "under", "invalid"), "raise"),
-    "environment": {"ONLY": "this"},
+    "environment": {b"ONLY": b"this"},
     "working directory": os.sep,
     "import path": [],
     "recursion limit": 12_345,
@@ -85,7 +85,8 @@ SPOILT: dict[str, Any] = {
 def test_settings_are_again_what_they_were(
     clean: CleanProcess, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTEST_CURRENT_TEST", clean.settings["environment"]["PYTEST_CURRENT_TEST"])
+    current = clean.settings["environment"][b"PYTEST_CURRENT_TEST"].decode()
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", current)
     setting = SETTINGS[name]
     before = setting.read()
     setting.write(SPOILT[name])

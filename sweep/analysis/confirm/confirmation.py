@@ -205,7 +205,15 @@ def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int)
     ranked = [
         replace(one, dropped=race.dropped.get(one.trial_id)) for one in sorted(measured, key=place)
     ]
-    behind = [one for one in ranked if not one.scores or _is_gated(one)]
+    compared = race.looks[-1].compared if race.looks else race.running
+    behind = [
+        one
+        for one in ranked
+        if not one.scores
+        or (
+            one.trial_id not in compared if one.dropped is None else one.dropped.why is Why.DIVERGED
+        )
+    ]
     first = [one for one in ranked if one not in behind]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished, race)
@@ -218,10 +226,6 @@ def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int)
         for n, one in enumerate(first)
     ]
     return Confirmation((*known, *behind), comparison, unfinished, race)
-
-
-def _is_gated(one: Finalist) -> bool:
-    return one.dropped is not None and one.dropped.why is Why.DIVERGED
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:

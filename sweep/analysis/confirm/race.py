@@ -3,8 +3,8 @@
 A block is a seed on a fold. All that are left train a block before any trains the next. After each
 block from the second on, whoever cannot win any more is dropped:
 
-- more of its replicates diverged than of another that is worth as much
-  (`sweep.analysis.confirm.divergence_gate`);
+- two more of its replicates diverged than of another that is worth as much. With one more it goes
+  on, but ranks behind (`sweep.analysis.confirm.divergence_gate`), since the other may diverge too;
 - it is told apart from the leader: the paired t-test of their blocks so far is below the level of
   this look (`sweep.analysis.confirm.race_statistics`);
 - it can hardly become first any more, and no winner is in prospect, so that it would be trained for
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -40,6 +40,8 @@ from sweep.vocabulary.record import Status, TrialRecord
 
 RISK = 0.05
 """Chance, over all finalists, that one is dropped that would have become first."""
+DIVERGED_MORE = 2
+"""Diverged replicates more than another's that it takes to be dropped."""
 LEAST_PROSPECT = 0.1
 """Chance of a winner below which finalists are dropped that can hardly become first."""
 
@@ -152,10 +154,10 @@ class Race:
         Those that more often diverged come last.
         """
 
-        def place(one: str) -> tuple[bool, int, float]:
+        def place(one: str) -> tuple[bool, int, float, str]:
             found = self.dropped[one]
             falling = math.inf if math.isnan(found.mean) else -found.mean
-            return found.why is Why.DIVERGED, -found.after, falling
+            return found.why is Why.DIVERGED, -found.after, falling, one
 
         return [*self.running, *sorted(self.dropped, key=place)]
 
@@ -264,26 +266,27 @@ def _after(before: Race, runs: Runs) -> Race:
     scores = {one: scores_on(one, trained, runs) for one in running}
     by_fold = len(folds_of(own for own, _ in scores.values())) > 1
     means = {one: mean_of(own, by_fold=by_fold) for one, (own, _) in scores.items()}
-    ahead = sorted(running, key=lambda one: (math.isnan(means[one]), -means[one]))
-    passed = first_by_divergence(
-        [means[one] for one in ahead], [scores[one][1] for one in ahead], plan.worst
-    )
+    ahead = sorted(running)  # of equals the earlier trial
+    ahead.sort(key=lambda one: math.inf if math.isnan(means[one]) else -means[one])
+    counts = [scores[one][1] for one in ahead]
+    passed = first_by_divergence([means[one] for one in ahead], counts, plan.worst)
     compared = tuple(ahead[n] for n in passed)
     shared = tuple(b for b in trained if all(b in scores[one][0] for one in compared))
     looks = (*before.looks, Look(compared, shared))
-    if done < FIRST_LOOK or not compared:
-        order = (*compared, *(one for one in ahead if one not in compared))
-        return replace(before, running=order, looks=looks, spent=spent)
-    leader = compared[0]
-    gone = {one: Why.DIVERGED for one in ahead if one not in compared}
-    table = table_of([scores[one][0] for one in compared], shared, by_fold=by_fold)
-    if min(table.shape) >= FIRST_LOOK:
-        everybody = len(running) + len(before.dropped)
-        was_beaten = all(one.why is not Why.HOPELESS for one in before.dropped.values())
-        for place, why in _losers(table, done, len(plan.blocks), everybody, was_beaten).items():
-            gone[compared[place]] = why
-    dropped = {one: Dropped(done, leader, why, means[one]) for one, why in gone.items()}
-    left = tuple(one for one in compared if one not in gone)
+    gone: dict[str, Why] = {}
+    if done >= FIRST_LOOK and compared:
+        most = max(scores[one][1] for one in compared)
+        lost = (one for one in ahead if scores[one][1] >= most + DIVERGED_MORE)
+        gone = dict.fromkeys(lost, Why.DIVERGED)
+        table = table_of([scores[one][0] for one in compared], shared, by_fold=by_fold)
+        if min(table.shape) >= FIRST_LOOK:
+            everybody = len(running) + len(before.dropped)
+            was_beaten = all(one.why is not Why.HOPELESS for one in before.dropped.values())
+            losers = _losers(table, done, len(plan.blocks), everybody, was_beaten)
+            gone |= {compared[place]: why for place, why in losers.items()}
+    dropped = {one: Dropped(done, compared[0], why, means[one]) for one, why in gone.items()}
+    behind = (one for one in ahead if one not in compared)
+    left = tuple(one for one in (*compared, *behind) if one not in gone)
     return Race(plan, left, {**before.dropped, **dropped}, looks, spent)
 
 

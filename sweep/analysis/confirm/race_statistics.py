@@ -80,7 +80,8 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
     """
     units, count = table.shape
     differences = np.round(table[:, :, None] - table[:, None, :], DECIMALS)  # [units, i, j]
-    mean, own = differences.mean(axis=0), differences.var(axis=0, ddof=1)
+    mean, same = differences.mean(axis=0), np.ptp(differences, axis=0) == 0
+    own = np.where(same, 0.0, differences.var(axis=0, ddof=1))
     borrowed = min(BORROWED, (units - 1) * (count - 2))
     pooled = own.sum() / (count * (count - 1))
     freedom = borrowed + units - 1

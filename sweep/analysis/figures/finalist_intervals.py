@@ -114,5 +114,7 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
 
 
 def _label(one: Finalist) -> str:
-    known = ", ".join(filter(None, [one.group, f"{one.diverged} diverged" * bool(one.diverged)]))
+    diverged = f"{one.diverged} diverged" * bool(one.diverged)
+    dropped = "" if one.dropped is None else f"dropped after {one.dropped.after}"
+    known = ", ".join(filter(None, [one.group, diverged, dropped]))
     return f"{one.trial_id} ({known})" if known else one.trial_id

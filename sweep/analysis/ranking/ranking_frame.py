@@ -33,6 +33,7 @@ from sweep.store.read_results import (
 )
 from sweep.vocabulary.errors import InputError, one_line
 from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import Status, TrialRecord, objective_of, searched
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -197,7 +198,14 @@ def write_ranking(folder: Path) -> Ranking:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Writes a frame as one of the CSV files of a results folder."""
-    atomic_write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    atomic_write_text(path, csv_text(frame))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV, with lists as ``[16, 32, 64]``."""
+    lists = {str(name): column.map(as_text) for name, column in frame.select_dtypes(object).items()}
+    text: str = frame.assign(**lists).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -303,7 +311,7 @@ def place(record: TrialRecord) -> Place:
     return 0, -score, -dice, epochs, number
 
 
-def _short(cell: object) -> str:
+def _short(cell: Any) -> str:
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else str(as_text(cell))

@@ -15,6 +15,7 @@ from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.dominance import fronts
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import Status
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class Condition:
 
     def holds(self, cell: object) -> bool:
         """Whether a cell fulfils it; an empty cell is neither less nor more than anything."""
+        if isinstance(cell, tuple) and isinstance(self.value, str):  # [16, 32] or [16,32]
+            same = str(as_text(cell)).replace(" ", "") == self.value.replace(" ", "")
+            return same if self.sign == "==" else not same
         alike = isinstance(cell, str) == isinstance(self.value, str)
         if cell is None or self.value is None or not alike:
             same = cell is None and self.value is None

@@ -20,7 +20,7 @@ from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import Mistake
 
-DECIDING = {"network.name", "network.channels", "data.patch_size"}
+DECIDING = {"network.name", "network.channels", "data.patch_size", "data.spacing"}
 """Settings that decide the number of pixels at the coarsest level."""
 MOSTLY = 0.5
 """Share of a patch that a case should at least fill."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.ranking.sweep_state import SweepState
-from sweep.engine.decisions.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
+from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.session.ending import Ending, noting_stops, reporting_errors
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec

@@ -6,7 +6,7 @@ The trials of a pack come and go while Ray's trial goes on. So Ray retries nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -14,9 +14,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweep.engine.decisions.faults import read_failures
-from sweep.engine.decisions.pack_sizes import PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.decisions.trial_placement import TrialPlacement
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.pack_actor import PackActor, PackReport
 from sweep.engine.on_ray.ray_tune import (
@@ -27,6 +25,8 @@ from sweep.engine.on_ray.ray_tune import (
     Supervision,
 )
 from sweep.engine.on_ray.trial_actor import MESSAGE
+from sweep.engine.packs.pack_sizes import PackSizes
+from sweep.engine.packs.trial_placement import TrialPlacement
 from sweep.vocabulary.record import Outcome
 
 
@@ -87,14 +87,10 @@ class Packs:
         if report.fault is not None:
             self.lost(name, [report.fault], report.by)
             return False
-        steps = {
-            trial_id: sum(metrics.steps for metrics in message if not metrics.shared)
-            for trial_id, message in report.messages
-            if not isinstance(message, Outcome)
-        }
         if card is not None:
-            memory = (card.used, card.total)
-            self.sizes.observe(name, card.name, report.trained, steps, report.seconds, memory)
+            memory, count = (card.used, card.total), len(report.trained)
+            trained = [*self._steps(report)]
+            self.sizes.observe(name, card.name, count, trained, report.seconds, memory)
         for trial_id in self.placement.report(name, report.messages):
             self._actors[name].drop.remote(trial_id)
         self.fill()
@@ -103,6 +99,14 @@ class Packs:
             del self._actors[name]
             return False
         return True
+
+    def _steps(self, report: PackReport) -> Iterator[int]:
+        """The steps of each epoch that a pack has just trained."""
+        for trial_id, message in report.messages:
+            if not isinstance(message, Outcome):
+                for metrics in message:
+                    if self.placement.is_new(trial_id, metrics):
+                        yield metrics.steps
 
     def lost(self, name: str, failures: list[str], by: str | None = None) -> None:
         """The process of a pack has ended by a fault."""

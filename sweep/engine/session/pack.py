@@ -65,7 +65,7 @@ class Pack:
 
             own = OwnProcess(self._clean)
             if self._members:
-                own.has_own_stream()
+                own.take_own_stream()
         self._members[name] = _Member(training, own)
 
     def drop(self, name: str) -> None:
@@ -122,9 +122,11 @@ class Pack:
         member = self._members.pop(name)
         try:
             with _turn(turns, member):
-                if member.own is not None:
-                    member.own.finish()
-                member.training.close()
+                try:
+                    if member.own is not None:
+                        member.own.finish()
+                finally:
+                    member.training.close()
         except BaseException as error:
             if is_ordered_end(error) or isinstance(error, KeyboardInterrupt):
                 raise

@@ -29,6 +29,7 @@ class OptunaMethod:
         by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
             (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
+        learns: whether a proposal depends on what the study has of other trials.
         undrawn: what the study has of parameters that a trial does not draw.
         grouping: makes the sampler for spaces with conditions, where it is another one.
     """
@@ -36,6 +37,7 @@ class OptunaMethod:
     make: Callable[[int], BaseSampler]
     by_place: bool = False
     remembers: bool = False
+    learns: bool = True
     undrawn: Undrawn = "proposed"
     grouping: Callable[[int], BaseSampler] | None = None
 
@@ -64,7 +66,7 @@ def gp(startup_trials: int) -> OptunaMethod:
     """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
 
     Args:
-        startup_trials: completed or diverged trials before the first one that learns.
+        startup_trials: trials past a rung, completed or diverged before the first one that learns.
     """
     return OptunaMethod(
         lambda seed: GPSampler(
@@ -78,7 +80,8 @@ def gp(startup_trials: int) -> OptunaMethod:
 def cmaes() -> OptunaMethod:
     """CMA-ES for the numbers of the space; TPE, each parameter alone, for the listed values.
 
-    A pruned trial counts with its last Dice. Otherwise a generation would wait for completed ones.
+    A trial past a rung counts with its score there. Otherwise a generation would wait for completed
+    ones.
     """
     return OptunaMethod(
         lambda seed: CmaEsSampler(
@@ -105,6 +108,7 @@ def qmc(sequence: int) -> OptunaMethod:
             warn_independent_sampling=False,
         ),
         remembers=True,
+        learns=False,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler
 
 from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
@@ -22,6 +22,7 @@ from sweep.search.searchers.optuna_study import (
     intermediate_values,
     make_study,
 )
+from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import is_linked
 from sweep.vocabulary.objective import DICE, Objective
@@ -31,13 +32,14 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 class OptunaSearch:
     """One Optuna study in memory, of the sweep's objective in its direction.
 
-    The study has the true end of each trial (see `sweep.search.searchers.optuna_study`). Samplers
-    with constraints (TPE, GP) learn from ``diverged`` where trials diverge. Those without (CMA-ES)
-    are driven away by the value. FAIL would hide the divergence from all of them: measured over 60
-    trials beside a divergent region, TPE then entered it about twice as often. TPE ranks a pruned
-    trial by its last epoch, then by the value there; GP learns from none. Both avoid the parameters
-    of a running trial. A trial that diverged before any trial had a value counts as running until
-    one has (see `Worst`).
+    The study has what each trial is worth so far (see `sweep.search.searchers.optuna_evidence`).
+    Samplers with constraints (TPE, GP) learn from ``diverged`` where trials diverge. Those without
+    (CMA-ES) are driven away by the value. FAIL would hide the divergence from all of them: measured
+    over 60 trials beside a divergent region, TPE then entered it about twice as often. TPE ranks
+    trials that have not come to their end below those that have: by their rungs, then by the score
+    at the last one. To GP, which learns from COMPLETE trials alone, this order is told as values.
+    Both avoid the parameters of a trial without a score. A trial that diverged before any trial had
+    a value counts as running until one has (see `Worst`).
 
     The study also gets trials that it did not propose (a preset's), unless a parameter is outside
     the space: Optuna learns only from trials with exactly the distributions of the space.
@@ -72,6 +74,7 @@ class OptunaSearch:
         method = replace(method, make=method.make_linked, remembers=True) if linked else method
         self._seed = seed
         self._method = method
+        self._priors = PriorTrials(space, seed, first)
         self._first = first
         self._objective = objective
         self._study = make_study(mode=objective.mode)
@@ -103,7 +106,7 @@ class OptunaSearch:
     def complete(
         self, number: int, given: Mapping[str, ParameterValue]
     ) -> dict[str, ParameterValue]:
-        """The sampler draws the missing values, as for Optuna's `Study.enqueue_trial`."""
+        """The sampler draws the missing values, as for Optuna's ``Study.enqueue_trial``."""
         if number not in self._index:
             self.study.enqueue_trial(self._translator.encode(given))
         return self.ask(number)
@@ -133,7 +136,7 @@ class OptunaSearch:
     def _change(self, index: int, **known: Any) -> None:
         """Note what is known of a trial."""
         self._evidence[index] = replace(self._evidence[index], **known)
-        self._is_stale = True
+        self._is_stale = self._method.learns  # a new study forgets the place in a Sobol' sequence
         if "ended" in known:
             self._worst.see(known["ended"])
 
@@ -146,7 +149,10 @@ class OptunaSearch:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
         with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._translator.sampler(self._method.make(seed))
+            made = self._method.make(seed)
+            if likely := self._priors.ask(number):
+                made = PartialFixedSampler(self._translator.alone(likely), made)
+            return self._translator.sampler(made)
 
     def _adopt(self, record: TrialRecord) -> None:
         """Begin a trial in the study that was not asked for here: a preset's, or an earlier

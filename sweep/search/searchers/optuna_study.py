@@ -116,6 +116,10 @@ class Translator:
         return lies_in(self._space, parameters)
 
     def encode(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        return self.alone(parameters)
+
+    def alone(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        """Values that depend on no other, also where the trial draws only some of them."""
         return {name: self._codecs[name].encode(value) for name, value in parameters.items()}
 
     def completed(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
+from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import taken
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -12,7 +13,7 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 class RandomSearch:
     """Draws every parameter independently from its distribution; parents first, where one
-    depends on another.
+    depends on another. Some trials are drawn from the priors instead.
 
     Each value has its own random stream, seeded by text (hashed with SHA-512 by `random.Random`,
     so the same on every machine): adding a parameter leaves the values of the others as they are.
@@ -20,17 +21,23 @@ class RandomSearch:
     Args:
         space: distribution of each searched parameter under its dotted name.
         seed: of the searcher.
+        first: number of the first trial that is the searcher's own.
     """
 
-    def __init__(self, space: Mapping[str, Distribution], seed: int) -> None:
+    def __init__(self, space: Mapping[str, Distribution], seed: int, first: int = 0) -> None:
         self._space = space
         self._seed = seed
+        self._priors = PriorTrials(space, seed, first)
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
-        return taken(
-            self._space,
-            lambda name, kind: kind.sample(random.Random(f"{self._seed}-{number}-{name}")),
-        )
+        likely = self._priors.ask(number)
+
+        def choose(name: str, kind: Distribution) -> ParameterValue:
+            if name in likely:
+                return likely[name]
+            return kind.sample(random.Random(f"{self._seed}-{number}-{name}"))
+
+        return taken(self._space, choose)
 
     def complete(
         self, number: int, given: Mapping[str, ParameterValue]

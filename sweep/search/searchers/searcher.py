@@ -17,7 +17,8 @@ class Searcher(Protocol):
     """Proposes the searched parameters of one trial after the other.
 
     A proposal depends only on the searcher's seed, the trial's number and the earlier calls of
-    `ask` and `tell`. A searcher has no random state that a resumed sweep would have to restore.
+    `ask`, `tell` and `judge`. A searcher has no random state that a resumed sweep would have to
+    restore.
     """
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
@@ -50,7 +51,7 @@ class Searcher(Protocol):
         ...
 
     def judge(self, number: int, rung: int, score: Any) -> None:
-        """Learn what a trial that has not ended was worth when it reached a rung.
+        """Learn what a trial was worth when it reached a rung. It has not ended, and may wait.
 
         Args:
             number: of the trial.
@@ -95,7 +96,7 @@ def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
 
 
 SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
-    "random": lambda spec, seed, _: RandomSearch(spec.drawn, seed),
+    "random": lambda spec, seed, first: RandomSearch(spec.drawn, seed, first),
     "grid": lambda spec, _, first: GridSearch(spec.drawn, first),
     "tpe": _of_optuna,
     "gp": _of_optuna,

@@ -7,6 +7,7 @@ from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.spec.checks.prior_checks import check_priors
 from sweep.spec.checks.searched_in_vain import check_conditions
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
@@ -22,6 +23,7 @@ from sweep.spec.space.distributions import (
     QRandInt,
     QUniform,
     WholeNumbers,
+    is_number,
     possible_values,
 )
 from sweep.spec.space.linked_space import drawn_in, grid_size, is_linked, within_itself
@@ -33,6 +35,7 @@ from sweep.spec.tree.setting_tree import (
     names_in,
     setting_names,
     types_of,
+    unsearched_keys,
     value_of,
 )
 from sweep.spec.words.meanings import MOST_LISTED, written
@@ -116,10 +119,20 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
     if key in choosing_keys():
         yield f"`{key}` cannot be searched: it decides which other settings there are"
         return
+    kinds = types_of(key)
+    if key in unsearched_keys() and tuple in kinds:
+        yield "cannot be searched: it must be the same for all trials"
+        return
     if key.startswith("objective."):
         yield "cannot be searched: all trials must be compared by the same objective"
         return
-    kinds = types_of(key)
+    lists = [v for v in possible_values(distribution) if isinstance(v, tuple)]
+    if kinds and lists and tuple not in kinds:
+        meant = f"; did you mean `{written(distribution.name, lists[0])}`?"
+        yield f"`{key}` takes single values, but `{distribution.name}` has the list " + (
+            shown(lists[0]) + meant * (distribution.size == 1)
+        )
+        return
     draws_fractions = not isinstance(distribution, Listed | WholeNumbers)
     if kinds and draws_fractions and float not in kinds:
         instead = "a `choice`"
@@ -311,13 +324,15 @@ def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, Parame
 
     Those that conditions rule out are missing.
     """
-    extremes = []  # smallest and largest number, and all listed values that are not numbers
+    extremes: dict[str, list[ParameterValue]] = {}
     for key in keys:
-        listed = spec.space[key].arguments if isinstance(spec.space[key], Listed) else ()
-        others = (value for value in listed if isinstance(value, bool | str | None))
-        extremes.append((*dict.fromkeys(spec.space[key].extent or ()), *others))
-    every = [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
-    space = within_itself({key: spec.space[key] for key in keys})
+        kind = spec.space[key]
+        listed = [v for v in possible_values(kind) if not is_number(v)]
+        others = [v for v in listed if tuple in types_of(key) or not isinstance(v, tuple)]
+        if values := [*dict.fromkeys(kind.extent or ()), *others]:
+            extremes[key] = values  # smallest and largest number, and all that are not numbers
+    every = [dict(zip(extremes, values, strict=True)) for values in product(*extremes.values())]
+    space = within_itself({key: spec.space[key] for key in extremes})
     if not is_linked(space):
         return every
     drawn = [{key: values[key] for key in drawn_in(space, values)} for values in every]
@@ -348,6 +363,7 @@ LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], ...] = (
     (COUNTED, _check_grid),
     (COUNTED, _check_replayed),
+    (("space", "searcher", "replay_patience"), check_priors),
     (("scheduler", "presets", "space"), _check_clock),
     (("scheduler", "loss.weights", "space", *LENGTHS), _check_rungs),
     (LENGTHS, _check_warmup),

@@ -12,7 +12,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.distributions import Listed
+from sweep.spec.space.distributions import Listed, is_number
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import known_mode
@@ -225,15 +225,10 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
             " search never ends early"
         )
-    if name == "gp" and spec.rungs():
+    if spec.searcher.learns and spec.pauses and not spec.compares_gains:
         yield (
-            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
-            "only from completed, early-stopped and diverged ones; `tpe` learns from all"
-        )
-    if spec.searcher.learns and spec.pauses:
-        yield (
-            f"`scheduler.pause` with `searcher: {name}`: most trials are proposed "
-            "before any has ended that it could learn from"
+            f"`scheduler.pause` with `searcher: {name}` and `scheduler.clock: epochs`: most trials "
+            "are proposed when of the others only the first rung is known"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
     if name == "cmaes" and listed:
@@ -288,9 +283,10 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
     """Largest batch and patch of a sweep if its trainer reads ``data``; else a batch of 0."""
     if "data" not in spec.trainer.traits.reads:
         return 0, None
-    size = spec.data.patch_size
-    patch = max(size) if isinstance(size, tuple) else int(spec.ranges.largest("data.patch_size"))
-    return int(spec.ranges.largest("trainer.batch_size")), patch or None
+    sizes = spec.values_of("data.patch_size")
+    sides = [side for size in sizes for side in (size if isinstance(size, tuple) else (size,))]
+    patch = max((int(side) for side in sides if is_number(side)), default=None)
+    return int(spec.ranges.largest("trainer.batch_size")), patch
 
 
 def _about_sizes(spec: SweepSpec) -> Iterator[str]:

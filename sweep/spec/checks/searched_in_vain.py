@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sweep.spec.checks.inactive_settings import RULES, Rule
@@ -22,7 +22,7 @@ def check_conditions(spec: SweepSpec) -> Iterator[Finding]:
             possible = [one for one in spec.values_of(condition.on) if condition.holds(one)]
             for rule in RULES:
                 decides = possible and _decides(rule, key, condition.on)
-                if decides and not rule.acts(lambda _, p=possible: p):
+                if decides and not _acts(rule, possible):
                     yield Finding(path, f"is drawn only where it has no effect: {rule.why}")
         needed = [*spec.replayed.keys() & {*depends_on(distribution)}]
         if key in spec.replayed and depends_on(distribution):
@@ -51,13 +51,18 @@ def missing_conditions(spec: SweepSpec) -> Iterator[str]:
                     or on in depends_on(distribution)
                 ):
                     continue
-                acting = [value for value in parent.values if rule.acts(lambda _, v=value: [v])]
+                acting = [value for value in parent.values if _acts(rule, [value])]
                 if acting and len(acting) < len(parent.values):
                     idle = next(value for value in parent.values if value not in acting)
                     yield (
                         f"`{key}` is drawn for all trials, but has no effect where `{on}` is"
                         f" {shown(idle)}: {rule.why}; add {_condition(on, acting, parent)}"
                     )
+
+
+def _acts(rule: Rule, values: Sequence[Any]) -> bool:
+    """Whether a rule's settings act where the one that it needs has any of these values."""
+    return rule.acts(lambda _: values)
 
 
 def _decides(rule: Rule, key: str, on: str) -> bool:

@@ -25,14 +25,15 @@ S = TypeVar("S", bound=TrialSettings)
 ENTANGLED = (
     ("data.folds", "data.fold"),
     ("data.normalization", "augmentation.gamma.probability", "augmentation.gamma.mode"),
-    ("network.name", "network.deep_supervision", "network.dropout", "data.size", "data.patch_size",
-     "trainer.batch_size"),
+    ("network.name", "network.channels", "network.deep_supervision", "network.dropout",
+     "data.size", "data.patch_size", "trainer.batch_size"),
+    ("data.spatial", "data.patch_size", "data.spacing"),
     ("loss.main", "loss.focal_gamma"),
     ("loss.dice_weight", "loss.pixel_weight"),
 )  # fmt: skip
 """Searchable settings that limit each other."""
 LISTS = (
-    ("network.channels", *ENTANGLED[2], "data.source", "trainer.kind"),
+    (*ENTANGLED[2], "data.source", "trainer.kind"),
     ("data.test", "data.source"),
     ("expect", "loss.dice_weight"),
 )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from sweep.plugins.entry_names import PLUGIN, PLUGIN_PATTERN
 from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.distribution_yaml import DISTRIBUTIONS, SYNONYMS
+from sweep.spec.space.distribution_yaml import BESIDE, DISTRIBUTIONS, SYNONYMS
 from sweep.spec.space.distributions import Interval
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.space.priors import Prior, Sureness
 from sweep.spec.tree.setting_tree import choosing_keys, unsearched_keys
 
 Schema = dict[str, Any]
@@ -164,11 +165,11 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
         for name in (key, key.partition(".")[0]):  # a group that has a short form is one setting
             alternatives.pop(name, None)
     for name, schemas in alternatives.items():
-        scalars: list[Schema] = []
-        for option in (option for schema in schemas for option in scalars_of(schema)):
-            scalars += [option] * (option not in scalars)
-        if scalars:
-            yield name, _searched(name, schemas[0], scalars)
+        kinds: list[Schema] = []
+        for option in (option for schema in schemas for option in values_of(schema)):
+            kinds += [option] * (option not in kinds)
+        if kinds:
+            yield name, _searched(name, schemas[0], kinds)
 
 
 def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
@@ -192,11 +193,9 @@ def _groups_with_own_keys(
                 yield prefix + name, {**one, "description": "Weight of a plug-in's term."}
 
 
-def _searched(
-    name: str, setting: Schema, scalars: list[Schema], *, synonyms: bool = True
-) -> Schema:
+def _searched(name: str, setting: Schema, kinds: list[Schema], *, synonyms: bool = True) -> Schema:
     """The distributions of one setting, each with the allowed items of its list."""
-    numbers = [option for option in scalars if option.get("type") in NUMBERS]
+    numbers = [option for option in kinds if option.get("type") in NUMBERS]
     fractions = [option for option in numbers if option["type"] == "number"]
     lows = [option["minimum"] for option in numbers if "minimum" in option]
     whole = [{"type": "integer", **({"minimum": min(lows)} if lows else {})}] * bool(numbers)
@@ -207,19 +206,21 @@ def _searched(
         "randint": whole,
         "qrandint": [{**option, "minimum": min(1, *lows)} if lows else option for option in whole],
         "lograndint": [{**option, "minimum": max(1, *lows, 1)} for option in whole],
-        "choice": scalars,
-        "grid": scalars,
+        "choice": kinds,
+        "grid": kinds,
     }
     properties = {word: _list_of(word, takes[word]) for word in DISTRIBUTIONS if takes[word]}
     here = f"#/properties/space/properties/{name}/properties"
     if synonyms:
         properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
-    example = suggestion(name, scalars_of(setting), setting.get("default"))
+    properties["prior"] = _prior(kinds)
+    example = suggestion(name, values_of(setting), setting.get("default"))
     return {
         "type": "object",
         "description": setting.get("description", ""),
         "minProperties": 1,
-        "maxProperties": 2,
+        "maxProperties": 1 + len(BESIDE),
+        "oneOf": [{"required": [word]} for word in properties if word not in BESIDE],
         "additionalProperties": False,
         "properties": properties | {"when": {"$ref": f"#/$defs/{WHEN}"}},
         **({"examples": [example]} if example else {}),
@@ -247,6 +248,20 @@ def _conditions() -> Schema:
     }
 
 
+def _prior(kinds: list[Schema]) -> Schema:
+    """The likely value, alone or with how sure the user is."""
+    value = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    sure = {"enum": [*get_args(Sureness)], "default": Prior.sure}
+    both = {
+        "type": "object",
+        "properties": {"value": value, "sure": sure},
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    about = "The likely value, or `{value: …, sure: low | medium | high}`."
+    return {"description": about, "anyOf": [*kinds, both]}
+
+
 def _list_of(word: str, items: list[Schema]) -> Schema:
     kind = DISTRIBUTIONS[word]
     count = kind.takes.count(",") + 1
@@ -260,10 +275,10 @@ def _list_of(word: str, items: list[Schema]) -> Schema:
     return {"type": "array", "description": about, **size, "items": item}
 
 
-def scalars_of(setting: Schema) -> list[Schema]:
-    """The kinds of single values that a setting takes; lists and mappings cannot be drawn."""
+def values_of(setting: Schema) -> list[Schema]:
+    """The kinds of values that a setting takes: single ones and lists; mappings cannot be drawn."""
     return [
         option
         for option in options(setting)
-        if option.get("type") in SCALARS or ("enum" in option and "type" not in option)
+        if option.get("type") in SCALARS | {"array"} or ("enum" in option and "type" not in option)
     ]

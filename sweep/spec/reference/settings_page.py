@@ -14,9 +14,9 @@ from sweep.spec.reference.json_schema import (
     groups_of,
     options,
     referred,
-    scalars_of,
     sweep_schema,
     trial_schema,
+    values_of,
 )
 from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
@@ -173,7 +173,7 @@ def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[
         meaning = str(schema.get("description", "")).replace("\n\n", " ")
         cells = [setting, _takes(schema, root), _default(name, schema, needed), meaning]
         if searchable:
-            example = suggestion(key, scalars_of(schema), schema.get("default"))
+            example = suggestion(key, values_of(schema), schema.get("default"))
             cells.append(f"`{_yaml(example)}`" if example and key in space else "–")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
@@ -235,6 +235,9 @@ def _distributions() -> Iterator[str]:
     yield "another setting: `loss.rampup_epochs: {randint: [0, loss.warmup_epochs]}`. `when:`"
     yield "beside a distribution makes it [conditional](search.md#conditional-settings):"
     yield "`optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`.\n"
+    yield "A value of a `choice` or `grid` can be a list: `{choice: [[16, 32], [16, 32, 64]]}`."
+    yield "Beside a distribution, `prior: 0.01` or `prior: {value: 0.01, sure: high}` says what is"
+    yield "[likely](search.md#priors).\n"
     never = _listed(sorted(choosing_keys()))
     same = _listed(sorted(unsearched_keys()))
     yield f"Not searched: {never}, which decide which other settings exist, and {same},"

@@ -15,17 +15,20 @@ def suggestion(name: str, options: Sequence[Option], default: Any) -> dict[str, 
     """A distribution as in the YAML, such as ``{loguniform: [0.001, 0.1]}``; None: no suggestion.
 
     All listed values are tried. A number with two bounds is drawn between them, any other from a
-    tenth to ten times its default, a whole number from half to twice its default.
+    tenth to ten times its default, a whole number from half to twice its default. Beside a default
+    that is a list of whole numbers stands the list of twice these.
 
     Args:
         name: the setting's dotted name.
-        options: the kinds of single values that the setting takes.
+        options: the kinds of values that the setting takes.
         default: its default.
     """
     if name in LUCK:
         return None
     values = [value for option in options for value in _listed(option)]
     kinds = {option.get("type"): option for option in options}
+    if isinstance(default, list):
+        return {"choice": [default, [2 * number for number in default]]}
     if default is not None:
         if "number" in kinds:
             return _fractions(kinds["number"], float(default))

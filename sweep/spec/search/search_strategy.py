@@ -31,7 +31,8 @@ class AnySearcher(Chosen):
 
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
-    learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials ended
+    learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials fared
+    hears_scores: ClassVar[bool] = True  # whether it surely learns from the scores at rungs
 
     @property
     def random_trials(self) -> float:
@@ -62,11 +63,12 @@ class TpeSearcher(AnySearcher):
 
 
 class GpSearcher(AnySearcher):
-    """Optuna's Gaussian process, for few, long trials. It does not learn from pruned trials."""
+    """Optuna's Gaussian process, for few, long trials."""
 
     name: Literal["gp"] = "gp"
     startup_trials: int = Field(default=10, ge=1)
-    """Random trials that must have completed or diverged before the searcher starts to learn."""
+    """Random trials that must have reached a rung, completed or diverged before the searcher starts
+    to learn."""
 
 
 class CmaesSearcher(AnySearcher):
@@ -86,6 +88,7 @@ class CustomSearcher(AnySearcher):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
+    hears_scores: ClassVar[bool] = False
     entry: Annotated[str, AfterValidator(partial(required_entry, SEARCHER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `searcher: ENTRY`
     is short for it."""
@@ -120,8 +123,8 @@ class StoppingScheduler(Chosen):
 
     null, with `clock: epochs`: one more than the longest warm-up plus ramp-up of the space, at most
     `trainer.epochs`; before that, trials are the same run. 1 if no geometric loss is used. null,
-    with
-    `clock: activation`: `trainer.epochs` / 25, at least 2.
+    with `clock: activation`: `trainer.epochs` / 25, at least 2; / 20 if trials wait (`pause`) and
+    the searcher learns.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What trials are compared by, and when. epochs: the objective, after the same number of
@@ -158,8 +161,9 @@ class AshaScheduler(StoppingScheduler):
     takes another trial meanwhile. false: compare it at once with the trials before it.
 
     Pausing trains fewer epochs, and its decisions do not depend on the order of the trials. But the
-    first trial completes late. null: true for the searchers that do not learn (random, grid, qmc),
-    else false. A searcher that learns would have to propose most trials before any has completed.
+    first trial completes late. A searcher that learns has to propose most trials when only the
+    scores at the first rung are known. null: true, except where such a score says too little
+    (`clock: epochs` with tpe, gp or cmaes) or may not be heard (a plug-in).
     """
 
     def rungs(self, max_epochs: int) -> list[int]:

@@ -117,7 +117,8 @@ def with_periods(
     filled: dict[str, object] = {}
     pauses = False
     if isinstance(scheduler, AshaScheduler):
-        pauses = (since or not searcher.learns) if scheduler.pause is None else scheduler.pause
+        scores_suffice = not searcher.learns or (since and searcher.hears_scores)
+        pauses = scores_suffice if scheduler.pause is None else scheduler.pause
         filled["pause"] = pauses
         if scheduler.rung_factor is None:
             filled["rung_factor"] = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor

@@ -33,7 +33,7 @@ from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.objective_settings import SeveralObjectives
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import Searched
-from sweep.spec.space.distributions import Distribution, possible_values
+from sweep.spec.space.distributions import Distribution, Listed, possible_values
 from sweep.spec.space.linked_space import drawn_in, grid_size
 from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
@@ -328,7 +328,10 @@ class SweepSpec(TrialSettings):
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
     """The value as the distribution would draw it (0 for 0.0); unchanged if it never would."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return next((same for same in (value, whole) if distribution.contains(same)), value)
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    # Lists are equal if their numbers are: [1, 2] and [1.0, 2.0].
+    lists = (one for one in listed if isinstance(one, tuple) and one == value)
+    return next((same for same in (value, whole, *lists) if distribution.contains(same)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:

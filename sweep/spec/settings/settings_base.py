@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from sweep.vocabulary.record import ParameterValue
+from sweep.vocabulary.record import Scalar
 
 
 class Settings(BaseModel):
@@ -58,12 +58,12 @@ def one_or_several(alone: type, schema: Any) -> BeforeValidator:
     )
 
 
-def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
+def _names_have_no_dots(options: dict[str, Scalar]) -> dict[str, Scalar]:
     dotted = next((name for name in options if not name.isidentifier()), None)
     if dotted is not None:
         raise ValueError(f"`{dotted}` must be a name of letters, digits and `_`")
     return options
 
 
-Options = Annotated[dict[str, ParameterValue], AfterValidator(_names_have_no_dots)]
+Options = Annotated[dict[str, Scalar], AfterValidator(_names_have_no_dots)]
 """Keyword arguments of a user's own class or function."""

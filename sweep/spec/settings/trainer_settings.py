@@ -25,6 +25,7 @@ class TrainerTraits:
         reads: which of the groups `data`, `network`, `augmentation` and `evaluation` it reads. The
             others have no effect and are left out of its ``config.yaml``.
         looked_at: groups in which a first look at data and trainer can find mistakes.
+        must_fit_data: further settings in which it can, if it reads the pixels.
         fold_key: dotted name of the setting that chooses the fold.
         folds: number of folds; None: as in ``data``.
         has_test_split: whether it keeps the cases of ``data.test`` out of training.
@@ -40,6 +41,7 @@ class TrainerTraits:
 
     reads: frozenset[str] = frozenset()
     looked_at: tuple[str, ...] = ("trainer",)
+    must_fit_data: frozenset[str] = frozenset()
     fold_key: str = "data.fold"
     folds: int | None = None
     has_test_split: bool = False
@@ -90,6 +92,7 @@ class MonaiTrainer(GeometricTrainer):
     traits = TrainerTraits(
         reads=frozenset({"data", "network", "augmentation", "evaluation"}),
         looked_at=("data",),
+        must_fit_data=frozenset({"network.name", "network.channels"}),
         has_test_split=True,
     )
 

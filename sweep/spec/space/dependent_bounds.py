@@ -26,6 +26,13 @@ class Bound:
     of: str
     otherwise: float | None = field(default=None, compare=False)
 
-    def number(self, parameters: Mapping[str, ParameterValue]) -> ParameterValue:
-        """The bound beside these values of other parameters."""
-        return parameters.get(self.of, self.otherwise)
+    def number(self, parameters: Mapping[str, ParameterValue]) -> float:
+        """The bound beside these values of other parameters.
+
+        Raises:
+            TypeError: it is no number there; only a preset can have such a value.
+        """
+        value = parameters.get(self.of, self.otherwise)
+        if not isinstance(value, int | float):
+            raise TypeError(f"{self.of} is no number: {value!r}")
+        return value

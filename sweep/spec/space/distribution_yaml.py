@@ -23,6 +23,7 @@ from sweep.spec.space.distributions import (
     Uniform,
 )
 from sweep.spec.space.links import parse_bounds
+from sweep.spec.space.prior_draws import parse_prior
 from sweep.spec.words.dialects import in_our_words, not_to_be_had
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
@@ -35,6 +36,7 @@ SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
 """Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
 BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {
     "when": lambda below, _: parse_conditions(below),
+    "prior": parse_prior,
 }
 """Keys that may stand beside a distribution's word, each a field of `Distribution`.
 
@@ -57,7 +59,7 @@ def parse_distribution(value: Any) -> Distribution:
         return _parse(value)
     except ValueError as error:
         several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
-        proposed = None if several else in_our_words(value)
+        proposed = None if several or _is_wrong_beside(value) else in_our_words(value)
         # The proposal replaces the hint.
         wrong = str(error).partition("; ")[0]
         if not several and (words := not_to_be_had(value)):
@@ -77,8 +79,7 @@ def _parse(value: Any) -> Distribution:
     beside = {key: below for key, below in value.items() if key in BESIDE}
     rest = {key: below for key, below in value.items() if key not in BESIDE}
     if len(rest) != 1:
-        meant = [near_miss(str(key), BESIDE) for key in rest if key not in DISTRIBUTIONS]
-        hint = did_you_mean(meant[0]) if len(rest) == 2 and len(meant) == 1 else ""
+        hint = did_you_mean(next(filter(None, map(_beside_meant, rest)), None))
         raise ValueError(f"must be one distribution, but is {shown(value)}{hint}")
     [(word, arguments)] = rest.items()
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
@@ -88,6 +89,24 @@ def _parse(value: Any) -> Distribution:
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
     found = parse_bounds(kind, arguments)
     return replace(found, **{key: BESIDE[key](below, found) for key, below in beside.items()})
+
+
+def _is_wrong_beside(value: Any) -> bool:
+    """Whether only what stands beside the distribution's word is wrong, so that that is said."""
+    if not isinstance(value, dict):
+        return False
+    alone = {key: below for key, below in value.items() if key not in BESIDE}
+    if any(map(_beside_meant, alone)):
+        return True
+    try:
+        return len(alone) < len(value) and _parse(alone) is not None
+    except ValueError:
+        return False
+
+
+def _beside_meant(key: Any) -> str | None:
+    """The key beside a distribution that a misspelt one means."""
+    return None if key in BESIDE else near_miss(str(key), BESIDE, 0.65)
 
 
 def _is_right(written: str) -> bool:

@@ -22,14 +22,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.dependent_bounds import Bound
+from sweep.spec.space.priors import Prior
 from sweep.spec.words.meanings import exact
 from sweep.spec.words.phrases import shown
+from sweep.vocabulary.parameter_values import as_parameter, exactly
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -40,6 +41,9 @@ class Distribution(ABC):
     Keyword-only fields are what may stand beside the distribution's word in the YAML (`BESIDE` in
     `distribution_yaml.py`); they are no part of its list.
     """
+
+    prior: Prior | None = field(default=None, repr=False)
+    """What the user thinks likely."""
 
     name: ClassVar[str]
     """Its word in the YAML."""
@@ -110,8 +114,8 @@ class Interval(Distribution):
     @property
     def arguments(self) -> list[ParameterValue]:
         own = [getattr(self, name) for name in self.__match_args__]
-        names = [end and end.of for end in self.ends]
-        return [name or number for name, number in zip_longest(names, own)]
+        ends = [*self.ends, *[None] * (len(own) - len(self.ends))]
+        return [end.of if end else number for end, number in zip(ends, own, strict=True)]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -296,7 +300,10 @@ class LogRandInt(RandInt):
 
 @dataclass(frozen=True)
 class Listed(Distribution):
-    """Base of the distributions over listed values. 0, 0.0, "0" and false are four values."""
+    """Base of the distributions over listed values: single ones and lists, which are tuples here.
+
+    0, 0.0, "0" and false are four values.
+    """
 
     values: tuple[ParameterValue, ...]
 
@@ -307,26 +314,33 @@ class Listed(Distribution):
             raise ValueError(f"`{self.name}` is empty; list the values to try")
         seen = set()
         for value in self.values:
-            if (type(value), value) in seen:
+            if exactly(value) in seen:
                 raise ValueError(f"`{self.name}` lists {shown(value)} twice")
-            seen.add((type(value), value))
+            seen.add(exactly(value))
 
     @classmethod
     def parse(cls, arguments: list[Any]) -> Self:
         for value in arguments:
-            if isinstance(value, dict):
-                raise ValueError(
-                    f"`{cls.name}` lists single values, but has {shown(value)}; "
-                    "search the settings of a group one by one, by their dotted names"
-                )
-            if isinstance(value, list):
-                raise ValueError(
-                    f"`{cls.name}` lists single values, but has the list {shown(value)}; "
-                    "a setting that is a list cannot be searched: run a sweep for each, by `--set`"
-                )
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"`{cls.name}` takes finite numbers, but has {shown(value)}")
-        return cls(tuple(arguments))
+            cls._check_value(value)
+        return cls(tuple(map(as_parameter, arguments)))
+
+    @classmethod
+    def _check_value(cls, value: Any, levels: int = 2) -> None:
+        """Refuse what no setting takes; lists may be nested ``levels`` times."""
+        if isinstance(value, list | tuple):
+            if not value:
+                raise ValueError(f"`{cls.name}` has an empty list among its values")
+            if not levels:
+                raise ValueError(f"`{cls.name}` has lists that are nested too deep")
+            for item in value:
+                cls._check_value(item, levels - 1)
+        elif isinstance(value, dict):
+            raise ValueError(
+                f"`{cls.name}` lists single values, but has {shown(value)}; "
+                "search the settings of a group one by one, by their dotted names"
+            )
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"`{cls.name}` takes finite numbers, but has {shown(value)}")
 
     @property
     def arguments(self) -> list[ParameterValue]:
@@ -345,7 +359,7 @@ class Listed(Distribution):
         return rng.choice(self.values)
 
     def contains(self, value: ParameterValue) -> bool:
-        return any(type(one) is type(value) and one == value for one in self.values)
+        return any(exactly(one) == exactly(value) for one in self.values)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def within(distribution: D, parameters: Mapping[str, ParameterValue]) -> D:
         number if end is None else end.number(parameters)
         for end, number in zip(distribution.ends, widest, strict=True)
     )
-    return replace(distribution, low=low, high=high, ends=(None, None))  # type: ignore[return-value]
+    return replace(distribution, low=low, high=high, ends=(None, None))
 
 
 def within_itself(space: Space) -> dict[str, Distribution]:
@@ -150,7 +150,7 @@ class Block:
     def combination(self, place: int) -> dict[str, ParameterValue]:
         """One of them; the last free parameter varies fastest."""
         found = dict(self.fixed)
-        for name, values in reversed(self.free.items()):
+        for name, values in reversed([*self.free.items()]):
             place, index = divmod(place, len(values))
             found[name] = values[index]
         return found
@@ -162,17 +162,21 @@ def blocks(space: Space) -> Iterator[Block]:
     Intervals are left out, and so are conditions on what is not in the space.
     """
     listed = within_itself({n: kind for n, kind in space.items() if isinstance(kind, Listed)})
+    values_of = {name: kind.values for name, kind in space.items() if isinstance(kind, Listed)}
     needed = {on for kind in listed.values() for on in depends_on(kind)}
-    parents = [name for name in in_order(listed) if name in needed]
-    children = {name: kind for name, kind in listed.items() if name not in needed}
+    parents = {name: listed[name] for name in in_order(listed) if name in needed}
     seen = set[str]()
-    for values in product(*(listed[name].values for name in parents)):
+    for values in product(*(values_of[name] for name in parents)):
         chosen = dict(zip(parents, values, strict=True))
-        drawn = drawn_in({name: listed[name] for name in parents}, chosen)
+        drawn = drawn_in(parents, chosen)
         fixed = {name: chosen[name] for name in drawn}
         if repr(fixed) not in seen:
             seen.add(repr(fixed))
-            free = {name: kind.values for name, kind in children.items() if is_drawn(kind, fixed)}
+            free = {
+                name: values_of[name]
+                for name, kind in listed.items()
+                if name not in needed and is_drawn(kind, fixed)
+            }
             yield Block(fixed, free)
 
 

@@ -229,7 +229,8 @@ def _resolved(
     distribution: Interval, written: Any, space: Mapping[str, Distribution], base: Base
 ) -> Interval:
     """With the widest range of its bounds; raises _WrongBound."""
-    ends, ranges = [], []
+    ends = list[Bound | None]()
+    ranges = list[tuple[Any, Any]]()
     for end, number in zip(distribution.ends, written, strict=True):
         if end is None:
             ends.append(None)

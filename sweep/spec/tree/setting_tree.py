@@ -122,7 +122,8 @@ def unsearched_keys() -> frozenset[str]:
     """Dotted names of other settings that must be the same for all trials of a sweep."""
     fingerprints = {"data.fingerprint", "trainer.fingerprint"}
     tests = {"data.test", "trainer.test"}
-    return frozenset({"objective.metric", "objective.mode"} | tests | fingerprints)
+    lists = {"evaluation.metrics", "expect", "loss.terms"}
+    return frozenset({"objective.metric", "objective.mode"} | tests | fingerprints | lists)
 
 
 def types_of(key: str) -> frozenset[type]:

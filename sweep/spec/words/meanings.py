@@ -40,7 +40,10 @@ class Values:
 
     def in_words(self) -> Words:
         values, weights = self.values, self.weights
-        if not values or any(isinstance(one, list | dict) or one != one for one in values):
+        flat = [x for one in values for x in (one if isinstance(one, list) else [one])]
+        if not flat or any(isinstance(one, list | dict) for one in flat):
+            return None, None
+        if any(isinstance(one, float) and not math.isfinite(one) for one in flat):
             return None, None
         listed = written("choice", values)
         alike = isinstance(weights, list) and len(weights) == len(values) and len({*weights}) == 1

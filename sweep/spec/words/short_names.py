@@ -21,6 +21,8 @@ def words(value: ParameterValue) -> str:
     """A value as it stands in a YAML file, numbers to three digits."""
     if value is None:
         return "null"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(words, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return rounded(value, 3) if isinstance(value, float) else str(value)

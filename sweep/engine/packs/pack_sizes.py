@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,7 +20,7 @@ If all windows are off by 5 % (standard deviation, normal), a number of trials t
 is taken in 14 % of cases, which costs memory and no time. One that brings a quarter more is missed
 in less than 0.1 % (simulated in ``tests/engine/test_pack_sizes.py``)."""
 SECONDS_OF_A_WINDOW = 4.0
-"""Least length of a window. A window is longer if not every trial has finished an epoch in it."""
+"""Least length of a window. It is longer where fewer epochs than trials have ended in it."""
 MOST = 32
 """No more trials on a GPU are tried than this."""
 
@@ -49,6 +49,9 @@ class Choice:
 
 def choose(measured: Sequence[Measurement], memory: int) -> Choice:
     """Double the number of trials as long as that fits and pays.
+
+    Steps of trials whose geometric loss is on take longer than those of a warm-up. The measurements
+    do not correct for that, so one number may have had the longer ones.
 
     It fits if the next number is expected to leave `RESERVE` of the memory free. It pays if it
     trains at least `LEAST_GAIN` times the steps a second of the number before.
@@ -111,18 +114,23 @@ class _Window:
     """What one pack has trained since its window began.
 
     Args:
-        trials: of the pack.
-        counts: whether it is measured. The first steps of a trial, which compile and fill caches,
-            are not.
-        seconds, steps: so far, of all trials.
-        reported: the trials that have finished an epoch.
+        trials: their number. Which they are may change: that trials end and begin is part of what
+            a pack does.
+        counts: whether it is measured. The first one with this number, in which the new trials
+            compile and fill caches, is not.
+        seconds, epochs, steps: so far, of all trials.
     """
 
-    trials: frozenset[str]
+    trials: int
     counts: bool = False
     seconds: float = 0.0
+    epochs: int = 0
     steps: int = 0
-    reported: set[str] = field(default_factory=set)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is long enough, and its trials have finished an epoch each on average."""
+        return self.seconds >= SECONDS_OF_A_WINDOW and self.epochs >= self.trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,39 +206,39 @@ class PackSizes:
         self,
         pack: str,
         card: str,
-        trials: Iterable[str],
-        steps: Mapping[str, int],
+        trials: int,
+        trained: Sequence[int],
         seconds: float,
         memory: tuple[int, int],
     ) -> None:
         """Measure what a pack has trained since it was last observed.
 
         Args:
-            trials: ids of all trials that it has trained.
-            steps: those of each trial that has finished an epoch.
+            trials: number of its trials.
+            trained: the steps of each epoch that one of them has finished.
             seconds: wall time.
             memory: used and total bytes of the card.
         """
         if self._asked != "auto" or card in self._known:
             return
-        found, together = self._measuring(card), frozenset(trials)
+        found = self._measuring(card)
         found.memory, found.peak = memory[1], max(found.peak, memory[0])
-        if len(together) != self.of(card):
+        if trials != self.of(card):
             self._windows.pop(pack, None)
             return
         window = self._windows.get(pack)
-        if window is None or window.trials != together:
-            window = self._windows[pack] = _Window(together)
+        if window is None or window.trials != trials:
+            window = self._windows[pack] = _Window(trials)
         window.seconds += seconds
-        window.steps += sum(steps.values())
-        window.reported |= steps.keys()
-        if window.seconds < SECONDS_OF_A_WINDOW or window.reported != together:
+        window.epochs += len(trained)
+        window.steps += sum(trained)
+        if not window.is_full:
             return
         if window.counts and window.steps:
             found.rates.append(window.steps / window.seconds)
-        self._windows[pack] = _Window(together, counts=True)
+        self._windows[pack] = _Window(trials, counts=True)
         if len(found.rates) >= WINDOWS:
-            self._next(card, Measurement(len(together), tuple(found.rates), found.peak))
+            self._next(card, Measurement(trials, tuple(found.rates), found.peak))
 
     def _measuring(self, card: str) -> _Card:
         return self._cards.setdefault(card, _Card())

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.engine.decisions.faults import RETRIES, is_out_of_memory, node_was_lost, outcome_of
-from sweep.engine.decisions.pack_sizes import PackSizes
 from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.packs.pack_sizes import PackSizes
 from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome
@@ -126,6 +126,13 @@ class TrialPlacement:
         pack.alone = pack.alone and bool(pack.trials)
         return left
 
+    def is_new(self, trial_id: str, metrics: EpochMetrics) -> bool:
+        """Whether a trial has just trained an epoch that it reports.
+
+        Others are of its shared warm-up, or from before it changed its process.
+        """
+        return metrics.epoch >= self._epochs[trial_id] and not metrics.shared
+
     def note(self, name: str, *, card: str | None, spoilt: bool, refused: Iterable[str]) -> None:
         """Note what a pack's process is, and which trials it did not take."""
         pack = self._packs[name]
@@ -209,9 +216,9 @@ class TrialPlacement:
         for metrics in epochs:
             if self._controller.report(trial_id, metrics) is not Decision.CONTINUE:
                 return False
-            is_new = metrics.epoch >= self._epochs[trial_id]
+            is_new = self.is_new(trial_id, metrics)
             self._epochs[trial_id] = max(self._epochs[trial_id], metrics.epoch + 1)
-            if pack.alone and is_new and not metrics.shared:
+            if pack.alone and is_new:
                 self._clear(trial_id)
                 self._controller.hand_back(trial_id)  # the next suspect is alone now
                 return False

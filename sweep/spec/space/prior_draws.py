@@ -1,0 +1,116 @@
+"""Priors read from the YAML, and draws from them.
+
+    optimizer.lr: {loguniform: [1e-5, 1e-1], prior: 0.01}
+    network.name: {choice: [unet, dynunet], prior: {value: dynunet, sure: high}}
+
+On the scale of its distribution (of logarithms for ``loguniform``), 0 at the lower and 1 at the
+upper bound, the prior of a number is a normal distribution around the likely value, cut off at the
+bounds. Of listed values, the likely one is drawn with a fixed probability, else any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from random import Random
+from typing import Any, get_args
+
+from sweep.spec.space.distributions import (
+    Distribution,
+    Grid,
+    Interval,
+    Listed,
+    LogRandInt,
+    LogUniform,
+    QUniform,
+    Uniform,
+    WholeNumbers,
+    is_number,
+)
+from sweep.spec.space.priors import Prior, Sureness
+from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of, shown
+from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.record import ParameterValue
+
+SPREAD: Mapping[Sureness, float] = {"low": 0.3, "medium": 0.15, "high": 0.05}
+"""Standard deviation on the scale from 0 to 1."""
+CHANCE: Mapping[Sureness, float] = {"low": 0.4, "medium": 0.6, "high": 0.8}
+"""Probability of drawing the likely one of listed values before drawing any of them."""
+KEYS = ("value", "sure")
+
+
+def parse_prior(written: Any, distribution: Distribution) -> Prior:
+    """A prior from its form in the YAML: the value alone, or ``{value: …, sure: …}``.
+
+    Raises:
+        ValueError: with what is wrong and what would be right.
+    """
+    if not isinstance(distribution, Interval | Listed):
+        raise ValueError("`prior` cannot stand beside a bound that is the name of a setting")
+    if isinstance(distribution, Grid):
+        raise ValueError("`grid` tries every value, so `prior` has no effect; use `choice`")
+    if not isinstance(written, dict):
+        written = {"value": written}
+    for key in written:
+        if key not in KEYS:
+            hint = did_you_mean(near_miss(str(key), KEYS)) or "; it has `value` and `sure`"
+            raise ValueError(f"`prior` has no {shown(key)}{hint}")
+    if "value" not in written:
+        raise ValueError("`prior` needs the likely value, such as `{value: 0.01, sure: high}`")
+    sure = written.get("sure", Prior.sure)
+    if sure not in get_args(Sureness):
+        names = get_args(Sureness)
+        raise ValueError(f"`prior`: `sure` {must_be(one_of(names), sure, names)}")
+    return Prior(_likely(as_parameter(written["value"]), distribution), sure)
+
+
+def draw(distribution: Distribution, rng: Random) -> ParameterValue:
+    """One value from a distribution's prior."""
+    prior = distribution.prior
+    assert prior is not None
+    if isinstance(distribution, Listed):
+        likely = rng.random() < CHANCE[prior.sure]
+        return prior.value if likely else distribution.sample(rng)
+    assert isinstance(distribution, Interval)
+    assert is_number(prior.value)
+    middle, spread = _place(distribution, prior.value), SPREAD[prior.sure]
+    place = rng.gauss(middle, spread)
+    while not 0 <= place <= 1:  # at least half of the draws lie inside of one bound
+        place = rng.gauss(middle, spread)
+    return _value(distribution, place)
+
+
+def _likely(value: ParameterValue, distribution: Distribution) -> ParameterValue:
+    """The likely value as the distribution would draw it."""
+    if not distribution.contains(value):
+        raise ValueError(
+            f"`prior` must be a value of {shown({distribution.name: distribution.arguments})}, "
+            f"but is {shown(value)}"
+        )
+    if isinstance(distribution, QUniform | LogUniform | Uniform) and is_number(value):
+        return float(value)
+    return value
+
+
+def _place(distribution: Interval, value: float) -> float:
+    low, high = distribution.extent
+    if low == high:
+        return 0.0
+    if isinstance(distribution, LogUniform | LogRandInt):
+        return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+    return value / (high - low) - low / (high - low)
+
+
+def _value(distribution: Interval, place: float) -> ParameterValue:
+    low, high = distribution.extent
+    if isinstance(distribution, LogUniform | LogRandInt):
+        value = math.exp(math.log(low) * (1 - place) + math.log(high) * place)
+    else:
+        value = low * (1 - place) + high * place
+    value = min(max(value, low), high)
+    if isinstance(distribution, QUniform):
+        return distribution.nearest(value)
+    if isinstance(distribution, WholeNumbers):
+        steps = round((value - low) / distribution.values.step)
+        return distribution.values[min(steps, distribution.size - 1)]
+    return value

@@ -1,0 +1,25 @@
+"""Values of searched parameters: single values and lists, which are tuples in Python."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sweep.vocabulary.record import ParameterValue
+
+
+def as_parameter(value: Any) -> Any:
+    """A `ParameterValue` of a value as JSON and YAML have it: with tuples for lists."""
+    return tuple(map(as_parameter, value)) if isinstance(value, list | tuple) else value
+
+
+def exactly(value: ParameterValue) -> object:
+    """A key that only the same value has: 0, 0.0 and false differ, also in lists."""
+    if isinstance(value, tuple):
+        return (tuple, *map(exactly, value))
+    return type(value), value
+
+
+def as_text(value: ParameterValue) -> ParameterValue:
+    """A list as ``[16, 32, 64]``, as JSON and YAML have it, to the last digit; else the value."""
+    return json.dumps(value) if isinstance(value, tuple) else value
