@@ -239,6 +239,12 @@ WHEN = "optimizer.momentum"
             '`optimizer.name` is never "sdg"; did you mean `sgd`?',
         ),
         (
+            {"network.channels": {"choice": [[8, 16, 32], [4, 8, 16]]}}
+            | {WHEN: {"uniform": [0, 1], "when": {"network.channels": [8, 16, 32]}}},
+            "space.optimizer.momentum.when.network.channels",
+            "`network.channels` takes lists: write a list of them, `[[8, 16, 32]]`",
+        ),
+        (
             NAME | {WHEN: {"uniform": [0, 1], "when": {"optimizer.nam": "sgd"}}},
             "space.optimizer.momentum.when.optimizer.nam",
             "`optimizer.nam` is not a setting; did you mean `optimizer.name`?",

@@ -170,6 +170,9 @@ def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
             f"{shown(condition.values[0])}; use `above` or `below`"
         )
         return
+    if condition.values in (parent.values if isinstance(parent, Listed) else ()):
+        yield f"{on} takes lists: write a list of them, `[{shown(list(condition.values))}]`"
+        return
     for value in condition.values:
         if not _can_be(parent, value):
             listed = parent.arguments if isinstance(parent, Listed) else []
