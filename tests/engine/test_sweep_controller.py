@@ -388,6 +388,23 @@ def test_killed_sweep_of_another_objective_ends_exactly_like_the_uninterrupted_o
         assert run_and_be_killed(spec, Path(folder) / "killed", kills) == expected
 
 
+@pytest.mark.parametrize("name", ["tpe_asha", "random_halving"])
+@settings(max_examples=3)
+@given(kills=kills)
+def test_killed_sweep_of_several_objectives_ends_exactly_like_the_uninterrupted_one(
+    name: str, kills: list[tuple[int, bool]]
+) -> None:
+    """What a trial gains in Dice it loses in the second one: no trial beats another there."""
+    several = {"objective": ["val_dice", {"metric": "loss", "mode": "max"}, "epochs"]}
+    spec = SweepSpec.model_validate(
+        judged_by(name, "loss", "max").model_dump(mode="json") | several
+    )
+    with TemporaryDirectory(dir=MEMORY) as folder, TemporaryDirectory(dir=MEMORY) as other:
+        expected = run(spec, Path(other) / "whole")
+        assert run_and_be_killed(spec, Path(folder) / "killed", kills) == expected
+    assert Status.PRUNED in {record.status for record in expected}
+
+
 def test_journal_alone_tells_a_scheduler_what_the_lost_epoch_was_worth(tmp_path: Path) -> None:
     spec = judged_by("random_asha", "loss", "min")
     with Store.create(tmp_path / "sweep", to_yaml(spec)) as store:

@@ -77,14 +77,14 @@ class Evidence:
         self, state: TrialState, value: float | None, broken: Mapping[str, float]
     ) -> FrozenTrial:
         """The trial with this state, value and constraints."""
-        reached = {self.rung: value} if value is not None and state is TrialState.PRUNED else {}
+        at_a_rung = {self.rung: value} if state is TrialState.PRUNED and value is not None else {}
         return create_trial(
             state=state,
             value=value,
             params=self.proposed.params,
             distributions=self.proposed.distributions,
             system_attrs=dict(self.proposed.system_attrs),  # constraints are added to them
-            intermediate_values=reached,
+            intermediate_values=at_a_rung,
             constraints=dict(broken),
         )
 
