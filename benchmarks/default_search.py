@@ -10,8 +10,8 @@ was chosen; *unseen*: those that were opened after it.
   It shares nothing, and compares Dice by trained epochs, from past the longest warm-up on; each
   rung keeps a quarter, Ray's default. A diverged trial ends at once and raises.
 - *script, other seed*: the same with another seed. What it differs by is luck.
-- *pause: false*: `tpe`, each trial judged on arrival.
-- *default*: `tpe`, trials wait.
+- *default*: `tpe`, each trial judged on arrival.
+- *pause: true*: `tpe`, trials wait.
 - *random*: `searcher: random`, trials wait.
 
 *Fewer epochs* and *less time* are means over sweeps of the script's over the variant's; time is
@@ -71,10 +71,9 @@ WORLDS: Mapping[str, Mapping[str, Callable[[int], World]]] = {
         "learning rates": lambda seed: LearningRates(1000 + seed),
     },
 }
-ON_ARRIVAL = {"scheduler": {"name": "asha", "pause": False}}
 OURS: Mapping[str, Mapping[str, Any]] = {
-    "pause: false": ON_ARRIVAL,
     "default": {},
+    "pause: true": {"scheduler": {"name": "asha", "pause": True}},
     "random": {"searcher": "random"},
 }
 

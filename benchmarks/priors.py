@@ -4,7 +4,7 @@
 
 Each function maps a point of the unit cube to a score whose best value is 1 and whose mean is
 about 0. A *near* prior is off by a normal error of 0.05 in each coordinate, a *wrong* one is the
-corner of the cube that is farthest from the optimum. The settings of `prior_trials.py` were chosen
+corner of the cube that is farthest from the optimum. The settings of `prior_draws.py` were chosen
 on the functions of ``--tuned`` with seeds below 100; the others are printed without it, with seeds
 from 1000 on.
 """

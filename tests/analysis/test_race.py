@@ -52,9 +52,9 @@ def configured(records: list[TrialRecord]) -> list[TrialRecord]:
 
 AHEAD = configured(
     [
-        *finalist(0, 0.99, 0.800, 0.811),
+        *finalist(0, 0.99, 0.795, 0.815),
         *finalist(1, 0.95, 0.901, 0.909, 0.920),
-        *finalist(2, 0.94, 0.872, 0.885, 0.890),
+        *finalist(2, 0.94, 0.881, 0.882, 0.894),
     ]
 )
 
@@ -78,8 +78,8 @@ def test_race_ends_when_one_is_left_and_names_it_where_it_beat_everybody() -> No
     assert found.winner.trial_id == "t0001"
     assert [one.trial_id for one in found.finalists] == ["t0001", "t0002", "t0000"]
     assert verdict(found).endswith(
-        "it beats each of the other 2 finalists (paired t-tests after each block, 5 % error over"
-        " all looks)."
+        "it beats each of the other 2 finalists (paired t-tests, 5 % error over all looks of the"
+        " race)."
     )
     assert reservations(found).startswith(
         "The race took 8 of 15 trainings; t0000 dropped after 2 of 5 seeds: behind t0001; t0002"
@@ -110,7 +110,7 @@ def test_finalist_that_can_hardly_become_first_is_dropped_where_no_winner_is_in_
     level = [
         *finalist(0, 0.99, 0.900, 0.913, 0.905),
         *finalist(1, 0.98, 0.902, 0.911, 0.906),
-        *finalist(2, 0.97, 0.885, 0.901, 0.880),
+        *finalist(2, 0.97, 0.885, 0.906, 0.880),
     ]
     found = run(level)
     assert found.dropped["t0002"].why is Why.HOPELESS
@@ -167,8 +167,8 @@ def test_where_every_replicate_diverges_nobody_is_dropped() -> None:
 
 def test_failed_replicate_takes_its_block_from_the_comparison_only() -> None:
     records = [r for r in AHEAD if r.replicate is None or r.replicate.block != (2, 0)]
-    records += [replicate(0, 2, 0.811), replicate(1, 2, 0.9, FAILED), replicate(2, 2, 0.885)]
-    found = run([*records, replicate(0, 3, 0.83)])
+    records += [replicate(0, 2, 0.815), replicate(1, 2, 0.9, FAILED), replicate(2, 2, 0.882)]
+    found = run([*records, replicate(0, 3, 0.815)])
     assert found.looks[1].shared == ((1, 0),)
     assert [one.after for one in found.dropped.values()] == [3, 3]
 
@@ -266,5 +266,6 @@ def test_check_says_how_many_trainings_a_race_takes() -> None:
     assert in_prospect(spec_of("{{top: 3, seeds: 5}}")).startswith(
         "confirm: a race of 3 finalists over 5 blocks (a block is a seed on a fold), 6 to 15"
         " trainings. All that are left train a block before the next begins, and from the second on"
-        " whoever cannot win any more is dropped. If nobody were dropped: confirm: 5 seeds on one"
+        " whoever cannot win any more is dropped. Were everybody trained on all blocks: 5 seeds on"
+        " one fold name the best of 3 finalists in 80 % of cases if it lies "
     )

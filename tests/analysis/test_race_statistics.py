@@ -11,6 +11,7 @@ from scipy import stats
 
 from sweep.analysis.confirm.race_statistics import (
     levels,
+    looks,
     overtakes,
     pairwise_t,
     prospect,
@@ -59,14 +60,20 @@ def test_two_equal_configurations_are_ever_told_apart_in_five_of_a_hundred_races
     blocks: int,
 ) -> None:
     found, rng = levels(blocks), np.random.default_rng(7)
-    assert found[0] == 0.0
-    assert all(before < after for before, after in pairwise(found))
+    assert [n for n, level in enumerate(found, start=1) if level > 0] == looks(blocks)
+    assert all(before < after for before, after in pairwise(filter(None, found)))
     assert found[-1] < 0.05
     differences = rng.standard_normal((20_000, blocks))
     told = np.zeros(20_000, bool)
     for done in range(2, blocks + 1):
         told |= stats.ttest_1samp(differences[:, :done], 0, axis=1).pvalue < found[done - 1]
     assert told.mean() == pytest.approx(0.05, abs=0.005)
+
+
+def test_looks_come_after_all_blocks_a_half_a_quarter_and_so_on() -> None:
+    assert [looks(n) for n in (1, 2, 3, 4, 5, 10)] == [
+        [], [2], [2, 3], [2, 4], [2, 3, 5], [2, 3, 5, 10]
+    ]  # fmt: skip
 
 
 def test_levels_are_the_same_in_every_process() -> None:

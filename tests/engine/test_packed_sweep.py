@@ -17,7 +17,7 @@ CIRCLES: dict[str, Any] = {
     "name": "circles",
     "trials": 6,
     "searcher": {"name": "random", "seed": 3},
-    "scheduler": {"name": "asha", "reduction_factor": 2},  # trials wait at its rungs
+    "scheduler": {"name": "asha", "reduction_factor": 2, "grace_period": 2, "clock": "epochs"},
     "data": {"source": "shapes", "difficulty": 0, "size": 32, "count": 15},
     "trainer": {"epochs": 6, "batch_size": 4, "device": "cpu"},
     "network": {"name": "unet", "channels": [4, 8, 16]},

@@ -21,19 +21,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 PAUSING = """\
 name: pausing
-trials: 8
+trials: 6
 searcher: {{name: random, seed: 6}}
-scheduler: {{name: asha, reduction_factor: 2, clock: epochs, grace_period: 4}}
-data: {{source: shapes, difficulty: 0, size: 32, count: 15}}
-trainer: {{epochs: 6, batch_size: 4, device: cpu}}
+scheduler: {{name: asha, reduction_factor: 2, clock: epochs, grace_period: 3}}
+data: {{source: shapes, difficulty: 0.7, size: 32, count: 15}}
+trainer: {{epochs: 5, batch_size: 4, device: cpu}}
 network: {{name: "{network}"}}
 loss: {{rampup_epochs: 0}}
 optimizer: {{lr: 0.1, momentum: 0.95}}
 early_stopping: {{patience: null}}
 resources: {{cpu: 1, gpu: 1, trials_per_gpu: 3}}
 space:
-  loss.warmup_epochs: {{randint: [1, 4]}}
-  loss.weights.compactness: {{loguniform: [1.0e-3, 1]}}
+  loss.warmup_epochs: {{randint: [1, 3]}}
+  loss.weights.compactness: {{loguniform: [1.0e-2, 30]}}
   loss.sqrt_epsilon: {{choice: [0, 1.0e-6]}}
 """
 OWN = """\

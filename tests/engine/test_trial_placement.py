@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sweep.engine.decisions.faults import RETRIES
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.packs.pack_sizes import PackSizes
-from sweep.engine.packs.trial_placement import TrialPlacement
+from sweep.engine.packs.trial_placement import STEPS_WITHOUT_TRIALS, TrialPlacement
 from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
@@ -33,6 +33,7 @@ class Trials:
         self.epochs: dict[str, int] = {}
         self.paused: set[str] = set()
         self.has_waiting = waits
+        self.finished = False
 
     def next_trial(self) -> Path | None:
         return self.queue.popleft() if self.queue else None
@@ -89,14 +90,31 @@ def test_trial_that_ends_or_pauses_gives_its_place_to_the_next() -> None:
     assert trials.ends == {"t0000": COMPLETED}
 
 
-def test_pack_without_trials_waits_only_while_trials_wait_for_a_warmup() -> None:
+def test_pack_without_trials_stays_while_trials_wait_for_a_warmup_and_a_while_longer() -> None:
     trials = Trials(0, waits=True)
     placed = placement(trials, 2)
     assert placed.open("a")
-    assert not placed.is_over("a")
+    for _ in range(2 * STEPS_WITHOUT_TRIALS):
+        assert not placed.is_over("a")
     trials.has_waiting = False
     assert placed.is_over("a")
     assert not placed.open("b")
+
+
+def test_pack_without_trials_ends_with_the_sweep_and_not_as_soon_as_all_trials_pause() -> None:
+    trials = Trials(1)
+    placed = placement(trials, 2)
+    placed.open("a")
+    trials.paused.add("t0000")
+    placed.report("a", [("t0000", epoch(0))])
+    steps = [placed.is_over("a") for _ in range(STEPS_WITHOUT_TRIALS + 1)]
+    assert steps == [False] * STEPS_WITHOUT_TRIALS + [True]
+    trials.hand_back("t0000")
+    assert [name for name, _ in placed.fill()] == ["a"]
+    assert not placed.is_over("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    trials.finished = True
+    assert placed.is_over("a")
 
 
 def test_spoilt_pack_trains_its_trials_to_the_end_and_takes_no_further_one() -> None:

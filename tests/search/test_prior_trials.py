@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sweep.search.searchers.prior_trials import PriorTrials, share
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import parse_distribution
+from sweep.spec.space.prior_draws import PriorTrials, share
 from sweep.vocabulary.record import TrialRecord
 
 LR = {"loguniform": [1e-5, 1e-1], "prior": {"value": 0.01, "sure": "high"}}

@@ -409,8 +409,8 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
     assert text.startswith(
         "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\nreplay_patience: true\n"
         "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\n"
-        "scheduler:\n  name: asha\n  grace_period: 5\n  clock: activation\n"
-        "  reduction_factor: 3\n  rung_factor: 2\n  pause: true\n"
+        "scheduler:\n  name: asha\n  grace_period: 4\n  clock: activation\n"
+        "  reduction_factor: 3\n  rung_factor: 2\n  pause: false\n"
         "presets: [baseline]\nwarm_start: null\ntrials: 20\n"
     )
     assert "time_budget: 90m\n" in text

@@ -67,18 +67,16 @@ def test_the_default_grace_period_lies_past_the_longest_rampup(values, grace_per
 @pytest.mark.parametrize(
     ("values", "clock", "pause", "grace_period"),
     [
-        ({"searcher": "tpe"}, "activation", True, 5),
-        ({"searcher": "gp"}, "activation", True, 5),
-        ({"searcher": "cmaes"}, "activation", True, 5),
+        ({"searcher": "tpe"}, "activation", False, 4),
         ({"searcher": "random"}, "activation", True, 4),
         ({"searcher": "file.py:Mine"}, "activation", False, 4),
-        ({"searcher": "tpe", "scheduler": {"pause": False}}, "activation", False, 4),
-        ({"searcher": "tpe", "scheduler": {"grace_period": 7}}, "activation", True, 7),
+        ({"searcher": "tpe", "scheduler": {"pause": True}}, "activation", True, 5),
+        ({"searcher": "gp", "scheduler": {"pause": True}}, "activation", True, 5),
         ({"searcher": "tpe", "scheduler": {"clock": "epochs"}}, "epochs", False, 19),
         ({"searcher": "random", "scheduler": {"clock": "epochs"}}, "epochs", True, 19),
     ],
 )
-def test_trials_wait_by_default_where_a_score_at_the_first_rung_is_enough(
+def test_trials_wait_by_default_unless_the_searcher_learns_and_then_for_a_later_first_rung(
     values, clock, pause, grace_period
 ) -> None:
     space = {"loss.warmup_epochs": {"randint": [1, 9]}}

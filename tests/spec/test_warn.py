@@ -98,9 +98,9 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "the scheduler first trains most trials up to the first rung (`scheduler.pause`). If "
          "`time_budget` ends the sweep then, no trial has trained to its end; `pause: false` "
          "judges each at once"),
-        ({"scheduler": {"name": "asha", "pause": True, "clock": "epochs"}},
-         "`scheduler.pause` with `searcher: tpe` and `scheduler.clock: epochs`: most trials are "
-         "proposed when of the others only the first rung is known"),
+        ({"scheduler": {"name": "asha", "pause": True}},
+         "`scheduler.pause` with `searcher: tpe`: most trials are proposed when of the others only "
+         "the score at the first rung is known"),
         ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
          "random"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,6 +77,20 @@ def test_trials_of_one_process_share_the_samples_in_the_memory_of_a_gpu() -> Non
     other = resident(CPU, samples, origin | {"fingerprint": "abd"})
     assert other is not first
     assert resident(CPU, samples, {}) is not resident(CPU, samples, {})
+
+
+def test_copies_of_samples_are_shared_while_used_and_then_released_but_for_the_latest() -> None:
+    samples = Samples(cases([(1, 4, 4), (1, 4, 4)], 1))
+    folds = [{"source": "shapes", "fold": fold} for fold in range(2)]
+    used = [resident(CPU, samples, fold) for fold in folds]
+    pixels = [data._images.untyped_storage().data_ptr() for data in used]
+    again = [resident(CPU, samples, fold) for fold in folds]
+    assert [data._images.untyped_storage().data_ptr() for data in again] == pixels
+    gone = [weakref.ref(data) for data in used]
+    used.clear()
+    again.clear()
+    assert gone[0]() is None
+    assert gone[1]() is resident(CPU, samples, folds[1])
 
 
 def test_boxes_are_the_voxels_of_the_arrays_with_zeros_around() -> None:

@@ -47,7 +47,7 @@ def verdict(found: Confirmation) -> str:
         )
         tests = f"two-sided paired t-tests, all p < {paired.LEVEL:g}"
         if found.race is not None:
-            tests = f"paired t-tests after each block, {percent(paired.LEVEL)} error over all looks"
+            tests = f"paired t-tests, {percent(paired.LEVEL)} error over all looks of the race"
         return (
             f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats {beaten}"
             f" ({tests})."

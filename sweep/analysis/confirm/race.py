@@ -6,7 +6,8 @@ block from the second on, whoever cannot win any more is dropped:
 - two more of its replicates diverged than of another that is worth as much. With one more it goes
   on, but ranks behind (`sweep.analysis.confirm.divergence_gate`), since the other may diverge too;
 - it is told apart from the leader: the paired t-test of their blocks so far is below the level of
-  this look (`sweep.analysis.confirm.race_statistics`);
+  this look. There are looks after all blocks, a half, a quarter and so on
+  (`sweep.analysis.confirm.race_statistics`);
 - it can hardly become first any more, and no winner is in prospect, so that it would be trained for
   nothing. While a winner is in prospect it goes on, because a winner has to beat everybody.
 
@@ -101,7 +102,7 @@ class RacePlan:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was decided by after a block.
+    """What could be compared after a block.
 
     Args:
         compared: ids that had passed the gate of divergence, the highest mean first.
@@ -120,7 +121,7 @@ class Race:
         plan: what was fixed before.
         running: ids of those that are left, the leader first.
         dropped: the others.
-        looks: after each complete block; those before the first look compare nobody.
+        looks: what could be compared after each complete block.
         spent: number of trainings in these blocks.
     """
 
@@ -242,14 +243,14 @@ def told_apart(
     """(i, j) where i was ahead of j at any look, and its test below the level of that look.
 
     Args:
-        looks: after each planned block or fewer: the configurations that were compared, and
+        looks: after each planned block or fewer: the configurations that could be compared, and
             their scores ``[units, compared]``.
         count: planned number of blocks.
         pairs: number of comparisons that share the error (Bonferroni).
     """
     found: set[Pair] = set()
     for level, (compared, table) in zip(levels(count), looks, strict=False):
-        if min(table.shape) < FIRST_LOOK:
+        if level == 0 or min(table.shape) < FIRST_LOOK:
             continue
         t, freedom = pairwise_t(table)
         ahead = (t > 0) & (two_sided(t, freedom) * pairs < level)

@@ -57,7 +57,8 @@ def in_prospect(spec: SweepSpec) -> str:
     return (
         f"confirm: a race of {who} over {counted(len(blocks(spec)), 'block')} (a block is a seed on"
         f" a fold), {between}. All that are left train a block before the next begins, and from the"
-        f" second on whoever cannot win any more is dropped. If nobody were dropped: {shows}"
+        f" second on whoever cannot win any more is dropped. Were everybody trained on all blocks:"
+        f" {shows.removeprefix('confirm: ')}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The comparison of finalists after a race, which looked at them after every block."""
+"""The comparison of finalists after a race, which looked at them several times."""
 
 from __future__ import annotations
 

@@ -17,6 +17,10 @@ from sweep.search.schedulers.decision import Decision
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome
 
+STEPS_WITHOUT_TRIALS = 150
+"""Steps, of a fifth of a second, after which a pack ends that has had no trial. A new process
+would take seconds to start, should a trial that waits at a rung go on."""
+
 
 @dataclass(slots=True)
 class _Pack:
@@ -27,12 +31,14 @@ class _Pack:
         alone: whether its one trial is suspected of having killed a process.
         spoilt: whether it must take no further trial.
         card: name of its GPU; None if it has none, or has not reported yet.
+        idle: steps without a trial in a row.
     """
 
     trials: dict[str, Path] = field(default_factory=dict)
     alone: bool = False
     spoilt: bool = False
     card: str | None = None
+    idle: int = 0
 
 
 class TrialPlacement:
@@ -142,10 +148,13 @@ class TrialPlacement:
                 self._controller.hand_back(trial_id)
 
     def is_over(self, name: str) -> bool:
-        """Whether a pack has no trial, and none is expected for it."""
+        """Whether a pack has no trial and expects none soon; called after each of its steps."""
         pack = self._packs[name]
-        expects = not pack.spoilt and (bool(self._suspects) or self._controller.has_waiting)
-        return not pack.trials and not expects
+        pack.idle = 0 if pack.trials else pack.idle + 1
+        if pack.trials or pack.spoilt or self._controller.finished:
+            return not pack.trials
+        expects = bool(self._suspects) or self._controller.has_waiting
+        return not expects and pack.idle > STEPS_WITHOUT_TRIALS
 
     def close(self, name: str) -> None:
         """Forget a pack without trials."""

@@ -82,7 +82,7 @@ class Pack:
     def step(
         self, raises: Callable[[BaseException], bool] = is_infrastructure
     ) -> list[tuple[str, Message]]:
-        """Give each trial its turn. One that is alone has all turns until it reports something.
+        """Give each trial its turn. One that is alone has turns until it reports something.
 
         An exception of a trainer, or a lack of memory, is the end of its own trial. A trial that
         has ended is dropped before the next one has its turn.
@@ -93,11 +93,16 @@ class Pack:
         Returns:
             what the trials report, by their names, in the order of their turns.
         """
+        others = len(self._members) - 1
         with self._round() as turns:
             for name in self.names:
-                self.turn = name
+                self.turn, member = name, self._members[name]
                 try:
-                    message = self._advance(name, turns, raises)
+                    with _turn(turns, member):
+                        if others:
+                            message = next_turn(member.training, raises, others)
+                        else:
+                            message = next_message(member.training, raises)
                 except BaseException:
                     self._remove(name, turns)
                     raise
@@ -108,15 +113,6 @@ class Pack:
         self.turn = None
         said, self._said = self._said, []
         return said
-
-    def _advance(
-        self, name: str, turns: Turns | None, raises: Callable[[BaseException], bool]
-    ) -> Message:
-        member, others = self._members[name], len(self._members) - 1
-        with _turn(turns, member):
-            if not others:
-                return next_message(member.training, raises)
-            return next_turn(member.training, raises, others)
 
     def _remove(self, name: str, turns: Turns | None) -> None:
         member = self._members.pop(name)

@@ -77,25 +77,23 @@ class Evidence:
         self, state: TrialState, value: float | None, broken: Mapping[str, float]
     ) -> FrozenTrial:
         """The trial with this state, value and constraints."""
-        steps = {} if state is not TrialState.PRUNED or value is None else {self.rung: value}
+        at_a_rung = {self.rung: value} if state is TrialState.PRUNED and value is not None else {}
         return create_trial(
             state=state,
             value=value,
             params=self.proposed.params,
             distributions=self.proposed.distributions,
             system_attrs=dict(self.proposed.system_attrs),  # constraints are added to them
-            intermediate_values=steps,
+            intermediate_values=at_a_rung,
             constraints=dict(broken),
         )
 
-    def place(self, trial: FrozenTrial, objective: Objective) -> tuple[float, float]:
+    def place(self, trial: FrozenTrial, value: float, objective: Objective) -> tuple[float, float]:
         """Among all trials, ascending from the worst: by the rungs reached, then by the value."""
         if trial.constraints["diverged"] > 0:
             return -math.inf, 0.0
-        if trial.value is None:
-            return 0.0, -math.inf
         rungs = self.rung if trial.state is TrialState.PRUNED else math.inf
-        return rungs, objective.turned(trial.value)
+        return rungs, objective.turned(value)
 
 
 def as_known(
@@ -110,17 +108,19 @@ def by_place(
 ) -> list[FrozenTrial]:
     """All trials, for a sampler that learns from COMPLETE ones alone and takes values as numbers.
 
-    Scores of different rungs cannot be compared as numbers. So the value is the normal score of the
-    trial's place, Φ⁻¹((place − 1/2) / n); equal trials share a place.
+    Scores of different rungs cannot be compared as numbers. So where any trial has one, the value
+    is the normal score of the trial's place, Φ⁻¹((place − 1/2) / n); equal trials share a place.
 
     Source: Salinas, Shen and Perrone, "A Quantile-based Approach for Hyperparameter Transfer
     Learning", ICML 2020, Section 3.
     """
     trials = as_known(evidence, objective, worst)
+    if not any(trial.state is TrialState.PRUNED and trial.value is not None for trial in trials):
+        return trials
     places = {
-        number: known.place(trial, objective)
+        number: known.place(trial, trial.value, objective)
         for number, (known, trial) in enumerate(zip(evidence, trials, strict=True))
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        if trial.value is not None
     }
     ascending = sorted(places.values())
     for number, place in places.items():

@@ -22,9 +22,9 @@ from sweep.search.searchers.optuna_study import (
     intermediate_values,
     make_study,
 )
-from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import is_linked
+from sweep.spec.space.prior_draws import PriorTrials
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 

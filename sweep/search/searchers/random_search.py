@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from sweep.search.searchers.prior_trials import PriorTrials
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import taken
+from sweep.spec.space.prior_draws import PriorTrials
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 

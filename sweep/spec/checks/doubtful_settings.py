@@ -225,10 +225,10 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
             " search never ends early"
         )
-    if spec.searcher.learns and spec.pauses and not spec.compares_gains:
+    if spec.searcher.learns and spec.pauses:
         yield (
-            f"`scheduler.pause` with `searcher: {name}` and `scheduler.clock: epochs`: most trials "
-            "are proposed when of the others only the first rung is known"
+            f"`scheduler.pause` with `searcher: {name}`: most trials are proposed when of the "
+            "others only the score at the first rung is known"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
     if name == "cmaes" and listed:

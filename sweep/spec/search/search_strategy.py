@@ -32,7 +32,6 @@ class AnySearcher(Chosen):
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
     learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials fared
-    hears_scores: ClassVar[bool] = True  # whether it surely learns from the scores at rungs
 
     @property
     def random_trials(self) -> float:
@@ -88,7 +87,6 @@ class CustomSearcher(AnySearcher):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
-    hears_scores: ClassVar[bool] = False
     entry: Annotated[str, AfterValidator(partial(required_entry, SEARCHER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `searcher: ENTRY`
     is short for it."""
@@ -161,9 +159,9 @@ class AshaScheduler(StoppingScheduler):
     takes another trial meanwhile. false: compare it at once with the trials before it.
 
     Pausing trains fewer epochs, and its decisions do not depend on the order of the trials. But the
-    first trial completes late. A searcher that learns has to propose most trials when only the
-    scores at the first rung are known. null: true, except where such a score says too little
-    (`clock: epochs` with tpe, gp or cmaes) or may not be heard (a plug-in).
+    first trial completes late. null: true for the searchers that do not learn (random, grid, qmc),
+    else false. A searcher that learns would propose most trials knowing only scores at the first
+    rung: in simulation that saved 22 to 46 % of the epochs, but its winners were worse.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:

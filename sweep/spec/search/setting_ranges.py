@@ -117,8 +117,7 @@ def with_periods(
     filled: dict[str, object] = {}
     pauses = False
     if isinstance(scheduler, AshaScheduler):
-        scores_suffice = not searcher.learns or (since and searcher.hears_scores)
-        pauses = scores_suffice if scheduler.pause is None else scheduler.pause
+        pauses = not searcher.learns if scheduler.pause is None else scheduler.pause
         filled["pause"] = pauses
         if scheduler.rung_factor is None:
             filled["rung_factor"] = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor

@@ -6,6 +6,15 @@
 On the scale of its distribution (of logarithms for ``loguniform``), 0 at the lower and 1 at the
 upper bound, the prior of a number is a normal distribution around the likely value, cut off at the
 bounds. Of listed values, the likely one is drawn with a fixed probability, else any of them.
+
+A searcher's first trial has the likely values themselves. Each later one is drawn from the priors
+with a probability that falls as 1 / n: a good prior is used while nothing better is known, and a
+bad one costs few trials. Settings without a prior are left to the searcher in all of them.
+
+Source of the mixture: PriorBand (Mallik et al., NeurIPS 2023). Source of a prior whose influence
+falls with the number of trials: πBO (Hvarfner et al., ICLR 2022). Here the prior decides where to
+look, not how the searcher judges: that needs nothing of a searcher but that it learns from trials
+that it did not propose.
 """
 
 from __future__ import annotations
@@ -37,6 +46,10 @@ SPREAD: Mapping[Sureness, float] = {"low": 0.3, "medium": 0.15, "high": 0.05}
 CHANCE: Mapping[Sureness, float] = {"low": 0.4, "medium": 0.6, "high": 0.8}
 """Probability of drawing the likely one of listed values before drawing any of them."""
 KEYS = ("value", "sure")
+SHARE = 0.5
+"""Probability that one of the first trials is drawn from the priors."""
+STEADY = 2
+"""Trials after which that probability falls."""
 
 
 def parse_prior(written: Any, distribution: Distribution) -> Prior:
@@ -78,6 +91,40 @@ def draw(distribution: Distribution, rng: Random) -> ParameterValue:
     while not 0 <= place <= 1:  # at least half of the draws lie inside of one bound
         place = rng.gauss(middle, spread)
     return _value(distribution, place)
+
+
+class PriorTrials:
+    """Which trials are drawn from the priors, and their values.
+
+    A trial's draw depends only on the seed and the number of the trial.
+
+    Args:
+        space: distribution of each searched parameter under its dotted name.
+        seed: of the searcher.
+        first: number of the searcher's first own trial.
+    """
+
+    def __init__(self, space: Mapping[str, Distribution], seed: int, first: int) -> None:
+        self._space = {name: kind for name, kind in space.items() if kind.prior is not None}
+        self._seed = seed
+        self._first = first
+
+    def ask(self, number: int) -> dict[str, ParameterValue]:
+        """The values of the settings with a prior; empty where the searcher proposes them."""
+        place = number - self._first
+        if place == 0:
+            return {name: kind.prior.value for name, kind in self._space.items() if kind.prior}
+        if Random(f"{self._seed}-{number}-prior").random() >= share(place):
+            return {}
+        return {
+            name: draw(kind, Random(f"{self._seed}-{number}-{name}-prior"))
+            for name, kind in self._space.items()
+        }
+
+
+def share(place: int) -> float:
+    """Probability that the searcher's trial of this place, from 0, is drawn from the priors."""
+    return SHARE * min(1.0, STEADY / max(place, 1))
 
 
 def _likely(value: ParameterValue, distribution: Distribution) -> ParameterValue:
