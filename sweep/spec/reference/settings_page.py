@@ -155,7 +155,8 @@ def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
     """The groups that a key takes, also beside a bare word or null; empty for a single setting."""
     if groups := groups_of(schema, root):
         return groups
-    found, kinds = referred(schema, root), options(schema)
+    kinds = [one for one in options(schema) if one.get("type") != "array"]  # nor several of them
+    found = referred({"anyOf": kinds}, root)
     has_word = len(found) == 1 and len(kinds) == 2 and {"type": "string"} in kinds
     return found if len(found) > 1 or has_word else []
 

@@ -87,7 +87,11 @@ def plugin_metrics(metrics: Sequence[str]) -> dict[str, str]:
 
 
 class ObjectiveSettings(Settings):
-    """The metric that decides the best epoch, early stopping, scheduler, searcher and ranking."""
+    """The metric that decides the best epoch, early stopping, scheduler, searcher and ranking.
+
+    A list of two or three, such as [val_dice, hd95] or [val_dice, epochs], searches their
+    trade-off: docs/reference/metrics.md.
+    """
 
     metric: Annotated[str, Field(min_length=1)] = VAL_DICE
     """Name of the metric: val_dice with any trainer. Our own trainer also offers iou, hd95,
