@@ -148,9 +148,7 @@ def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False
         title=", ".join(frames),
         frame=alone.frame if alone else together(frames, objective),
         # Replicates of several sweeps are left out, because finalists can have the same id.
-        records=alone.records
-        if alone
-        else [r for s in found.values() for r in searched(s.records)],
+        records=alone.records if alone else every,
         parameters=list({name: None for one in found.values() for name in one.parameters}),
         objective=objective,
         own=list(own),

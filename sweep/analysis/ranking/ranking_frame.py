@@ -203,6 +203,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """A frame as CSV, with lists as ``[16, 32, 64]``."""
+    import pandas as pd
+
     # As objects: pandas would make 0.0 of a whole number beside others.
     lists = {
         str(name): pd.Series([*map(as_text, column)], column.index, dtype=object)
