@@ -357,3 +357,18 @@ def test_values_that_a_condition_rules_out_beside_each_other_are_no_mistake() ->
     when = {"when": {"network.name": "dynunet"}}
     fine = {"network.deep_supervision": supervision["network.deep_supervision"] | when}
     assert load_sweep({"name": "linked", "space": names | fine})
+
+
+def test_values_of_a_setting_that_is_not_drawn_are_no_mistake_of_the_one_it_depends_on() -> None:
+    space = {
+        "loss.main": {"choice": ["dice_ce", "dice_focal"]},
+        "loss.focal_gamma": {"choice": [1, 2], "when": {"loss.main": "dice_focal"}},
+    }
+    assert load_sweep({"name": "linked", "space": space})
+
+
+def test_mistake_of_a_setting_beside_a_searched_one_has_its_name() -> None:
+    space = {"loss.main": {"choice": ["dice_ce", "dice_focal"]}}
+    message = "`loss.focal_gamma`: `dice_ce` has no focal term: must be null, but is 2"
+    loss = {"main": "dice_focal", "focal_gamma": 2}
+    assert refused(space, loss=loss) == [("space.loss.main", message)]

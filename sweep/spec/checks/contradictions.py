@@ -289,15 +289,16 @@ def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iter
     """Mistakes of a value that no draw of the settings that limit it can avoid."""
     group = next((group for group in ENTANGLED if key in group), ())
     searched = [other for other in group if other != key and other in spec.space]
-    beside = [
-        others
-        for others in _combinations(spec, searched)
-        if all(one.holds(others[one.on]) for one in distribution.when if one.on in others)
-    ]
+    space = within_itself({name: spec.space[name] for name in (key, *searched)})
+    beside = _combinations(spec, searched)
     for value in possible_values(distribution):
         least: list[str] | None = None
         for place, others in enumerate(beside):
-            mistakes = _mistakes_of(spec, {key: value, **others})
+            values = {key: value, **others}
+            drawn = drawn_in(space, values)
+            if key not in drawn:
+                continue
+            mistakes = _mistakes_of(spec, {name: values[name] for name in drawn})
             least = mistakes if least is None else min(least, mistakes, key=len)
             if not mistakes:
                 beside.insert(0, beside.pop(place))  # likely to accept the next value too
@@ -340,10 +341,14 @@ def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, Parame
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
+    """What is wrong with a trial; of another setting than these parameters, with its name."""
     mistakes: list[Mistake] = []
     with gathering(mistakes):
         spec.trial(parameters)
-    return [mistake.message for mistake in mistakes]
+    return [
+        one.message if one.key in {"", *parameters} else f"`{one.key}`: {one.message}"
+        for one in mistakes
+    ]
 
 
 def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:
