@@ -287,6 +287,19 @@ WHEN = "optimizer.momentum"
             "space.loss.rampup_epochs",
             "a bound of `randint` must be a whole number, but `optimizer.lr` can be 0.01",
         ),
+        (
+            WARMUP | {"loss.rampup_epochs": {"randint": [0, "warmup_epochs"]}},
+            "space.loss.rampup_epochs",
+            "`randint` takes numbers and dotted names of settings, but has "
+            '"warmup_epochs"; did you mean `loss.warmup_epochs`?',
+        ),
+        (
+            {"loss.warmup_epochs": {"randint": ["loss.rampup_epochs", 3]}},
+            "space.loss.warmup_epochs",
+            "`randint` needs low < high, but `loss.rampup_epochs` can be 10: nothing lies between "
+            "10 and 3 (its upper bound is excluded); `loss.rampup_epochs` is not searched: change "
+            "it, or the other bound",
+        ),
     ],
 )
 def test_what_never_or_always_holds_is_refused_in_words(
@@ -372,3 +385,12 @@ def test_mistake_of_a_setting_beside_a_searched_one_has_its_name() -> None:
     message = "`loss.focal_gamma`: `dice_ce` has no focal term: must be null, but is 2"
     loss = {"main": "dice_focal", "focal_gamma": 2}
     assert refused(space, loss=loss) == [("space.loss.main", message)]
+
+
+def test_bound_that_depends_limits_what_is_tried_beside_the_other() -> None:
+    folds = {"data.folds": {"choice": [3, 5]}}
+    assert load_sweep(
+        {"name": "linked", "space": folds | {"data.fold": {"randint": [0, "data.folds"]}}}
+    )
+    [(_, message)] = refused(folds | {"data.fold": {"randint": [0, 5]}})
+    assert message.startswith("`data.folds` 3 with `data.fold` 4: must be below `folds`")
