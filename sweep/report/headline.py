@@ -71,6 +71,8 @@ def _front_words(results: Results) -> str:
         f"{first.trial_id} has the {objective.highest} {objective.label} of them,"
         f" {objective.text(first.value)} (epoch {first.best.epoch})"
     )
+    if len(found) == 1:
+        return f"{leads.replace(' of them', '')}. No other trial beats it in {at_once} at once."
     return (
         f"{len(found)} of {len(results.ranked)} trials are beaten by no other in {at_once} at once:"
         f" {some(found)}. {leads}."

@@ -20,8 +20,10 @@ from sweep.analysis.ranking.further_improvement import (
     Outlook,
     chance_of_improvement,
 )
+from sweep.spec.load import load_sweep
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Outcome, Replicate, Status, TrialRecord
 
 SCORES = [0.90, 0.894, 0.893, 0.889, 0.888, 0.88, 0.87, 0.86, None, 0.85, 0.84, 0.7]
@@ -125,3 +127,9 @@ def test_outlook_counts_ended_trials_and_doubles_those_of_a_searcher_that_learns
         f" than 0.0020 Dice is about {percent} %."
     )
     assert Outlook.of(spec_of(stop_when=None), records).words == ""
+
+
+@pytest.mark.parametrize("written", [True, "0.002", [0.002]])
+def test_what_is_neither_a_number_nor_a_mapping_is_refused_in_words(written: object) -> None:
+    with pytest.raises(InputError, match="stop_when: must be a number, a mapping of settings or"):
+        load_sweep({"name": "x", "space": {"optimizer.lr": {"choice": [1]}}, "stop_when": written})

@@ -61,6 +61,8 @@ def test_ranking_has_lists_as_yaml_writes_them(folder: Path) -> None:
     assert condition.holds((4, 8))
     assert not condition.holds((8, 16, 32))
     assert not condition.holds(None)
+    assert not Condition.of("data.patch_size > 16").holds((16, 32))
+    assert Condition.of("data.patch_size != 16").holds((16, 32))
 
 
 def test_study_has_each_list_as_one_choice(folder: Path) -> None:

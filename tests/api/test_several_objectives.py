@@ -68,6 +68,15 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=["seconds"])
 
 
+def test_report_names_the_only_trial_that_no_other_beats(tmp_path: Path) -> None:
+    space = {"optimizer.weight_decay": {"choice": [0.0, 0.05]}}
+    results = run(values(tmp_path, space=space, trials=2), tmp_path)
+    assert headline(read_results(results.folder)) == (
+        "t0000 has the highest validation Dice, 0.5100 (epoch 2). No other trial beats it in Dice"
+        " and distance at once."
+    )
+
+
 def test_ranking_has_the_front_first_and_each_trial_with_the_values_of_one_epoch(
     tmp_path: Path,
 ) -> None:

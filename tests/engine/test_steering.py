@@ -204,7 +204,7 @@ def test_conditional_parameter_is_enqueued_beside_what_it_depends_on(tmp_path: P
     assert fourth["optimizer.momentum"] == 0.7
     assert len(records) == 7
     assert len(refused) == 2
-    assert "searched only beside certain values of `optimizer.name`: give one too" in refused[0]
+    assert "drawn only `when: {optimizer.name: " in refused[0]
 
 
 def test_search_that_ended_early_trains_what_is_enqueued_later(

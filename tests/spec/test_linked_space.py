@@ -287,6 +287,19 @@ WHEN = "optimizer.momentum"
             "space.loss.rampup_epochs",
             "a bound of `randint` must be a whole number, but `optimizer.lr` can be 0.01",
         ),
+        (
+            WARMUP | {"loss.rampup_epochs": {"randint": [0, "warmup_epochs"]}},
+            "space.loss.rampup_epochs",
+            "`randint` takes numbers and dotted names of settings, but has "
+            '"warmup_epochs"; did you mean `loss.warmup_epochs`?',
+        ),
+        (
+            {"loss.warmup_epochs": {"randint": ["loss.rampup_epochs", 3]}},
+            "space.loss.warmup_epochs",
+            "`randint` needs low < high, but `loss.rampup_epochs` can be 10: nothing lies between "
+            "10 and 3 (its upper bound is excluded); `loss.rampup_epochs` is not searched: change "
+            "it, or the other bound",
+        ),
     ],
 )
 def test_what_never_or_always_holds_is_refused_in_words(
@@ -357,3 +370,27 @@ def test_values_that_a_condition_rules_out_beside_each_other_are_no_mistake() ->
     when = {"when": {"network.name": "dynunet"}}
     fine = {"network.deep_supervision": supervision["network.deep_supervision"] | when}
     assert load_sweep({"name": "linked", "space": names | fine})
+
+
+def test_values_of_a_setting_that_is_not_drawn_are_no_mistake_of_the_one_it_depends_on() -> None:
+    space = {
+        "loss.main": {"choice": ["dice_ce", "dice_focal"]},
+        "loss.focal_gamma": {"choice": [1, 2], "when": {"loss.main": "dice_focal"}},
+    }
+    assert load_sweep({"name": "linked", "space": space})
+
+
+def test_mistake_of_a_setting_beside_a_searched_one_has_its_name() -> None:
+    space = {"loss.main": {"choice": ["dice_ce", "dice_focal"]}}
+    message = "`loss.focal_gamma`: `dice_ce` has no focal term: must be null, but is 2"
+    loss = {"main": "dice_focal", "focal_gamma": 2}
+    assert refused(space, loss=loss) == [("space.loss.main", message)]
+
+
+def test_bound_that_depends_limits_what_is_tried_beside_the_other() -> None:
+    folds = {"data.folds": {"choice": [3, 5]}}
+    assert load_sweep(
+        {"name": "linked", "space": folds | {"data.fold": {"randint": [0, "data.folds"]}}}
+    )
+    [(_, message)] = refused(folds | {"data.fold": {"randint": [0, 5]}})
+    assert message.startswith("`data.folds` 3 with `data.fold` 4: must be below `folds`")

@@ -132,11 +132,12 @@ def test_levels_that_some_searched_images_are_too_small_for_are_a_mistake(tmp_pa
     )
     assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet")) == []
     assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet_ds")) == [
-        f"4: space.data.size: {wrong}"
+        f"4: space.data.size: `network.channels`: {wrong}"
     ]
     space += "  network.name: {choice: [segresnet, segresnet_ds]}\n"
     assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet")) == [
-        f'4: space.data.size: `network.name` "segresnet_ds" with `data.size` 32: {wrong}'
+        '4: space.data.size: `network.name` "segresnet_ds" with `data.size` 32: '
+        f"`network.channels`: {wrong}"
     ]
 
 
@@ -159,7 +160,8 @@ def test_of_a_long_list_of_wrong_values_the_first_are_told(tmp_path) -> None:
 def test_a_fixed_setting_limits_a_searched_one(tmp_path) -> None:
     text = BASE + "  network.name: {choice: [dynunet, unet]}\nnetwork: {deep_supervision: true}\n"
     assert told(tmp_path, text) == [
-        "4: space.network.name: `unet` has no deep supervision: must be false or null, but is true"
+        "4: space.network.name: `network.deep_supervision`: `unet` has no deep supervision: must "
+        "be false or null, but is true"
     ]
 
 

@@ -75,7 +75,7 @@ class Condition:
         if isinstance(cell, tuple) and isinstance(self.value, str):  # [16, 32] or [16,32]
             same = str(as_text(cell)).replace(" ", "") == self.value.replace(" ", "")
             return same if self.sign == "==" else not same
-        alike = isinstance(cell, str) == isinstance(self.value, str)
+        alike = isinstance(cell, str) == isinstance(self.value, str) and type(cell) is not tuple
         if cell is None or self.value is None or not alike:
             same = cell is None and self.value is None
             return {"==": same, "!=": not same}.get(self.sign, False)

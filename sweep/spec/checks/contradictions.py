@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
@@ -18,6 +18,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import (
     Distribution,
     Grid,
+    Interval,
     Listed,
     LogUniform,
     QRandInt,
@@ -26,7 +27,14 @@ from sweep.spec.space.distributions import (
     is_number,
     possible_values,
 )
-from sweep.spec.space.linked_space import drawn_in, grid_size, is_linked, within_itself
+from sweep.spec.space.linked_space import (
+    drawn_in,
+    grid_size,
+    in_order,
+    is_drawn,
+    within,
+    within_itself,
+)
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import (
     Finding,
@@ -289,15 +297,16 @@ def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iter
     """Mistakes of a value that no draw of the settings that limit it can avoid."""
     group = next((group for group in ENTANGLED if key in group), ())
     searched = [other for other in group if other != key and other in spec.space]
-    beside = [
-        others
-        for others in _combinations(spec, searched)
-        if all(one.holds(others[one.on]) for one in distribution.when if one.on in others)
-    ]
+    space = within_itself({name: spec.space[name] for name in (key, *searched)})
+    beside = _combinations(spec, searched)
     for value in possible_values(distribution):
         least: list[str] | None = None
         for place, others in enumerate(beside):
-            mistakes = _mistakes_of(spec, {key: value, **others})
+            values = {key: value, **others}
+            drawn = drawn_in(space, values)
+            if key not in drawn:
+                continue
+            mistakes = _mistakes_of(spec, {name: values[name] for name in drawn})
             least = mistakes if least is None else min(least, mistakes, key=len)
             if not mistakes:
                 beside.insert(0, beside.pop(place))  # likely to accept the next value too
@@ -324,26 +333,39 @@ def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, Parame
 
     Those that conditions rule out are missing.
     """
-    extremes: dict[str, list[ParameterValue]] = {}
-    for key in keys:
-        kind = spec.space[key]
-        listed = [v for v in possible_values(kind) if not is_number(v)]
-        others = [v for v in listed if tuple in types_of(key) or not isinstance(v, tuple)]
-        if values := [*dict.fromkeys(kind.extent or ()), *others]:
-            extremes[key] = values  # smallest and largest number, and all that are not numbers
-    every = [dict(zip(extremes, values, strict=True)) for values in product(*extremes.values())]
-    space = within_itself({key: spec.space[key] for key in extremes})
-    if not is_linked(space):
-        return every
-    drawn = [{key: values[key] for key in drawn_in(space, values)} for values in every]
-    return [values for place, values in enumerate(drawn) if values not in drawn[:place]]
+    space = within_itself({key: spec.space[key] for key in keys})
+    found: list[dict[str, ParameterValue]] = [{}]
+    for key in in_order(space):
+        found = [
+            {**before, **one}
+            for before in found
+            for one in (
+                _extremes(key, space[key], before) if is_drawn(space[key], before) else [{}]
+            )
+        ]
+    return [{key: values[key] for key in keys if key in values} for values in found]
+
+
+def _extremes(
+    key: str, kind: Distribution, before: Mapping[str, ParameterValue]
+) -> list[dict[str, ParameterValue]]:
+    """The smallest and largest number beside these values, and all values that are no numbers."""
+    if isinstance(kind, Interval) and all(end is None or end.of in before for end in kind.ends):
+        kind = within(kind, before)
+    listed = [v for v in possible_values(kind) if not is_number(v)]
+    others = [v for v in listed if tuple in types_of(key) or not isinstance(v, tuple)]
+    return [{key: value} for value in (*dict.fromkeys(kind.extent or ()), *others)] or [{}]
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
+    """What is wrong with a trial; of another setting than these parameters, with its name."""
     mistakes: list[Mistake] = []
     with gathering(mistakes):
         spec.trial(parameters)
-    return [mistake.message for mistake in mistakes]
+    return [
+        one.message if one.key in {"", *parameters} else f"`{one.key}`: {one.message}"
+        for one in mistakes
+    ]
 
 
 def _check_shared_gpu(spec: SweepSpec) -> Iterator[Finding]:

@@ -97,8 +97,8 @@ def completions(
 
 
 def _has_no_effect(spec: SweepSpec, key: str) -> str:
-    needed = one_of([one.on for one in spec.drawn[key].when])
-    return f"{quoted(key)} is searched only beside certain values of {needed}: give one too"
+    needed = " and ".join(one.words for one in spec.drawn[key].when)
+    return f"{quoted(key)} is drawn only {needed}: give such a value too, or leave it out"
 
 
 def _lies_outside(spec: SweepSpec, key: str, values: Mapping[str, ParameterValue]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from sweep.spec.settings.settings_base import Settings
+from sweep.spec.words.phrases import must_be
 
 
 class StopWhen(Settings):
@@ -24,14 +25,17 @@ class StopWhen(Settings):
     (`--extend trials=+20`) it counts anew."""
 
 
+def _improvement_alone(value: Any) -> Any:
+    """`stop_when: 0.002` as the mapping that it is short for."""
+    if isinstance(value, bool | str | list):
+        raise ValueError(must_be("a number, a mapping of settings or null", value))
+    return {"improvement": value} if isinstance(value, int | float) else value
+
+
 StopWhenSettings = Annotated[
     StopWhen | None,
     BeforeValidator(
-        lambda value: (
-            {"improvement": value}
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else value
-        ),
+        _improvement_alone,
         json_schema_input_type=Annotated[float, Field(gt=0)] | StopWhen | None,
     ),
 ]

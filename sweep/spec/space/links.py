@@ -76,6 +76,8 @@ def parse_bounds(kind: type[Distribution], arguments: list[Any]) -> Distribution
     """
     named = [one for one in arguments if isinstance(one, str) and "." in one and not _is_text(one)]
     if not named or not issubclass(kind, Interval) or len(arguments) != 2:
+        if kind.takes == Interval.takes:
+            _refuse_short_names(kind, arguments)
         return kind.parse(arguments)
     if kind.takes != Interval.takes:
         raise ValueError(
@@ -84,6 +86,17 @@ def parse_bounds(kind: type[Distribution], arguments: list[Any]) -> Distribution
         )
     low, high = (one if one in named else kind.parse_number(one) for one in arguments)
     return Unlinked(kind, (low, high))
+
+
+def _refuse_short_names(kind: type[Distribution], arguments: list[Any]) -> None:
+    """Raises ValueError for a bound that is the last part of a setting's name."""
+    for one in arguments:
+        meant = [name for name in setting_names() if name.endswith(f".{one}")]
+        if len(meant) == 1:
+            raise ValueError(
+                f"`{kind.name}` takes numbers and dotted names of settings, but has"
+                f" {shown(one)}{did_you_mean(meant[0])}"
+            )
 
 
 def linked(space: Mapping[str, Distribution], base: Base) -> dict[str, Distribution]:
@@ -244,7 +257,8 @@ def _resolved(
             ranges.append(reach)
     (low, lowest_high), (highest_low, high) = ranges[0], ranges[1]
     if not lowest_high < highest_low:
-        raise _WrongBound(_empty_words(distribution, ends, lowest_high, highest_low), _first(ends))
+        words = _empty_words(distribution, ends, lowest_high, highest_low, space)
+        raise _WrongBound(words, _first(ends))
     try:
         return replace(distribution, low=low, high=high, ends=(ends[0], ends[1]))
     except ValueError as error:
@@ -305,7 +319,13 @@ def _numbers_of(parent: Distribution, own: list[Condition]) -> list[Any]:
     return [low, high]
 
 
-def _empty_words(distribution: Interval, ends: list[Bound | None], low: Any, high: Any) -> str:
+def _empty_words(
+    distribution: Interval,
+    ends: list[Bound | None],
+    low: Any,
+    high: Any,
+    space: Mapping[str, Distribution],
+) -> str:
     first, second = (quoted(end.of) if end else None for end in ends)
     excluded = " (its upper bound is excluded)" if isinstance(low, int) else ""
     if first and second:
@@ -314,11 +334,15 @@ def _empty_words(distribution: Interval, ends: list[Bound | None], low: Any, hig
         found = f"{second} can be {shown(high)}"
     else:
         found = f"{first} can be {shown(low)}"
-    cure = second or first
+    of = (ends[1] or ends[0]).of  # type: ignore[union-attr]
+    if of in space:
+        word = "above" if second else "below"
+        cure = f"limit {second or first}, or add `when: {{{of}: {{{word}: …}}}}`"
+    else:
+        cure = f"{second or first} is not searched: change it, or the other bound"
     return (
         f"`{distribution.name}` needs low < high, but {found}: nothing lies between "
-        f"{shown(low)} and {shown(high)}{excluded}; limit {cure}, or add "
-        f"`when: {{{(ends[1] or ends[0]).of}: {{{'above' if second else 'below'}: …}}}}`"  # type: ignore[union-attr]
+        f"{shown(low)} and {shown(high)}{excluded}; {cure}"
     )
 
 
