@@ -485,6 +485,8 @@ class SweepController:
         # come before the end of a trial that was to stop.
         if decision is Decision.STOP and is_last:
             self._prune(trial)
+        elif decision is Decision.STOP:
+            return  # its end comes next, and nothing was settled before that
         elif decision is Decision.PAUSE:
             self._hold(trial.trial_id)
         self._settle()
