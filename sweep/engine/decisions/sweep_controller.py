@@ -111,6 +111,7 @@ class SweepController:
         self._replay()
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
+        self._settle()  # no further trial comes then, and no report of a paused one would
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
             self._prune(self._trials[trial_id])
         for trial_id in sorted(self._paused):  # or before the observers were notified
