@@ -427,15 +427,13 @@ class SweepController:
         """Whether to keep the weights of the best epoch.
 
         Those of a diverged trial are not kept. Those of a pruned trial are kept if it may be a
-        finalist: finalists are tested, and one is handed over. With several objectives, a later
-        trial may raise the rank of an earlier one.
+        finalist: finalists are tested, and one is handed over.
         """
         if record.score is None:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
-        may_lead = self._top.admits(record) or bool(record.objective.others)
-        return may_lead or record.status is not Status.PRUNED
+        return self._top.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Replay the records to restore searcher, scheduler and observers."""
