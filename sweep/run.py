@@ -28,9 +28,7 @@ def command(
     address: Address = None,
     local: Annotated[
         bool,
-        typer.Option(
-            "--local", help="Run without Ray: one trial at a time in this process, for debugging."
-        ),
+        typer.Option("--local", help="Run without Ray, in this process, for debugging."),
     ] = False,
     dashboard: Annotated[
         bool | None,

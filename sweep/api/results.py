@@ -16,6 +16,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
 from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
+from sweep.store.read_results import instead_of
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Divergence, ParameterValue, Status, TrialRecord
 
@@ -326,8 +327,8 @@ class SweepResults:
 
         record = next((record for record in self._all if record.trial_id == trial_id), None)
         if record is None:
-            hint = did_you_mean(near_miss(trial_id, self))
-            raise KeyError(f"no trial {trial_id!r} in {self.folder}{hint}")
+            there = instead_of(trial_id, [*self])
+            raise KeyError(f"no trial {trial_id!r} in {self.folder}{there}")
         layout = Layout(self.folder)
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)

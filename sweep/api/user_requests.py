@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from sweep.machine.user_identity import settle_user
-from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.spec.words.phrases import quoted, shown
 from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
 from sweep.store.layout import TRIAL_ID, Layout, is_replicate
 from sweep.store.lock import is_locked
-from sweep.store.read_results import read_facts, read_objective, require_results, trial_folders
+from sweep.store.read_results import (
+    instead_of,
+    read_facts,
+    read_objective,
+    require_results,
+    trial_folders,
+)
 from sweep.store.spool.request_spool import Origin, RequestSpool
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import TrialRecord
@@ -100,7 +106,12 @@ def ask_for_trial(results: str | Path, values: Mapping[str, Any] | Sequence[str]
     request = ConfigurationEnqueued(origin.request, parameters, origin.by, origin.at)
     RequestSpool(layout).add(request)
     given = ", ".join(f"{key}={shown(value)}" for key, value in parameters.items())
-    missing = [key for key in spec.drawn if key not in parameters]
+    missing = [
+        key
+        for key, kind in spec.drawn.items()
+        if key not in parameters
+        and all(one.on not in parameters or one.holds(parameters[one.on]) for one in kind.when)
+    ]
     drawn = f" The searcher draws {', '.join(missing)}." if missing else ""
     words = f"The next trial has {given}.{drawn} It is one more than `trials`. {_when(layout)}"
     return Asked(request, words.rstrip(), warnings)
@@ -147,8 +158,9 @@ def _trial(layout: Layout, trial_id: str) -> TrialRecord:
     """What is recorded about a trial; raises InputError if there is none of this id."""
     known = trial_folders(layout)
     if not TRIAL_ID.fullmatch(trial_id) or not layout.trial(trial_id).trial.exists():
-        hint = did_you_mean(near_miss(trial_id, known))
-        raise InputError.single(f"{layout.folder} has no trial {quoted(trial_id)}{hint}")
+        raise InputError.single(
+            f"{layout.folder} has no trial {quoted(trial_id)}{instead_of(trial_id, known)}"
+        )
     return read_facts(trial_id, layout.trial(trial_id), read_objective(layout.folder))
 
 

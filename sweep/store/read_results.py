@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.settings.trainer_settings import traits_of
+from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
 from sweep.store.layout import (
     TRIAL_ID,
@@ -57,6 +58,18 @@ def read_records(folder: Path, objective: Objective | None = None) -> list[Trial
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
     objective = objective or read_objective(folder)
     return [_read_trial(name, layout.trial(name), objective) for name in started]
+
+
+def instead_of(trial_id: str, known: Sequence[str]) -> str:
+    """The end of a message about a trial that does not exist: what there is.
+
+    Args:
+        trial_id: that was asked for.
+        known: ids of all trials, by number.
+    """
+    if not TRIAL_ID.fullmatch(trial_id):
+        return did_you_mean(near_miss(trial_id, known))
+    return f"; it has {known[0]} to {known[-1]}" if known else "; it has none yet"
 
 
 def trial_folders(layout: Layout) -> list[str]:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from sweep.search.searchers.optuna_study import Translator
+from sweep.spec.checks.enqueued_configuration import check_enqueued, completions
+from sweep.spec.load import load_sweep
 from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
 from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
@@ -71,7 +74,7 @@ def test_request_to_a_sweep_that_does_not_run_says_when_it_is_done(
     [
         ("t0000", "error: t0000: has ended already (completed)"),
         ("t0001", "(diverged: nonfinite gradient (compactness) at epoch 2 step 0)"),
-        ("t0020", "error: results/toy has no trial `t0020`; did you mean `t000"),
+        ("t0020", "error: results/toy has no trial `t0020`; it has t0000 to t000"),
         ("../t0002", "results/toy has no trial `../t0002`"),
     ],
 )
@@ -93,6 +96,60 @@ def test_enqueue_tells_what_is_given_and_what_is_drawn(call: Call, results: Path
     [request] = left(results)
     assert isinstance(request, ConfigurationEnqueued)
     assert request.parameters == {"optimizer.lr": 0.01}
+
+
+def test_list_is_one_of_the_listed_ones_and_told_as_such(call: Call, results: Path) -> None:
+    Layout(results).sweep_yaml.write_text(
+        "name: toy\ntrials: 4\npresets: []\nspace:\n"
+        "  network.channels: {choice: [[8, 16, 32], [4, 8, 16]]}\n"
+        "  optimizer.lr: {loguniform: [1.0e-3, 1.0]}\n"
+    )
+    result = call("enqueue", "results/toy", "network.channels=[4, 8, 16]")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    (request,) = left(results)
+    assert isinstance(request, ConfigurationEnqueued)
+    assert request.parameters == {"network.channels": (4, 8, 16)}
+
+
+LINKED = """\
+name: toy
+trials: 4
+presets: []
+space:
+  loss.warmup_epochs: {randint: [1, 5]}
+  loss.rampup_epochs: {randint: [0, loss.warmup_epochs]}
+  optimizer.name: {choice: [sgd, adamw]}
+  optimizer.momentum: {uniform: [0.5, 0.9], when: {optimizer.name: sgd}}
+"""
+
+
+@pytest.mark.parametrize("request_id", [f"request{n}" for n in range(10)])
+def test_what_is_drawn_beside_a_given_value_leaves_it_inside_its_bounds(
+    tmp_path: Path, request_id: str
+) -> None:
+    (tmp_path / "toy.yaml").write_text(LINKED)
+    spec = load_sweep(tmp_path / "toy.yaml")
+    whole = completions(spec, {"loss.rampup_epochs": 3}, request_id)[0]
+    assert whole["loss.warmup_epochs"] == 4  # the only one above 3
+    assert check_enqueued(spec, {"loss.rampup_epochs": 3}, request_id)[1] == []
+
+
+def test_presets_value_whose_bound_is_outside_the_space_is_no_parameter_of_the_study(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "toy.yaml").write_text(LINKED)
+    translator = Translator(load_sweep(tmp_path / "toy.yaml").drawn)
+    outside = {"loss.warmup_epochs": 20, "loss.rampup_epochs": 10, "optimizer.name": "adamw"}
+    assert translator.inside(outside) == {"optimizer.name": "adamw"}
+    inside = outside | {"loss.warmup_epochs": 3, "loss.rampup_epochs": 2}
+    assert translator.inside(inside) == inside
+
+
+def test_what_the_given_values_rule_out_is_not_said_to_be_drawn(call: Call, results: Path) -> None:
+    Layout(results).sweep_yaml.write_text(LINKED)
+    told = call("enqueue", "results/toy", "optimizer.name=adamw").stdout
+    assert "draws loss.warmup_epochs, loss.rampup_epochs." in told
 
 
 def test_value_outside_the_space_is_taken_with_a_warning(call: Call, results: Path) -> None:
@@ -151,7 +208,7 @@ def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: 
 @pytest.mark.parametrize(
     ("trial", "text", "words"),
     [
-        ("t0009", "x", "has no trial `t0009`; did you mean `t000"),
+        ("t0009", "x", "has no trial `t0009`; it has t0000 to t000"),
         ("t0000", "  ", "a note must have 1 to 2000 characters, but has 0"),
         ("t0000", "x" * 2001, "but has 2001"),
     ],

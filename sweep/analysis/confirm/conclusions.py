@@ -27,8 +27,10 @@ def verdict(found: Confirmation) -> str:
     over = f"{count} on {units}" if comparison.by_fold else count
     mean = f"mean {objective.label} {value}{interval} over {over}"
     if found.unfinished:
-        still = counted(found.unfinished, "replicate")
-        return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
+        still = f"{counted(found.unfinished, 'replicate')} still to end"
+        if found.race is not None:
+            still = "the race has not ended"
+        return f"{first.trial_id} has {mean} so far; {still}, so no winner is named."
     if not others:
         alone = "no other finalist has replicates to compare with"
         if any(one.diverged for one in found.behind):

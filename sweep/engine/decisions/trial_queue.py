@@ -102,4 +102,4 @@ class TrialQueue:
         space, given = self._spec.drawn, request.parameters
         if not is_linked(space) and all(space[key].contains(one) for key, one in given.items()):
             return self._spec.to_train(self.searcher.complete(number, given))
-        return self._spec.to_train(next(completions(self._spec, given, request.request)))
+        return self._spec.to_train(completions(self._spec, given, request.request)[0])

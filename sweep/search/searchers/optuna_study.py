@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweep.search.searchers.optuna_space import make_codec, suggest
 from sweep.spec.space.distributions import Distribution
-from sweep.spec.space.linked_space import drawn_in, holds, lies_in
+from sweep.spec.space.linked_space import depends_on, drawn_in, holds, in_order, lies_in
 from sweep.vocabulary.objective import Mode, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -104,12 +104,14 @@ class Translator:
         }
 
     def inside(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """The parameters inside the space."""
-        return {
-            name: parameters[name]
-            for name in drawn_in(self._space, parameters)
-            if holds(self._space[name], parameters[name], parameters)
-        }
+        """The parameters inside the space; none that depends on one outside it."""
+        drawn, found = drawn_in(self._space, parameters), set[str]()
+        for name in in_order(self._space):
+            needed = self._space.keys() & depends_on(self._space[name])
+            is_known = name in drawn and needed <= found
+            if is_known and holds(self._space[name], parameters[name], parameters):
+                found.add(name)
+        return {name: parameters[name] for name in drawn if name in found}
 
     def is_inside(self, parameters: Mapping[str, ParameterValue]) -> bool:
         """Whether all are. A sampler learns only from such trials."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -10,10 +10,11 @@ from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import as_yaml
 from sweep.spec.space.distributions import Distribution
-from sweep.spec.space.linked_space import depends_on, holds, taken
+from sweep.spec.space.linked_space import holds, lies_in, taken
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.parameter_values import as_parameter
 from sweep.vocabulary.record import ParameterValue
 
 DRAWS = 20
@@ -33,8 +34,7 @@ def parse_configuration(given: Sequence[str] | Mapping[str, Any]) -> dict[str, A
         raise InputError(
             [Mistake(one.message, key=one.key.removeprefix("space.")) for one in document.mistakes]
         )
-    values: dict[str, Any] = document.values["space"]
-    return values
+    return {key: as_parameter(value) for key, value in document.values["space"].items()}
 
 
 def check_enqueued(
@@ -61,28 +61,31 @@ def check_enqueued(
     if vain:
         raise InputError(vain)
     spec.trial(values)
-    if next(completions(spec, values, request), None) is None:
+    whole = next(iter(completions(spec, values, request)), None)
+    if whole is None:
         raise InputError.single("these values fit no values of the other searched parameters")
     return values, [
         f"`{key}`: {shown(value)} is outside {shown(as_yaml(spec.drawn[key]))}. It is trained all"
         " the same, but the searcher does not learn from it."
         for key, value in values.items()
-        if _lies_outside(spec, key, values)
+        if not holds(spec.drawn[key], value, whole)
     ]
 
 
 def completions(
     spec: SweepSpec, given: Mapping[str, ParameterValue], request: str
-) -> Iterator[dict[str, ParameterValue]]:
+) -> list[dict[str, ParameterValue]]:
     """Drawn parameters with the given ones, and the others at random; only what can be trained.
 
-    A function of the arguments alone, so a resumed sweep finds the same.
+    Those in whose company the given values lie in the space come first. A function of the arguments
+    alone, so a resumed sweep finds the same.
 
     Args:
         spec: the effective spec.
         given: values by dotted name.
         request: id of the request, which seeds the draws.
     """
+    found = []
     for number in range(DRAWS):
 
         def choose(key: str, kind: Distribution, number: int = number) -> ParameterValue:
@@ -93,18 +96,15 @@ def completions(
             spec.trial(spec.to_train(drawn))
         except (InputError, TypeError, ValueError):  # beside such values there may be no interval
             continue
-        yield drawn
+        found.append(drawn)
+        if lies_in(spec.drawn, drawn):
+            break
+    return sorted(found, key=lambda drawn: not lies_in(spec.drawn, drawn))
 
 
 def _has_no_effect(spec: SweepSpec, key: str) -> str:
     needed = " and ".join(one.words for one in spec.drawn[key].when)
     return f"{quoted(key)} is drawn only {needed}: give such a value too, or leave it out"
-
-
-def _lies_outside(spec: SweepSpec, key: str, values: Mapping[str, ParameterValue]) -> bool:
-    kind = spec.drawn[key]
-    is_known = all(name in values or name not in spec.drawn for name in depends_on(kind))
-    return is_known and not holds(kind, values[key], values)
 
 
 def _not_drawn(spec: SweepSpec, key: str) -> str:
