@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sweep.analysis.patience.patience_replay import Tradeoff
     from sweep.console.sweep_summary import Summary
+    from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.vocabulary.objective import Objective
     from sweep.vocabulary.record import TrialRecord
 
@@ -122,16 +123,65 @@ def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False
     Raises:
         ResultsError: one is not a results folder, or is broken.
     """
+    from sweep.analysis.ranking.ranking_columns import own_metrics
+    from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
+    from sweep.console.console_words import print_warnings
+    from sweep.console.sweep_summary import Summary
+    from sweep.vocabulary.record import searched
+
+    names = _names(results)
+    found = {
+        name: _read_one(place, per_class=per_class, notes=notes)
+        for name, place in zip(names, results, strict=True)
+    }
+    alone = found[names[0]] if len(found) == 1 else None
+    objective = common_objective({name: one.objective for name, one in found.items()})
+    specs = {name: one.values for name, one in found.items()}
+    print_warnings(incomparable(specs, objective))
+    frames = {name: one.frame for name, one in found.items()}
+    # Replicates of several sweeps are left out, because finalists can have the same id.
+    every = [record for one in found.values() for record in searched(one.records)]
+    own = {name: None for one in found.values() for name in own_metrics(one.values, one.records)}
+    trainers = (values.get("trainer") for values in specs.values())
+    kinds = (trainer.get("kind") for trainer in trainers if isinstance(trainer, dict))
+    return Summary(
+        title=", ".join(frames),
+        frame=alone.frame if alone else together(frames, objective),
+        # Replicates of several sweeps are left out, because finalists can have the same id.
+        records=alone.records if alone else every,
+        parameters=list({name: None for one in found.values() for name in one.parameters}),
+        objective=objective,
+        own=list(own),
+        spec=alone.spec if alone else None,
+        kinds=[kind for kind in kinds if isinstance(kind, str)],
+        patience={name: one.patience for name, one in found.items() if one.patience is not None},
+        outlook=alone.outlook if alone else (),
+        notes={name: one.notes for name, one in found.items()} if notes else {},
+    )
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What is read of one results folder."""
+
+    records: list[TrialRecord]
+    parameters: list[str]
+    values: Mapping[str, Any]
+    objective: Objective
+    spec: SweepSpec | None
+    frame: pd.DataFrame
+    patience: Tradeoff | None
+    outlook: Sequence[str]
+    notes: list[str]
+
+
+def _read_one(place: str, *, per_class: bool, notes: bool) -> _Sweep:
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
     from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
-    from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
-    from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
-    from sweep.console.console_words import print_warnings
-    from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.mirrored_results import local_results
     from sweep.store.read_results import (
         read_objective,
@@ -139,53 +189,26 @@ def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False
         read_records,
         read_sweep,
     )
-    from sweep.vocabulary.record import searched
 
-    frames: dict[str, pd.DataFrame] = {}
-    specs: dict[str, Mapping[str, Any]] = {}
-    every: list[TrialRecord] = []
-    parameters: dict[str, None] = {}
-    patience: dict[str, Tradeoff] = {}
-    objectives: dict[str, Objective] = {}
-    own: dict[str, None] = {}
-    outlook: list[str] = []
-    noted: dict[str, list[str]] = {}
-    for name, place in zip(_names(results), results, strict=True):
-        with local_results(place) as folder:
-            records, names = read_records(folder), read_parameter_names(folder)
-            known = read_known_spec(folder)
-            cost = tradeoff(known, records) if known is not None and known.replayed else None
-            frames[name] = ranking_frame(records, names, known)
-            outlook += outlook_words(folder, known, records)
-            if notes:
-                frames[name] = with_notes(frames[name], folder)
-                noted[name] = list(note_lines(folder))
-            if per_class:
-                frames[name] = with_classes(frames[name], folder)
-            specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
-        own |= dict.fromkeys(own_metrics(specs[name], records))
-        # Replicates of several sweeps are left out, because finalists can have the same id.
-        every += searched(records) if len(results) > 1 else records
-        parameters |= dict.fromkeys(names)
-        patience |= {name: cost} if cost is not None else {}
-    objective = common_objective(objectives)
-    print_warnings(incomparable(specs, objective))
-    trainers = [
-        trainer for spec in specs.values() if isinstance(trainer := spec.get("trainer"), dict)
-    ]
-    return Summary(
-        title=", ".join(frames),
-        frame=together(frames, objective) if len(frames) > 1 else next(iter(frames.values())),
-        records=every,
-        parameters=list(parameters),
-        objective=objective,
-        own=list(own),
-        spec=known if len(results) == 1 else None,
-        kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
-        patience=patience,
-        outlook=outlook if len(results) == 1 else (),
-        notes=noted,
-    )
+    with local_results(place) as folder:
+        records, parameters = read_records(folder), read_parameter_names(folder)
+        known = read_known_spec(folder)
+        frame = ranking_frame(records, parameters, known)
+        if notes:
+            frame = with_notes(frame, folder)
+        if per_class:
+            frame = with_classes(frame, folder)
+        return _Sweep(
+            records=records,
+            parameters=list(parameters),
+            values=read_sweep(folder),
+            objective=read_objective(folder),
+            spec=known,
+            frame=frame,
+            patience=tradeoff(known, records) if known is not None and known.replayed else None,
+            outlook=outlook_words(folder, known, records),
+            notes=list(note_lines(folder)) if notes else [],
+        )
 
 
 def _names(results: Sequence[str]) -> list[str]:

@@ -108,14 +108,18 @@ def test_the_example_of_the_augmentation_page_is_a_valid_trial(tmp_path: Path) -
     assert load_trial(tmp_path / "example.yaml").augmentation.gamma.probability == 0.25
 
 
-def test_the_example_of_the_search_page_is_a_valid_sweep(tmp_path: Path) -> None:
+def test_the_examples_of_the_search_page_are_valid_sweeps(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "reference" / "search.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "example.yaml").write_text(example)
+    first, *others = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(first)
     spec = load_sweep(tmp_path / "example.yaml")
     assert spec.given == 4
     assert spec.rungs() == [40]
     assert warnings(spec) == []
+    for example in others:
+        space = "" if "space:" in example else "space: {optimizer.lr: {choice: [0.1, 0.2]}}\n"
+        (tmp_path / "example.yaml").write_text(example + space)
+        load_sweep(tmp_path / "example.yaml")
 
 
 def test_files_of_the_tutorial_are_as_right_and_wrong_as_it_says(tmp_path: Path) -> None:

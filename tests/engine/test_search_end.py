@@ -202,3 +202,22 @@ def test_report_watch_and_results_know_that_the_search_is_over_and_what_it_may_h
     assert isinstance(watching.progress, FollowedProgress)
     assert watching.progress.phase is Phase.FINISHED
     assert watching.progress.trials == count
+
+
+def test_crash_before_the_end_of_the_search_is_recorded_leaves_no_paused_trial_without_a_decision(
+    folder: Path,
+) -> None:
+    class Crashing(Store):
+        def end_search(self, event: SearchEnded) -> None:
+            raise KeyboardInterrupt
+
+    spec = spec_of("halving")
+    whole = run(spec, folder / "whole", at_a_time=1)
+    with (
+        Crashing.create(folder / "toy", to_yaml(spec)) as crashing,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        execute(SweepController(spec, crashing), at_a_time=1)
+    with Store.open(folder / "toy") as store:
+        execute(SweepController(spec, store), at_a_time=1)
+        assert [r.status for r in store.records()] == [r.status for r in whole]

@@ -34,6 +34,7 @@ from sweep.console.watch_view import Watching
 from sweep.engine.decisions.steering import Steering
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.halving import Halving
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.journal import NoteAdded, Request, StopRequested
@@ -463,3 +464,23 @@ def test_steered_sweep_tells_its_observers_the_same_when_it_is_replayed(tmp_path
     with Store.open(folder) as store:
         assert SweepController(spec, store, (replayed,)).finished  # type: ignore[arg-type]
     assert replayed.told == live.told
+
+
+@pytest.mark.parametrize("stopped", range(8))
+def test_trial_that_is_stopped_as_it_reaches_a_rung_leaves_the_same_places_after_a_restart(
+    stopped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is certain to be among the best, but must not count as one that went on."""
+    monkeypatch.setattr("test_sweep_controller.curve_of", sound_curve)
+    spec, folder, name = spec_of(trials=8, scheduler=HALVING), tmp_path / "toy", f"t{stopped:04d}"
+    with Store.create(folder, to_yaml(spec)) as store:
+        live = drive(spec, store, User(folder, **{f"{name}_0": stops(name)}))
+    with Store.open(folder) as store:
+        replayed = SweepController(spec, store)
+    assert _rungs(replayed) == _rungs(live)
+
+
+def _rungs(controller: SweepController) -> object:
+    scheduler = controller._pruning._scheduler
+    assert isinstance(scheduler, Halving)
+    return scheduler._rungs

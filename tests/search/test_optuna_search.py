@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
 from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, qmc, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
+from sweep.search.searchers.optuna_study import make_study
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.search.searchers.searcher import Searcher
 from sweep.spec.space.distributions import Choice, Distribution, LogUniform, RandInt, Uniform
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.objective import Mode, Objective
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 HD95 = Objective("hd95", "min")
@@ -364,3 +366,24 @@ def test_earlier_sweep_that_begins_with_a_divergence_teaches_that_too() -> None:
     assert [trial.state.name for trial in searcher.study.trials[1:]] == ["RUNNING"]
     searcher.learn(measured(1, parameters, Status.COMPLETED, 3.0))
     assert [trial.value for trial in searcher.study.trials[1:]] == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("method", [tpe(5), gp(100)], ids=["tpe", "gp"])
+def test_replay_of_many_trials_makes_no_study_until_a_trial_is_asked_for(
+    method: OptunaMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, made = RandomSearch(SPACE, 3), []
+    drawn = [random.ask(number) for number in range(20)]
+    search = OptunaSearch(SPACE, 7, method)
+
+    def counted(mode: Mode) -> optuna.Study:
+        made.append(mode)
+        return make_study(mode=mode)
+
+    monkeypatch.setattr("sweep.search.searchers.optuna_search.make_study", counted)
+    for number, parameters in enumerate(drawn):
+        search.tell(TrialRecord(trial_id=f"t{number:04d}", number=number, parameters=parameters))
+        search.judge(number, 1, 0.5)
+    assert not made
+    search.ask(20)
+    assert len(made) == 1

@@ -51,14 +51,16 @@ class TopTrials:
     def admits(self, record: TrialRecord) -> bool:
         """Add a trial that has ended with a score; False where it cannot become a finalist.
 
-        Trials that end later can only lower its rank. The baseline is always a finalist.
+        Trials that end later can only lower its rank, but with several objectives one may also
+        raise it: a trial before it may fall back a front. The baseline is always a finalist.
         """
         assert record.score is not None
         own, found = _configuration(record), place(record)
         self._best[own] = min(found, self._best.get(own, found))
         if record.preset == BASELINE:
             self._baseline = found
-        return self._leads(found) or record.preset == BASELINE
+        is_always = record.preset == BASELINE or bool(record.objective.others)
+        return is_always or self._leads(found)
 
     def __len__(self) -> int:
         """Number of finalists if no further trial ends."""

@@ -203,7 +203,13 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """A frame as CSV, with lists as ``[16, 32, 64]``."""
-    lists = {str(name): column.map(as_text) for name, column in frame.select_dtypes(object).items()}
+    import pandas as pd
+
+    # As objects: pandas would make 0.0 of a whole number beside others.
+    lists = {
+        str(name): pd.Series([*map(as_text, column)], column.index, dtype=object)
+        for name, column in frame.select_dtypes(object).items()
+    }
     text: str = frame.assign(**lists).to_csv(index=False, lineterminator="\n")
     return text
 

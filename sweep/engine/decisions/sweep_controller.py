@@ -111,6 +111,7 @@ class SweepController:
         self._replay()
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
+        self._settle()  # no further trial comes then, and no report of a paused one would
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
             self._prune(self._trials[trial_id])
         for trial_id in sorted(self._paused):  # or before the observers were notified
@@ -426,15 +427,13 @@ class SweepController:
         """Whether to keep the weights of the best epoch.
 
         Those of a diverged trial are not kept. Those of a pruned trial are kept if it may be a
-        finalist: finalists are tested, and one is handed over. With several objectives, a later
-        trial may raise the rank of an earlier one.
+        finalist: finalists are tested, and one is handed over.
         """
         if record.score is None:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
-        may_lead = self._top.admits(record) or bool(record.objective.others)
-        return may_lead or record.status is not Status.PRUNED
+        return self._top.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Replay the records to restore searcher, scheduler and observers."""
@@ -485,6 +484,8 @@ class SweepController:
         # come before the end of a trial that was to stop.
         if decision is Decision.STOP and is_last:
             self._prune(trial)
+        elif decision is Decision.STOP:
+            return  # its end comes next, and nothing was settled before that
         elif decision is Decision.PAUSE:
             self._hold(trial.trial_id)
         self._settle()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from sweep.search.schedulers.decision import Decision
 from sweep.search.schedulers.halving import Halving, HalvingRung, Place
 from sweep.search.schedulers.rung import ParetoRung
-from sweep.vocabulary.dominance import Point, dominates, places
+from sweep.vocabulary.dominance import Point, places
 
 
 class ParetoHalving(Halving):
@@ -29,6 +32,7 @@ class ParetoHalving(Halving):
     def __init__(self, *, rungs: Iterable[int], reduction_factor: int, objectives: int) -> None:
         super().__init__(rungs=rungs, reduction_factor=reduction_factor)
         self._objectives = objectives
+        self._looked_at: dict[int, object] = {}
 
     def _takes(self, value: Point) -> bool:
         return ParetoRung.takes(value)
@@ -43,25 +47,34 @@ class ParetoHalving(Halving):
     def _settled(
         self, rung: HalvingRung, quota: int, unknown: int
     ) -> Iterator[tuple[Place, Decision]]:
-        if not rung.waiting:
-            return
-        points = [self._falling(key) for key, _ in rung.recorded]
+        known = quota, unknown, [*rung.recorded], [*rung.waiting]
+        if not rung.waiting or self._looked_at.get(rung.epochs) == known:
+            return  # most reports change nothing at a rung
+        self._looked_at[rung.epochs] = known
         if unknown == 0:
+            points = [self._falling(key) for key, _ in rung.recorded]
             found = zip(places(points), rung.recorded, strict=True)
             order = [place for _, place in sorted(found, key=lambda pair: (pair[0], pair[1][1]))]
-            for place in [one for one in order if one in rung.waiting]:
-                goes = order.index(place) < quota
-                yield place, Decision.CONTINUE if goes else Decision.STOP
+            going = set(order[:quota])
+            for place in sorted(rung.waiting, key=order.index):
+                yield place, Decision.CONTINUE if place in going else Decision.STOP
             return
-        known = [(point, place[1]) for point, place in zip(points, rung.recorded, strict=True)]
-        for place in list(rung.waiting):
-            own = self._falling(place[0]), place[1]
-            if sum(_is_before(other, own) for other in known) >= quota:
+        before, behind = _certain(rung)
+        others = len(rung.recorded) - 1
+        for place, ahead, after in zip([*rung.waiting], before, behind, strict=True):
+            if ahead >= quota:
                 yield place, Decision.STOP
-            elif sum(not _is_before(own, other) for other in known) - 1 + unknown < quota:
+            elif others - after + unknown < quota:
                 yield place, Decision.CONTINUE
 
 
-def _is_before(one: tuple[Point, str], other: tuple[Point, str]) -> bool:
-    """Whether a trial stands before another, whichever others there are."""
-    return dominates(one[0], other[0]) or (one[0] == other[0] and one[1] < other[1])
+def _certain(rung: HalvingRung) -> tuple[list[int], list[int]]:
+    """How many stand before each waiting trial, and how many behind it, whichever others come."""
+    every = np.array([key for key, _ in rung.recorded])
+    number = np.arange(len(every))  # of equal points the one with the lower id comes first
+    of_waiting = [bisect_left(rung.recorded, place) for place in rung.waiting]
+    own, own_number = every[of_waiting][:, None], number[of_waiting][:, None]
+    no_worse, no_better = (every <= own).all(axis=2), (every >= own).all(axis=2)
+    before = no_worse & (~no_better | (number < own_number))
+    behind = no_better & (~no_worse | (number > own_number))
+    return before.sum(axis=1).tolist(), behind.sum(axis=1).tolist()

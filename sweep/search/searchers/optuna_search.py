@@ -116,7 +116,6 @@ class OptunaSearch:
             return
         if record.number not in self._index:
             self._adopt(record)
-            self._take_in(record.number)
         index = self._index[record.number]
         if record.status.is_final and self._evidence[index].ended is None:
             self._change(index, ended=record)
@@ -158,12 +157,23 @@ class OptunaSearch:
         """Begin a trial in the study that was not asked for here: a preset's, or an earlier
         session's.
         """
+        if self._method.remembers:
+            self._begin_again(record)
+            return
+        # The study is not touched: to make it anew for each trial that is replayed takes minutes.
+        self._index[record.number] = len(self._evidence)
+        self._evidence.append(Evidence(self._translator.proposed(record)))
+        self._is_stale = True
+
+    def _begin_again(self, record: TrialRecord) -> None:
+        """Let the sampler propose the trial, as it did, so that it notes its state."""
         inside = self._translator.inside(record.parameters)
-        again = self._method.remembers and record.number >= self._first
-        known = self._translator.encode if again else self._translator.completed
+        own = record.number >= self._first
+        known = self._translator.encode if own else self._translator.completed
         self.study.enqueue_trial(known(inside))
-        self.study.sampler = self._sampler(record.number) if again else IDLE
+        self.study.sampler = self._sampler(record.number) if own else IDLE
         trial = self.study.ask()
         # The sampler proposes here and notes its state, before the trial has any parameter.
         _ = trial.relative_params
         self._translator.suggested(trial)
+        self._take_in(record.number)
