@@ -63,7 +63,7 @@ LINKED = {
     "optimizer.momentum": {"uniform": [0.8, 0.99], "when": {"optimizer.name": "sgd"}},
     "loss.warmup_epochs": {"randint": [1, 4]},
     "loss.rampup_epochs": {"randint": [0, "loss.warmup_epochs"]},
-    "loss.weights.boundary": {"choice": [0, 0.1]},
+    "loss.weights.boundary": {"choice": [0.0, 0.1]},
 }
 HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
 MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}

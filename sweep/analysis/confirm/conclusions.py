@@ -27,10 +27,7 @@ def verdict(found: Confirmation) -> str:
     over = f"{count} on {units}" if comparison.by_fold else count
     mean = f"mean {objective.label} {value}{interval} over {over}"
     if found.unfinished:
-        still = f"{counted(found.unfinished, 'replicate')} still to end"
-        if found.race is not None:
-            still = "the race has not ended"
-        return f"{first.trial_id} has {mean} so far; {still}, so no winner is named."
+        return f"{first.trial_id} has {mean} so far; {_missing(found)}, so no winner is named."
     if not others:
         alone = "no other finalist has replicates to compare with"
         if any(one.diverged for one in found.behind):
@@ -60,6 +57,13 @@ def verdict(found: Confirmation) -> str:
             " it shares with another finalist; no winner is named."
         )
     return _tie(found, comparison, mean)
+
+
+def _missing(found: Confirmation) -> str:
+    """What has to end before a winner can be named. How far a race will go is not known."""
+    if found.race is not None:
+        return "the race has not ended"
+    return f"{counted(found.unfinished, 'replicate')} still to end"
 
 
 def reservations(found: Confirmation) -> str:
