@@ -235,3 +235,19 @@ def test_lack_of_memory_beside_others_makes_the_packs_smaller() -> None:
     assert placed.fill() == [("a", Path("t0001"))]  # alone
     placed.report("a", [("t0001", MEMORY)])
     assert trials.ends["t0001"] is MEMORY
+
+
+def test_smallest_pack_is_emptied_for_a_trial_that_must_be_alone() -> None:
+    trials = Trials(9)
+    placed = placement(trials, 3)
+    for name in "ab":
+        assert placed.open(name)
+    placed.fill()
+    assert placed.report("a", [("t0000", MEMORY)]) == []
+    placed.fill()
+    for trial_id in placed.trials("a"):
+        placed.report("a", [(trial_id, COMPLETED)])
+        placed.report("b", [(placed.trials("b")[0], COMPLETED)])
+        placed.fill()
+    assert placed.trials("a") == ("t0000",)
+    assert len(placed.trials("b")) == 2  # one less than did not fit this card

@@ -89,7 +89,7 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"space": {"early_stopping.patience": {"choice": [5, 200]}}},
          "`early_stopping.patience` 200 never stops a trial of 100 epochs"),
         ({"searcher": {"name": "gp", "startup_trials": 30}, "scheduler": "none"},
-         "`searcher: gp` learns from trial 30 on, but there are 20 trials: all are random"),
+         "`searcher: gp` learns from trial 30 on, but the sweep has 20 trials: all are random"),
         ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
                                          "trainer.batch_size": {"choice": [1, 2]}}},
          "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left "
@@ -101,8 +101,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"scheduler": {"name": "asha", "pause": True}},
          "`scheduler.pause` with `searcher: tpe`: most trials are proposed when of the others only "
          "the score at the first rung is known"),
-        ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
-         "random"),
+        ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but the sweep has 8 trials: all"
+         " are random"),
     ],
 )  # fmt: skip
 def test_a_setting_that_is_hardly_meant_is_told(values, message) -> None:
@@ -174,6 +174,16 @@ def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
 )  # fmt: skip
 def test_what_a_search_is_not_about_and_what_is_cut_down_is_told(values, message) -> None:
     assert told(**values) == [message]
+
+
+def test_patch_that_is_bounded_by_the_images_of_its_own_trial_is_not_padded() -> None:
+    space = {
+        "data.size": {"choice": [32, 64]},
+        "data.patch_size": {"randint": [16, "data.size"]},
+    }
+    assert not any("filled with zeros" in one for one in told(space=space))
+    space["data.patch_size"] = {"randint": [16, 64]}
+    assert any("filled with zeros" in one for one in told(space=space))
 
 
 def test_settings_for_a_gpu_are_fine_where_there_may_be_one() -> None:

@@ -88,13 +88,20 @@ class TrialPlacement:
     def fill(self) -> list[tuple[str, Path]]:
         """Give trials to packs with room, to the smallest first.
 
+        While trials wait to be alone, the smallest pack takes no more: it is theirs once it is
+        empty.
+
         Returns:
             each pack that got a trial, and the trial's folder.
         """
         added: list[tuple[str, Path]] = []
         while True:
             smallest = min(
-                (name for name, pack in self._packs.items() if self._takes_more(pack)),
+                (
+                    name
+                    for name, pack in self._packs.items()
+                    if self._takes_more(pack) and name != self._emptied
+                ),
                 key=lambda name: len(self._packs[name].trials),
                 default=None,
             )
@@ -206,6 +213,15 @@ class TrialPlacement:
     def _takes_more(self, pack: _Pack) -> bool:
         is_open = not pack.alone and not pack.spoilt
         return is_open and len(pack.trials) < self._sizes.of(pack.card)
+
+    @property
+    def _emptied(self) -> str | None:
+        """The pack that is to become empty for a trial that must be alone."""
+        if not self._suspects or any(pack.alone for pack in self._packs.values()):
+            return None
+        sizes = {name: len(pack.trials) for name, pack in self._packs.items() if not pack.spoilt}
+        smallest = min(sizes, key=sizes.__getitem__, default=None)
+        return smallest if smallest is not None and sizes[smallest] else None
 
     def _add_to(self, pack: _Pack) -> bool:
         """Give a pack a trial; False if there is none."""

@@ -13,6 +13,7 @@ from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed, is_number
+from sweep.spec.space.linked_space import depends_on
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import known_mode
@@ -217,8 +218,8 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
     startup = getattr(spec.searcher, "startup_trials", 0)
     if spec.drawn and spec.trials <= startup:
         yield (
-            f"`searcher: {name}` learns from trial {startup} on, but there are "
-            f"{spec.trials} trials: all are random"
+            f"`searcher: {name}` learns from trial {startup} on, but the sweep has "
+            f"{counted(spec.trials, 'trial')}: all are random"
         )
     if spec.stop_when is not None and spec.stop_when.after >= spec.trials:
         yield (
@@ -297,6 +298,9 @@ def _about_sizes(spec: SweepSpec) -> Iterator[str]:
         test = round(share * count) if isinstance(share, float) else 0
         images = count - test - -(-(count - test) // folds)
         batch, patch = largest_sizes(spec)
+        searched = spec.space.get("data.patch_size")
+        if searched is not None and side in depends_on(searched):
+            patch = None  # its bound is the size of the same trial
         yield from size_warnings(batch, images, patch, int(spec.ranges.smallest(side)))
 
 
