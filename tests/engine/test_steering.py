@@ -484,3 +484,29 @@ def _rungs(controller: SweepController) -> object:
     scheduler = controller._pruning._scheduler
     assert isinstance(scheduler, Halving)
     return scheduler._rungs
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_trial_stopped_in_its_last_epoch_completes_with_or_without_a_crash(
+    tmp_path: Path, crashes: bool
+) -> None:
+    spec = spec_of(trials=1)
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        controller = SweepController(spec, store)
+        folder = controller.next_trial()
+        assert folder is not None
+        curve = sound_curve({})
+        for metrics in curve.epochs:
+            if metrics is curve.epochs[-1]:
+                controller.obey(StopRequested("1", folder.name, "me@here", "now"))
+            assert controller.report(folder.name, metrics) is Decision.CONTINUE
+        if not crashes:
+            controller.end(folder.name, curve.outcome)
+    with Store.open(tmp_path / "toy") as store:
+        controller = SweepController(spec, store)
+        assert controller.finished is not crashes
+        if crashes:
+            assert controller.next_trial() is not None
+            controller.end(folder.name, curve.outcome)
+        (record,) = store.records()
+    assert record.status is Status.COMPLETED

@@ -64,7 +64,7 @@ class PruningPolicy:
             decision = self._scheduler.report(*reading)
         if trial_id in self._stopped:
             decision = Decision.STOP
-        return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
+        return Decision.CONTINUE if self.is_at_its_end(trial_id, epochs) else decision
 
     def stop(self, trial_id: str) -> None:
         """Stop the trial at its next report, unless that is its last epoch.
@@ -77,6 +77,10 @@ class PruningPolicy:
     def is_stopped(self, trial_id: str) -> bool:
         """Whether the user has stopped the trial."""
         return trial_id in self._stopped
+
+    def is_at_its_end(self, trial_id: str, epochs: int) -> bool:
+        """Whether a trial that has trained ``epochs`` epochs has no further one to train."""
+        return epochs >= self._last_epoch[trial_id]
 
     def _note(self, reading: ComparedValue) -> None:
         """Tell of a score if it is the first at its rung."""

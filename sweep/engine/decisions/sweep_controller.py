@@ -309,8 +309,12 @@ class SweepController:
     def _end_stopped(self) -> None:
         """End the trials that the user has stopped and that have no worker to report."""
         for trial_id in [*self._waiting, *sorted(self._paused)]:
-            if self._pruning.is_stopped(trial_id) and trial_id in self._trials:
-                self._prune(self._trials[trial_id])
+            trial = self._trials.get(trial_id)
+            if trial is None or not self._pruning.is_stopped(trial_id):
+                continue
+            # One that a crash kept from reporting its end completes, as without the crash.
+            if not self._pruning.is_at_its_end(trial_id, len(trial.history)):
+                self._prune(trial)
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on a recorded epoch, from this or an earlier session."""
