@@ -97,8 +97,8 @@ def test_value_of_another_type_is_an_error_that_names_line_and_field(
         read_records(folder)
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}])
-def test_parameter_that_is_no_single_value_is_an_error_that_names_it(
+@pytest.mark.parametrize("value", [{"a": 1}, [1, {"a": 1}]])
+def test_parameter_that_is_neither_a_value_nor_a_list_is_an_error_that_names_it(
     make_sweep: MakeSweep, tmp_path: Path, value: object
 ) -> None:
     folder = make_sweep(tmp_path / "sweep")

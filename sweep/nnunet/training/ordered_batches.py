@@ -92,7 +92,12 @@ class OrderedBatches:
         if self._ahead is None or place != self._next:
             self.close()
             self._ahead = iter(self._loader(place))
-        batch = next(self._ahead)
+        try:
+            batch = next(self._ahead)
+        except (ConnectionError, EOFError) as error:  # torch notices only while it waits
+            raise RuntimeError(
+                "DataLoader worker was killed while one of its batches was taken over"
+            ) from error
         self._next = self._after(place)
         return batch
 

@@ -252,13 +252,13 @@ def _check_several_objectives(spec: SweepSpec) -> Iterator[Finding]:
     objective, scheduler = spec.judged_by, spec.scheduler
     if not objective.others:
         return
-    if spec.searcher.name in ("cmaes", "custom"):
+    if not spec.searcher.takes_several:
         message = (
             f"`{spec.searcher.label}` searches for the best of one objective; with several, use"
             " `tpe`, `gp`, `random`, `qmc` or `grid`"
         )
         yield Finding(("searcher",), message)
-    if scheduler.name in ("median", "custom"):
+    if not scheduler.takes_several:
         message = (
             f"`{scheduler.label}` compares trials by one number; with several objectives, use"
             " `asha`, `hyperband` or `none`"

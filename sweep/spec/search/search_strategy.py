@@ -19,6 +19,7 @@ class Chosen(Settings):
     """Base of settings that are chosen by name."""
 
     name: str
+    takes_several: ClassVar[bool] = True  # whether it can compare trials by several objectives
 
     @property
     def label(self) -> str:
@@ -74,6 +75,7 @@ class CmaesSearcher(AnySearcher):
     """CMA-ES, for many trials over numbers. Listed values are left to one TPE each."""
 
     name: Literal["cmaes"] = "cmaes"
+    takes_several: ClassVar[bool] = False
 
 
 class QmcSearcher(AnySearcher):
@@ -87,6 +89,7 @@ class CustomSearcher(AnySearcher):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
+    takes_several: ClassVar[bool] = False
     entry: Annotated[str, AfterValidator(partial(required_entry, SEARCHER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `searcher: ENTRY`
     is short for it."""
@@ -187,6 +190,7 @@ class MedianScheduler(StoppingScheduler):
     means."""
 
     name: Literal["median"] = "median"
+    takes_several: ClassVar[bool] = False
     min_trials: int = Field(default=3, ge=1)
     """Other trials that must have trained as many epochs before a trial is compared."""
 
@@ -195,6 +199,7 @@ class CustomScheduler(StoppingScheduler):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
+    takes_several: ClassVar[bool] = False
     entry: Annotated[str, AfterValidator(partial(required_entry, SCHEDULER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `scheduler: ENTRY`
     is short for it."""
