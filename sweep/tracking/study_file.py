@@ -23,7 +23,7 @@ from sweep.search.searchers.optuna_study import (
     make_study,
     state_and_value,
 )
-from sweep.search.searchers.pareto_search import WorstPoint, frozen_point, state_and_values
+from sweep.search.searchers.pareto_search import frozen_point, state_and_values
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import is_replicate, trial_number
 from sweep.tracking.tracker import Forgiving, Tracker
@@ -61,7 +61,7 @@ class StudyFile(Tracker):
         self._translator = Translator(spec.drawn)
         self._records = records
         self._objective = spec.judged_by
-        self._worst, self._worst_point = Worst(self._objective), WorstPoint(self._objective)
+        self._worst = Worst(self._objective)
         self._study: _Study | None = None  # None: the file must be rewritten
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
@@ -86,7 +86,6 @@ class StudyFile(Tracker):
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
             self._worst.see(record)
-            self._worst_point.see(record)
             self._update(lambda study: study.end(record, *self._end(record)))
 
     def close(self) -> None:
@@ -121,16 +120,15 @@ class StudyFile(Tracker):
     def _expected(self) -> list[FrozenTrial]:
         """All recorded trials; a diverged one has the worst value of all of them."""
         records = searched(self._records())
-        self._worst, self._worst_point = Worst(self._objective), WorstPoint(self._objective)
+        self._worst = Worst(self._objective)
         for record in records:
             self._worst.see(record)
-            self._worst_point.see(record)
         return [self._frozen(record) for record in records]
 
     def _frozen(self, record: TrialRecord) -> FrozenTrial:
         attributes = _attributes(record)
         if self._objective.others:
-            worst = self._worst_point.values
+            worst = self._worst.values
             return frozen_point(self._translator, record, worst, **attributes)
         return self._translator.frozen(record, self._worst.value, **attributes)
 
@@ -139,7 +137,7 @@ class StudyFile(Tracker):
         if not self._objective.others:
             worst = self._worst.value
             return *state_and_value(record, worst), constraints(record, worst)
-        state, values = state_and_values(record, self._worst_point.values)
+        state, values = state_and_values(record, self._worst.values)
         return state, values, constraints(record, 0.0) if values else {}
 
 

@@ -4,7 +4,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -376,9 +376,9 @@ def test_replay_of_many_trials_makes_no_study_until_a_trial_is_asked_for(
     drawn = [random.ask(number) for number in range(20)]
     search = OptunaSearch(SPACE, 7, method)
 
-    def counted(mode: Mode) -> optuna.Study:
+    def counted(mode: Mode, others: Sequence[Mode]) -> optuna.Study:
         made.append(mode)
-        return make_study(mode=mode)
+        return make_study(mode=mode, others=others)
 
     monkeypatch.setattr("sweep.search.searchers.optuna_search.make_study", counted)
     for number, parameters in enumerate(drawn):

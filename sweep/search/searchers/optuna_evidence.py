@@ -78,14 +78,19 @@ class Evidence:
     ) -> FrozenTrial:
         """The trial with this state, value and constraints."""
         at_a_rung = {self.rung: value} if state is TrialState.PRUNED and value is not None else {}
+        return self.in_study(state, broken, value=value, intermediate_values=at_a_rung)
+
+    def in_study(
+        self, state: TrialState, broken: Mapping[str, float], **values: Any
+    ) -> FrozenTrial:
+        """The trial with this state, constraints, and its value or values."""
         return create_trial(
             state=state,
-            value=value,
             params=self.proposed.params,
             distributions=self.proposed.distributions,
             system_attrs=dict(self.proposed.system_attrs),  # constraints are added to them
-            intermediate_values=at_a_rung,
             constraints=dict(broken),
+            **values,
         )
 
     def place(self, trial: FrozenTrial, value: float, objective: Objective) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, PartialFixedSampler
+from optuna.trial import FrozenTrial
 
 from sweep.search.searchers.linked_search import LinkedTranslator
 from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
@@ -77,7 +78,7 @@ class OptunaSearch:
         self._priors = PriorTrials(space, seed, first)
         self._first = first
         self._objective = objective
-        self._study = make_study(mode=objective.mode)
+        self._study = self._empty()
         self._evidence: list[Evidence] = []  # in the order of the study
         self._index: dict[int, int] = {}  # there, of the trial with this number
         self._worst = Worst(objective)
@@ -90,11 +91,19 @@ class OptunaSearch:
         Optuna changes no trial that has a value. So the study is made anew when more is known.
         """
         if self._is_stale:
-            tell = by_place if self._method.by_place else as_known
-            self._study = make_study(mode=self._objective.mode)
-            self._study.add_trials(tell(self._evidence, self._objective, self._worst.value))
+            self._study = self._empty()
+            self._study.add_trials(self._known())
             self._is_stale = False
         return self._study
+
+    def _empty(self) -> optuna.Study:
+        others = [one.mode for one in self._objective.others]
+        return make_study(mode=self._objective.mode, others=others)
+
+    def _known(self) -> list[FrozenTrial]:
+        """All trials in Optuna's terms."""
+        tell = by_place if self._method.by_place else as_known
+        return [*tell(self._evidence, self._objective, self._worst.value)]
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._index:

@@ -62,28 +62,34 @@ def make_study(
 
 
 class Worst:
-    """The value of a diverged trial in a study: not better than any other trial's.
+    """The values of a diverged trial in a study: not better than any other trial's.
 
     Its own last epochs cannot be used. Just before the end they may be huge, and one huge value
     hides all differences between the others from a sampler that fits them.
 
     Attributes:
-        value: of the objective; None if it has no bound and no trial has shown a value yet.
+        values: of each objective; None where it has no bound and no trial has shown a value yet.
     """
 
     def __init__(self, objective: Objective) -> None:
-        self._objective = objective
-        bound = objective.worst
-        self.value = None if bound is None else objective.turned(bound)
+        self._each = objective.each
+        self.values = [None if one.worst is None else one.turned(one.worst) for one in self._each]
+
+    @property
+    def value(self) -> float | None:
+        """That of the first objective."""
+        return self.values[0]
 
     def see(self, record: TrialRecord) -> None:
         """Consider a trial."""
         best = record.best
-        if self._objective.worst is None and best is not None:
-            turned = self._objective.turned
-            seen = self._objective.value(best)
-            known = [turned(value) for value in (self.value, seen) if value is not None]
-            self.value = turned(min(known))
+        for place, one in enumerate(self._each):
+            seen = None
+            if one.worst is None and best is not None:
+                seen = one.of_trial(record.history, best)
+            if seen is not None:
+                known = [one.turned(v) for v in (self.values[place], seen) if v is not None]
+                self.values[place] = one.turned(min(known))
 
 
 class Translator:
@@ -156,21 +162,31 @@ class Translator:
         A preset's parameter outside the space becomes an attribute too. The trial's times are
         unknown: Optuna fills in the time at which the trial is added to a study.
         """
-        inside = self.inside(record.parameters)
-        outside = {n: value for n, value in record.parameters.items() if n not in inside}
-        params = self.completed(inside)
         state, value = state_and_value(record, worst)
         values = intermediate_values(record)
         if state is TrialState.PRUNED and values:
             value = values[max(values)]
-        return create_trial(
+        return self.written(
+            record,
+            attributes,
             state=state,
             value=value,
-            params=params,
-            distributions={name: self.distributions[name] for name in params},
-            user_attrs=outside | attributes,
             intermediate_values=values,
             constraints=constraints(record, worst),
+        )
+
+    def written(
+        self, record: TrialRecord, attributes: Mapping[str, object], **told: Any
+    ) -> FrozenTrial:
+        """The trial with its parameters, user attributes, and what else is told of it."""
+        inside = self.inside(record.parameters)
+        outside = {n: value for n, value in record.parameters.items() if n not in inside}
+        params = self.completed(inside)
+        return create_trial(
+            params=params,
+            distributions={name: self.distributions[name] for name in params},
+            user_attrs={**outside, **attributes},
+            **told,
         )
 
 

@@ -17,42 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search.searchers.optuna_evidence import Evidence
-from sweep.search.searchers.optuna_samplers import OptunaMethod
+from sweep.search.searchers.optuna_evidence import FEASIBLE, Evidence
 from sweep.search.searchers.optuna_search import OptunaSearch
-from sweep.search.searchers.optuna_study import Translator, constraints, make_study
-from sweep.spec.space.distributions import Distribution
+from sweep.search.searchers.optuna_study import Translator, constraints
 from sweep.vocabulary.dominance import Point
-from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord
-
-
-class WorstPoint:
-    """The values of a diverged trial, none better than any other trial's: see `Worst`.
-
-    Attributes:
-        values: of each objective; None where it has no bound and no trial has shown a value yet.
-    """
-
-    def __init__(self, objective: Objective) -> None:
-        self._each = objective.each
-        self.values = [None if one.worst is None else one.turned(one.worst) for one in self._each]
-
-    def see(self, record: TrialRecord) -> None:
-        """Consider a trial."""
-        best = record.best
-        for place, one in enumerate(self._each):
-            seen = None if best is None else one.of_trial(record.history, best)
-            if one.worst is None and seen is not None:
-                known = [
-                    one.turned(value) for value in (self.values[place], seen) if value is not None
-                ]
-                self.values[place] = one.turned(min(known))
 
 
 def state_and_values(
@@ -83,16 +55,12 @@ def frozen_point(
     **attributes: object,
 ) -> FrozenTrial:
     """The trial in its present state, with user attributes: see `Translator.frozen`."""
-    inside = translator.inside(record.parameters)
-    outside = {n: value for n, value in record.parameters.items() if n not in inside}
-    params = translator.completed(inside)
     state, values = state_and_values(record, worst)
-    return create_trial(
+    return translator.written(
+        record,
+        attributes,
         state=state,
         values=values,
-        params=params,
-        distributions={name: translator.distributions[name] for name in params},
-        user_attrs=outside | attributes,
         constraints=constraints(record, 0.0) if state is TrialState.COMPLETE else {},
     )
 
@@ -109,42 +77,16 @@ class ParetoSearch(OptunaSearch):
     Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022.
     """
 
-    def __init__(
-        self,
-        space: Mapping[str, Distribution],
-        seed: int,
-        method: OptunaMethod,
-        first: int,
-        objective: Objective,
-    ) -> None:
-        super().__init__(space, seed, method, first, objective)
-        self._study = self._empty()
-        self._worst_point = WorstPoint(objective)
-
-    @property
-    def study(self) -> optuna.Study:
-        if self._is_stale:
-            self._study = self._empty()
-            self._study.add_trials([self._told(known) for known in self._evidence])
-            self._is_stale = False
-        return self._study
-
-    def _empty(self) -> optuna.Study:
-        others = [one.mode for one in self._objective.others]
-        return make_study(mode=self._objective.mode, others=others)
-
-    def _change(self, index: int, **known: Any) -> None:
-        super()._change(index, **known)
-        if "ended" in known:
-            self._worst_point.see(known["ended"])
+    def _known(self) -> list[FrozenTrial]:
+        return [self._told(known) for known in self._evidence]
 
     def _told(self, known: Evidence) -> FrozenTrial:
         """The trial in Optuna's terms. It counts as running while a value that it needs is unknown.
 
         One that has reached a rung counts with its point there, as if it were pruned.
         """
-        ended, worst = known.ended, self._worst_point.values
-        broken = {"diverged": -1.0}
+        ended, worst = known.ended, self._worst.values
+        broken: Mapping[str, float] = FEASIBLE
         if ended is not None:
             needs = ended.status is Status.DIVERGED or ended.point is not None
             state, values = state_and_values(ended, worst)
@@ -157,20 +99,14 @@ class ParetoSearch(OptunaSearch):
                 return known.proposed
         else:
             return known.proposed
-        return create_trial(
-            state=state,
-            values=values,
-            params=known.proposed.params,
-            distributions=known.proposed.distributions,
-            system_attrs=dict(known.proposed.system_attrs),  # constraints are added to them
-            constraints=broken if state is TrialState.COMPLETE else {},
-        )
+        feasible = broken if state is TrialState.COMPLETE else {}
+        return known.in_study(state, feasible, values=values)
 
     def _at_rung(self, point: Point) -> list[float] | None:
         """The values of a trial at a rung, with the worst for costs and for what is missing."""
         values = []
         each = self._objective.each
-        for one, score, worst in zip(each, point, self._worst_point.values, strict=True):
+        for one, score, worst in zip(each, point, self._worst.values, strict=True):
             value = worst if one.is_cost or score == -math.inf else one.turned(score)
             if value is None:
                 return None
