@@ -48,9 +48,7 @@ def page_html(data: PageData, *, reload: float | None = None, scripts: Sequence[
         _template().render(
             data=data,
             reload=reload,
-            parts=[
-                (name, Markup(dumped(part))) for name, part in {"page": values, **parts}.items()
-            ],
+            parts=[(name, Markup(dumped(part))) for name, part in parts.items()],
             plotly=Markup(get_plotlyjs()),
             style=Markup(_assets(STYLES)),
             script=Markup(_assets([*SCRIPTS, *scripts])),
