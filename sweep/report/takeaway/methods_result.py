@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
+from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
@@ -108,13 +109,15 @@ def result_words(of: Selected) -> str:
     results, record, objective = of.results, of.record, of.results.objective
     parts = []
     if record.value is not None and record.best is not None:
-        epochs = counted(len(record.history), "epoch")
         extreme = "highest" if objective.mode == "max" else "lowest"
+        epochs = len(record.history)
         parts.append(
             f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
             f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
             " of all epochs and configurations on the cases that it was chosen by."
         )
+    if (real := real_dice(record)) is not None:
+        parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
     if results.confirmation is not None:
         parts += _mean(results.confirmation)
     parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]
@@ -199,7 +202,7 @@ def statistics_words(results: Results) -> str:
             f"Finalists were compared by two-sided paired t-tests over {found.comparison.count}"
             f" units (one a {unit}). One is named the best only if it beats each of the others at p"
             f" < {LEVEL:g}, which needs no further correction (Gutmann and Maymin, 1987). Pairs are"
-            " told apart after Holm's correction over all pairs."
+            " told apart after Holm's correction over all pairs (Holm, 1979)."
         )
     named = (
         f"{found.winner.trial_id} was named the best."
