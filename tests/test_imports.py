@@ -196,6 +196,7 @@ FLOORS = [
     {"console", "command_line", "tracking", "report"},
     {"engine"},
     {"api", "testing"},
+    {"page_server"},
     {
         "run",
         "check",
@@ -209,6 +210,7 @@ FLOORS = [
         "stop",
         "enqueue",
         "note",
+        "serve",
         "cli",
         "__main__",
     },
