@@ -197,6 +197,7 @@ FLOORS = [
     {"console", "command_line", "tracking", "report"},
     {"engine"},
     {"api", "testing"},
+    {"page_server"},
     {
         "run",
         "check",
@@ -210,6 +211,7 @@ FLOORS = [
         "stop",
         "enqueue",
         "note",
+        "serve",
         "cli",
         "__main__",
     },
