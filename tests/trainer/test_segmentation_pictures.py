@@ -213,9 +213,7 @@ def test_colour_blind_people_tell_the_errors_apart(kind: str, background: int) -
 # Which slices, and how they lie.
 
 
-def test_the_slice_with_most_errors_is_shown_first_and_the_rest_surround_the_reference() -> (
-    None
-):
+def test_the_slice_with_most_errors_is_shown_first_and_the_rest_surround_the_reference() -> None:
     reference = np.zeros((40, 8, 8), dtype=np.uint8)
     reference[10:30, 2:6, 2:6] = 1
     prediction = reference.copy()

@@ -178,11 +178,12 @@ def slice_of(volume: Labels, case: SegmentedCase, axis: int, position: int) -> L
         position: of the slice on the grid of the case's labels.
     """
     own, there = case.reference.shape[axis], volume.shape[axis]
-    taken = np.take(volume, position * there // own, axis=axis)
+    taken: Labels = np.take(volume, position * there // own, axis=axis)
     if case.axes is None:
         return taken
     rows, columns = _others(case.axes, axis)
-    return (taken.T if rows < columns else taken)[::-1, ::-1]
+    turned: Labels = (taken.T if rows < columns else taken)[::-1, ::-1]
+    return turned
 
 
 def size_of(case: SegmentedCase, axis: int) -> Size:

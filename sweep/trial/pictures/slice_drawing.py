@@ -61,7 +61,8 @@ def grey(image: NDArray[np.float32], window: tuple[float, float]) -> NDArray[np.
     """A slice ``[H, W]`` as grey levels; what is not finite is black."""
     low, high = window
     scaled = (np.nan_to_num(image, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
-    return (np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)
+    levels: NDArray[np.uint8] = (np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)
+    return levels
 
 
 def picture_size(shape: Sequence[int], steps: Sequence[float]) -> Size:
@@ -158,11 +159,13 @@ def _stripes(size: Size) -> Mask:
     """Diagonal stripes, as wide as the gaps between them."""
     width = max(2, round(max(size) / 128))
     rows, columns = (np.arange(side) for side in size)
-    return (rows[:, None] + columns[None, :]) // width % 2 == 0
+    striped: Mask = (rows[:, None] + columns[None, :]) // width % 2 == 0
+    return striped
 
 
 def _dashes(size: Size) -> Mask:
     """A chequered pattern: along any line, about half of it is set."""
     field = max(4, round(max(size) / 64))
     rows, columns = (np.arange(side) // field for side in size)
-    return (rows[:, None] + columns[None, :]) % 2 == 0
+    chequered: Mask = (rows[:, None] + columns[None, :]) % 2 == 0
+    return chequered
