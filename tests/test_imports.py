@@ -71,6 +71,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.train", HEAVY | {"numpy"}),
         ("sweep.shapes", HEAVY | {"numpy"}),
         ("sweep.predict", HEAVY | {"numpy"}),
+        ("sweep.pictures", HEAVY | {"numpy"}),
     ],
 )
 def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
@@ -208,6 +209,7 @@ FLOORS = [
         "shapes",
         "watch",
         "predict",
+        "pictures",
         "stop",
         "enqueue",
         "note",
