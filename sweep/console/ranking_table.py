@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -158,12 +159,15 @@ def _columns(
             found.append(column(name, heading, text, source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
-            heading = one_line(name).replace("_", "\n")
-            found.append(replace(column(name, heading, _value), spare=True))
+            found.append(replace(column(name, _in_lines(name), _value), spare=True))
     for name, short in short_names(parameters).items():
-        heading = one_line(short).replace("_", "\n")
-        found.append(replace(column(name, heading, _value), short=short))
+        found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _in_lines(name: str) -> str:
+    """A name as a heading of several lines. Joined, they are the name: nothing is left out."""
+    return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
 
 
 def _mean_of(frame: pd.DataFrame) -> str:

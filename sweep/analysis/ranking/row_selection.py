@@ -182,9 +182,9 @@ def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
     """Raises `InputError`, with the near miss, where there is no such column."""
     names = [str(column) for column in frame.columns]
     if name not in names:
-        # A searched parameter may be named without its group.
-        last = next((full for full in names if full.rpartition(".")[2] == name), None)
-        hint = did_you_mean(last or near_miss(name, names))
+        # A searched parameter may be named as in a table: without its group.
+        whole = next((full for full in names if full.endswith(f".{name}")), None)
+        hint = did_you_mean(whole or near_miss(name, names))
         message = f"{quoted(name)} is not a column of this ranking{hint}"
         if not hint:
             message += f"; there are {', '.join(names)}"
