@@ -181,7 +181,7 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
-    lines += [BY_RUNS] if RUNS in frame and by is None else []
+    lines += [BY_RUNS] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     if any(is_marked(row) for row in rows_of(frame)):
         lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")

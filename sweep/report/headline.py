@@ -137,6 +137,11 @@ def _one_seed(results: Results) -> str:
     )
     leader, objective = results.ranked[0], results.objective
     assert leader.best is not None
+    if leader.replicated:
+        return (
+            "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
+            " trains the leaders again with seeds that chose nothing."
+        )
     at = leader.best.epoch
     window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
     measured = [value for epoch in window if (value := objective.value(epoch)) is not None]

@@ -372,6 +372,15 @@ def confirming(records: Iterable[TrialRecord]) -> list[tuple[Replicate, TrialRec
     ]
 
 
+def representing(runs: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Of the runs of one configuration those that stand for it.
+
+    These are the replicates of a confirmation, by which nothing was chosen; without any, all.
+    """
+    runs = list(runs)
+    return [run for _, run in confirming(runs)] or runs
+
+
 def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
     """Their scores in the order of training, up to the first without any."""
     ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))

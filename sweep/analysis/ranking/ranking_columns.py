@@ -308,6 +308,8 @@ def divider(frame: pd.DataFrame) -> int | None:
 
 def divided_by(frame: pd.DataFrame) -> str | None:
     """The column that divides a ranking; None if nothing does."""
+    if CONFIRMED not in frame and RUNS in frame:  # ordered by the runs of the search
+        return None
     return next((name for name in (CONFIRMED, REAL) if name in frame), None)
 
 
