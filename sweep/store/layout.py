@@ -90,6 +90,11 @@ class TrialPaths:
     """The traceback; only if the trial failed."""
     nnunet = _Named("nnunet")
     """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
+    pictures = _Named("pictures")
+    """Pictures of its segmentations; only for finalists, diverged trials, and whoever was asked
+    for."""
+    picture_index = _Named("pictures/index.json")
+    """What the pictures show."""
     lock = _Named(".lock")
     """Lock of the process that trains the trial."""
     best_checkpoint = _Named("best.pt")
