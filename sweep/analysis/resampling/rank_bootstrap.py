@@ -36,7 +36,8 @@ class RankBootstrap:
     @cached_property
     def means(self) -> NDArray[np.float64]:
         """``[trials]``, over all cases."""
-        return self.scores.mean(axis=0)
+        means: NDArray[np.float64] = self.scores.mean(axis=0)
+        return means
 
     @cached_property
     def drawn(self) -> NDArray[np.float64]:
@@ -79,7 +80,8 @@ def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     from scipy.stats import rankdata
 
     # Rounded, so that two equal trials are equal in each draw.
-    return rankdata(-np.round(scores, 12), method="min", axis=-1).astype(np.int64)
+    found: NDArray[np.float64] = rankdata(-np.round(scores, 12), method="min", axis=-1)
+    return found.astype(np.int64)
 
 
 def kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -118,12 +119,17 @@ def nnunet_predict_command(model: Path) -> str:
     return _command("nnUNetv2_predict_from_modelfolder", "-i", IMAGES, "-o", MASKS, *options)
 
 
+def whole_path(folder: Path) -> Path:
+    """The path from the root, without ``..``, for a command that runs anywhere."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100  # `resolve` would follow links
+
+
 def config_file(results: Results, record: TrialRecord) -> Path:
     """``best.yaml`` where it holds the configuration of this trial, else the trial's own file.
 
     ``best.yaml`` is missing, or an earlier leader's, while a sweep runs.
     """
-    layout = Layout(results.folder.absolute())
+    layout = Layout(whole_path(results.folder))
     own = layout.trial(record.trial_id).config
     try:
         is_own = read_text(layout.best_yaml).endswith(read_text(own))
@@ -151,7 +157,7 @@ def _prediction(
     results: Results, record: TrialRecord, kind: Kind | None, config: Path
 ) -> Iterator[Step]:
     """Steps that need its weights, and those of other tools."""
-    layout = Layout(results.folder.absolute())
+    layout = Layout(whole_path(results.folder))
     runs = runs_of([*results.records, *results.replicates], record.trial_id)
     kept = [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
     if kind is None:
