@@ -43,6 +43,8 @@ def _criterion(results: Results) -> Iterator[str]:
         f"Configurations were ranked by {objective.label} ({better} is better) in the best epoch of"
         " each run, on the validation split."
     )
+    if results.spec.replicate is not None:
+        yield "Those with more runs came first, and of as many runs those with the better mean."
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])
         yield f"There were several objectives ({names}): they were ranked front by front."
@@ -67,7 +69,10 @@ def _reads_evaluation(results: Results) -> bool:
 def _finalists(results: Results) -> Iterator[str]:
     found, spec = results.confirmation, results.spec
     if found is None:
-        yield "No configuration was trained again with another seed."
+        if spec.replicate is None:
+            yield "No configuration was trained again with another seed."
+        else:
+            yield "After the search, no configuration was trained again."
         return
     blocks = {block for one in found.finalists for block in one.scores}
     seeds, folds = {seed for seed, _ in blocks}, folds_of(one.scores for one in found.finalists)
@@ -115,6 +120,11 @@ def result_words(of: Selected) -> str:
             f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
             f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
             " of all epochs and configurations on the cases that it was chosen by."
+        )
+    if record.replicated and (mean := record.mean_score) is not None:
+        parts.append(
+            f"The mean over its {1 + len(record.replicated)} runs of the search, by which it was"
+            f" chosen, was {objective.text(objective.turned(mean))}."
         )
     if (real := real_dice(record)) is not None:
         parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
@@ -180,10 +190,10 @@ def statistics_words(results: Results) -> str:
     """Which tests were made, with which correction; or that there was none."""
     found = results.confirmation
     if found is None:
-        return (
-            "Differences between configurations were not tested: with one run each, they cannot be"
-            " told from those between seeds."
-        )
+        why = "with one run each, they cannot be told from those between seeds."
+        if results.spec.replicate is not None:
+            why = "the runs that chose a configuration cannot test it."
+        return f"Differences between configurations were not tested: {why}"
     by_fold = found.comparison is not None and found.comparison.by_fold
     unit = "fold, as the mean over its seeds" if by_fold else "seed"
     if found.comparison is None or not found.comparison.is_telling:

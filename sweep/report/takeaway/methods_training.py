@@ -213,7 +213,7 @@ def _loop(of: Selected) -> Iterator[str]:
         yield f"Training used mixed precision ({amp})."
     if of.has("evaluation.tta") and of.value("evaluation.tta") == "flips":
         yield "In the validation, predictions were averaged over flips."
-    again = getattr(of.results.spec, "replicate", None)
+    again = of.results.spec.replicate
     if again is None:
         yield f"The seed was {of.text('seed')} for every configuration of the search."
     else:
