@@ -105,6 +105,8 @@ def latex_table(frame: pd.DataFrame) -> str:
 
 def _table(columns: Sequence[_Column], lines: Sequence[str], caption: str) -> str:
     """The source of a table; an empty line becomes a rule."""
+    if not lines:
+        return "% No trial to show.\n"
     headings = " & ".join(column.heading for column in columns)
     return "\n".join([
         r"\begin{table}",
