@@ -22,7 +22,7 @@ from sweep.spec.words.short_names import words
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import TrialRecord, confirming
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Kind
@@ -158,8 +158,7 @@ def _prediction(
 ) -> Iterator[Step]:
     """Steps that need its weights, and those of other tools."""
     layout = Layout(whole_path(results.folder))
-    runs = runs_of([*results.records, *results.replicates], record.trial_id)
-    kept = [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
+    kept = _kept(results, record)
     if kind is None:
         return
     if not kept:
@@ -191,10 +190,19 @@ def _prediction(
     yield Step(title, tuple(lines), "Commands for the machine on which this was written.")
 
 
+def _kept(results: Results, record: TrialRecord) -> list[TrialRecord]:
+    """The runs with weights that predict for a trial, as `sweep.predict` chooses them."""
+    layout, every = Layout(results.folder), [*results.records, *results.replicates]
+    runs = runs_of(every, record.trial_id)
+    confirmed = {run.trial_id for _, run in confirming(every)}
+    chosen = [run for run in runs if run.trial_id in confirmed] or runs
+    return [run for run in chosen if layout.trial(run.trial_id).best_checkpoint.exists()]
+
+
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:
-    replicates = [run.trial_id for run in kept if run.replicate is not None]
-    if len(replicates) > 1:
-        return f"The mean over its {len(replicates)} replicates decides."
+    if len(kept) > 1:
+        runs = some([run.trial_id for run in kept])
+        return f"The mean over {len(kept)} runs decides ({runs})."
     return f"The weights are those of the best epoch of {kept[0].trial_id}."
 
 
