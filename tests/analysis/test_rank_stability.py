@@ -130,7 +130,7 @@ def test_validation_says_that_its_cases_chose_the_trials(tmp_path: Path) -> None
     found = rank_stability(with_cases(tmp_path / "x", noisy(CASES, 0.8, 0.805, 0.7)))
     assert found.figure is not None
     assert found.finding.startswith(
-        "Drawn again from those that chose it, 24 validation cases leave t0001 first in"
+        "In 100 % of the draws from 24 validation cases, which chose these trials, t0001 is first"
     )
     assert "Kendall's τ between the ranking of all cases and that of a draw is" in found.finding
 
@@ -157,8 +157,8 @@ def test_finalists_are_resampled_on_the_test_cases_that_all_of_them_have() -> No
     ]
     found = rank_stability(results_of(*records))
     assert found.finding == (
-        "Drawn again, 23 test cases leave t0001 first in 100 % of the draws: its place is steady."
-        " 1 case without a value of each is left out."
+        "In 100 % of the draws from 23 test cases, t0001 is first: its place is steady."
+        " Left out: 1 case without a value of each."
     )
 
 
