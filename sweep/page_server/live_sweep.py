@@ -68,6 +68,10 @@ class LiveSweep:
         assert self._found is not None
         return self._found
 
+    def expect_news(self) -> None:
+        """Read the next change at once: somebody waits to see what a request has done."""
+        self._rests_until = 0.0
+
     def _is_due(self, stamp: Stamp) -> bool:
         """Whether to read: something has changed, and the last reading is paid for.
 

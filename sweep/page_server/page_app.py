@@ -102,11 +102,12 @@ class LivePages:
     async def ask(self, request: Request) -> Response:
         """Pass a request on to the sweep, and answer in words."""
         asked_for = await self._control.read(request)
-        folder = self._sweep(request).folder
+        sweep = self._sweep(request)
         try:
-            asked = await run_in_threadpool(asked_for.ask, folder)
+            asked = await run_in_threadpool(asked_for.ask, sweep.folder)
         except SweepError as error:
             return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
+        sweep.expect_news()
         return JSONResponse({"words": asked.words, "warnings": list(asked.warnings)})
 
     def _message(self, title: str, words: str) -> Response:

@@ -207,10 +207,11 @@ def test_list_follows_sweeps_that_come(serve: Serve, root: Path) -> None:
     assert visit("/sweeps/later/data").status == 200
 
 
-@pytest.mark.parametrize("name", ["..", ".", "%2e%2e", "notes", "..%2fsmall", "nothing", "%00"])
-def test_name_that_is_not_in_the_list_leads_nowhere(serve: Serve, root: Path, name: str) -> None:
+def test_name_that_is_not_in_the_list_leads_nowhere(serve: Serve, root: Path) -> None:
     (root.parent / "sweep.yaml").write_text("name: outside\n")
-    assert serve(root)(f"/sweeps/{name}/data").status == 404
+    visit = serve(root)
+    for name in ("..", ".", "%2e%2e", "notes", "..%2fsmall", "nothing", "%00"):
+        assert visit(f"/sweeps/{name}/data").status == 404
 
 
 def test_results_folder_alone_is_shown_at_once(serve: Serve, root: Path) -> None:
@@ -229,20 +230,7 @@ def test_picture_is_sent_as_it_is(serve: Serve, root: Path) -> None:
     assert answer.headers["content-type"] == "image/webp"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "t0000/pictures/..%2f..%2f..%2fsweep.yaml",
-        "t0000/pictures/index.json",
-        "t0000/pictures/.hidden.webp",
-        "t0000/pictures/link.webp",
-        "t0000/pictures/none.webp",
-        "..%2f..%2fother one/pictures/a.webp",
-        "t9999/pictures/a.webp",
-        "t0001/pictures/a.webp",
-    ],
-)
-def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path, path: str) -> None:
+def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path) -> None:
     trials = Layout(root / "small").trials
     pictures = trials / "t0000" / "pictures"
     pictures.mkdir()
@@ -253,6 +241,17 @@ def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path, path: str)
     (pictures / "link.webp").symlink_to(secret / "a.webp")
     (trials / "t0001").mkdir()
     (trials / "t0001" / "pictures").symlink_to(secret)
-    answer = serve(root)(f"/sweeps/small/trials/{path.replace(' ', '%20')}")
-    assert answer.status == 404
-    assert "secret" not in answer.text
+    visit = serve(root)
+    for path in (
+        "t0000/pictures/..%2f..%2f..%2fsweep.yaml",
+        "t0000/pictures/index.json",
+        "t0000/pictures/.hidden.webp",
+        "t0000/pictures/link.webp",
+        "t0000/pictures/none.webp",
+        "..%2f..%2fother%20one/pictures/a.webp",
+        "t9999/pictures/a.webp",
+        "t0001/pictures/a.webp",
+    ):
+        answer = visit(f"/sweeps/small/trials/{path}")
+        assert answer.status == 404
+        assert "secret" not in answer.text
