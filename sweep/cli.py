@@ -8,6 +8,7 @@ from sweep.check import command as check
 from sweep.enqueue import command as enqueue
 from sweep.export import command as export
 from sweep.note import command as note
+from sweep.pictures import command as pictures
 from sweep.predict import command as predict
 from sweep.rank import command as rank
 from sweep.run import command as run
@@ -33,6 +34,7 @@ app.command("schema")(schema)
 app.command("shapes")(shapes)
 app.command("watch")(watch)
 app.command("predict")(predict)
+app.command("pictures")(pictures)
 app.command("stop")(stop)
 app.command("enqueue")(enqueue)
 app.command("note")(note)
