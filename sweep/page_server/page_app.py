@@ -63,7 +63,7 @@ class LivePages:
         """The page of a sweep; before there is anything to show, a page that says so."""
         sweep = self._sweep(request)
         try:
-            found = sweep.look()
+            found = sweep.look_soon()
         except ResultsError as error:
             return self._message(sweep.folder.name, str(error))
         live = {"etag": found.etag, "running": found.data.running, "home": self._home}
