@@ -15,7 +15,17 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 
 STYLES = ("page.css",)
-SCRIPTS = ("page.js",)
+SCRIPTS = (
+    "dom.js",
+    "filter.js",
+    "state.js",
+    "theme.js",
+    "figures.js",
+    "table.js",
+    "explore.js",
+    "views.js",
+    "page.js",
+)
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
 """Parts of the data that a page parses only when it first needs them."""
