@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,29 +35,37 @@ def _as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_sweep, "SHARE", 1.0)
 
 
-def address(port: int) -> str:
-    return f"http://127.0.0.1:{port}/?token={TOKEN}"
+SORTED = """heads => heads.map((head) => [head.textContent, head.getAttribute("aria-sort")])"""
 
 
-def test_new_data_come_without_a_reload_and_zoom_and_sort_stay(
+@contextmanager
+def visited(sweeps: SweepList, **options: bool) -> Iterator[str]:
+    """The address of a server that has read its sweeps: the browser has to wait for none."""
+    with served(sweeps, **options) as visit:
+        visit.enter()
+        for name in sweeps.names():
+            assert visit(f"/sweeps/{name}/data").status == 200
+        yield f"http://127.0.0.1:{visit.port}/?token={TOKEN}"
+
+
+def test_new_data_come_without_a_reload_and_zoom_sort_and_selection_stay(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
     folder = tmp_path / "toy"
     running = trial(20, None, [0.5, 0.6], dict(drawn(20).parameters))
     write_sweep(folder, [*(drawn(n) for n in range(20)), running])
     lock = lock_results(Layout(folder))
-    with served(SweepList(folder)) as visit:
-        page = open_page(address(visit.port), offline=False)
+    with visited(SweepList(folder)) as address:
+        page = open_page(address, offline=False)
         page.wait_for_function(READY)
         assert page.locator("#state").inner_text() == "running: 20 of 21 trials have ended"
         assert "token" not in page.url
-        page.locator("#ranking thead button", has_text="epochs").first.click()
-        sort = page.locator("#ranking th[aria-sort]").evaluate_all(
-            "heads => heads.map((head) => [head.textContent, head.getAttribute('aria-sort')])"
-        )
-        assert len(sort) == 1
+        heads = page.locator("#ranking th[aria-sort]")
+        page.locator('#ranking thead button[title="epochs"]').click()
+        page.locator("#ranking tbody input[type=checkbox]").first.check()
+        chosen = page.evaluate("[...sweepPage.page.selection]")
+        page.locator("#learning-curves").scroll_into_view_if_needed()
         figure = page.locator("#learning-curves .js-plotly-plot")
-        figure.scroll_into_view_if_needed()
         figure.evaluate("(one) => Plotly.relayout(one, { 'xaxis.range': [3, 7] })")
         page.evaluate("window.mark = 'the same page'")
 
@@ -66,22 +75,20 @@ def test_new_data_come_without_a_reload_and_zoom_and_sort_stay(
         )
         lock.release()
         page.wait_for_function("document.getElementById('state').textContent === 'finished'")
-        page.wait_for_function("document.querySelector('.live').textContent.includes('No session')")
+        page.get_by_text("Up to date. No session runs.").wait_for()
         assert page.evaluate("window.mark") == "the same page"
+        assert page.evaluate("sweepPage.page.ids.length") == 21
         assert figure.evaluate("(one) => one.layout.xaxis.range") == [3, 7]
-        assert (
-            page.locator("#ranking th[aria-sort]").evaluate_all(
-                "heads => heads.map((head) => [head.textContent, head.getAttribute('aria-sort')])"
-            )
-            == sort
-        )
+        assert heads.evaluate_all(SORTED) == [["epochs", "ascending"]]
+        assert page.evaluate("[...sweepPage.page.selection]") == chosen
+        assert len(chosen) == 1
 
 
 def test_list_leads_to_a_sweep_and_back(open_page: OpenPage, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_sweep(tmp_path / name, [drawn(0)])
-    with served(SweepList(tmp_path)) as visit:
-        page = open_page(address(visit.port), 390, 800, offline=False)
+    with visited(SweepList(tmp_path)) as address:
+        page = open_page(address, 390, 800, offline=False)
         page.get_by_role("link", name="two").click()
         page.wait_for_function(READY)
         assert page.url.endswith("/sweeps/two/")
@@ -138,11 +145,11 @@ def test_button_stops_a_trial_of_a_sweep_that_runs(open_page: OpenPage, tmp_path
     )  # fmt: skip
     folder = tmp_path / "results" / "toy"
     try:
-        with served(SweepList(folder, expected=True), control=True) as visit:
-            while not Layout(folder).trial("t0000").history.exists():
-                assert running.poll() is None
-                time.sleep(0.1)
-            page = open_page(address(visit.port), offline=False)
+        while not Layout(folder).trial("t0000").history.exists():
+            assert running.poll() is None
+            time.sleep(0.1)
+        with visited(SweepList(folder), control=True) as address:
+            page = open_page(address, offline=False)
             page.wait_for_function(READY)
             page.evaluate("location.hash = 'trial/t0000'")
             page.get_by_role("button", name="Stop it…").click()
