@@ -16,7 +16,18 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 
 STYLES = ("page.css", "takeaway.css")
-SCRIPTS = ("page.js", "takeaway.js")
+SCRIPTS = (
+    "dom.js",
+    "filter.js",
+    "state.js",
+    "theme.js",
+    "figures.js",
+    "table.js",
+    "explore.js",
+    "views.js",
+    "page.js",
+    "takeaway.js",
+)
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
 """Parts of the data that a page parses only when it first needs them."""
