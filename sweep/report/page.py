@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,12 +13,14 @@ from plotly.offline import get_plotlyjs
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
+from sweep.report.page_pictures import embedded_pictures
 
 STYLES = ("page.css",)
-SCRIPTS = ("page.js",)
+SCRIPTS = ("page.js", "pictures.js")
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
 """Parts of the data that a page parses only when it first needs them."""
+NO_PICTURES: Mapping[str, Any] = {"places": {}, "data": []}
 
 
 def page(results: Results, *, reload: float | None = None) -> str:
@@ -31,19 +33,28 @@ def page(results: Results, *, reload: float | None = None) -> str:
     Raises:
         ResultsError: a file of the results folder is broken.
     """
-    return page_html(page_data(results), reload=reload)
+    pictures = embedded_pictures(results)
+    return page_html(page_data(results), reload=reload, pictures=pictures)
 
 
-def page_html(data: PageData, *, reload: float | None = None, scripts: Sequence[str] = ()) -> str:
+def page_html(
+    data: PageData,
+    *,
+    reload: float | None = None,
+    scripts: Sequence[str] = (),
+    pictures: Mapping[str, Any] = NO_PICTURES,
+) -> str:
     """The page of these data.
 
     Args:
         data: what it shows first. Its function ``sweepPage.update`` takes newer ones.
         reload: as of `page`.
         scripts: further files of ``assets/`` that follow the page's own.
+        pictures: those that the page holds, as of `embedded_pictures`; a server sends the others.
     """
     small = data.to_json()
     parts = {name: small.pop(name) for name in LARGE} | {"page": small}
+    parts |= {"pictures": pictures}
     return str(
         _template().render(
             data=data,

@@ -8,6 +8,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.causes_section import causes_section
 from sweep.report.sections.notes_section import notes_section
 from sweep.report.sections.page_section import PageSection
+from sweep.report.sections.segmentations_section import segmentations_section
 from sweep.report.sections.settings_section import settings_section
 from sweep.report.sections.summary_section import summary_section
 
@@ -29,6 +30,7 @@ def figures(results: Results) -> PageSection:
 PAGE_SECTIONS: tuple[Callable[[Results], PageSection | None], ...] = (
     summary_section,
     ranking,
+    segmentations_section,
     causes_section,
     figures,
     notes_section,
