@@ -13,6 +13,7 @@ from sweep.predict import command as predict
 from sweep.rank import command as rank
 from sweep.run import command as run
 from sweep.schema import command as schema
+from sweep.serve import command as serve
 from sweep.shapes import command as shapes
 from sweep.stop import command as stop
 from sweep.train import command as train
@@ -37,6 +38,7 @@ app.command("pictures")(pictures)
 app.command("stop")(stop)
 app.command("enqueue")(enqueue)
 app.command("note")(note)
+app.command("serve")(serve)
 
 
 def main() -> None:

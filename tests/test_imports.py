@@ -45,7 +45,8 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("sweep.trial.fit", {"ray"}),  # MONAI itself loads Optuna and pandas
+        # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
+        ("sweep.trial.fit, sweep.trainer.custom.function_run", HEAVY - {"torch"}),
         ("sweep.analysis.ranking.ranking_frame", {"torch", "ray"}),
         ("sweep.report.report_figures", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
@@ -197,6 +198,7 @@ FLOORS = [
     {"console", "command_line", "tracking", "report"},
     {"engine"},
     {"api", "testing"},
+    {"page_server"},
     {
         "run",
         "check",
@@ -211,6 +213,7 @@ FLOORS = [
         "stop",
         "enqueue",
         "note",
+        "serve",
         "cli",
         "__main__",
     },

@@ -29,6 +29,7 @@ def hand_over(
     """
     from sweep.analysis.ranking.finalists import runs_of
     from sweep.engine.session.evaluate_finalists import best_weights
+    from sweep.report.takeaway.winner_use import nnunet_predict_command, predict_command
     from sweep.spec.load import load_trial
     from sweep.trial.kinds.kind_table import kind_of
 
@@ -43,10 +44,14 @@ def hand_over(
         where = f"{uri}/{file.relative_to(store.layout.folder).as_posix()}" if uri else file
         view.say(f"Weights: {where}  ({weights})")
         kind, model = kind_of(spec), store.layout.nnunet_model
+        if not isinstance(kind.predictor, str):
+            view.say(f"Predict: {predict_command(uri or store.layout.folder.absolute())}")
         if kind.tools is not None:
             with view.working(f"Exporting the winner to {kind.tools.name}"):
                 kind.tools.hand_over(load_trial(weights.paths.config), weights.paths, model)
             view.say(f"Model:   {f'{uri}/{model.name}' if uri else model}")
+            if uri is None:
+                view.say(f"Predict: {nnunet_predict_command(model.absolute())}")
     except SweepError as error:
         view.warn([str(error)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -15,8 +16,8 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.page_pictures import embedded_pictures
 
-STYLES = ("page.css",)
-SCRIPTS = ("page.js", "pictures.js")
+STYLES = ("page.css", "takeaway.css")
+SCRIPTS = ("page.js", "takeaway.js", "pictures.js")
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
 """Parts of the data that a page parses only when it first needs them."""
@@ -42,6 +43,8 @@ def page_html(
     *,
     reload: float | None = None,
     scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    live: Mapping[str, Any] | None = None,
     pictures: Mapping[str, Any] = NO_PICTURES,
 ) -> str:
     """The page of these data.
@@ -49,7 +52,8 @@ def page_html(
     Args:
         data: what it shows first. Its function ``sweepPage.update`` takes newer ones.
         reload: as of `page`.
-        scripts: further files of ``assets/`` that follow the page's own.
+        scripts, styles: further files of ``assets/`` that follow the page's own.
+        live: what they know of the server that sends the page, in ``data-live`` of its body.
         pictures: those that the page holds, as of `embedded_pictures`; a server sends the others.
     """
     small = data.to_json()
@@ -61,8 +65,9 @@ def page_html(
             reload=reload,
             parts=[(name, Markup(dumped(part))) for name, part in parts.items()],
             plotly=Markup(get_plotlyjs()),
-            style=Markup(_assets(STYLES)),
-            script=Markup(_assets([*SCRIPTS, *scripts])),
+            style=Markup(assets([*STYLES, *styles])),
+            script=Markup(assets([*SCRIPTS, *scripts])),
+            live=None if live is None else json.dumps(live),
         )
     )
 
@@ -72,9 +77,10 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_assets(["page.html"]))
+    return environment.from_string(assets(["page.html"]))
 
 
-def _assets(names: Sequence[str]) -> str:
+def assets(names: Sequence[str]) -> str:
+    """The text of these files of ``assets/``, one after the other."""
     folder = files(__package__).joinpath("assets")
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

@@ -143,6 +143,14 @@ class Layout:
     """The report as one page that opens offline."""
     report_ipynb = _Named("report.ipynb")
     """The report as an executed notebook."""
+    ranking_tex = _Named("ranking.tex")
+    """The first of the ranking as a LaTeX table."""
+    methods_txt = _Named("methods.txt")
+    """The methods section of a paper about the sweep."""
+    methods_tex = _Named("methods.tex")
+    """The same as LaTeX, with the search space as a table."""
+    figures = _Named("figures")
+    """The report's figures, a file each."""
     log = _Named("sweep.log")
     tensorboard = _Named("tensorboard")
     """One run per trial; only with ``tracking: tensorboard``."""

@@ -22,6 +22,7 @@ from sweep.spec.search.before_and_after import (
     WarmStartSettings,
     known_folds,
 )
+from sweep.spec.search.replicate_settings import ReplicateSettings
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
     Resources,
@@ -134,6 +135,9 @@ class SweepSpec(TrialSettings):
     stop_when: StopWhenSettings = None
     """End the search before `trials` when further ones are unlikely to be better:
     {improvement: 0.002}, or the improvement alone; null: never."""
+    replicate: ReplicateSettings | None = None
+    """Train the trials that may still be the best on further folds during the search, and rank
+    them by their mean: {folds: 3}; null: one run each."""
     confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
     """Train the leaders again with other seeds after the search: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
