@@ -123,7 +123,10 @@ def _drawn(
     for trial in group:
         pictures, files = found.get(trial, (TrialPictures(), {}))
         if (batch := batches[trial]) is not None:
-            pictures = replace(pictures, batch=batch[0].batch, channel=batch[0].channel)
-            files = files | batch[1]
+            drawn, more = batch
+            pictures = replace(
+                pictures, batch=drawn.batch, channel=drawn.channel, window=drawn.window
+            )
+            files = files | more
         write_pictures(trial, pictures, files)
         yield DrawnTrial(trial, pictures, sum(map(len, files.values())))

@@ -25,7 +25,7 @@ SPACE = {
     "searcher": {"name": "grid"},
     "scheduler": {"name": "none"},
     "data": {"source": "shapes", "difficulty": 0, "size": 32, "count": 25},
-    "trainer": {"epochs": 4, "batch_size": 4, "device": "cpu"},
+    "trainer": {"epochs": 9, "batch_size": 4, "device": "cpu"},
     "network": {"name": "unet", "channels": [4, 8, 16]},
     "loss": {"warmup_epochs": 2, "rampup_epochs": 1},
     "optimizer": {"lr": 0.1, "momentum": 0.95},

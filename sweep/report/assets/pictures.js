@@ -15,12 +15,12 @@
     .missed::after, .soft::after { background: #56b4e9; }
     .other::after { background: repeating-linear-gradient(135deg, #cc79a7 0 2px, #6b3f58 2px 4px); }
     .nan::after { background: #cc79a7; }
-    .cases { display: grid; gap: 26px 20px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 250px), 1fr)); align-items: start; }
+    .cases { display: grid; gap: 26px 20px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); align-items: start; }
     .pairs { display: grid; gap: 26px 40px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); align-items: start; }
     .pair { display: grid; gap: 6px 8px; grid-template-columns: repeat(2, minmax(0, 400px)); align-items: end; }
     .pair > header, .pair > .slide { grid-column: 1 / -1; margin: 0; }
     .pair > .stack, .pair > figcaption { margin: 0; align-self: start; }
-    figure { margin: 0; min-width: 0; }
+    figure { margin: 0; min-width: 0; max-width: 420px; }
     h4, header { margin: 0; font-size: 15px; font-weight: 600; overflow-wrap: anywhere; }
     header small, h4 small { font-weight: 400; color: var(--soft); font-size: 14px; }
     figcaption { font-size: 13px; line-height: 1.45; color: var(--soft); margin-top: 6px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }

@@ -37,7 +37,7 @@ def segmentations_section(results: Results) -> PageSection | None:
         results.in_use or winner(results.frame) is None or results.spec.trainer.kind == "custom"
     ):
         return None
-    pair = _pair(drawn)
+    pair = compared_pair(drawn)
     html = rendered(
         TEMPLATE,
         sentence=_sentence(results, drawn, pair),
@@ -48,7 +48,7 @@ def segmentations_section(results: Results) -> PageSection | None:
     return PageSection(name="segmentations", title="Segmentations", html=html)
 
 
-def _pair(drawn: dict[str, TrialPictures]) -> tuple[str, str] | None:
+def compared_pair(drawn: dict[str, TrialPictures]) -> tuple[str, str] | None:
     """The first two trials that were drawn to be compared with each other."""
     for name, pictures in drawn.items():
         other = pictures.compared_with
