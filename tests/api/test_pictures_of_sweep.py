@@ -18,6 +18,7 @@ from sweep.store.layout import Layout
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
 from sweep.store.store import Store
 from sweep.trial.pictures.case_choice import dice_of_cases, extreme_cases
+from sweep.vocabulary.errors import InputError
 
 SPACE = {
     "name": "drawn",
@@ -140,6 +141,12 @@ def test_wrong_requests_are_told_with_what_would_be_right(
     copy.trial(leader).best_checkpoint.unlink()
     code, output = run(copy.folder, leader)
     assert (code, "best.pt" in output) == (2, True)
+
+
+def test_a_channel_that_the_data_lack_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pictures\.channel: must be `intensity`, but is \"T2\""):
+        sweep.run(SPACE, {"pictures.channel": "T2"}, results=tmp_path, executor="local")
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_batch_of_a_divergence_is_drawn_with_its_soft_masks(results: SweepResults) -> None:
