@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -30,22 +31,43 @@ def make_console(*, stderr: bool = False) -> Console:
     """
     # Bound to the current stream: while Ray runs, other output goes to a file.
     stream = sys.stderr if stderr else sys.stdout
-    console = Console(file=stream)
+    console = Console(file=stream, emoji=False)  # `:x:` in a path is not an emoji
     if console.is_terminal and not console.is_jupyter:
         return console
-    return Console(file=stream, width=160, force_terminal=False, force_jupyter=False)
+    return Console(file=stream, width=160, force_terminal=False, force_jupyter=False, emoji=False)
+
+
+TO_COPY = re.compile(r"(?<!\w)'[^'\n]+'(?!\w)|`[^`\n]+`")
+"""What a user may copy, with spaces in it: a quoted path, a command."""
+_KEPT_SPACE = "\ue000"  # of the private use area: no text has it
+
+
+def print_sentence(console: Console, sentence: str | Text) -> None:
+    """Print a sentence, on a terminal in lines of whole words. A file has no width: one line.
+
+    No path and no quoted command is broken, however long: it stays in one line of the output,
+    which a terminal may fold on its screen.
+    """
+    text = sentence if isinstance(sentence, Text) else Text(sentence)
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True, highlight=False)
+        return
+    text = text.copy()
+    text.plain = TO_COPY.sub(lambda found: found[0].replace(" ", _KEPT_SPACE), text.plain)
+    for line in text.wrap(console, console.width, overflow="ignore"):
+        line.plain = line.plain.replace(_KEPT_SPACE, " ")
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
-    """Print to stderr: wrapped at words on a terminal, otherwise one line each.
+    """Print to stderr, as by `print_sentence`.
 
     Args:
         console: print there instead, for example while stderr goes to a file.
     """
     console = console or make_console(stderr=True)
     for warning in warnings:
-        line = Text.assemble(("warning: ", "yellow"), warning)
-        console.print(line, soft_wrap=not console.is_terminal)
+        print_sentence(console, Text.assemble(("warning: ", "yellow"), warning))
 
 
 def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:

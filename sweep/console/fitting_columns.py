@@ -19,6 +19,7 @@ DROPPED = (
     "dice_low",
     "dice_high",
     "p_best",
+    "dropped",
     "hd95",
     "test_dice",
     "group",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from rich.text import Text
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.ranking_columns import (
     CONFIRMED,
+    DROPPED,
     HEADINGS,
     MEAN_OF,
     REAL,
@@ -24,7 +25,7 @@ from sweep.analysis.ranking.ranking_columns import (
     rows_of,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
-from sweep.analysis.report_words import percent
+from sweep.analysis.report_words import percent, some
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
@@ -47,10 +48,11 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "dice_high": "to",
     "p_best": HEADINGS["p_best"],
     "group": "group",
+    DROPPED: "dropped",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
-"""Columns beside the objective, shown if the ranking has them and there is room. Means are of the
+"""Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
 
 DIVIDED = {
@@ -139,12 +141,12 @@ def _columns(
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     known = {one.name for one in found} | MEASURED.keys()
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
-    found += [column(name, "front", _value) for name in (PARETO_RANK,) if name in frame]
+    found += [column(name, name, _value) for name in (PARETO_RANK,) if name in frame]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source in frame and source != objective.metric:
-            text = _chance if name == "p_best" else _value
+        if source in frame and source != objective.metric and frame[source].notna().any():
+            text = {"p_best": _chance, DROPPED: _when}.get(name, _value)
             heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
@@ -168,15 +170,17 @@ def _mean_of(frame: pd.DataFrame) -> str:
     return known[0] if known else ""
 
 
-def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
+def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
     lines += [f"In every row: {' '.join(same)}"] if same else []
-    if any(is_marked(row) for row in rows_of(frame)):
-        lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
-    if any(column.name == "preset" for column in left_out):
+    names = {column.name for column in left_out}
+    if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:
+        of = f"The best epoch of {some(marked)}" if "best_epoch" in names else f"{MARK} This epoch"
+        lines.append(f"{of} {BEFORE_WORDS}.")
+    if "preset" in names:
         trained = frame[frame["preset"].notna()]
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
         presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
@@ -239,6 +243,11 @@ def _status(value: str) -> Text:
 
 def _chance(value: float | None) -> Text:
     return Text("–" if value is None else percent(value))
+
+
+def _when(reason: str | None) -> Text:
+    """When a race dropped a finalist. Why stands in the sentences below the table."""
+    return _value(reason and reason.partition(":")[0])
 
 
 def _value(value: Any) -> Text:

@@ -195,7 +195,7 @@ def _columns(results: Results) -> dict[str, tuple[str, Text]]:
     }
     found |= {"status": ("status", lambda value: words.status(Status(value)))}
     if objective.others:
-        found |= {PARETO_RANK: ("front", str)}
+        found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:
