@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -39,7 +40,6 @@ def make_console(*, stderr: bool = False) -> Console:
 
 TO_COPY = re.compile(r"(?<!\w)'[^'\n]+'(?!\w)|`[^`\n]+`")
 """What a user may copy, with spaces in it: a quoted path, a command."""
-_KEPT_SPACE = "\ue000"  # of the private use area: no text has it
 
 
 def print_sentence(console: Console, sentence: str | Text) -> None:
@@ -49,14 +49,23 @@ def print_sentence(console: Console, sentence: str | Text) -> None:
     which a terminal may fold on its screen.
     """
     text = sentence if isinstance(sentence, Text) else Text(sentence)
-    if not console.is_terminal:
-        console.print(text, soft_wrap=True, highlight=False)
-        return
-    text = text.copy()
-    text.plain = TO_COPY.sub(lambda found: found[0].replace(" ", _KEPT_SPACE), text.plain)
-    for line in text.wrap(console, console.width, overflow="ignore"):
-        line.plain = line.plain.replace(_KEPT_SPACE, " ")
+    lines = text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]
+    for line in lines:
+        line.rstrip()
         console.print(line, soft_wrap=True, highlight=False)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where the lines of a text begin, but for the first."""
+    whole = TO_COPY.sub(lambda found: "_" * len(found[0]), text)
+    found, used = list[int](), 0
+    for word in re.finditer(r"\S+\s*", whole):
+        length = cell_len(text[word.start() : word.end()])
+        if used and used + length - (len(word[0]) - len(word[0].rstrip())) > width:
+            found.append(word.start())
+            used = 0
+        used += length
+    return found
 
 
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:

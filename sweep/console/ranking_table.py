@@ -143,14 +143,19 @@ def _columns(
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
     found += [column(name, name, _value) for name in (PARETO_RANK,) if name in frame]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
+    texts = {
+        **SPECIAL,
+        "delta_baseline": _words(objective.signed),
+        **dict.fromkeys(("mean_dice", "dice_low", "dice_high"), _words(objective.text)),
+        **dict.fromkeys((REAL, "test_dice"), _words(DICE.text)),
+    }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
         if source in frame and source != objective.metric and frame[source].notna().any():
-            text = {"p_best": _chance, DROPPED: _when}.get(name, _value)
             heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
-            found.append(column(name, heading, text, source))
+            found.append(column(name, heading, texts.get(name, _value), source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
             found.append(replace(column(name, _in_lines(name), _value), spare=True))
@@ -256,6 +261,18 @@ def _value(value: Any) -> Text:
     if isinstance(value, tuple):
         return Text(one_line(words(value)))
     return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
+
+
+def _words(text: Callable[[float], str]) -> Callable[[Any], Text]:
+    return lambda value: Text("–" if value is None else text(value))
+
+
+SPECIAL: Mapping[str, Callable[[Any], Text]] = {
+    "p_best": _chance,
+    DROPPED: _when,
+    "hd95": _words("{:.2f}".format),
+}
+"""How the cells of these columns are written."""
 
 
 def _table(title: str, **more: Any) -> Table:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sweep.analysis.ranking.ranking_frame import Ranking
 from sweep.console.console_words import make_console, print_sentence, print_warnings
@@ -98,10 +100,13 @@ class TerminalView(View):
 
     @contextmanager
     def working(self, on: str) -> Iterator[Words]:
-        """Show the current stage; without a terminal, print a line for each new stage."""
+        """Show the current stage and how long all takes; in a log, a line for each new stage."""
         if self._console.is_terminal:
-            with self._console.status(on) as status:
-                yield status.update
+            stage = TextColumn("{task.description}", markup=False)
+            columns = SpinnerColumn(), stage, TimeElapsedColumn()
+            with Bar(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(on, total=None)
+                yield lambda sentence: bar.update(task, description=sentence)
             return
         shown = set[str]()
 
