@@ -110,8 +110,10 @@ class LiveView(JupyterMixin):
             return None
         line = Text("ranking:")
         for rank, record in enumerate(leaders, start=1):
-            value = one_line(value_words(record.value, progress.objective))
-            part = Text(f" {rank} {record.trial_id} {value}")
+            mean = record.mean_score if record.replicated else None
+            value = record.value if mean is None else progress.objective.turned(mean)
+            text = one_line(value_words(value, progress.objective))
+            part = Text(f" {rank} {record.trial_id} {text}")
             if record.trial_id in progress.ranking.latest:
                 part.append(" new", style="bold cyan")
             dot = " ·" if rank > 1 else ""

@@ -18,7 +18,9 @@ from sweep.analysis.ranking.ranking_columns import (
     DROPPED,
     HEADINGS,
     MEAN_OF,
+    MEAN_OF_RUNS,
     REAL,
+    RUNS,
     confirmed_names,
     divided_by,
     divider,
@@ -49,11 +51,16 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "p_best": HEADINGS["p_best"],
     "group": "group",
     DROPPED: "dropped",
+    RUNS: RUNS,
+    MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
 """Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
+
+OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
+"""Columns with values of the objective."""
 
 DIVIDED = {
     CONFIRMED: "Above the line: leaders that were trained again, by the mean of those runs. Below:"
@@ -61,6 +68,10 @@ DIVIDED = {
     REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
     " others, by their pseudo Dice. The two groups were not compared with each other.",
 }
+BY_RUNS = (
+    "By the number of runs on different folds or seeds, then by their mean. Means over different"
+    " numbers of runs are not compared."
+)
 
 
 def ranking_table(
@@ -146,7 +157,9 @@ def _columns(
     texts = {
         **SPECIAL,
         "delta_baseline": _words(objective.signed),
-        **dict.fromkeys(("mean_dice", "dice_low", "dice_high"), _words(objective.text)),
+        **dict.fromkeys(
+            ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS), _words(objective.text)
+        ),
         **dict.fromkeys((REAL, "test_dice"), _words(DICE.text)),
     }
     for name, heading in MEASURED.items():
@@ -180,6 +193,7 @@ def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
+    lines += [BY_RUNS] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     names = {column.name for column in left_out}
     if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:

@@ -87,7 +87,7 @@ def test_mark_of_a_column_that_is_left_out_becomes_a_sentence_with_names(
     marked = frame.assign(
         best_before_switch_on=pd.array([True, False, None, None, None], dtype="boolean")
     )
-    words = " ".join(word for row in rows(marked, PARAMETERS, 60) for word in row)
+    words = " ".join(word for row in rows(marked, PARAMETERS, 48) for word in row)
     assert "*" not in words
     assert words.endswith(
         "The best epoch of t0002 lies before its geometric loss switched on: the loss had no part"

@@ -227,7 +227,7 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
             " search never ends early"
         )
-    budget, table = spec.confirm and spec.confirm.budget, full_table(spec)
+    budget, table = spec.confirm.budget if spec.confirm else None, full_table(spec)
     if budget is not None and budget > table:
         yield (
             f"`confirm.budget` {budget} is more than the {table} trainings of all finalists on all"
