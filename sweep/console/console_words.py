@@ -103,7 +103,8 @@ def count_words(
 
     Args:
         counts: number of trials in each status.
-        width: number of columns; if they are too few, zero counts are left out.
+        width: number of columns; if they are too few, zero counts are left out, and no count is
+            broken.
         running: word for unfinished trials.
         waiting: number of unfinished trials without a worker, which ``counts`` does not include.
     """
@@ -119,7 +120,12 @@ def count_words(
     if width is None or every.cell_len <= width:
         return every
     shown = [s for s, count in counts.items() if count or (waiting and s is Status.RUNNING)]
-    return dot.join(parts[status] for status in shown) or every
+    lines = [Text()]
+    for part in (parts[status] for status in shown or counts):
+        if lines[-1] and lines[-1].cell_len + dot.cell_len + part.cell_len > width:
+            lines.append(Text())
+        lines[-1] = dot.join([lines[-1], part]) if lines[-1] else part
+    return Text("\n").join(lines)
 
 
 def value_words(value: float | None, objective: Objective) -> str:
