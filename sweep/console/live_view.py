@@ -108,13 +108,13 @@ class LiveView(JupyterMixin):
         leaders = progress.ranking.leaders(SHOWN_LEADERS)
         if len(leaders) < 2:
             return None
-        line = Text("ranking:")
+        line, is_over = Text("ranking:"), progress.finished_trials >= progress.trials
         for rank, record in enumerate(leaders, start=1):
             mean = record.mean_score if record.replicated else None
             value = record.value if mean is None else progress.objective.turned(mean)
             text = one_line(value_words(value, progress.objective))
             part = Text(f" {rank} {record.trial_id} {text}")
-            if record.trial_id in progress.ranking.latest:
+            if record.trial_id in progress.ranking.latest and not is_over:
                 part.append(" new", style="bold cyan")
             dot = " ·" if rank > 1 else ""
             if line.cell_len + cell_len(dot) + part.cell_len > width:

@@ -32,7 +32,7 @@ class PlainView(Observer):
         assert record.outcome is not None
         best = value_words(record.value, record.objective)
         cause = f": {record.outcome.cause}" if record.outcome.cause else ""
-        left = "" if progress.remaining is None else f"; {progress.left_words}"
+        left = f"; {progress.left_words}" if progress.remaining else ""
         self._print(
             f"[{progress.count_words}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -41,14 +41,13 @@ class LiveRanking:
         self.ranked: list[TrialRecord] = []
         """Best first by the first objective; beside its best epoch a trial keeps only the Dice and
         the objective."""
-        self.latest = deque[str](maxlen=LATEST)
-        """Ids of the trials that ended last."""
+        self._latest = deque[str](maxlen=LATEST)
         self._leaders: list[TrialRecord] | None = []
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended; each trial once."""
         insort(self.ranked, _light(record), key=place)
-        self.latest.append(record.trial_id)
+        self._latest.append(record.trial_id)
         self._leaders = None
 
     def leaders(self, most: int) -> list[TrialRecord]:
@@ -61,6 +60,11 @@ class LiveRanking:
                 one for one in first[:KEPT_LEADERS] if one.status.has_result and one.best
             ]
         return self._leaders[:most]
+
+    @property
+    def latest(self) -> Collection[str]:
+        """Ids of the trials that ended last; none while these are all."""
+        return self._latest if len(self.ranked) > LATEST else ()
 
     def replicate(self, record: TrialRecord) -> None:
         """Add a replicate of the search that has ended: its trial moves to its new place."""
