@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
+    if session.extend and (sentence := _goes_on(spec, store)):
+        view.say(sentence, wrap=True)
     if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
@@ -92,6 +94,19 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         after = "all reported epochs are saved; once this is fixed, resume with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
+
+
+def _goes_on(spec: SweepSpec, store: Store) -> str:
+    """What an extension adds to a search that `stop_when` had ended; empty for others."""
+    from sweep.store.journal import search_end
+
+    end = search_end(store.layout.journal, 0)
+    if end is None or end.trials >= spec.trials:
+        return ""
+    return (
+        f"`stop_when` had ended the search after {end.started} of its {end.trials} trials. It goes"
+        f" on, to {spec.trials} trials at most: `--extend` counts from `trials`."
+    )
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
@@ -134,8 +149,8 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
         if ending is Ending.FINISHED and spec.has_test_cases:
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
-            with view.working("Evaluating the finalists on the test split"):
-                evaluate_finalists(spec, store, lambda text: view.warn([text]))
+            with _evaluating(view, "Evaluating the finalists on the test split") as show:
+                evaluate_finalists(spec, store, lambda text: view.warn([text]), show)
         if ending is not Ending.INTERRUPTED:
             _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
@@ -163,12 +178,15 @@ def _validate(
     if session.location.uri is not None:  # it takes a GPU, which this machine may not have
         view.say("The finalists are not validated on whole cases: results are at a URI.")
         return
-    validate_finalists(
-        spec,
-        store,
-        lambda text: view.warn([text]),
-        lambda of: view.working(f"Validating {of.run.trial_id} on whole cases"),
-    )
+    with _evaluating(view, "Validating the finalists on whole cases") as show:
+        validate_finalists(spec, store, lambda text: view.warn([text]), show)
+
+
+@contextmanager
+def _evaluating(view: View, what: str) -> Iterator[Callable[[str], object]]:
+    """Show which finalist is evaluated: on a terminal each in turn, in a log one line for all."""
+    with view.working(what) as show:
+        yield lambda which: show(f"{what}: {which}")
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
