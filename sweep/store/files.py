@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -143,6 +144,32 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
     with reading(path), open(path, "rb", opener=own_file) as file:
         for _, value in parse_lines(file, path, parse):
             yield value
+
+
+def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
+    """`parsed` of each line in order, without a torn last line; raises as `read_jsonl`.
+
+    Fast for large files: the parser in Rust reads what every parser reads alike, and whatever it
+    refuses or might read otherwise is left to `parse_json`.
+    """
+    with reading(path), open(path, "rb", opener=own_file) as file:
+        content = file.read(MOST_BYTES)
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(content) == MOST_BYTES or _UNLIKE.search(complete):
+        yield from read_jsonl(path, lambda line: parsed(cls, line))
+        return
+    adapter: TypeAdapter[T] = _adapter(cls)
+    for number, line in enumerate(complete.split(b"\n")[:-1], start=1):
+        try:
+            value = adapter.validate_json(line)
+        except ValidationError:
+            with _blaming(f"{path}:{number}"):
+                value = parsed(cls, parse_json(line.decode()))
+        yield value
+
+
+_UNLIKE = re.compile(rb"NaN|Infinity|[eE]\+?[0-9]{3}|[0-9]{300}|[^\n]{%d}" % MOST_BYTES_OF_A_LINE)
+"""What JSON has not but some parsers take, numbers too large for a float, and too long a line."""
 
 
 def parse_lines(

@@ -11,7 +11,14 @@ from typing import Any
 from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import did_you_mean, near_miss
-from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
+from sweep.store.files import (
+    parsed,
+    read_json,
+    read_record,
+    read_records_of_lines,
+    read_text,
+    reading,
+)
 from sweep.store.layout import (
     TRIAL_ID,
     Layout,
@@ -183,17 +190,6 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
 def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
     # trial.json before the history, so that an ended trial has all its epochs.
     record = read_facts(trial_id, paths, objective)
-    history: list[EpochMetrics] = []
-
-    def parse(line: Mapping[str, Any]) -> EpochMetrics:
-        metrics = parsed(EpochMetrics, line)
-        if metrics.epoch > len(history):
-            raise ValueError(f"epoch {len(history)} is missing")
-        return metrics
-
-    for metrics in read_jsonl(paths.history, parse):
-        if metrics.epoch == len(history):  # else it was written twice around a crash
-            history.append(metrics)
     test: tuple[CaseScore, ...] = ()
     if paths.test.exists():
         test = read_json(
@@ -202,7 +198,23 @@ def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> Trial
     real: RealValidation | None = None
     if paths.real_validation.exists():
         real = read_json(paths.real_validation, lambda file: parsed(RealValidation, file))
-    return replace(record, history=tuple(history), test=test, real=real)
+    return replace(record, history=read_history(paths), test=test, real=real)
+
+
+def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
+    """The complete epochs of a trial.
+
+    Raises:
+        ResultsError: a line is broken, or an epoch is missing.
+    """
+    history: list[EpochMetrics] = []
+    for number, metrics in enumerate(read_records_of_lines(paths.history, EpochMetrics), start=1):
+        if metrics.epoch > len(history):
+            place = f"{paths.history}:{number}"
+            raise ResultsError(f"{place}: broken, epoch {len(history)} is missing")
+        if metrics.epoch == len(history):  # else it was written twice around a crash
+            history.append(metrics)
+    return tuple(history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from sweep.vocabulary.record import ParameterValue, Replicate
 
-
 SAYS_NOTHING_ALONE = frozenset({
     # headings and columns of a ranking, a page, or its files
     "epochs", "fold", "metric", "mode", "name", "seed", "test",
