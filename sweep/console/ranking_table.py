@@ -17,7 +17,9 @@ from sweep.analysis.ranking.ranking_columns import (
     CONFIRMED,
     HEADINGS,
     MEAN_OF,
+    MEAN_OF_RUNS,
     REAL,
+    RUNS,
     confirmed_names,
     divided_by,
     divider,
@@ -47,6 +49,8 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "dice_high": "to",
     "p_best": HEADINGS["p_best"],
     "group": "group",
+    RUNS: RUNS,
+    MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
@@ -59,6 +63,10 @@ DIVIDED = {
     REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
     " others, by their pseudo Dice. The two groups were not compared with each other.",
 }
+BY_RUNS = (
+    "By the number of runs on different folds or seeds, then by their mean. Means over different"
+    " numbers of runs are not compared."
+)
 
 
 def ranking_table(
@@ -173,6 +181,7 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
+    lines += [BY_RUNS] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     if any(is_marked(row) for row in rows_of(frame)):
         lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")

@@ -28,9 +28,9 @@ from sweep.store.layout import (
     trial_number,
     trial_place,
 )
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.epoch_metrics import EpochColumns, EpochMetrics, StoredHistory
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.objective import DICE, DiceOf, Objective
+from sweep.vocabulary.objective import DICE, VAL_DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
     Divergence,
@@ -43,11 +43,15 @@ from sweep.vocabulary.record import (
     TrialRecord,
 )
 
+MANY = 1000
+"""Trials from which on a sweep's epochs are not kept in memory."""
 MOST_BYTES_OF_A_SWEEP = 2**20
 """Largest size of a sweep.yaml, which has all defaults filled in."""
 
 
-def read_records(folder: Path, objective: Objective | None = None) -> list[TrialRecord]:
+def read_records(
+    folder: Path, objective: Objective | None = None, *, whole: bool = False
+) -> list[TrialRecord]:
     """All started trials, by number, each followed by its replicates.
 
     Histories contain the complete epochs.
@@ -55,6 +59,8 @@ def read_records(folder: Path, objective: Objective | None = None) -> list[Trial
     Args:
         folder: the results folder.
         objective: their objective, if known; None: that of the sweep.yaml.
+        whole: keep all epochs in memory. Without it, a sweep of `MANY` trials has a
+            `StoredHistory` for each.
 
     Raises:
         ResultsError: ``folder`` is not a results folder, or a file in it is broken.
@@ -64,7 +70,8 @@ def read_records(folder: Path, objective: Objective | None = None) -> list[Trial
     # A folder without trial.json was being created when the sweep was killed. Nothing ran in it.
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
     objective = objective or read_objective(folder)
-    return [_read_trial(name, layout.trial(name), objective) for name in started]
+    read = _read_trial if whole or len(started) < MANY else _read_compact
+    return [read(name, layout.trial(name), objective) for name in started]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -201,6 +208,20 @@ def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> Trial
     return replace(record, history=read_history(paths), test=test, real=real)
 
 
+def _read_compact(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
+    record = _read_trial(trial_id, paths, objective)
+    metrics = [one.metric for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
+    columns = EpochColumns.of(record.history, metrics, record.best)
+
+    def again() -> tuple[EpochMetrics, ...]:
+        history = read_history(paths)[: len(columns.val_dice)]  # more may have come since
+        if tuple([epoch.val_dice for epoch in history]) != columns.val_dice:
+            raise ResultsError(f"{paths.history} was changed in the meantime: read it again")
+        return history
+
+    return replace(record, history=StoredHistory(columns, again))
+
+
 def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
     """The complete epochs of a trial.
 
@@ -227,6 +248,7 @@ class _TrialFile:
     preset: str | None = None
     seed: int | None = None
     fold: int | None = None
+    in_search: bool = False
     request: str = ""
     enqueued_by: str = ""
 
@@ -236,7 +258,7 @@ def _replicate(name: str, file: _TrialFile) -> Replicate | None:
         return None
     if file.seed is None or file.fold is None:
         raise ValueError("a replicate needs its `seed` and `fold`")
-    return Replicate(trial_id(trial_number(name)), file.seed, file.fold)
+    return Replicate(trial_id(trial_number(name)), file.seed, file.fold, file.in_search)
 
 
 def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:

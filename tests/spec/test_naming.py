@@ -11,7 +11,6 @@ from sweep.spec.tree.setting_tree import WITH_OWN_KEYS, setting_names
 from sweep.spec.words.short_names import SAYS_NOTHING_ALONE, label, short_names, words
 from sweep.vocabulary.record import ParameterValue, Replicate
 
-
 OWN_KEYS = st.sampled_from(["dice", "hd95", "compactness", "width", "name", "lr", "options"])
 DOTTED = st.one_of(
     st.sampled_from(setting_names()),
