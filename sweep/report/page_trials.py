@@ -54,7 +54,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
 
 def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
     best, folder = record.best, Layout(results.folder).trial(record.trial_id)
-    curves = {"value": _rounded(map(record.objective.value, record.history))}
+    curves = {"value": _rounded(record.values)}
     found: dict[str, Any] = {
         "number": record.number,
         "status": record.status.value,
@@ -78,7 +78,7 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
         "warnings": list(record.warnings),
         "notes": [asdict(note) for note in results.notes.get(record.trial_id, ())],
         "test": [[one.case, one.dice, one.hd95] for one in record.test],
-        "shared_epochs": sum(epoch.shared for epoch in record.history),
+        "shared_epochs": len(record.shared_seconds),
     }
     if record.replicate is not None:
         optional["replicate"] = asdict(record.replicate)
@@ -87,7 +87,7 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
 
 def _curves(record: TrialRecord) -> Curves:
     """Every measured value but the objective; names without any value are left out."""
-    history = record.history
+    history = tuple(record.history)
     terms = dict.fromkeys(name for epoch in history for name in epoch.terms)
     metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
     readers: dict[str, Callable[[EpochMetrics], float | None]] = {
