@@ -12,7 +12,7 @@ PACKAGE = Path(sweep.__file__).parent
 WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 STAMPS = {
     "engine/session/ending.py",  # when something went wrong
-    "report/page.py",  # when it was written
+    "report/page_data.py",  # when it was written
     "store/spool/request_spool.py",  # when a user asked for something
     "trainer/readback/provenance.py",  # when a process took the trial up, for the reader
     "tracking/tensorboard_tracker.py",  # events must carry one

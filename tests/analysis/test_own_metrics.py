@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from sweep.analysis.ranking.ranking_columns import own_metrics
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.row_selection import direction
 from sweep.console.ranking_table import ranking_table
-from sweep.report.page import page
+from sweep.report.page_data import page_data
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import TrialRecord
 
@@ -99,8 +98,8 @@ def test_page_has_a_column_for_each(tmp_path: Path) -> None:
         "trainer: {{epochs", "trainer: {{kind: custom, entry: mine.module:Mine, epochs"
     )
     folder = write_sweep(tmp_path / "synthetic", trials(), yaml)
-    headings = re.findall(r'<button type="button">([^<]*)</button>', page(read_results(folder)))
-    shown = [text.replace("\u200b", "") for text in headings]
+    (ranking,) = page_data(read_results(folder)).tables
+    shown = [column.title for column in ranking.columns]
     assert {"surface_mm", "volume", "metrics/epochs"} <= set(shown)
     assert shown.count("val Dice") == 1
 

@@ -12,7 +12,7 @@ from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.ranking.ranking_columns import rows_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.class_scores import without_class
-from sweep.vocabulary.dominance import fronts
+from sweep.vocabulary.dominance import unbeaten
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.parameter_values import as_text
@@ -168,7 +168,7 @@ def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
     """For each point, whether no other is at most as large everywhere and smaller somewhere."""
-    return [rank == 0 for rank in fronts([tuple(-value for value in point) for point in points])]
+    return unbeaten([tuple(-value for value in point) for point in points])
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -78,9 +78,8 @@ def label(
 ) -> str:
     """What distinguishes a trial from the others of its sweep, in one line.
 
-    The name of its preset, or its searched parameters:
-    ``warmup_epochs=20 weights.compactness=0.031``. The label of a replicate begins with its
-    finalist.
+    The name of its preset, or its searched parameters: ``warmup_epochs=20 weights.aspect=0.031``.
+    The label of a replicate begins with its finalist.
     """
     names = short_names(list(parameters))
     searched = " ".join(f"{names[name]}={words(value)}" for name, value in parameters.items())

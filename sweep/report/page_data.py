@@ -1,0 +1,126 @@
+"""Everything that a page shows, as plain JSON values: the one source of file, server and widget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from plotly.utils import PlotlyJSONEncoder
+
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.sweep_results import Results
+from sweep.report.headline import state
+from sweep.report.page_sections import sections_of
+from sweep.report.page_table import PageTable, TableColumn, objective_words, page_tables
+from sweep.report.page_trials import page_trials
+from sweep.report.report_figures import figures_of
+from sweep.report.sections.page_section import PageSection
+from sweep.spec.words.short_names import short_names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFigure:
+    """A figure of the page.
+
+    Args:
+        name: its anchor, such as ``learning-curves``.
+        title, finding, reading: as of `ReportFigure`.
+        height: in pixels; 0 where nothing is drawn.
+        figure: plotly's ``data`` and ``layout``; None where nothing is drawn. A trace whose points
+            are trials has their ids as ``ids``; one that is a trial's curve has
+            ``meta={"trial": id}``.
+    """
+
+    name: str
+    title: str
+    finding: str
+    reading: str
+    height: int
+    figure: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageData:
+    """One state of the page.
+
+    Args:
+        name: of the sweep.
+        state: in words, such as ``finished``.
+        written: when the data were put together, for the reader.
+        running: whether a process still writes to the results folder.
+        objective: metric, label, heading, short, mode and d3 (D3's number format).
+        parameters: dotted name of each searched parameter → its short name.
+        sections: the text parts in order; those named ``ranking`` and ``figures`` mark where tables
+            and figures stand.
+        tables: the ranking.
+        figures: in the order of the page.
+        trials: see `page_trials`.
+    """
+
+    name: str
+    state: str
+    written: str
+    running: bool
+    objective: Mapping[str, str]
+    parameters: Mapping[str, str]
+    sections: tuple[PageSection, ...]
+    tables: tuple[PageTable, ...]
+    figures: tuple[PageFigure, ...]
+    trials: Mapping[str, Mapping[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page's ``sweepPage.update`` takes."""
+        return _plain(self) | {
+            "sections": [_plain(one) for one in self.sections],
+            "tables": [
+                _plain(one) | {"columns": [_plain(column) for column in one.columns]}
+                for one in self.tables
+            ],
+            "figures": [_plain(one) for one in self.figures],
+        }
+
+
+def _plain(shown: PageData | PageSection | PageTable | TableColumn | PageFigure) -> dict[str, Any]:
+    """The fields of one level. `dataclasses.asdict` would copy every number of every curve."""
+    return {field.name: getattr(shown, field.name) for field in fields(shown)}
+
+
+def page_data(results: Results) -> PageData:
+    """The data of the page of a sweep.
+
+    Raises:
+        ResultsError: a file of the results folder is broken.
+    """
+    return PageData(
+        name=results.spec.name,
+        state=state(results),
+        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        running=results.in_use,
+        objective=objective_words(results.objective),
+        parameters=short_names(results.parameters),
+        sections=sections_of(results),
+        tables=page_tables(results),
+        figures=tuple(map(_figure, figures_of(results))),
+        trials=page_trials(results),
+    )
+
+
+def _figure(shown: ReportFigure) -> PageFigure:
+    drawn = shown.figure
+    return PageFigure(
+        name=shown.name,
+        title=shown.title,
+        finding=shown.finding,
+        reading=shown.reading,
+        height=0 if drawn is None else int(drawn.layout.height),
+        figure=None if drawn is None else drawn.to_plotly_json(),
+    )
+
+
+def dumped(values: Mapping[str, Any] | Sequence[Any]) -> str:
+    """JSON of the data or of a part of them, that may also stand in a script element."""
+    text = json.dumps(values, cls=PlotlyJSONEncoder, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c")

@@ -1,0 +1,238 @@
+"""The ranking as data: columns of values and of the words in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.analysis import report_words as words
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.ranking_columns import (
+    BY_RUNS,
+    HEADINGS,
+    MEAN_OF_RUNS,
+    REAL,
+    RUNS,
+    confirmed_names,
+    divider,
+    headings,
+    own_metrics,
+    rows_of,
+)
+from sweep.analysis.ranking.since_switch_on import (
+    BEFORE_WORDS,
+    MARK,
+    is_before_switch_on,
+    is_marked,
+)
+from sweep.spec.settings.objective_settings import PARETO_RANK
+from sweep.spec.space.distributions import is_number
+from sweep.spec.words.short_names import short_names
+from sweep.spec.words.short_names import words as value_words
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Status, TrialRecord
+
+ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
+NOT_COMPARED = "These were not compared with the leaders above, and need not be worse"
+MEASURED = ("hd95", "delta_baseline", "test_dice")
+"""Columns of the ranking that are shown if they were measured, as in the terminal. Dice beside
+another objective and the metrics of a custom trainer are shown too."""
+EMPTY = "–"
+"""The text of a cell without a value."""
+
+Text = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableColumn:
+    """One column of the ranking.
+
+    Args:
+        name: that of ranking.csv, such as ``val_dice`` or ``loss.sqrt_epsilon``. Filters use it.
+        title: its heading.
+        kind: ``number`` or ``text``, by which it is sorted and aligned.
+        is_parameter: whether it is a searched parameter.
+        values: what rows are sorted and filtered by; None where a cell is empty.
+        texts: what the cells show.
+    """
+
+    name: str
+    title: str
+    kind: str
+    is_parameter: bool
+    values: tuple[float | str | None, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageTable:
+    """A part of the ranking whose rows may be compared.
+
+    Args:
+        name: ``ranking``; or ``confirmed`` and ``others`` where leaders were trained again.
+        title: its heading; empty where there is one table.
+        order: a sentence that says how its rows are ordered.
+        trials: the ids of its rows, in order.
+        columns: those with a value in any row.
+    """
+
+    name: str
+    title: str
+    order: str
+    trials: tuple[str, ...]
+    columns: tuple[TableColumn, ...]
+
+
+def page_tables(results: Results) -> tuple[PageTable, ...]:
+    """The ranking in one table, or in two where the first rows are not compared with the rest."""
+    columns, trials = _columns(results), [record.trial_id for record in results.ended]
+    if not trials:
+        return ()
+    first = divider(results.frame)
+    if first is None:
+        return (_part("ranking", "", _order(results, None), trials, columns, slice(None)),)
+    again = _part(
+        "confirmed", "Trained again", f"{ORDER_CONFIRMED}.", trials, columns, slice(first)
+    )
+    once = _part(
+        "others", "Trained once", _order(results, first), trials, columns, slice(first, None)
+    )
+    return again, once
+
+
+def _part(
+    name: str,
+    title: str,
+    order: str,
+    trials: Sequence[str],
+    columns: Sequence[TableColumn],
+    rows: slice,
+) -> PageTable:
+    cut = [
+        TableColumn(
+            name=one.name,
+            title=one.title,
+            kind=one.kind,
+            is_parameter=one.is_parameter,
+            values=one.values[rows],
+            texts=one.texts[rows],
+        )
+        for one in columns
+    ]
+    kept = tuple(one for one in cut if any(text != EMPTY for text in one.texts))
+    return PageTable(name=name, title=title, order=order, trials=tuple(trials[rows]), columns=kept)
+
+
+def _order(results: Results, confirmed: int | None) -> str:
+    """Order of the rows that were not confirmed, or of all rows if there is one table."""
+    label = results.objective.label
+    if confirmed is not None:
+        order = f"One run each, by its best {label}. {NOT_COMPARED}."
+    else:
+        by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
+        by = BY_RUNS if RUNS in results.frame else by
+        order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
+    marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
+    order = f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
+    unfinished = len(results.records) - len(results.ended)
+    return f"{order} Not ranked: {unfinished} unfinished." if unfinished else order
+
+
+def _headings(results: Results) -> dict[str, tuple[str, Text]]:
+    """Column of the ranking → its heading and the text of a value."""
+    objective, frame = results.objective, results.frame
+    judged, mean = objective.metric, confirmed_names(objective)[0]
+    own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
+    others = {one.metric: one for one in objective.others if not one.is_cost}
+    measured = [n for n in dict.fromkeys([DICE.metric, *others, *MEASURED, *own]) if n != judged]
+    names = {DICE.metric: DICE.heading, **{n: one.heading for n, one in others.items()}}
+    names |= headings(results.ended)
+    found: dict[str, tuple[str, Text]] = {
+        name: (HEADINGS.get(name, name), str) for name in ("rank", "trial_id", "preset")
+    }
+    found |= {"status": ("status", lambda value: words.status(Status(value)))}
+    if objective.others:
+        found |= {PARETO_RANK: ("front", str)}
+    found |= {judged: (objective.heading, objective.text)}
+    found |= {RUNS: (RUNS, str), MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
+    found |= {REAL: (HEADINGS[REAL], objective.text)}
+    if results.confirmation is not None:
+        found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}
+        found |= {"p_best": (HEADINGS["p_best"], words.percent), "group": ("group", str)}
+    found |= {"best_epoch": (HEADINGS["best_epoch"], str), "epochs": ("epochs", str)}
+    special: dict[str, Text] = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
+    found |= {
+        name: (names.get(name, name), special.get(name, Objective(name).text))
+        for name in measured
+        if name in frame and frame[name].notna().any()
+    }
+    found |= {"seconds": ("time", words.duration)}
+    return {name: column for name, column in found.items() if name in frame}
+
+
+TEXTS = ("trial_id", "preset", "status", "group")
+"""Columns that are no numbers."""
+
+
+def _columns(results: Results) -> list[TableColumn]:
+    rows = rows_of(results.frame)
+    found = []
+    for name, (title, text) in _headings(results).items():
+        values = [row[name] for row in rows]
+        texts = [EMPTY if value is None else text(value) for value in values]
+        if name == "best_epoch":
+            texts = [
+                shown + (MARK if is_marked(row) else "")
+                for shown, row in zip(texts, rows, strict=True)
+            ]
+        if name == "seconds":
+            values = [round(record.seconds, 1) for record in results.ended]
+        found.append(
+            TableColumn(
+                name=name,
+                title=title,
+                kind="text" if name in TEXTS else "number",
+                is_parameter=False,
+                values=tuple(values),
+                texts=tuple(texts),
+            )
+        )
+    return [*found, *(_parameter(results, name) for name in results.parameters)]
+
+
+def _parameter(results: Results, name: str) -> TableColumn:
+    """Empty, as in ranking.csv, where the parameter has no effect in the trial."""
+    acting = {record.trial_id for record in results.acting(results.ended, name)}
+
+    def value(record: TrialRecord) -> float | str | None:
+        if record.trial_id not in acting or name not in record.parameters:
+            return None
+        found = record.parameters[name]
+        return float(found) if is_number(found) else value_words(found)
+
+    def text(record: TrialRecord) -> str:
+        return value_words(record.parameters.get(name)) if record.trial_id in acting else EMPTY
+
+    values = [value(record) for record in results.ended]
+    is_text = any(isinstance(one, str) for one in values)
+    return TableColumn(
+        name=name,
+        title=short_names(results.parameters)[name],
+        kind="text" if is_text else "number",
+        is_parameter=True,
+        values=tuple(values),
+        texts=tuple(text(record) for record in results.ended),
+    )
+
+
+def objective_words(objective: Objective) -> Mapping[str, str]:
+    """How the page's script calls and formats the objective."""
+    return {
+        "metric": objective.metric,
+        "label": objective.label,
+        "heading": objective.heading,
+        "short": objective.short,
+        "mode": objective.mode,
+        "d3": objective.d3,
+    }

@@ -1,0 +1,162 @@
+"""Each trial as data: what its own view, comparisons and groups are drawn from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sweep.analysis import report_words as words
+from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.words.short_names import words as value_words
+from sweep.store.case_table import read_cases
+from sweep.store.files import read_json
+from sweep.store.layout import Layout, TrialPaths
+from sweep.vocabulary.class_scores import OWN_METRICS
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Divergence, TrialRecord
+from sweep.vocabulary.strict_json import finite_or_none
+
+MOST_CURVE_EPOCHS = 40_000
+"""Epochs of which the page holds every measured value; of more only the objective is there."""
+MOST_READ = 200
+"""Trials whose files beside their history are read: the first of the ranking, then the others."""
+DIGITS = 5
+"""Significant digits of the values of curves."""
+
+Curves = dict[str, list[float | None]]
+
+
+def page_trials(results: Results) -> dict[str, dict[str, Any]]:
+    """Every trial by its id, in the order of the ranking, then the unfinished and the replicates.
+
+    Each has ``status``, ``parameters``, ``curves`` (name → a value for each epoch from 0; ``value``
+    is the objective, and the terms of the loss are ``terms/NAME``), ``switch_on`` (an epoch), and
+    where it is known ``cause``, ``diagnosis``, ``warnings``, ``notes``, ``cases``, ``test``,
+    ``runs`` (from provenance.json), ``files`` and ``command``.
+
+    Raises:
+        ResultsError: a file of a trial is broken.
+    """
+    unfinished = [record for record in results.records if not record.status.is_final]
+    records = [*results.ended, *unfinished, *results.replicates]
+    found, epochs = {}, 0
+    for place, record in enumerate(records):
+        epochs += len(record.history)
+        in_full = epochs <= MOST_CURVE_EPOCHS
+        found[record.trial_id] = _trial(results, record, in_full=in_full)
+        if place < MOST_READ:
+            found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
+    return found
+
+
+def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
+    best, folder = record.best, Layout(results.folder).trial(record.trial_id)
+    curves = {"value": _rounded(map(record.objective.value, record.history))}
+    found: dict[str, Any] = {
+        "number": record.number,
+        "status": record.status.value,
+        "status_words": words.status(record.status),
+        "parameters": {name: value_words(v) for name, v in record.parameters.items()},
+        "value": record.value,
+        "best_epoch": None if best is None else best.epoch,
+        "epochs": len(record.history),
+        "seconds": round(record.seconds, 1),
+        "switch_on": results.switch_on(record),
+        "curves": (curves | _curves(record)) if in_full else curves,
+        "in_full": in_full,
+        "command": f"python -m sweep.train {shlex.quote(str(folder.config))}",
+        "folder": str(folder.folder),
+    }
+    optional: dict[str, Any] = {
+        "preset": record.preset,
+        "cause": record.outcome.cause if record.outcome else "",
+        "error": record.outcome.error if record.outcome else None,
+        "diagnosis": _diagnosis(record.outcome.divergence if record.outcome else None),
+        "warnings": list(record.warnings),
+        "notes": [asdict(note) for note in results.notes.get(record.trial_id, ())],
+        "test": [[one.case, one.dice, one.hd95] for one in record.test],
+        "shared_epochs": sum(epoch.shared for epoch in record.history),
+    }
+    if record.replicate is not None:
+        optional["replicate"] = asdict(record.replicate)
+    return found | {name: value for name, value in optional.items() if value}
+
+
+def _curves(record: TrialRecord) -> Curves:
+    """Every measured value but the objective; names without any value are left out."""
+    history = record.history
+    terms = dict.fromkeys(name for epoch in history for name in epoch.terms)
+    metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
+    readers: dict[str, Callable[[EpochMetrics], float | None]] = {
+        "val_dice": lambda epoch: epoch.val_dice,
+        "train_loss": lambda epoch: epoch.train_loss,
+        "grad_norm": lambda epoch: epoch.grad_norm,
+        "learning_rate": lambda epoch: epoch.learning_rate,
+    }
+    readers |= {f"terms/{name}": _term(name) for name in terms}
+    readers |= {f"metrics/{name}": _metric(name) for name in metrics}
+    found = {name: _rounded(map(read, history)) for name, read in readers.items()}
+    return {name: values for name, values in found.items() if any(v is not None for v in values)}
+
+
+def _term(name: str) -> Callable[[EpochMetrics], float | None]:
+    return lambda epoch: epoch.terms.get(name)
+
+
+def _metric(name: str) -> Callable[[EpochMetrics], float | None]:
+    return lambda epoch: epoch.metrics.get(name)
+
+
+def _rounded(values: Iterable[float | None]) -> list[float | None]:
+    finite: Sequence[float | None] = finite_or_none(list(values))
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
+
+
+def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    found: dict[str, Any] = {
+        "message": verdict.message,
+        "where": verdict.where,
+        "terms": dict(verdict.terms),
+    }
+    if (known := verdict.diagnosis) is not None:
+        found |= {"likely_cause": known.likely_cause, "advice": known.advice}
+        found |= {"cases": list(known.cases), "recent": [one.to_json() for one in known.recent]}
+    return found
+
+
+def _files(paths: TrialPaths) -> dict[str, Any]:
+    """What the files of a trial beside its history tell."""
+    found: dict[str, Any] = {}
+    if cases := read_cases(paths.cases):
+        metrics = [
+            name for name in OWN_METRICS if any(one.value(name) is not None for one in cases)
+        ]
+        found["case_metrics"] = metrics
+        found["cases"] = [
+            [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
+        ]
+    if paths.provenance.exists():
+        found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
+    if paths.folder.is_dir():
+        files = (path for path in paths.folder.iterdir() if path.is_file())
+        found["files"] = sorted(path.name for path in files if not path.name.startswith("."))
+    return found
+
+
+def _run(entry: Mapping[str, Any]) -> dict[str, str]:
+    """One start of a trial in a few words, as far as they are known."""
+    code, machine = entry.get("code") or {}, entry.get("machine") or {}
+    commit = str(code.get("commit") or "")[:10]
+    known: dict[str, object] = {
+        "started": entry.get("started"),
+        "from epoch": entry.get("first_epoch"),
+        "on": machine.get("device"),
+        "host": machine.get("hostname"),
+        "medical-sweep": " ".join(filter(None, [str(code.get("version") or ""), commit])),
+        **(entry.get("versions") or {}),
+    }
+    return {name: str(value) for name, value in known.items() if value not in (None, "")}

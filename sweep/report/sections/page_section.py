@@ -1,0 +1,41 @@
+"""A text part of the page, and how one is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSection:
+    """A text part of the page. A live page replaces its ``html`` when it has changed.
+
+    Args:
+        name: its anchor in the page, such as ``causes``.
+        title: its heading, and its entry in the table of contents.
+        html: what stands below the heading, from `rendered`.
+    """
+
+    name: str
+    title: str
+    html: str
+
+
+def rendered(template: str, **values: Any) -> str:
+    """The html of a section: ``template`` is jinja2's, and every value is escaped.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not given.
+    """
+    return _compiled(template).render(values)
+
+
+@cache
+def _compiled(template: str) -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template)
