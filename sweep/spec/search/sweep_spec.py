@@ -16,7 +16,12 @@ from pydantic import (
     model_validator,
 )
 
-from sweep.spec.search.before_and_after import ConfirmSettings, WarmStartSettings, known_folds
+from sweep.spec.search.before_and_after import (
+    ConfirmSettings,
+    PicturesSettings,
+    WarmStartSettings,
+    known_folds,
+)
 from sweep.spec.search.replicate_settings import ReplicateSettings
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
@@ -143,6 +148,8 @@ class SweepSpec(TrialSettings):
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
     """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, a
     plug-in, or a list of them."""
+    pictures: Annotated[PicturesSettings | None, ChangesNoResult()] = PicturesSettings()
+    """Pictures of segmentations; null: none."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
     """Time limit of a session: 90s, 10m, 2h, 1d, or a number of seconds; null: no limit.
 
