@@ -42,6 +42,13 @@ def _criterion(results: Results) -> Iterator[str]:
         f"Configurations were ranked by {objective.label} ({better} is better) in the best epoch of"
         " each run, on the validation split."
     )
+    if (repeated := results.spec.replicate) is not None:
+        seeds = f" with {repeated.seeds} seeds each" if repeated.seeds > 1 else ""
+        yield (
+            "Those that could still be the best were trained on up to"
+            f" {counted(repeated.folds, 'fold')}{seeds} during the search, and ranked by the number"
+            " of these runs, then by their mean."
+        )
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])
         yield f"There were several objectives ({names}): they were ranked front by front."
@@ -66,7 +73,8 @@ def _reads_evaluation(results: Results) -> bool:
 def _finalists(results: Results) -> Iterator[str]:
     found, spec = results.confirmation, results.spec
     if found is None:
-        yield "No configuration was trained again with another seed."
+        again = "after the search" if results.spec.replicate else "with another seed"
+        yield f"No configuration was trained again {again}."
         return
     blocks = {block for one in found.finalists for block in one.scores}
     seeds, folds = {seed for seed, _ in blocks}, folds_of(one.scores for one in found.finalists)
@@ -110,11 +118,21 @@ def result_words(of: Selected) -> str:
     if record.value is not None and record.best is not None:
         epochs = counted(len(record.history), "epoch")
         extreme = "highest" if objective.mode == "max" else "lowest"
-        parts.append(
+        best = (
             f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
-            f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
-            " of all epochs and configurations on the cases that it was chosen by."
+            f" {record.best.epoch + 1} of {epochs})"
         )
+        if record.replicated and record.mean_score is not None:
+            mean = objective.text(objective.turned(record.mean_score))
+            parts.append(
+                f"{best}, and {mean} on average over {1 + len(record.replicated)} runs. These"
+                " values are optimistic: the configuration was chosen by them."
+            )
+        else:
+            parts.append(
+                f"{best}. This value is optimistic: it is the {extreme} of all epochs and"
+                " configurations on the cases that it was chosen by."
+            )
     if results.confirmation is not None:
         parts += _mean(results.confirmation)
     parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]

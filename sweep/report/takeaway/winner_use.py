@@ -21,7 +21,7 @@ from sweep.spec.words.short_names import words
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import TrialRecord, representing
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Kind
@@ -186,9 +186,10 @@ def _prediction(
 
 
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:
-    replicates = [run.trial_id for run in kept if run.replicate is not None]
-    if len(replicates) > 1:
-        return f"The mean over its {len(replicates)} replicates decides."
+    together = representing(kept)
+    if len(together) > 1:
+        what = "runs" if any(run.replicate is None for run in together) else "replicates"
+        return f"The mean over its {len(together)} {what} decides."
     return f"The weights are those of the best epoch of {kept[0].trial_id}."
 
 
@@ -207,6 +208,11 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
             f"This sweep has several objectives. {record.trial_id} has the"
             f" {objective.highest} {objective.label} of the {len(on_front)} trials that no other"
             f" beats. The others are {rest}; each has its own config.yaml."
+        )
+    elif found is None and record.replicated:
+        yield (
+            f"{record.trial_id} was chosen by its {1 + len(record.replicated)} runs in the search,"
+            " so their mean is optimistic; `confirm: {top: 5}` trains the leaders again."
         )
     elif found is None and len(results.ranked) > 1:
         yield (
