@@ -12,6 +12,7 @@ from synthetic import EPSILON, diverged_at, drawn, results_of, trial
 from sweep.analysis.figures.finalist_intervals import confirmed_finalists
 from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.report.report_figures import REPORT_FIGURES
@@ -124,7 +125,7 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     for show in REPORT_FIGURES:
         figure = show(results).figure
         # No replicates, no HD95, and patience costs nothing there.
-        if show in (confirmed_finalists, pareto_front, patience_tradeoff):
+        if show in (confirmed_finalists, runs_on_folds, pareto_front, patience_tradeoff):
             assert figure is None
             continue
         assert figure is not None

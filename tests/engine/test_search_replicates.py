@@ -22,6 +22,7 @@ from test_sweep_controller import (  # the last one is a fixture for the whole m
 
 import sweep
 from sweep.analysis.confirm.search_replicates import SearchReplicates
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned, finalists
 from sweep.analysis.ranking.ranking_frame import ranking_frame
@@ -180,6 +181,13 @@ def test_unfinished_replicates_are_told(tmp_path: Path) -> None:
     done = read_results(tmp_path / "x")
     assert state(done) == "finished"
     assert " leads with a mean validation Dice of " in headline(done)
+    drawn = runs_on_folds(done)
+    assert drawn.figure is not None
+    runs, means = drawn.figure.data
+    best = done.frame[done.frame["runs"] == done.frame["runs"].max()]
+    assert list(means.ids) == list(best["trial_id"])
+    assert list(means.x) == pytest.approx(list(best["mean_of_runs"]))
+    assert {name for name in runs.y if name} >= set(best["trial_id"])
 
 
 def test_extended_sweep_compares_its_new_trials_with_what_it_had(tmp_path: Path) -> None:
