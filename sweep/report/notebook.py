@@ -12,7 +12,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.ranking.ranking_columns import divider
+from sweep.analysis.ranking.ranking_columns import BY_RUNS, RUNS, divider
 from sweep.machine.codebase import PACKAGE
 from sweep.report.page_pictures import drawn_trials
 from sweep.report.report_figures import REPORT_FIGURES
@@ -141,6 +141,8 @@ def _segmentations(results: Results) -> list[Any]:
 
 def _ranking(results: Results) -> list[Any]:
     others = "By best validation Dice; diverged and failed trials last."
+    if RUNS in results.frame:
+        others = f"{BY_RUNS}; diverged and failed trials last."
     again = "Leaders that were trained again, by the mean of those runs."
     if divider(results.frame) is None:
         order = others if results.confirmation is None else again

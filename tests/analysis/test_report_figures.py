@@ -12,6 +12,7 @@ from synthetic import EPSILON, diverged_at, drawn, results_of, trial
 from sweep.analysis.figures.finalist_intervals import confirmed_finalists
 from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.resampling.expected_best import expected_best
 from sweep.analysis.resampling.metric_agreement import metric_agreement
@@ -129,7 +130,7 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
         figure = show(results).figure
         # No replicates, no HD95, no tables of cases, a searcher that learns, and patience costs
         # nothing there.
-        if show in (confirmed_finalists, pareto_front, patience_tradeoff, *OTHERS):
+        if show in (confirmed_finalists, runs_on_folds, pareto_front, patience_tradeoff, *OTHERS):
             assert figure is None
             continue
         assert figure is not None

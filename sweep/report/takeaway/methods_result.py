@@ -43,8 +43,13 @@ def _criterion(results: Results) -> Iterator[str]:
         f"Configurations were ranked by {objective.label} ({better} is better) in the best epoch of"
         " each run, on the validation split."
     )
-    if results.spec.replicate is not None:
-        yield "Those with more runs came first, and of as many runs those with the better mean."
+    if (repeated := results.spec.replicate) is not None:
+        seeds = f" with {repeated.seeds} seeds each" if repeated.seeds > 1 else ""
+        yield (
+            "Those that could still be the best were trained on up to"
+            f" {counted(repeated.folds, 'fold')}{seeds} during the search, and ranked by the number"
+            " of these runs, then by their mean."
+        )
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])
         yield f"There were several objectives ({names}): they were ranked front by front."
@@ -124,7 +129,7 @@ def result_words(of: Selected) -> str:
     if record.replicated and (mean := record.mean_score) is not None:
         parts.append(
             f"The mean over its {1 + len(record.replicated)} runs of the search, by which it was"
-            f" chosen, was {objective.text(objective.turned(mean))}."
+            f" chosen, was {objective.text(objective.turned(mean))}. It is optimistic too."
         )
     if (real := real_dice(record)) is not None:
         parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
