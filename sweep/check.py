@@ -24,7 +24,11 @@ def command(
         from sweep.api.checked_spec import about_results, load_checked
         from sweep.console.console_words import print_warnings
         from sweep.machine.user_paths import argument, results_argument
-        from sweep.spec.search.replicate_plan import least_replicates, most_replicates
+        from sweep.spec.search.replicate_plan import (
+            least_replicates,
+            most_replicates,
+            most_replicates_in_search,
+        )
         from sweep.spec.words.phrases import counted
         from sweep.vocabulary.errors import one_line
         from sweep.vocabulary.objective import DICE
@@ -35,6 +39,8 @@ def command(
         warnings += about_results(spec, results)
         more, least = most_replicates(spec), least_replicates(spec)
         up_to = f"{least} to" if least < more else "up to"
+        further = most_replicates_in_search(spec)
+        replicate = f", and up to {counted(further, 'replicate')} of those that may still win"
         confirm = f", and {up_to} {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
         conditional = sum(bool(kind.when) for kind in spec.drawn.values())
@@ -46,7 +52,7 @@ def command(
             + f" ({conditional} of them conditional)"
             * bool(conditional)
             + f", searcher {spec.searcher.label},"
-            f" scheduler {spec.scheduler.label}{confirm}"
+            f" scheduler {spec.scheduler.label}{replicate * bool(further)}{confirm}"
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)

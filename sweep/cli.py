@@ -8,10 +8,12 @@ from sweep.check import command as check
 from sweep.enqueue import command as enqueue
 from sweep.export import command as export
 from sweep.note import command as note
+from sweep.pictures import command as pictures
 from sweep.predict import command as predict
 from sweep.rank import command as rank
 from sweep.run import command as run
 from sweep.schema import command as schema
+from sweep.serve import command as serve
 from sweep.shapes import command as shapes
 from sweep.stop import command as stop
 from sweep.train import command as train
@@ -32,9 +34,11 @@ app.command("schema")(schema)
 app.command("shapes")(shapes)
 app.command("watch")(watch)
 app.command("predict")(predict)
+app.command("pictures")(pictures)
 app.command("stop")(stop)
 app.command("enqueue")(enqueue)
 app.command("note")(note)
+app.command("serve")(serve)
 
 
 def main() -> None:

@@ -13,8 +13,15 @@ from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
     from sweep.analysis.figures.sweep_results import Results
+    from sweep.store.layout import Layout
 
 FORMATS = ("html", "ipynb", "yaml")
+"""What is written by default: a report and the winner's configuration."""
+FOR_A_PAPER = ("csv", "latex", "methods")
+"""Texts and tables that are written if they are asked for."""
+FIGURES = ("svg", "pdf", "png")
+"""Files of the figures, likewise."""
+ALL = (*FORMATS, *FOR_A_PAPER, *FIGURES)
 
 
 def command(
@@ -24,7 +31,8 @@ def command(
         typer.Option(
             "--format",
             metavar=",".join(FORMATS),
-            help="Files to write: some or all of report.html, report.ipynb and best.yaml.",
+            help="Files to write: report.html, report.ipynb, best.yaml. For a paper also"
+            f" {', '.join((*FOR_A_PAPER, *FIGURES))}.",
         ),
     ] = ",".join(FORMATS),
     output: Annotated[
@@ -46,10 +54,10 @@ def command(
         from sweep.vocabulary.errors import InputError, Mistake
 
         names = [name.strip() for name in formats.split(",")]
-        if wrong := [name for name in names if name not in FORMATS]:
-            right = one_of(list(FORMATS))
+        if wrong := [name for name in names if name not in ALL]:
+            right = one_of(list(ALL))
             raise InputError(
-                [Mistake(must_be(right, name, FORMATS), file="--format") for name in wrong]
+                [Mistake(must_be(right, name, ALL), file="--format") for name in wrong]
             )
         results = argument(results, "RESULTS")
         folder = argument(output, "--output") if output else results
@@ -69,39 +77,66 @@ def export(
 
     Args:
         results: the sweep.
-        formats: some of `FORMATS`; they are written in the order of `FORMATS`.
+        formats: some of `ALL`; they are written in the order of `ALL`.
         folder: output folder, created if missing.
         reload: seconds after which an open page reloads itself; None: never.
 
     Raises:
+        InputError: figures are asked for, and what draws them is missing.
         SweepFailed: a file cannot be written, or the notebook does not run.
     """
-    from sweep.analysis.ranking.ranking_frame import best_yaml
+    from sweep.report.report_figures import figures_of
+    from sweep.report.takeaway.figure_files import write_figures
     from sweep.store.files import atomic_write_text, writing
     from sweep.store.layout import Layout
 
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(folder)
-    for kind in (kind for kind in FORMATS if kind in formats):
-        text: str | None
-        match kind:
-            case "html":
-                from sweep.report.page import page
+    for kind in (kind for kind in (*FORMATS, *FOR_A_PAPER) if kind in formats):
+        for path, text in _texts(kind, results, layout, reload).items():
+            if text is None:
+                typer.echo(f"{path}: not written, no trial has a result")
+                continue
+            atomic_write_text(path, text)
+            typer.echo(path)
+    if kinds := [kind for kind in FIGURES if kind in formats]:
+        with writing(layout.figures):
+            layout.figures.mkdir(exist_ok=True)
+        for path in write_figures(figures_of(results), layout.figures, kinds):
+            typer.echo(path)
 
-                path, text = layout.report_html, page(results, reload=reload)
-            case "ipynb":
-                from sweep.report.notebook import notebook
 
-                path, text = layout.report_ipynb, notebook(results, folder)
-            case _:
-                path = layout.best_yaml
-                text = best_yaml(results.folder, results.frame, path)
-        if text is None:
-            typer.echo(f"{path}: not written, no trial has a result")
-            continue
-        atomic_write_text(path, text)
-        typer.echo(path)
+def _texts(
+    kind: str, results: Results, layout: Layout, reload: float | None
+) -> dict[Path, str | None]:
+    """The files of a format and their texts; None where no trial has a result."""
+    from sweep.analysis.ranking.ranking_frame import best_yaml, csv_text
+
+    match kind:
+        case "html":
+            from sweep.report.page import page
+
+            return {layout.report_html: page(results, reload=reload)}
+        case "ipynb":
+            from sweep.report.notebook import notebook
+
+            return {layout.report_ipynb: notebook(results, layout.folder)}
+        case "csv":
+            return {layout.ranking_csv: csv_text(results.frame)}
+        case "latex":
+            from sweep.report.takeaway.latex_ranking import top_of_ranking
+
+            return {layout.ranking_tex: top_of_ranking(results)}
+        case "methods":
+            from sweep.report.takeaway.methods import methods
+
+            found = methods(results)
+            plain, latex = (None, None) if found is None else (found.plain, found.latex)
+            return {layout.methods_txt: plain, layout.methods_tex: latex}
+        case _:
+            path = layout.best_yaml
+            return {path: best_yaml(results.folder, results.frame, path)}
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     MARKDOWN = "markdown"
+    LATEX = "latex"
 
 
 def command(
@@ -235,6 +236,8 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
             typer.echo(csv_text(frame), nl=False)
         case Format.MARKDOWN:
             typer.echo(ranking_markdown(frame))
+        case Format.LATEX:
+            typer.echo(as_latex(found, frame), nl=False)
         case Format.TABLE:
             from sweep.analysis.ranking.per_class import class_columns
             from sweep.console.console_words import make_console
@@ -250,6 +253,26 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
                     make_console().print(plain_table(frame[[*named, *of_classes]]))
             else:
                 make_console().print(plain_table(frame, title=found.title))
+
+
+def as_latex(found: Summary, frame: pd.DataFrame) -> str:
+    """``frame`` as a LaTeX table; with chosen columns under their own names."""
+    from sweep.analysis.confirm.confirmation import confirmation
+    from sweep.analysis.ranking.ranking_columns import COLUMNS
+    from sweep.report.takeaway.latex_ranking import latex_ranking, latex_table
+
+    if not set(COLUMNS) <= set(frame.columns):
+        return latex_table(frame)
+    return latex_ranking(
+        frame,
+        found.records,
+        found.parameters,
+        objective=found.objective,
+        spec=found.spec,
+        confirmed=None if "sweep" in frame else confirmation(found.records, found.spec),
+        title=found.title,
+        of=len(found.frame),
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -39,6 +40,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Serve the report while the sweep runs; prints its address."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the messages of Ray and other libraries.")
     ] = False,
@@ -54,6 +59,7 @@ def command(
         from sweep.engine.session.sweep_location import SweepLocation
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
+        from sweep.page_server.page_process import page_beside
         from sweep.store.layout import Layout
         from sweep.vocabulary.errors import SweepFailed
 
@@ -68,6 +74,7 @@ def command(
         again += ["--results", results] if results != "results" else []
         again += ["--address", address] if address is not None else []
         again += ["--local"] if local else []
+        again += ["--page"] if page else []
         resume_with = shlex.join([*again, "--resume"])
 
         shows, missing = wanted_dashboard(dashboard)
@@ -82,7 +89,10 @@ def command(
             verbose=verbose,
         )
         try:
-            with stops_as_ctrl_c():
+            with stops_as_ctrl_c(), ExitStack() as stack:
+                if page:
+                    for line in stack.enter_context(page_beside(location.folder)):
+                        typer.echo(line)
                 ending, ranking = run_sweep(
                     spec, session, TerminalView(live=not (verbose or local))
                 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.vocabulary.dominance import Point, dominates, fronts, places
+from sweep.vocabulary.dominance import Point, dominates, fronts, place_among, places, unbeaten
 
 scores = st.integers(0, 6).map(float) | st.just(-math.inf)
 points_of = st.integers(1, 3).flatmap(
@@ -34,6 +34,17 @@ def test_fronts_are_what_is_left_unbeaten_when_the_fronts_before_are_taken_away(
     points: list[Point],
 ) -> None:
     assert fronts(points) == by_peeling(points)
+
+
+@given(points=points_of)
+def test_unbeaten_are_those_of_the_first_front(points: list[Point]) -> None:
+    assert unbeaten(points) == [front == 0 for front in by_peeling(points)]
+
+
+@given(points=points_of)
+def test_place_of_one_point_among_others_is_that_of_all_places(points: list[Point]) -> None:
+    *others, point = points
+    assert place_among(point, others) == places(points)[-1]
 
 
 @given(points=points_of, order=st.randoms())

@@ -19,6 +19,7 @@ from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import View
 from sweep.engine.session.evaluate_finalists import Weights, best_weights, validate_finalists
 from sweep.engine.session.sweep_location import SweepLocation
+from sweep.report.takeaway.winner_use import nnunet_predict_command
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
@@ -106,6 +107,7 @@ def test_confirmed_winner_has_the_weights_of_its_best_replicate(store: Store) ->
     assert told(store, spec_of()) == (
         f"Weights: {file}  (t0001r2, the best of its replicates, of seed 2 and fold 0,"
         " which best.yaml does not train: validation Dice 0.9300)\n"
+        f"Predict: python -m sweep.predict {store.layout.folder} IMAGES -o MASKS\n"
     )
     assert told(store, spec_of(), "s3://bucket/toy").startswith(
         "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, the"
@@ -144,7 +146,8 @@ def test_nnunet_gets_that_replicate(store: Store, monkeypatch: pytest.MonkeyPatc
     tools = Tools("nnU-Net", model, commands=lambda *_: [])
     monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], tools=tools))
     lines = told(store, spec_of("nnunet")).splitlines()
-    assert lines[1:] == [f"Model:   {store.layout.nnunet_model}"]
+    found = store.layout.nnunet_model
+    assert lines[1:] == [f"Model:   {found}", f"Predict: {nnunet_predict_command(found)}"]
     lines = told(store, spec_of("nnunet"), "s3://bucket/toy").splitlines()
     assert lines[1:] == ["Model:   s3://bucket/toy/nnunet_model"]
 

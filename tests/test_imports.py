@@ -45,7 +45,8 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("sweep.trial.fit", {"ray"}),  # MONAI itself loads Optuna and pandas
+        # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
+        ("sweep.trial.fit, sweep.trainer.custom.function_run", HEAVY - {"torch"}),
         ("sweep.analysis.ranking.ranking_frame", {"torch", "ray"}),
         ("sweep.report.report_figures", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
@@ -70,6 +71,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.train", HEAVY | {"numpy"}),
         ("sweep.shapes", HEAVY | {"numpy"}),
         ("sweep.predict", HEAVY | {"numpy"}),
+        ("sweep.pictures", HEAVY | {"numpy"}),
     ],
 )
 def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
@@ -196,6 +198,7 @@ FLOORS = [
     {"console", "command_line", "tracking", "report"},
     {"engine"},
     {"api", "testing"},
+    {"page_server"},
     {
         "run",
         "check",
@@ -206,9 +209,11 @@ FLOORS = [
         "shapes",
         "watch",
         "predict",
+        "pictures",
         "stop",
         "enqueue",
         "note",
+        "serve",
         "cli",
         "__main__",
     },

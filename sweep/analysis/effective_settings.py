@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeGuard
 
 from pydantic import ValidationError
 
-from sweep.spec.checks.inactive_settings import idle_in_trial
+from sweep.spec.checks.inactive_settings import idle_in_trial, rules_about
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
@@ -65,23 +67,65 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """
     if spec is None:
         return frozenset()
+    known = _known(_Same(spec))
     try:
-        names = idle_in_trial(lambda key: setting_of(spec, record, key))
+        names = idle_in_trial(lambda key: setting_of(spec, record, key), known.rules)
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
-    return (names & spec.drawn.keys()) | (spec.drawn.keys() - record.parameters.keys())
+    return (names & known.drawn) | (known.drawn - record.parameters.keys())
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
     """The value of a setting in a trial: the searched one, that of its preset, or the sweep's."""
     if key in record.parameters:
         return record.parameters[key]
-    preset = PRESETS.get(record.preset or "")
-    values = preset.settings_beside(spec.loss.weights) if preset is not None else {}
-    if key in values:
-        return values[key]
-    value: ParameterValue = value_of(spec, key)
-    return value
+    known = _known(_Same(spec))
+    preset = known.presets.get(record.preset or "", {})
+    return preset[key] if key in preset else known.settings[key]
+
+
+class _Settings(dict[str, ParameterValue]):
+    """The settings of a sweep by dotted name, each looked up once."""
+
+    def __init__(self, spec: SweepSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def __missing__(self, key: str) -> ParameterValue:
+        value: ParameterValue = value_of(self._spec, key)
+        return self.setdefault(key, value)
+
+
+class _Known:
+    """What all trials of a sweep have in common."""
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self.settings = _Settings(spec)
+        self.presets = {
+            name: preset.settings_beside(spec.loss.weights) for name, preset in PRESETS.items()
+        }
+        self.drawn = frozenset(spec.drawn)
+        self.rules = rules_about(self.drawn)
+        self.weights = tuple(spec.loss.weights.keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A key that only the very same spec equals, since specs are frozen and slow to compare."""
+
+    spec: SweepSpec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.spec is self.spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+
+@lru_cache(maxsize=8)
+def _known(same: _Same) -> _Known:
+    """The cache keeps the spec, so no other one gets its id."""
+    return _Known(same.spec)
 
 
 def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
@@ -101,5 +145,5 @@ def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     return GeometricRamp(
         off_until=int(warmup),
         full_from=int(warmup + number_of(spec, record, "loss.rampup_epochs")),
-        acts=any(number_of(spec, record, key) for key in spec.loss.weights.keys),
+        acts=any(number_of(spec, record, key) for key in _known(_Same(spec)).weights),
     )

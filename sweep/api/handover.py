@@ -1,7 +1,9 @@
-"""After a sweep: tell where the winner's weights are, and export them for its trainer's tools."""
+"""After a sweep: tell where the winner's weights are, export them for its trainer's tools, and draw
+the segmentations of the finalists."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from sweep.vocabulary.errors import SweepError
@@ -27,6 +29,7 @@ def hand_over(
     """
     from sweep.analysis.ranking.finalists import runs_of
     from sweep.engine.session.evaluate_finalists import best_weights
+    from sweep.report.takeaway.winner_use import nnunet_predict_command, predict_command
     from sweep.spec.load import load_trial
     from sweep.trial.kinds.kind_table import kind_of
 
@@ -41,9 +44,43 @@ def hand_over(
         where = f"{uri}/{file.relative_to(store.layout.folder).as_posix()}" if uri else file
         view.say(f"Weights: {where}  ({weights})")
         kind, model = kind_of(spec), store.layout.nnunet_model
+        if not isinstance(kind.predictor, str):
+            view.say(f"Predict: {predict_command(uri or store.layout.folder.absolute())}")
         if kind.tools is not None:
             with view.working(f"Exporting the winner to {kind.tools.name}"):
                 kind.tools.hand_over(load_trial(weights.paths.config), weights.paths, model)
             view.say(f"Model:   {f'{uri}/{model.name}' if uri else model}")
+            if uri is None:
+                view.say(f"Predict: {nnunet_predict_command(model.absolute())}")
     except SweepError as error:
         view.warn([str(error)])
+
+
+def draw(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> None:
+    """Draw the segmentations of the finalists, and log them to the sweep's trackers.
+
+    Neither a failure nor Ctrl-C affects the results of the sweep.
+    """
+    from sweep.engine.session.draw_finalists import draw_finalists
+    from sweep.machine.interrupted import forget_interruption
+    from sweep.store.pictures.composed_picture import titled_pngs
+    from sweep.tracking.make_trackers import Tracked, tracking
+
+    def warn(text: str) -> None:
+        view.warn([text])
+
+    try:
+        drawn = draw_finalists(spec, store, ranking.winner, warn, view.working)
+        if drawn and spec.tracking:
+            tracked = Tracked(spec.name, store.layout, store.layout.trial)
+            with tracking(spec.tracking, tracked, warn) as trackers:
+                for name in drawn:
+                    pictures = titled_pngs(store.layout.trial(name))
+                    for tracker in trackers:
+                        tracker.pictures_drawn(name, pictures)
+    except SweepError as error:
+        view.warn([f"not all pictures are drawn: {error}"])
+    except KeyboardInterrupt:
+        forget_interruption()
+        folder = shlex.quote(str(store.layout.folder))
+        view.say(f"Not all pictures are drawn. Draw them with: python -m sweep.pictures {folder}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sweep.machine.user_paths import argument
 from sweep.store.at_uri.remote_folder import is_uri
+from sweep.store.files import read_json
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit, Predicted
 from sweep.vocabulary.errors import InputError, ResultsError
@@ -121,7 +122,8 @@ def runs_of_model(
     """The runs that predict together for a model.
 
     A trial with replicates is predicted by all of them; the run of the search, which was chosen
-    for its luck too, is then left out.
+    for its luck too, is then left out. Without a confirmation the replicates of the search predict,
+    each trained on other folds, and the trial with them.
 
     Args:
         model: a results folder, for its winner; the folder of a trial; or that of `sweep.train`.
@@ -134,7 +136,8 @@ def runs_of_model(
     """
     runs = [TrialPaths(run) for run in _run_folders(local_folder(model, "MODEL"))]
     replicates = [run for run in runs if is_trial(run.folder) and is_replicate(run.folder.name)]
-    chosen = replicates or runs[:1]
+    confirming = [run for run in replicates if not read_json(run.trial, dict).get("in_search")]
+    chosen = confirming or runs[: len(replicates) + 1]
     kept = [run for run in chosen if run.best_checkpoint.exists()]
     if not kept:
         raise ResultsError(f"no weights of {chosen[0].folder} were kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,33 @@ class Figures:
         )
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class PageWidget:
+    """A page in a frame, which a notebook shows as the value of a cell.
+
+    Args:
+        folder: the results folder that the page shows.
+        html: the page.
+        height: of the frame, in pixels.
+    """
+
+    folder: Path
+    html: str
+    height: int
+
+    def __repr__(self) -> str:
+        return f"<PageWidget of {self.folder}: shown by a notebook>"
+
+    def _repr_html_(self) -> str:
+        """A frame that holds the page and cannot reach the notebook around it."""
+        # Else a link to a section would lead to that of the notebook.
+        page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
+        return (
+            f'<iframe title="Sweep report" style="width: 100%; height: {self.height}px; border: 0"'
+            f' sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}"></iframe>'
+        )
+
+
 class SweepResults:
     """A snapshot of a running or ended sweep.
 
@@ -288,6 +316,25 @@ class SweepResults:
     def figures(self) -> Figures:
         """The figures of the report: ``results.figures.learning_curves()``."""
         return Figures(self._read)
+
+    def page(self, height: int = 800) -> PageWidget:
+        """The report's page, to be shown as the last line of a notebook's cell.
+
+        It is the file that `sweep.export` writes: it needs no server, and stays in the notebook.
+
+        Args:
+            height: in pixels.
+
+        Raises:
+            ResultsError: a file of the results folder is broken.
+
+        >>> import sweep
+        >>> sweep.open("results/doctest").page()
+        <PageWidget of results/doctest: shown by a notebook>
+        """
+        from sweep.report.page import page
+
+        return PageWidget(self.folder, page(self._read), height)
 
     def stop(self, trial_id: str) -> Asked:
         """Ask the running sweep to stop a trial, as the command ``sweep.stop``.

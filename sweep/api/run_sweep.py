@@ -65,7 +65,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
     from sweep.analysis.confirm.race_words import in_prospect
-    from sweep.api.handover import hand_over
+    from sweep.api.handover import draw, hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
     location, resume = session.location, session.resume or bool(session.extend)
@@ -86,6 +86,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             view.ranked(spec, ranking, location.folder, location.uri)
             if ending is not Ending.INTERRUPTED:  # after Ctrl-C the user does not want to wait
                 hand_over(spec, store, ranking, view, uri=location.uri)
+            if ending is Ending.FINISHED:
+                draw(spec, store, ranking, view)
     except SweepFailed as error:
         after = "all reported epochs are saved; once this is fixed, resume with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from sweep.analysis.ranking.ranking_columns import (
     CONFIRMED,
     HEADINGS,
     MEAN_OF,
+    MEAN_OF_RUNS,
     REAL,
+    RUNS,
     confirmed_names,
     divided_by,
     divider,
@@ -46,6 +49,8 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "dice_high": "to",
     "p_best": HEADINGS["p_best"],
     "group": "group",
+    RUNS: RUNS,
+    MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
@@ -58,6 +63,10 @@ DIVIDED = {
     REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
     " others, by their pseudo Dice. The two groups were not compared with each other.",
 }
+BY_RUNS = (
+    "By the number of runs on different folds or seeds, then by their mean. Means over different"
+    " numbers of runs are not compared."
+)
 
 
 def ranking_table(
@@ -150,12 +159,15 @@ def _columns(
             found.append(column(name, heading, text, source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
-            heading = one_line(name).replace("_", "\n")
-            found.append(replace(column(name, heading, _value), spare=True))
+            found.append(replace(column(name, _in_lines(name), _value), spare=True))
     for name, short in short_names(parameters).items():
-        heading = one_line(short).replace("_", "\n")
-        found.append(replace(column(name, heading, _value), short=short))
+        found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _in_lines(name: str) -> str:
+    """A name as a heading of several lines. Joined, they are the name: nothing is left out."""
+    return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
 
 
 def _mean_of(frame: pd.DataFrame) -> str:
@@ -169,6 +181,7 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
+    lines += [BY_RUNS] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     if any(is_marked(row) for row in rows_of(frame)):
         lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")

@@ -46,6 +46,8 @@ def headline(results: Results) -> str:
     assert first.best is not None
     objective = results.objective
     (leader, reached), *others = results.scores.items()
+    if first.replicated:
+        return _by_runs(results)
     value = objective.text(objective.turned(reached))
     sentence = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
     if not others:
@@ -58,6 +60,25 @@ def headline(results: Results) -> str:
     since = value_since_switch_on(results.spec, first)
     later = "" if since is None else f"; since then it reached {objective.text(since)}"
     return f"{ahead} The leader's best epoch {BEFORE_WORDS}{later}."
+
+
+def _by_runs(results: Results) -> str:
+    """Of a search with replicates: who leads by the mean of its runs, and over how many."""
+    first, *others = results.ranked
+    objective, runs = results.objective, 1 + len(first.replicated)
+    assert first.mean_score is not None
+    mean = objective.text(objective.turned(first.mean_score))
+    sentence = f"{first.trial_id} leads with a mean {objective.label} of {mean} over {runs} runs"
+    rivals = [one for one in others if len(one.replicated) == len(first.replicated)]
+    if not rivals or rivals[0].mean_score is None:
+        return f"{sentence}; no other trial has as many."
+    lead = objective.text(first.mean_score - rivals[0].mean_score)
+    has = "has" if len(rivals) == 1 else "have"
+    return (
+        f"{sentence}, {lead} ahead of {rivals[0].trial_id}. {counted(len(rivals), 'other trial')}"
+        f" {has} as many; whoever has fewer could hardly come first any more, diverged in one, or"
+        " was not trained on yet."
+    )
 
 
 def _front_words(results: Results) -> str:
@@ -116,6 +137,11 @@ def _one_seed(results: Results) -> str:
     )
     leader, objective = results.ranked[0], results.objective
     assert leader.best is not None
+    if leader.replicated:
+        return (
+            "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
+            " trains the leaders again with seeds that chose nothing."
+        )
     at = leader.best.epoch
     window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
     measured = [value for epoch in window if (value := objective.value(epoch)) is not None]
@@ -136,6 +162,9 @@ def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
     ended, planned = len(results.ended), results.searched
     if ended >= planned:
+        if due := results.due_in_search:
+            how = "running" if results.in_use else "not running"
+            return f"{how}: all trials have ended, with {counted(due, 'replicate')} still to end"
         race = None if results.confirmation is None else results.confirmation.race
         if race is not None and race.block is not None:
             return f"confirming: {race.words}"
@@ -159,7 +188,9 @@ def counts(results: Results) -> dict[str, int]:
     found = Counter(record.status for record in results.records)
     named = {status(kind): found[kind] for kind in Status if kind.is_final}
     named["running" if results.in_use else "interrupted"] = found[Status.RUNNING]
-    named["replicates of the leaders"] = _ended_replicates(results)
+    in_search = [one for one in results.replicates if one.replicate and one.replicate.in_search]
+    named["replicates in the search"] = sum(one.status.is_final for one in in_search)
+    named["replicates of the leaders"] = _ended_replicates(results) - len(in_search)
     return {name: count for name, count in named.items() if count}
 
 

@@ -38,6 +38,8 @@ from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.figures.figure import say
 from sweep.report.report_figures import *
 from sweep.report.headline import caveat, headline, state
+from sweep.report.takeaway.methods import methods
+from sweep.report.takeaway.winner_use import winner_use
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.report_words import trials
 
@@ -102,12 +104,21 @@ def _cells(results: Results, folder: str) -> list[Any]:
         new_code_cell(SETUP.format(folder=folder)),
         new_code_cell(SUMMARY),
         *_ranking(results),
+        new_markdown_cell("## How to use the winner"),
+        new_code_cell("winner_use(results)"),
         new_markdown_cell("## Trials without a result"),
         new_code_cell(CAUSES),
     ]
     for show in REPORT_FIGURES:
         title = (show.__doc__ or "").rstrip(".")
         cells += [new_markdown_cell(f"## {title}"), new_code_cell(f"{show.__name__}(results)")]
+    cells += [
+        new_markdown_cell(
+            "## For a paper\n\nThe methods section, written from this sweep's file and records"
+            " alone. `print(methods(results).latex)` prints it as LaTeX."
+        ),
+        new_code_cell("methods(results)"),
+    ]
     for number, cell in enumerate(cells):
         cell["id"] = (
             f"cell-{number}"  # instead of a random id: the same folder gives the same notebook

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 
-STYLES = ("page.css",)
+STYLES = ("page.css", "takeaway.css")
 SCRIPTS = (
     "dom.js",
     "filter.js",
@@ -25,6 +26,7 @@ SCRIPTS = (
     "explore.js",
     "views.js",
     "page.js",
+    "takeaway.js",
 )
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
@@ -44,13 +46,21 @@ def page(results: Results, *, reload: float | None = None) -> str:
     return page_html(page_data(results), reload=reload)
 
 
-def page_html(data: PageData, *, reload: float | None = None, scripts: Sequence[str] = ()) -> str:
+def page_html(
+    data: PageData,
+    *,
+    reload: float | None = None,
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    live: Mapping[str, Any] | None = None,
+) -> str:
     """The page of these data.
 
     Args:
         data: what it shows first. Its function ``sweepPage.update`` takes newer ones.
         reload: as of `page`.
-        scripts: further files of ``assets/`` that follow the page's own.
+        scripts, styles: further files of ``assets/`` that follow the page's own.
+        live: what they know of the server that sends the page, in ``data-live`` of its body.
     """
     small = data.to_json()
     parts = {name: small.pop(name) for name in LARGE} | {"page": small}
@@ -60,8 +70,9 @@ def page_html(data: PageData, *, reload: float | None = None, scripts: Sequence[
             reload=reload,
             parts=[(name, Markup(dumped(part))) for name, part in parts.items()],
             plotly=Markup(get_plotlyjs()),
-            style=Markup(_assets(STYLES)),
-            script=Markup(_assets([*SCRIPTS, *scripts])),
+            style=Markup(assets([*STYLES, *styles])),
+            script=Markup(assets([*SCRIPTS, *scripts])),
+            live=None if live is None else json.dumps(live),
         )
     )
 
@@ -71,9 +82,10 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_assets(["page.html"]))
+    return environment.from_string(assets(["page.html"]))
 
 
-def _assets(names: Sequence[str]) -> str:
+def assets(names: Sequence[str]) -> str:
+    """The text of these files of ``assets/``, one after the other."""
     folder = files(__package__).joinpath("assets")
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

@@ -8,8 +8,10 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.causes_section import causes_section
 from sweep.report.sections.notes_section import notes_section
 from sweep.report.sections.page_section import PageSection
+from sweep.report.sections.paper_section import paper_section
 from sweep.report.sections.settings_section import settings_section
 from sweep.report.sections.summary_section import summary_section
+from sweep.report.sections.winner_section import winner_section
 
 RANKING, FIGURES = "ranking", "figures"
 """Names of the two sections without a text of their own: the page's script draws the tables of
@@ -29,9 +31,11 @@ def figures(results: Results) -> PageSection:
 PAGE_SECTIONS: tuple[Callable[[Results], PageSection | None], ...] = (
     summary_section,
     ranking,
+    winner_section,
     causes_section,
     figures,
     notes_section,
+    paper_section,
     settings_section,
 )
 

@@ -10,7 +10,9 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import (
     HEADINGS,
+    MEAN_OF_RUNS,
     REAL,
+    RUNS,
     confirmed_names,
     divider,
     headings,
@@ -151,6 +153,7 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     if objective.others:
         found |= {PARETO_RANK: ("front", str)}
     found |= {judged: (objective.heading, objective.text)}
+    found |= {RUNS: (RUNS, str), MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:
         found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}

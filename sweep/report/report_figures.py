@@ -17,9 +17,14 @@ from sweep.analysis.parameters.importance import dice_importance, divergence_imp
 from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
 from sweep.analysis.parameters.slices import slices
 from sweep.analysis.parameters.stability_maps import stability_map
+from sweep.analysis.resampling.expected_best import expected_best
+from sweep.analysis.resampling.metric_agreement import metric_agreement
+from sweep.analysis.resampling.rank_stability import rank_stability
 
 REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     confirmed_finalists,
+    rank_stability,
+    metric_agreement,
     learning_curves,
     stability_map,
     divergence_timeline,
@@ -29,6 +34,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     dice_contour,
     parallel_coordinates,
     patience_tradeoff,
+    expected_best,
     pareto_front,
     budget_by_status,
 )

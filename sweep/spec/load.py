@@ -24,8 +24,7 @@ from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
 from sweep.spec.checks.plugin_checks import check_plugins, check_weights
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
-from sweep.spec.search.before_and_after import own_fold
-from sweep.spec.search.replicate_plan import confirmed_folds
+from sweep.spec.search.replicate_plan import further_folds
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import possible_values
@@ -189,9 +188,13 @@ def _look_at_data(
 
 def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
     """Folds of replicates that the data do not have."""
-    further = [fold for fold in confirmed_folds(spec) if fold != own_fold(spec)]
-    if check_data is None or not further or check_data(spec):
+    if check_data is None or not any(further_folds(spec).values()) or check_data(spec):
         return []
+    every = further_folds(spec).items()
+    return [found for key, folds in every for found in _look_at(spec, key, folds, check_data)]
+
+
+def _look_at(spec: SweepSpec, key: str, further: list[int], check_data: CheckData) -> list[Finding]:
     try:
         every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in further]
     except InputError:  # too few folds, which is reported elsewhere
@@ -200,7 +203,7 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
     if not any(found):
         return []
     first, most = next(filter(None, found))[0], 1 + sum(not mistakes for mistakes in found)
-    return [Finding(("confirm", "folds"), f"{first.message}; it must be at most {most} here")]
+    return [Finding((key, "folds"), f"{first.message}; it must be at most {most} here")]
 
 
 def _look_at_searched(

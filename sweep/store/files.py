@@ -116,11 +116,15 @@ def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    return read_bytes(path, most).decode(errors="backslashreplace")
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     with reading(path), open(path, "rb", opener=own_file) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ResultsError(f"{path}: broken, larger than {most // 1024} KiB")
-    return content.decode(errors="backslashreplace")
+    return content
 
 
 def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:

@@ -90,6 +90,11 @@ class TrialPaths:
     """The traceback; only if the trial failed."""
     nnunet = _Named("nnunet")
     """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
+    pictures = _Named("pictures")
+    """Pictures of its segmentations; only for finalists, diverged trials, and whoever was asked
+    for."""
+    picture_index = _Named("pictures/index.json")
+    """What the pictures show."""
     lock = _Named(".lock")
     """Lock of the process that trains the trial."""
     best_checkpoint = _Named("best.pt")
@@ -138,6 +143,14 @@ class Layout:
     """The report as one page that opens offline."""
     report_ipynb = _Named("report.ipynb")
     """The report as an executed notebook."""
+    ranking_tex = _Named("ranking.tex")
+    """The first of the ranking as a LaTeX table."""
+    methods_txt = _Named("methods.txt")
+    """The methods section of a paper about the sweep."""
+    methods_tex = _Named("methods.tex")
+    """The same as LaTeX, with the search space as a table."""
+    figures = _Named("figures")
+    """The report's figures, a file each."""
     log = _Named("sweep.log")
     tensorboard = _Named("tensorboard")
     """One run per trial; only with ``tracking: tensorboard``."""

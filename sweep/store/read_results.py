@@ -215,6 +215,7 @@ class _TrialFile:
     preset: str | None = None
     seed: int | None = None
     fold: int | None = None
+    in_search: bool = False
     request: str = ""
     enqueued_by: str = ""
 
@@ -224,7 +225,7 @@ def _replicate(name: str, file: _TrialFile) -> Replicate | None:
         return None
     if file.seed is None or file.fold is None:
         raise ValueError("a replicate needs its `seed` and `fold`")
-    return Replicate(trial_id(trial_number(name)), file.seed, file.fold)
+    return Replicate(trial_id(trial_number(name)), file.seed, file.fold, file.in_search)
 
 
 def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:

@@ -39,6 +39,7 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import Layout, TrialPaths, trial_id
 from sweep.store.lock import lock_results
+from sweep.store.pictures.picture_index import TrialPictures, write_pictures
 from sweep.store.read_results import (
     read_objective,
     read_records,
@@ -222,6 +223,14 @@ class Store:
         paths = self.layout.trial(trial_id)
         write_real_validation(paths, found)
         self._publish(paths.real_validation)
+
+    def record_pictures(
+        self, trial_id: str, pictures: TrialPictures, files: Mapping[str, bytes]
+    ) -> None:
+        """Record what is drawn of an ended trial; arguments as of `write_pictures`."""
+        paths = self.layout.trial(trial_id)
+        write_pictures(paths, pictures, files)
+        self._publish(*(paths.pictures / name for name in files), paths.picture_index)
 
     def packing(self) -> dict[str, CardPacking]:
         """How many trials share a GPU, by its name, as `record_packing` recorded it.

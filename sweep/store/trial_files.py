@@ -56,6 +56,7 @@ def write_start(
         start["preset"] = preset
     if replicate:
         start |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
+        start |= {"in_search": True} if replicate.in_search else {}
     if enqueued:
         start |= {"enqueued_by": enqueued.by, "request": enqueued.request}
     _write_json(paths.trial, start)

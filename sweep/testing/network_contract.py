@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from sweep.trainer.networks.networks import as_outputs
+from sweep.trainer.networks.network_outputs import as_outputs
 
 CHANNELS, CLASSES = 2, 3
 

@@ -6,8 +6,10 @@ sweep is a run, and its trials are nested runs.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +21,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from PIL import Image
 
 from sweep.tracking.tracker import Tracked, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -116,6 +119,14 @@ class MlflowTracker(Tracker):
                 self._client.log_artifact(run.run_id, str(file))
         self._client.set_terminated(run.run_id, RUN_STATUS[record.status])
         run.ended = True
+
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        for title, png in pictures.items():
+            name = re.sub(r"[^\w.,=-]+", "_", title)
+            with Image.open(io.BytesIO(png)) as picture:
+                self._client.log_image(
+                    self._runs[trial_id].run_id, picture, artifact_file=f"pictures/{name}.png"
+                )
 
     def close(self) -> None:
         if self._parent is not None:

@@ -54,6 +54,18 @@ class TensorBoardTracker(Tracker):
     def trial_ended(self, record: TrialRecord) -> None:
         self._writers.pop(record.trial_id).close()
 
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        writer = EventFileWriter(str(self._folder / trial_id))
+        values = [
+            Summary.Value(
+                tag=f"segmentations/{title}",
+                image=Summary.Image(encoded_image_string=png, colorspace=3),
+            )
+            for title, png in pictures.items()
+        ]
+        writer.add_event(Event(wall_time=time.time(), summary=Summary(value=values)))
+        writer.close()
+
     def close(self) -> None:
         while self._writers:
             self._writers.popitem()[1].close()

@@ -33,6 +33,13 @@ class Tracker(Observer):
     A resumed sweep repeats all events from its beginning. A tracker must not log them twice.
     """
 
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        """Segmentations of a trial were drawn, after its end.
+
+        Args:
+            pictures: title → PNG.
+        """
+
     def close(self) -> None:
         """The sweep has ended."""
 
@@ -75,6 +82,11 @@ class Forgiving(Tracker):
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._try(lambda tracker: tracker.trial_ended(record))
+
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        # A plug-in need not have this method.
+        if hasattr(self._tracker, "pictures_drawn"):
+            self._try(lambda tracker: tracker.pictures_drawn(trial_id, pictures))
 
     def close(self) -> None:
         self._try(lambda tracker: tracker.close())

@@ -7,7 +7,9 @@ only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 Point = tuple[float, ...]
 """Scores; −∞ where an objective has no value, which is worse than any."""
@@ -23,20 +25,29 @@ def fronts(points: Sequence[Point]) -> list[int]:
     that do.
 
     Source: Zhang et al., "An Efficient Approach to Nondominated Sorting for Evolutionary
-    Multiobjective Optimization", IEEE TEVC 2015, ENS-SS. Deb et al., "A Fast and Elitist
+    Multiobjective Optimization", IEEE TEVC 2015, ENS-BS. Deb et al., "A Fast and Elitist
     Multiobjective Genetic Algorithm: NSGA-II", IEEE TEVC 2002, define the fronts.
     """
     members: list[list[Point]] = []
     found: dict[Point, int] = {}
     for point in sorted(set(points), reverse=True):  # none is beaten by a later one
-        front = next(
-            (n for n, front in enumerate(members) if not _is_beaten(point, front)), len(members)
-        )
+        # Whom a front beats, every front before it beats too.
+        front = bisect_left(members, True, key=lambda front: not _is_beaten(point, front))
         if front == len(members):
             members.append([])
         members[front].append(point)
         found[point] = front
     return [found[point] for point in points]
+
+
+def unbeaten(points: Sequence[Point]) -> list[bool]:
+    """For each point, whether none beats it: whether it is in front 0 of `fronts`."""
+    front: list[Point] = []
+    for point in sorted(set(points), reverse=True):  # none is beaten by a later one
+        if not _is_beaten(point, front):
+            front.append(point)
+    known = set(front)
+    return [point in known for point in points]
 
 
 def places(points: Sequence[Point]) -> list[int]:
@@ -50,21 +61,38 @@ def places(points: Sequence[Point]) -> list[int]:
     Source: Schmucker et al., "Multi-objective Asynchronous Successive Halving", arXiv 2106.12639,
     2021, section 4: of the ways to order a front, the ε-net did best.
     """
-    by_front: dict[int, list[Point]] = {}
+    by_front: dict[int, Counter[Point]] = {}
     for point, front in zip(points, fronts(points), strict=True):
-        by_front.setdefault(front, []).append(point)
+        by_front.setdefault(front, Counter())[point] += 1
     found: dict[Point, int] = {}
     before = 0
     for front in sorted(by_front):
-        of_front = by_front[front]
-        for point in _spread(sorted(set(of_front), reverse=True)):
-            found[point] = before
-            before += of_front.count(point)
+        for point, place in _places_in(by_front[front]):
+            found[point] = before + place
+        before += by_front[front].total()
     return [found[point] for point in points]
 
 
-def _is_beaten(point: Point, front: Iterable[Point]) -> bool:
-    return any(dominates(other, point) for other in front)
+def place_among(point: Point, others: Sequence[Point]) -> int:
+    """The last of the `places` of ``others`` and then ``point``, without those of the others."""
+    own, *fronts_of = fronts([point, *others])
+    of_front = Counter([point])
+    of_front.update(one for one, front in zip(others, fronts_of, strict=True) if front == own)
+    before = sum(front < own for front in fronts_of)
+    return before + next(place for one, place in _places_in(of_front) if one == point)
+
+
+def _places_in(front: Counter[Point]) -> Iterator[tuple[Point, int]]:
+    """The different points of one front with their places in it, each with its number of trials."""
+    before = 0
+    for point in _spread(sorted(front, reverse=True)):
+        yield point, before
+        before += front[point]
+
+
+def _is_beaten(point: Point, front: Sequence[Point]) -> bool:
+    # The last to join a front is the most like the next point, and so the likeliest to beat it.
+    return any(dominates(other, point) for other in reversed(front))
 
 
 def _spread(front: Sequence[Point]) -> list[Point]:

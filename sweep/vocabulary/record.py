@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from statistics import fmean
 from typing import Any
 
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
@@ -137,11 +139,14 @@ class Replicate:
         of: id of the trial that it repeats.
         seed: of weights, data order and augmentation.
         fold: the fold that validates.
+        in_search: whether it is one of the search, which ranks by it (``replicate:``), and not of
+            the confirmation.
     """
 
     of: str
     seed: int
     fold: int
+    in_search: bool = False
 
     @property
     def block(self) -> tuple[int, int]:
@@ -208,6 +213,8 @@ class TrialRecord:
         test: its scores on the test split, one per case; empty if it was not evaluated there.
         real: its real validation; None if it had none.
         objective: the objective of its sweep.
+        replicated: scores of its replicates in the search, in the order of training, up to the
+            first without a score; see `searched`.
     """
 
     trial_id: str
@@ -221,6 +228,7 @@ class TrialRecord:
     test: tuple[CaseScore, ...] = ()
     real: RealValidation | None = None
     objective: Objective = DICE
+    replicated: tuple[float, ...] = ()
 
     @property
     def configuration_id(self) -> str:
@@ -251,6 +259,15 @@ class TrialRecord:
         """The value as a score (higher is better); None for a trial without a result."""
         best = self.best if self.status.has_result else None
         return None if best is None else self.objective.score(best)
+
+    @property
+    def mean_score(self) -> float | None:
+        """Mean score over the runs of the search: its own and those of its replicates there.
+
+        Only means over as many runs can be compared.
+        """
+        own = self.score
+        return None if own is None else fmean((own, *self.replicated))
 
     @property
     def point(self) -> Point | None:
@@ -331,8 +348,48 @@ def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
 
 
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The trials of the search itself, without replicates."""
-    return [record for record in records if record.replicate is None]
+    """The trials of the search itself, without replicates.
+
+    Each has the scores of those of its replicates that are the search's own.
+    """
+    trials: list[TrialRecord] = []
+    runs = defaultdict[str, list[TrialRecord]](list)
+    for record in records:
+        if record.replicate is None:
+            trials.append(record)
+        elif record.replicate.in_search:
+            runs[record.replicate.of].append(record)
+    return [
+        replace(one, replicated=_scores(runs[one.trial_id])) if one.trial_id in runs else one
+        for one in trials
+    ]
+
+
+def confirming(records: Iterable[TrialRecord]) -> list[tuple[Replicate, TrialRecord]]:
+    """The replicates of a confirmation. The finalists were chosen by those of the search."""
+    return [
+        (one.replicate, one) for one in records if one.replicate and not one.replicate.in_search
+    ]
+
+
+def representing(runs: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Of the runs of one configuration those that stand for it.
+
+    These are the replicates of a confirmation, by which nothing was chosen; without any, all.
+    """
+    runs = list(runs)
+    return [run for _, run in confirming(runs)] or runs
+
+
+def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
+    """Their scores in the order of training, up to the first without any."""
+    ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))
+    found: list[float] = []
+    for run in ordered:
+        if (score := run.score) is None:
+            break
+        found.append(score)
+    return tuple(found)
 
 
 def last_line(error: BaseException) -> str:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from sweep.analysis.parameter_axes import Axis, make_axis, round_numbers
 from sweep.spec.space.distribution_yaml import parse_distribution
-from sweep.spec.words.short_names import short_names
 
 
 def axis(form: object) -> Axis:
@@ -117,11 +116,3 @@ def test_cells_of_a_continuum_are_named_by_their_bounds() -> None:
     cells = axis({"loguniform": [1e-3, 1]}).cells(3)
     assert cells.ticks == [(-0.5, "0.001"), (0.5, "0.01"), (1.5, "0.1"), (2.5, "1")]
     assert axis({"choice": [3, 5]}).cells(3).ticks == [(0.0, "3"), (1.0, "5")]
-
-
-def test_names_are_short_where_that_is_unique() -> None:
-    assert short_names(["loss.a", "optimizer.lr", "other.lr"]) == {
-        "loss.a": "a",
-        "optimizer.lr": "optimizer.lr",
-        "other.lr": "other.lr",
-    }

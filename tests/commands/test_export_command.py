@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from sweep.store.store import Store
 from sweep.vocabulary.record import Outcome, Status
 
 Call = Callable[..., Result]
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 
 
 def test_every_format_is_written_into_the_results_folder(call: Call, results: Path) -> None:
@@ -38,6 +40,48 @@ def test_only_the_formats_that_are_asked_for_are_written(call: Call, results: Pa
         "results/toy/best.yaml",
     ]
     assert not (results / "report.ipynb").exists()
+
+
+def test_texts_and_tables_for_a_paper_are_written_if_they_are_asked_for(
+    call: Call, results: Path
+) -> None:
+    result = call("export", "results/toy", "--format", "methods,latex,csv", "--output", "paper")
+    assert result.stdout.splitlines() == [
+        f"paper/{name}" for name in ("ranking.csv", "ranking.tex", "methods.txt", "methods.tex")
+    ]
+    assert Path("paper/ranking.csv").read_text().startswith("rank,trial_id,status,val_dice")
+    assert r"\caption{Ranking of toy by validation Dice" in Path("paper/ranking.tex").read_text()
+    assert r"\label{tab:search-space}" in Path("paper/methods.tex").read_text()
+    assert Path("paper/methods.txt").read_text().startswith("Data. ")
+
+
+def test_there_is_no_methods_text_without_a_result(call: Call, results: Path) -> None:
+    shutil.rmtree(results / "trials")
+    result = call("export", "results/toy", "--format", "methods")
+    assert result.stdout.splitlines() == [
+        f"results/toy/methods.{end}: not written, no trial has a result" for end in ("txt", "tex")
+    ]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
+def test_figures_are_files_in_which_text_is_text(call: Call, results: Path) -> None:
+    result = call("export", "results/toy", "--format", "svg")
+    assert result.exit_code == 0
+    files = [Path(line) for line in result.stdout.splitlines()]
+    assert files
+    assert {path.name for path in files} == {path.name for path in (results / "figures").iterdir()}
+    source = Path("results/toy/figures/learning-curves.svg").read_text()
+    assert "validation Dice</text>" in source
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", source)
+
+
+def test_figures_without_what_draws_them_name_it(
+    call: Call, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    result = call("export", "results/toy", "--format", "pdf")
+    assert result.exit_code == 2
+    assert "pip install 'medical-sweep[figures]'" in result.stderr
 
 
 def test_another_folder_leaves_the_results_as_they_are(call: Call, results: Path) -> None:
@@ -65,7 +109,8 @@ def test_unknown_format_is_refused_with_the_one_that_was_meant(call: Call, resul
     result = call("export", "results/toy", "--format", "htm")
     assert result.exit_code == 2
     assert result.stderr == (
-        'error: --format: must be `html`, `ipynb` or `yaml`, but is "htm"; did you mean `html`?\n'
+        "error: --format: must be `html`, `ipynb`, `yaml`, `csv`, `latex`, `methods`, `svg`, `pdf`"
+        ' or `png`, but is "htm"; did you mean `html`?\n'
     )
 
 

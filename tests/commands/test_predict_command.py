@@ -21,7 +21,8 @@ from PIL import Image
 import sweep
 from sweep.data.nnunet_raw.splits import split
 from sweep.spec.load import load_trial
-from sweep.trainer.networks.networks import as_outputs, build_network
+from sweep.trainer.networks.network_outputs import as_outputs
+from sweep.trainer.networks.networks import build_network
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.kinds.kind_table import KINDS
 

@@ -68,11 +68,20 @@ def test_markdown_is_a_table_for_a_report(call: Call, results: Path) -> None:
     assert len(rows) == 2
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "latex"])
 def test_only_the_first_rows_can_be_asked_for(call: Call, results: Path, form: str) -> None:
     output = call("rank", "results/toy", "--top", "1", "--format", form).stdout
     assert "t0000" in output
     assert "t0001" not in output
+
+
+def test_latex_is_a_table_for_a_paper(call: Call, results: Path) -> None:
+    whole = call("rank", "results/toy", "--format", "latex").stdout
+    assert r"1 & t0000 & completed & 0.7500 & 3 & 1e-6 \\" in whole
+    chosen = call("rank", "results/toy", "--format", "latex", "--columns", "trial_id,cause").stdout
+    assert r"trial\_id & cause \\" in chosen
+    narrowed = call("rank", "results/toy", "--format", "latex", "--where", "val_dice > 0.9").stdout
+    assert "t0000" not in narrowed
 
 
 def test_ranking_needs_neither_the_lock_nor_the_right_to_write(call: Call, results: Path) -> None:
@@ -82,7 +91,7 @@ def test_ranking_needs_neither_the_lock_nor_the_right_to_write(call: Call, resul
     assert sorted(path.name for path in results.iterdir()) == before
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "latex"])
 def test_sweep_without_a_finished_trial_has_an_empty_ranking(
     call: Call, results: Path, form: str
 ) -> None:

@@ -127,7 +127,7 @@ def test_every_running_trial_and_every_count_takes_one_line_from_60_columns_on(
 
 def test_wide_screen_shows_what_sets_the_running_trials_apart(progress: Progress) -> None:
     progress.trial_started("t0000", {"loss.warmup_epochs": 3, "loss.weights.aspect": 0.03125})
-    assert "warmup_epochs=3 aspect=0.0312" in drawn(progress, 120)
+    assert "warmup_epochs=3 weights.aspect=0.0312" in drawn(progress, 120)
     assert "warmup_epochs" not in drawn(progress, 70)
 
 

@@ -93,7 +93,7 @@ def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:
 def test_narrower_table_names_once_what_all_rows_share(frame: pd.DataFrame) -> None:
     *table, shared = rows(frame, PARAMETERS, 65)
     assert table[0] == ["1", "t0002", "early-stopped", "0.9500", "0", "1", "2", "–"]
-    assert " ".join(shared) == "In every row: compactness=0.123 name=unet"
+    assert " ".join(shared) == "In every row: weights.compactness=0.123 network.name=unet"
 
 
 def test_narrowest_table_gathers_the_parameters_that_differ_in_one_column() -> None:

@@ -57,7 +57,7 @@ DIVERGENCE = Divergence(
     ),
 )
 half = settings(max_examples=settings.default.max_examples // 2)  # type: ignore[union-attr]
-FORMATS = ["table", "json", "csv", "markdown"]
+FORMATS = ["table", "json", "csv", "markdown", "latex"]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def ranked(ask: Ask, folder: Path, form: str) -> str:
         assert all("toy" in line for line in answer.mistakes)
     elif form == "json":
         json.loads(answer.stdout, parse_constant=pytest.fail)
-    elif form in ("table", "markdown"):
+    elif form in ("table", "markdown", "latex"):
         assert PRINTABLE.fullmatch(answer.stdout)
     return answer.stdout
 

@@ -18,7 +18,14 @@ def spec_of(**changes: Any) -> SweepSpec:
 
 
 def test_what_changes_no_result_is_free() -> None:
-    assert set(FREE) == {"confirm", "resources", "max_concurrent", "tracking", "time_budget"}
+    assert set(FREE) == {
+        "confirm",
+        "resources",
+        "max_concurrent",
+        "tracking",
+        "pictures",
+        "time_budget",
+    }
 
 
 @pytest.mark.parametrize(

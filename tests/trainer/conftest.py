@@ -1,7 +1,6 @@
 """A trial that trains in a fifth of a second."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,9 @@ optimizer: {lr: 0.1, momentum: 0.95}
 """
 
 
-@pytest.fixture
-def trial(tmp_path: Path) -> Callable[..., TrialSettings]:
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrialSettings]:
     """The tiny configuration with overrides, such as ``trial("loss.sqrt_epsilon=0")``."""
-    file = tmp_path / "tiny.yaml"
+    file = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
     file.write_text(TINY)
     return lambda *overrides: load_trial(file, overrides)

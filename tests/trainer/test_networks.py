@@ -17,10 +17,10 @@ from sweep.spec.settings.network_settings import (
     NetworkSettings,
 )
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
+from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.networks.networks import (
     BUILDERS,
     NetworkFacts,
-    as_outputs,
     build_network,
     network_facts,
     size_divisor,

@@ -26,13 +26,21 @@ from sweep.trial import process_state as process
 from sweep.trial.process_state import SETTINGS, CleanProcess
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _frozen() -> Iterator[None]:
+    """All that the tests before have left is searched for garbage once, not in each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def clean() -> Iterator[CleanProcess]:
     """This process; whatever the test does to it is undone by the test or by us."""
     clean = CleanProcess.here()
     yield clean
     clean.restore()
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +153,6 @@ def test_hooks_from_before_the_trial_stay() -> None:
         torch.nn.Identity()(torch.zeros(1))
     finally:
         torch.nn.modules.module._global_forward_hooks.clear()
-        gc.unfreeze()
     assert seen == [1]
 
 

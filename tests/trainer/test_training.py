@@ -13,7 +13,7 @@ from sweep.data.prepared.prepare import PreparedData, prepare
 from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.network_settings import NetworkName
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.networks.networks import as_outputs
+from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.runs.monai_run import MonaiTraining
 
 MakeTrial = Callable[..., TrialSettings]

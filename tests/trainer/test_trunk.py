@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,15 +90,25 @@ def test_every_setting_that_is_declared_to_act_late_is_tried() -> None:
     assert set(OTHER_VALUES) == after_switch_on_keys() | run_ending_keys()
 
 
+LATE = ("network.dropout=0.2", "loss.weights.compactness=0.5")
+
+
+@pytest.fixture(scope="module")
+def led(trial: MakeTrial, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep whose leader has trained its warm-up of 2 epochs, for tests to go on from a copy."""
+    folder = tmp_path_factory.mktemp("led")
+    train(trial(*LATE), folder / "leader")
+    return folder
+
+
 @pytest.mark.parametrize(
     "change", [f"{key}={value}" for key, values in OTHER_VALUES.items() for value in values]
 )
 def test_trial_from_a_trunk_equals_the_one_that_trained_alone(
-    trial: MakeTrial, tmp_path: Path, change: str
+    trial: MakeTrial, tmp_path: Path, led: Path, change: str
 ) -> None:
-    late = ("network.dropout=0.2", "loss.weights.compactness=0.5")
-    train(trial(*late), tmp_path / "leader")
-    config = trial(*late, change)
+    shutil.copytree(led / "trunks", tmp_path / "trunks")
+    config = trial(*LATE, change)
     history, outcome = train(config, tmp_path / "follower")
     alone, alone_outcome = plain(config, tmp_path / "alone")
     assert comparable(history) == comparable(alone)
@@ -115,10 +126,10 @@ def test_trial_from_a_trunk_equals_the_one_that_trained_alone(
     ["seed=1", "optimizer.lr=0.05", "trainer.epochs=5", "network.dropout=0.1", "data.count=16"],
 )
 def test_trial_that_differs_from_the_start_shares_nothing(
-    trial: MakeTrial, tmp_path: Path, change: str
+    trial: MakeTrial, tmp_path: Path, led: Path, change: str
 ) -> None:
-    train(trial(), tmp_path / "leader")
-    history, _ = train(trial(change), tmp_path / "other")
+    shutil.copytree(led / "trunks", tmp_path / "trunks")
+    history, _ = train(trial(*LATE, change), tmp_path / "other")
     assert shared(history) == []
 
 

@@ -1,7 +1,7 @@
 """What the replicates of the leaders show: which one is best, how sure that is, which are tied.
 
-Only the replicates count. The run of the search is left out: it was chosen for its Dice, so its
-Dice is optimistic.
+Only the replicates after the search count. Those of the search are left out, as is the trial
+itself: it was chosen for its Dice, so its Dice is optimistic.
 
 Divergence is a gate of its own: only those of which the fewest replicates diverged are compared
 (`sweep.analysis.confirm.divergence_gate`). Where the finalists raced, those that are left come
@@ -23,7 +23,7 @@ from sweep.analysis.confirm.raced_comparison import raced_comparison
 from sweep.analysis.confirm.real_validations import as_real, real_dice
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status, TrialRecord, objective_of
+from sweep.vocabulary.record import Status, TrialRecord, confirming, objective_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def confirmation(
     """
     records = list(records)
     by_id = {record.trial_id: record for record in records}
-    runs = [(one.replicate, one) for one in records if one.replicate is not None]
+    runs = confirming(records)
     # Folds differ in how hard they are: where one finalist lacks the real validation, no other
     # may gain or lose by its own.
     lacking = {r.block for r, run in runs if run.status.has_result and real_dice(run) is None}

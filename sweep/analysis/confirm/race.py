@@ -37,7 +37,7 @@ from sweep.analysis.confirm.race_statistics import (
 )
 from sweep.spec.search.replicate_plan import blocks
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord, confirming
 
 RISK = 0.05
 """Chance, over all finalists, that one is dropped that would have become first."""
@@ -220,7 +220,7 @@ def raced(plan: RacePlan, records: Iterable[TrialRecord]) -> Race:
 
 def runs_of_finalists(records: Iterable[TrialRecord]) -> dict[tuple[str, Block], TrialRecord]:
     """The replicates among these records, as `Runs`."""
-    return {(r.of, r.block): record for record in records if (r := record.replicate) is not None}
+    return {(r.of, r.block): record for r, record in confirming(records)}
 
 
 def scores_on(one: str, trained: Iterable[Block], runs: Runs) -> tuple[dict[Block, float], int]:

@@ -32,8 +32,11 @@ def as_real(objective: Objective) -> Objective:
 def by_real_dice(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials with a real validation, best first, then the others as they are.
 
-    Equals stay in the order of the search.
+    Equals stay in the order of the search. In a search with replicates all stay: the real
+    validation of one fold does not overrule a mean over several.
     """
+    if any(one.replicated for one in ranked):
+        return list(ranked)
     found = [(dice, one) for one in ranked if (dice := real_dice(one)) is not None]
     found.sort(key=lambda pair: -pair[0])
     return [one for _, one in found] + [one for one in ranked if real_dice(one) is None]
@@ -47,7 +50,8 @@ def on_whole_cases(records: Iterable[TrialRecord]) -> str:
     """
     records = list(records)
     every = [(dice, one) for one in searched(records) if (dice := real_dice(one)) is not None]
-    if len(every) < 2 or any(one.replicate is not None for one in records):
+    repeated = any(one.replicate is not None or one.replicated for one in records)
+    if len(every) < 2 or repeated:
         return ""
     every.sort(key=lambda pair: -pair[0])
     text = as_real(objective_of(records)).text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sweep.analysis.confirm.paired_statistics import mean_interval
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import mean_over_classes, of_class
-from sweep.vocabulary.record import TrialRecord, searched
+from sweep.vocabulary.record import TrialRecord, representing, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def cases_frame(found: HeldOut) -> pd.DataFrame:
 
 def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
     # Where there are replicates, only they count: the search chose its own run for its Dice.
-    fresh = [run for run in runs if run.replicate is not None] or list(runs)
+    fresh = representing(runs)
     dice = _per_case(fresh, "dice")
     bounds = mean_interval([*dice.values()], LEAST_CASES)
     low, high = (min(max(bound, 0.0), 1.0) for bound in bounds)

@@ -24,7 +24,7 @@ class Spent:
     """What the trials of one status cost, or the replicates.
 
     Args:
-        status: how the trials ended; None for the replicates of the confirmation.
+        status: how the trials ended; None for the replicates.
         trials: number of them.
         epochs, seconds: trained by themselves.
         shared_epochs, shared_seconds: taken over from a warm-up that another trial had trained.
@@ -84,7 +84,7 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
     kinds = ((Status.DIVERGED, "diverged trials"), (Status.PRUNED, "pruned trials"))
     parts = [
         f"{words.percent(by_status[status] / epochs)} in {kind}"
-        for status, kind in (*kinds, (None, "replicates of the confirmation"))
+        for status, kind in (*kinds, (None, "replicates"))
         if by_status.get(status)
     ]
     sentence += f": {words.listed(parts)}" if parts else ""

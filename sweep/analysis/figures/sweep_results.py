@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.analysis.confirm.search_replicates import SearchReplicates
 from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import place, ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
@@ -40,7 +41,7 @@ class Results:
         spec: the effective spec.
         records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
-        replicates: of the finalists.
+        replicates: those of the search, and of the finalists.
         search_end: how the search ended before its last trial; None if it did not.
         notes: what users noted on trials, by their ids.
     """
@@ -85,6 +86,13 @@ class Results:
         return confirmation((*self.records, *self.replicates), self.spec)
 
     @cached_property
+    def due_in_search(self) -> int:
+        """Number of replicates of the search that are due and have not ended."""
+        if self.spec.replicate is None:
+            return 0
+        return len(SearchReplicates.of(self.spec, (*self.records, *self.replicates)).due)
+
+    @cached_property
     def held_out(self) -> HeldOut | None:
         """The finalists on the test split; None where none was tested."""
         return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
@@ -103,9 +111,13 @@ class Results:
     def scores(self) -> Mapping[str, float]:
         """Best score of each trial in the search by its id, best first.
 
-        More is better (`sweep.vocabulary.objective`).
+        More is better (`sweep.vocabulary.objective`). A score is of the trial's own run, which
+        every trial has; in a search with replicates the order is by the mean over the runs.
         """
         found = {r.trial_id: score for r in self.ended if (score := r.score) is not None}
+        if any(record.replicated for record in self.ended):  # by the mean over as many runs
+            by_mean = sorted((self._by_id[one] for one in found), key=place)
+            return {record.trial_id: found[record.trial_id] for record in by_mean}
         return _falling(found)  # equals stay as they are ranked
 
     def edge(self, margin: float) -> float:
@@ -126,7 +138,7 @@ class Results:
     def is_over(self) -> bool:
         """Whether the results are final: every trial has ended, or no process writes to them."""
         all_ended = len(self.ended) >= self.searched and self.spec.confirm is None
-        return not self.in_use or all_ended
+        return not self.in_use or (all_ended and not self.due_in_search)
 
     @cached_property
     def axes(self) -> Mapping[str, Axis]:

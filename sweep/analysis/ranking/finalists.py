@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
+from sweep.analysis.confirm.search_replicates import SearchReplicates
 from sweep.analysis.ranking.ranking_frame import Place, best_first, place
 from sweep.spec.search.replicate_plan import blocks, blocks_in_budget, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -90,6 +91,7 @@ class Planned:
         self.enqueued = 0
         self.race: Race | None = None
         self._top = TopTrials(spec)
+        self._in_search = SearchReplicates(spec)
         self._searched = 0
         self._kept: list[TrialRecord] = []  # those that may become finalists, and replicates
         self._end: SearchEnded | None = None
@@ -97,23 +99,28 @@ class Planned:
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended."""
+        if record.replicate is None or record.replicate.in_search:
+            self._in_search.add(record)
         if record.replicate is not None:
             self._kept.append(record)
+            self._admit_replicated(record.replicate)
         else:
             self._searched += 1
-            if record.score is not None and self._top.admits(record):
+            if record.score is not None and (self._top.admits(record) or self.spec.replicate):
                 self._kept.append(record)
-        if self._search_has_ended:
+        if self._search_has_ended and self.spec.confirm is not None:
             self.race = race_of(self.spec, self._kept)
 
     @property
     def total(self) -> int:
         """Number of trials; an upper bound until search and race have ended."""
+        searched = self.searched + self._in_search.ended
         if not self._search_has_ended:
-            return self.searched + most_replicates(self.spec)
+            return searched + most_replicates(self.spec)
+        searched += len(self._in_search.due)
         if self.race is not None:
-            return self.searched + self.race.most
-        return self.searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
+            return searched + self.race.most
+        return searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
 
     @property
     def searched(self) -> int:
@@ -131,7 +138,13 @@ class Planned:
 
     @property
     def _search_has_ended(self) -> bool:
-        return self.spec.confirm is not None and self._searched >= self.searched
+        return self._searched >= self.searched
+
+    def _admit_replicated(self, replicate: Replicate) -> None:
+        """A trial of the search may now be a finalist by the mean of its runs."""
+        if replicate.in_search:
+            for trial in searched(r for r in self._kept if r.configuration_id == replicate.of):
+                self._top.admits(trial)
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:

@@ -49,6 +49,10 @@ MEAN_OF = "mean_of"
 """Column that says which of nnU-Net's Dices ``mean_dice`` is the mean of."""
 DROPPED = "dropped"
 """Column that says after how many blocks a race dropped a finalist, and why."""
+RUNS, MEAN_OF_RUNS = "runs", "mean_of_runs"
+"""Columns of a search with replicates: how many runs a trial has with a result, on other folds or
+seeds, and the mean of the objective over them. More runs come first, and of as many the better
+mean."""
 REAL = "real_dice"
 """Column that divides a ranking where leaders were validated on whole cases, but not trained again:
 these come first by it, then the others by the pseudo Dice. The two are not compared."""
@@ -62,6 +66,7 @@ HEADINGS = {
     "p_best": "P(best)",
     "test_dice": "test Dice",
     REAL: "real Dice",
+    MEAN_OF_RUNS: "mean of runs",
 }
 """Headings of columns on the screen and in the report; others have the name of their column."""
 
@@ -215,6 +220,19 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
     return typed(rows, kinds)
 
 
+def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[str, Any]:
+    """The columns `RUNS` and `MEAN_OF_RUNS`; none without replicates in the search."""
+    if not any(one.replicated for one in ranked) and (spec is None or spec.replicate is None):
+        return {}
+    rows = [
+        {RUNS: 1 + len(one.replicated), MEAN_OF_RUNS: one.objective.turned(mean)}
+        if (mean := one.mean_score) is not None
+        else {}
+        for one in ranked
+    ]
+    return typed(rows, {RUNS: "Int64", MEAN_OF_RUNS: "Float64"})
+
+
 def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Any]:
     """Real validation Dice of the search's own runs; no column where none has one."""
     values = [{REAL: real_dice(record)} for record in ranked]
@@ -290,6 +308,8 @@ def divider(frame: pd.DataFrame) -> int | None:
 
 def divided_by(frame: pd.DataFrame) -> str | None:
     """The column that divides a ranking; None if nothing does."""
+    if CONFIRMED not in frame and RUNS in frame:  # ordered by the runs of the search
+        return None
     return next((name for name in (CONFIRMED, REAL) if name in frame), None)
 
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import confirmation
@@ -23,6 +24,7 @@ from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, swit
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
+from sweep.spec.words.phrases import counted
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read_results import (
@@ -74,7 +76,8 @@ def ranking_frame(
     (`sweep.analysis.ranking.pareto_ranks`), and within a front by the first objective.
     Trials without any value follow, then the diverged, then the failed. Where leaders were not
     trained again but have a real validation, these come first by it, and the column ``real_dice``
-    divides them from the others.
+    divides them from the others. In a search with replicates (``replicate:``), trials with more
+    runs come before those with fewer, and of as many runs the better mean decides.
 
     Args:
         records: of one sweep; unfinished trials are left out.
@@ -89,7 +92,8 @@ def ranking_frame(
         for each preset with a result, the objective minus that of the preset (of a pruned trial,
         minus what the preset had reached after as many epochs); the further metrics at the best
         epoch; for finalists those of `sweep.analysis.confirm.confirmation` where there are
-        replicates, and what they reach on the test split; then one per parameter; then
+        replicates, and what they reach on the test split; ``runs`` and ``mean_of_runs`` where the
+        search has replicates of its own; then one per parameter; then
         `enough_columns` where settings are replayed.
 
         ``val_dice``, the objective and its other columns are empty for diverged and failed trials,
@@ -119,6 +123,7 @@ def ranking_frame(
         found.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
         found |= columns.confirmed_columns(ranked, confirmed)
+    found |= columns.run_columns(ranked, spec)
     found |= columns.real_columns(ranked)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
         found |= columns.test_columns(ranked, tested)
@@ -238,6 +243,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *enough_words(row, objective),
         *_real_words(row, objective),
         *_mean_words(row, objective),
+        *_run_words(row, objective),
     ]
     if "group" in frame:
         groups = [set(letters) for letters in frame["group"].fillna("")]
@@ -301,20 +307,33 @@ def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     return [sentence]
 
 
-Place = tuple[int, float, float, int, int]
+def _run_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
+    """The mean over the runs of the search, for the comment of a best.yaml."""
+    mean = row.get(columns.MEAN_OF_RUNS)
+    if mean is None:
+        return []
+    return [f"mean over {counted(row[columns.RUNS], 'run')} of the search {objective.text(mean)}"]
+
+
+Place = tuple[int, int, float, float, int, int]
 """See `place`: less is better, and no two are equal."""
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling score, falling Dice, epochs, number."""
+    """Sort key of an ended trial: group, falling number of replicates in the search, falling mean
+    score over them, falling Dice, epochs, number.
+
+    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, or
+    has not been trained on the others yet.
+    """
     epochs, number = len(record.history), record.number
     if not record.status.has_result:
-        return 2 if record.status is Status.DIVERGED else 3, 0.0, 0.0, 0, number
+        return 2 if record.status is Status.DIVERGED else 3, 0, 0.0, 0.0, 0, number
     best = record.best
     if best is None or (merit := record.objective.merit(best)) is None:
-        return 1, 0.0, 0.0, epochs, number
-    score, dice = merit
-    return 0, -score, -dice, epochs, number
+        return 1, 0, 0.0, 0.0, epochs, number
+    score, dice = fmean((merit[0], *record.replicated)), merit[1]
+    return 0, -len(record.replicated), -score, -dice, epochs, number
 
 
 def _short(cell: Any) -> str:

@@ -12,7 +12,7 @@ from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.ranking.ranking_columns import rows_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.class_scores import without_class
-from sweep.vocabulary.dominance import fronts
+from sweep.vocabulary.dominance import unbeaten
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.parameter_values import as_text
@@ -168,7 +168,7 @@ def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
     """For each point, whether no other is at most as large everywhere and smaller somewhere."""
-    return [rank == 0 for rank in fronts([tuple(-value for value in point) for point in points])]
+    return unbeaten([tuple(-value for value in point) for point in points])
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -182,9 +182,9 @@ def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
     """Raises `InputError`, with the near miss, where there is no such column."""
     names = [str(column) for column in frame.columns]
     if name not in names:
-        # A searched parameter may be named without its group.
-        last = next((full for full in names if full.rpartition(".")[2] == name), None)
-        hint = did_you_mean(last or near_miss(name, names))
+        # A searched parameter may be named as in a table: without its group.
+        whole = next((full for full in names if full.endswith(f".{name}")), None)
+        hint = did_you_mean(whole or near_miss(name, names))
         message = f"{quoted(name)} is not a column of this ranking{hint}"
         if not hint:
             message += f"; there are {', '.join(names)}"

@@ -42,6 +42,16 @@ class LiveRanking:
         """Add a trial that has ended; each trial once."""
         insort(self.ranked, _light(record), key=place)
 
+    def replicate(self, record: TrialRecord) -> None:
+        """Add a replicate of the search that has ended: its trial moves to its new place."""
+        assert record.replicate is not None
+        if (score := record.score) is None:
+            return
+        found = next(n for n, one in enumerate(self.ranked) if one.trial_id == record.replicate.of)
+        trial = self.ranked.pop(found)
+        moved = replace(trial, replicated=(*trial.replicated, score))
+        insort(self.ranked, moved, key=place)
+
     @property
     def leader(self) -> TrialRecord | None:
         """The best trial with a result, None where there is none."""
@@ -222,6 +232,8 @@ class SweepState(Observer):
         if self.planned is not None:
             self.planned.add(record)
             self.trials = self.planned.total
+        if record.replicate is not None and record.replicate.in_search:
+            self.ranking.replicate(record)
         if not is_replicate(record.trial_id):  # a lucky seed of a finalist must not lead
             self.ranking.add(record)
             if record.status.has_result and (best := DICE.best(record.history)) is not None:
@@ -246,7 +258,8 @@ class SweepState(Observer):
     def best(self) -> Best | None:
         """The best trial of the search, running or ended with a result.
 
-        Of equals the trial that was started first.
+        Of equals the trial that was started first. Once a trial has replicates in the search, only
+        those that have ended are compared, by the mean of their runs.
         """
         found = [
             Best(trial.trial_id, trial.best, trial.best_epoch, trial.merit)
@@ -254,6 +267,9 @@ class SweepState(Observer):
             if trial.best is not None and trial.merit is not None
         ]
         leader = self.ranking.leader
+        if leader is not None and leader.replicated and leader.mean_score is not None:
+            value = self.objective.turned(leader.mean_score)
+            return Best(leader.trial_id, value, leader.best.epoch if leader.best else 0)
         if leader is not None and leader.best is not None and leader.value is not None:
             merit = self.objective.merit(leader.best)
             assert merit is not None, "it has a value"

@@ -17,6 +17,7 @@ from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
 from sweep.engine.decisions.replicate_queue import ReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
+from sweep.engine.decisions.search_replicate_queue import SearchReplicateQueue
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
 from sweep.search.schedulers.decision import Decision
@@ -107,6 +108,7 @@ class SweepController:
         self._top = TopTrials(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found in the replay
+        self._in_search = SearchReplicateQueue(spec)
         self._replicates = ReplicateQueue(spec, store.records)
         self._replay()
         self._replaying = False
@@ -136,7 +138,7 @@ class SweepController:
     @property
     def finished(self) -> bool:
         """Whether every trial has ended. An executing trial may pause and be handed out again."""
-        return not self._trials and self._all_proposed and not self._confirms
+        return not self._trials and self._search_is_over and not self._confirms
 
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
@@ -144,11 +146,16 @@ class SweepController:
 
         Started trials come first: those that an interruption left unfinished, and paused ones that
         may continue. Then come the presets, each a trial, then the enqueued configurations of
-        earlier sweeps, those that users have enqueued, and the searcher's proposals. When all of
+        earlier sweeps, those that users have enqueued, and the searcher's proposals. Replicates of
+        the search come before proposals that learn from them, else after all trials. When all of
         these have ended, the replicates of the leaders follow. A trial whose warm-up another trial
         is training waits for it.
         """
         trial_id = self._first_that_may_start()
+        while trial_id is None and self._may_replicate and (due := self._in_search.next):
+            replicate, of = due
+            self._start(of.number, of.parameters, of.preset, replicate)
+            trial_id = self._first_that_may_start()
         while trial_id is None and self._may_propose:
             number = self._proposed
             asked = self._queue.ask(number)
@@ -228,9 +235,20 @@ class SweepController:
         One of them may wait long for its warm-up, and the next trial may have a short one. What a
         searcher proposes once it learns would lack the results of those before it.
         """
-        learns = self._proposed - self._queue.given >= self._spec.searcher.random_trials
-        most = 1 if learns else MOST_WAITING
+        most = 1 if self._learns else MOST_WAITING
         return not self._all_proposed and len(self._waiting) < most
+
+    @property
+    def _learns(self) -> bool:
+        """Whether the searcher's next proposal depends on results."""
+        return self._proposed - self._queue.given >= self._spec.searcher.random_trials
+
+    @property
+    def _may_replicate(self) -> bool:
+        """Whether replicates of the search may start: see `SearchReplicates`."""
+        if self._spec.searcher.learns:
+            return self._learns or self._all_proposed
+        return self._all_trials_ended
 
     @property
     def _all_proposed(self) -> bool:
@@ -246,9 +264,16 @@ class SweepController:
         return not self._search_is_over or bool(self._replicates)
 
     @property
-    def _search_is_over(self) -> bool:
+    def _all_trials_ended(self) -> bool:
         running = (trial.started for trial in self._trials.values())
         return self._all_proposed and all(record.replicate for record in running)
+
+    @property
+    def _search_is_over(self) -> bool:
+        """Whether all trials have ended, and with them the replicates of the search."""
+        running = (trial.started.replicate for trial in self._trials.values())
+        is_running = any(replicate and replicate.in_search for replicate in running)
+        return self._all_trials_ended and not is_running and self._in_search.next is None
 
     def _first_that_may_start(self) -> str | None:
         return next(filter(self._trunks.may_start, self._waiting), None)
@@ -287,6 +312,8 @@ class SweepController:
             self._queue.started(record.enqueued)
             self._expect()
             self._pruning.start(trial_id, settings, record.preset)
+        elif record.replicate.in_search:
+            self._in_search.started(record.replicate)
         self._observers.trial_started(trial_id, record.parameters)
 
     def _expect(self) -> None:
@@ -392,13 +419,19 @@ class SweepController:
         if record.replicate is None:
             self._pruning.end(trial.trial_id, outcome.status)
             self._queue.searcher.tell(record)
+            self._in_search.ended(record)
+        elif record.replicate.in_search:
+            self._in_search.ended(record)
+            scores = self._in_search.replicated(record.replicate.of)
+            self._queue.searcher.replicate(record.number, scores)
         else:
             self._replicates.ended()
         self._observers.trial_ended(record)
         if record.replicate is None:
             self._consider_end(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
-        self._discard_trunks(search_has_ended=record.replicate is None and self._search_is_over)
+        is_of_search = record.replicate is None or record.replicate.in_search
+        self._discard_trunks(search_has_ended=is_of_search and self._search_is_over)
 
     def _consider_end(self, record: TrialRecord) -> None:
         """End the search if further trials are unlikely to be better. A replay waits for the

@@ -13,7 +13,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError, SweepError
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import TrialRecord, representing
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Evaluate, Evaluated
@@ -166,14 +166,17 @@ def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecor
 
 
 def finalist_runs(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
-    """The runs that stand for the finalists: their replicates, or the trial itself without any."""
+    """The runs that stand for the finalists: their replicates, or the trial itself without any.
+
+    Those of the search stand for it together with the trial.
+    """
     records = list(records)
     replicates = defaultdict[str, list[TrialRecord]](list)
     for record in records:
         if record.replicate is not None and record.status.has_result:
             replicates[record.replicate.of].append(record)
     for finalist in finalists(spec, records):
-        yield from replicates[finalist.trial_id] or [finalist]
+        yield from representing([finalist, *replicates[finalist.trial_id]])
 
 
 def _each(runs: Iterable[TrialRecord]) -> list[tuple[str, list[TrialRecord]]]:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from statistics import median
 
-from sweep.vocabulary.dominance import Point, places
+from sweep.vocabulary.dominance import Point, place_among
 
 
 class Rung:
@@ -86,7 +86,7 @@ class ParetoRung:
 
     def rank(self, point: Point) -> int:
         """1 + the number of recorded points before it: equal points share it."""
-        return 1 + places([*self._point_of.values(), point])[-1]
+        return 1 + place_among(point, [*self._point_of.values()])
 
 
 AnyRung = Rung | ParetoRung

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.space.distributions import Distribution, Listed
@@ -56,6 +56,9 @@ class GridSearch:
             self._enqueued.add(record.number)
 
     def judge(self, number: int, rung: int, score: float) -> None:
+        """Results do not change the proposals."""
+
+    def replicate(self, number: int, scores: Sequence[float]) -> None:
         """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:

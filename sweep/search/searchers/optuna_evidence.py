@@ -7,6 +7,7 @@
 |                                  | the value its score at the last of them                       |
 | past a rung, waiting or training | the same, until more is known                                 |
 | diverged                         | COMPLETE with the worst value, infeasible: ``diverged`` = 1   |
+| with replicates in the search    | COMPLETE; all values are those of `by_place`                  |
 | failed                           | FAIL: it says nothing about its parameters                    |
 | before its first rung            | RUNNING                                                       |
 
@@ -27,7 +28,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -49,12 +50,14 @@ class Evidence:
         rung: number of rungs that it has reached.
         score: its score at the last of them, higher is better, of several objectives a tuple of
             scores; None if there is none.
+        replicated: scores of its replicates in the search.
     """
 
     proposed: FrozenTrial
     ended: TrialRecord | None = None
     rung: int = 0
     score: Any = None
+    replicated: tuple[float, ...] = ()
 
     def trial(self, objective: Objective, worst: float | None) -> FrozenTrial:
         """The trial in Optuna's terms; see the head of this file.
@@ -93,12 +96,15 @@ class Evidence:
             **values,
         )
 
-    def place(self, trial: FrozenTrial, value: float, objective: Objective) -> tuple[float, float]:
-        """Among all trials, ascending from the worst: by the rungs reached, then by the value."""
+    def place(
+        self, trial: FrozenTrial, value: float, objective: Objective
+    ) -> tuple[float, int, float]:
+        """Among all trials, ascending from the worst: by the rungs reached, then by the number of
+        replicates in the search, then by the mean value of all runs."""
         if trial.constraints["diverged"] > 0:
-            return -math.inf, 0.0
+            return -math.inf, 0, 0.0
         rungs = self.rung if trial.state is TrialState.PRUNED else math.inf
-        return rungs, objective.turned(value)
+        return rungs, len(self.replicated), fmean((objective.turned(value), *self.replicated))
 
 
 def as_known(
@@ -113,14 +119,16 @@ def by_place(
 ) -> list[FrozenTrial]:
     """All trials, for a sampler that learns from COMPLETE ones alone and takes values as numbers.
 
-    Scores of different rungs cannot be compared as numbers. So where any trial has one, the value
-    is the normal score of the trial's place, Φ⁻¹((place − 1/2) / n); equal trials share a place.
+    Scores of different rungs cannot be compared as numbers, and neither can means over different
+    numbers of runs. So where any trial has one, the value is the normal score of the trial's place,
+    Φ⁻¹((place − 1/2) / n); equal trials share a place.
 
     Source: Salinas, Shen and Perrone, "A Quantile-based Approach for Hyperparameter Transfer
     Learning", ICML 2020, Section 3.
     """
     trials = as_known(evidence, objective, worst)
-    if not any(trial.state is TrialState.PRUNED and trial.value is not None for trial in trials):
+    at_rungs = any(one.state is TrialState.PRUNED and one.value is not None for one in trials)
+    if not at_rungs and not any(known.replicated for known in evidence):
         return trials
     places = {
         number: known.place(trial, trial.value, objective)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,7 +102,8 @@ class OptunaSearch:
 
     def _known(self) -> list[FrozenTrial]:
         """All trials in Optuna's terms."""
-        tell = by_place if self._method.by_place else as_known
+        has_replicates = any(known.replicated for known in self._evidence)
+        tell = by_place if self._method.by_place or has_replicates else as_known
         return [*tell(self._evidence, self._objective, self._worst.value)]
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
@@ -132,6 +133,10 @@ class OptunaSearch:
     def judge(self, number: int, rung: int, score: Any) -> None:
         if number in self._index:
             self._change(self._index[number], rung=rung, score=score)
+
+    def replicate(self, number: int, scores: Sequence[float]) -> None:
+        if number in self._index:
+            self._change(self._index[number], replicated=tuple(scores))
 
     def learn(self, record: TrialRecord) -> None:
         """As `tell`, of a trial whose rungs are unknown: a pruned one counts as before its first,

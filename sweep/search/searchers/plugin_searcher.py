@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sweep.plugins.plugin_kinds import SEARCHER
@@ -66,6 +66,12 @@ class PluginSearcher:
         if judge is not None:
             with self._blaming("judge"):
                 judge(number, rung, score)
+
+    def replicate(self, number: int, scores: Sequence[float]) -> None:
+        replicate = getattr(self._made, "replicate", None)  # likewise
+        if replicate is not None:
+            with self._blaming("replicate"):
+                replicate(number, scores)
 
     def learn(self, record: TrialRecord) -> None:
         with self._blaming("learn"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import taken
@@ -49,6 +49,9 @@ class RandomSearch:
         """Results do not change the proposals."""
 
     def judge(self, number: int, rung: int, score: float) -> None:
+        """Results do not change the proposals."""
+
+    def replicate(self, number: int, scores: Sequence[float]) -> None:
         """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sweep.search.searchers.grid import GridSearch
@@ -58,6 +58,17 @@ class Searcher(Protocol):
             rung: number of rungs that it has reached, from 1; no trial has reached fewer before.
             score: what the scheduler compares at that rung; higher is better. Scores of one rung
                 can be compared with each other. With several objectives a score of each.
+        """
+        ...
+
+    def replicate(self, number: int, scores: Sequence[float]) -> None:
+        """Learn what further runs of an ended trial came to, on other folds or seeds.
+
+        Only means over as many runs can be compared, so a trial with more of them ranks first.
+
+        Args:
+            number: of the trial.
+            scores: of the runs after the first, higher is better; all that are known.
         """
         ...
 

@@ -10,7 +10,7 @@ from sweep.machine.installed_packages import how_to_install
 from sweep.spec.checks.prior_checks import check_priors
 from sweep.spec.checks.searched_in_vain import check_conditions
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
-from sweep.spec.search.replicate_plan import check_confirm, check_test
+from sweep.spec.search.replicate_plan import check_confirm, check_replicate, check_test
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import missing
@@ -396,6 +396,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], 
     (("searcher",), _check_stop_when),
     (("objective", "searcher", "scheduler", "space"), _check_several_objectives),
     (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
+    (("replicate", "data", "objective", "trainer.kind", "trainer.fold"), check_replicate),
     (("data", "trainer.kind"), check_test),
     (("resources",), _check_shared_gpu),
 )

@@ -7,7 +7,7 @@ leaves its other settings without effect. That is intended when comparing with a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -273,7 +273,21 @@ def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple
             yield from ((key, rule) for key in rule.keys)
 
 
-def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
+def rules_about(keys: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules of `RULES` that can decide whether one of these settings acts in a trial.
+
+    A rule about a setting asks for others, and these may depend on further ones.
+    """
+    known = set(keys)
+    while True:
+        found = tuple(rule for rule in RULES if known & {*rule.keys})
+        asked = {need for rule in found for need in rule.needs}
+        if asked <= known:
+            return found
+        known |= asked
+
+
+def idle_in_trial(value: Callable[[str], Any], rules: Sequence[Rule] = RULES) -> frozenset[str]:
     """Dotted names of the settings without effect in one trial.
 
     A setting that makes others act counts only if it acts itself. Without patience, `counts_from`
@@ -282,12 +296,13 @@ def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
 
     Args:
         value: returns the value of a setting in this trial, by dotted name.
+        rules: `rules_about` the settings in question, if these are not all.
     """
     idle = set[str]()
     while True:
         found = {
             key
-            for rule in RULES
+            for rule in rules
             if not any(
                 accepts(value(need)) for need, accepts in rule.needs.items() if need not in idle
             )

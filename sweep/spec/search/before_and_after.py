@@ -107,3 +107,19 @@ def known_folds(settings: TrialSettings) -> int:
     """As `most_folds`; 1 for a trainer whose data are not known."""
     traits = settings.trainer.traits
     return most_folds(settings) if traits.folds or "data" in traits.reads else 1
+
+
+class PicturesSettings(Settings):
+    """Pictures of segmentations, drawn once the sweep has ended: of the finalists, the baseline and
+    the batches at which trials diverged."""
+
+    megabytes: float = Field(default=20, ge=0, le=10_000)
+    """Space for them in the results folder; 0 draws none. The most telling are drawn first, and the
+    report says how many were left out."""
+    channel: str | None = None
+    """Name of the image channel that is shown; null: the first."""
+
+    @property
+    def bytes(self) -> int:
+        """The space in bytes."""
+        return round(self.megabytes * 1e6)

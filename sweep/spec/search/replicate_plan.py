@@ -1,4 +1,4 @@
-"""The replicates of a sweep's confirmation: seeds, folds and settings of each."""
+"""The replicates of a sweep, in its search and its confirmation: seeds, folds, settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep.spec.search.before_and_after import most_folds, own_fold
+from sweep.spec.search.before_and_after import known_folds, most_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
@@ -18,21 +18,51 @@ SEEDS = 2**31
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
-    """Seed and fold of every replicate of one finalist, in order of training."""
+    """Seed and fold of every replicate of one finalist, in order of training.
+
+    No seed is one of the search's, by whose values the finalists were chosen.
+    """
     if spec.confirm is None:
         return []
+    seeds, folds = spec.confirm.blocks
+    return _blocks(spec, spec.replicate.seeds if spec.replicate else 1, seeds, folds)
+
+
+def search_blocks(spec: SweepSpec) -> list[tuple[int, int]]:
+    """Seed and fold of every run of one configuration in the search, in order of training.
+
+    The first is the trial, the others are its replicates.
+    """
+    found = spec.replicate
+    return _blocks(spec, 0, found.seeds if found else 1, found.folds if found else 1)
+
+
+def _blocks(spec: SweepSpec, first_seed: int, seeds: int, folds: int) -> list[tuple[int, int]]:
     return [
         ((spec.seed + step) % SEEDS, fold)
-        for step in range(1, spec.confirm.blocks[0] + 1)
-        for fold in confirmed_folds(spec)
+        for step in range(first_seed, first_seed + seeds)
+        for fold in _folds(spec, folds)
     ]
 
 
-def confirmed_folds(spec: SweepSpec) -> list[int]:
-    """Validation folds of the replicates, the sweep's own first."""
-    count = spec.confirm.blocks[1] if spec.confirm else 0
+def _folds(spec: SweepSpec, count: int) -> list[int]:
+    """So many validation folds, the sweep's own first."""
     own = own_fold(spec)
     return [((own or 0) + step) % most_folds(spec) for step in range(count)]
+
+
+def further_folds(spec: SweepSpec) -> dict[str, list[int]]:
+    """``confirm`` and ``replicate`` → the folds of its replicates that no trial validates on."""
+    counts = {
+        "confirm": spec.confirm.blocks[1] if spec.confirm else 0,
+        "replicate": spec.replicate.folds if spec.replicate else 0,
+    }
+    return {key: _folds(spec, count)[1:] for key, count in counts.items()}
+
+
+def most_replicates_in_search(spec: SweepSpec) -> int:
+    """Largest number of replicates of the search: all of every trial."""
+    return spec.trials * (len(search_blocks(spec)) - 1)
 
 
 def most_replicates(spec: SweepSpec) -> int:
@@ -90,6 +120,38 @@ def check_test(spec: SweepSpec) -> Iterator[Finding]:
         if hasattr(spec.trainer, "test"):
             message += ", or let `trainer.test: imagesTs` score the finalists on the dataset's own"
         yield Finding(("data", "test"), message)
+
+
+def check_replicate(spec: SweepSpec) -> Iterator[Finding]:
+    """Contradictions of `replicate` in a valid sweep."""
+    if spec.replicate is None:
+        return
+    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
+        if key in spec.space:
+            message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
+            yield Finding(("replicate",), message)
+    if spec.judged_by.others:
+        message = (
+            "trials of several objectives are not compared by a mean over folds: leave this out,"
+            " or name one objective"
+        )
+        yield Finding(("replicate",), message)
+    folds, asked = most_folds(spec), spec.replicate.folds
+    if asked > known_folds(spec) < folds:  # it might train the same run again
+        message = (
+            f"must be 1: `trainer.kind: {spec.trainer.kind}` brings its own data, whose folds are"
+            " not known here; `seeds` repeats a training with other seeds"
+        )
+        yield Finding(("replicate", "folds"), message)
+    elif asked > folds and own_fold(spec) is None:
+        key = spec.trainer.traits.fold_key
+        message = f"must be 1: `{key}` is not the number of a fold, so there is no other fold"
+        yield Finding(("replicate", "folds"), message)
+    elif asked > folds:
+        yield Finding(("replicate", "folds"), at_most(folds, "the folds of the data", asked))
+    elif spec.replicate.runs < 2:
+        message = "must be at least 2 on one fold: the trial itself is the first run"
+        yield Finding(("replicate", "seeds"), message)
 
 
 def check_confirm(spec: SweepSpec) -> Iterator[Finding]:

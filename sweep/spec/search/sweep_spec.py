@@ -16,7 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from sweep.spec.search.before_and_after import ConfirmSettings, WarmStartSettings, known_folds
+from sweep.spec.search.before_and_after import (
+    ConfirmSettings,
+    PicturesSettings,
+    WarmStartSettings,
+    known_folds,
+)
+from sweep.spec.search.replicate_settings import ReplicateSettings
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
     Resources,
@@ -129,6 +135,9 @@ class SweepSpec(TrialSettings):
     stop_when: StopWhenSettings = None
     """End the search before `trials` when further ones are unlikely to be better:
     {improvement: 0.002}, or the improvement alone; null: never."""
+    replicate: ReplicateSettings | None = None
+    """Train the trials that may still be the best on further folds during the search, and rank
+    them by their mean: {folds: 3}; null: one run each."""
     confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
     """Train the leaders again with other seeds after the search: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
@@ -139,6 +148,8 @@ class SweepSpec(TrialSettings):
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
     """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, a
     plug-in, or a list of them."""
+    pictures: Annotated[PicturesSettings | None, ChangesNoResult()] = PicturesSettings()
+    """Pictures of segmentations; null: none."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
     """Time limit of a session: 90s, 10m, 2h, 1d, or a number of seconds; null: no limit.
 

@@ -44,7 +44,7 @@ OTHER_COLUMNS = frozenset({
     "last_dice", "val_dice_before_end", "val_dice_at_enough", "epochs_at_enough", "mean_dice",
     "dice_low", "dice_high", "p_best", "group", "replicates", "replicates_diverged", "test_dice",
     "test_hd95", "replicate_of", "seed", "fold",
-    "confirmed", "best_before_switch_on",
+    "confirmed", "best_before_switch_on", "runs", "mean_of_runs",
 })  # fmt: skip
 """Columns of a ranking with another meaning than a metric of this name would have."""
 _OF_THE_OBJECTIVE = (

@@ -32,6 +32,8 @@ NAMES: Mapping[str, str] = {
     "resources.cpu": "cpus num_cpus cpus_per_trial cpu",
     "resources.gpu": "gpus num_gpus gpus_per_trial gpu trial_gpu_number",
     "tracking": "logger loggers logging tensorboard mlflow tracker",
+    "replicate": "cross_validation crossvalidation cv replicate.cv n_replicates",
+    "replicate.folds": "replicate.n_folds replicate.k cv_folds",
     "confirm": "replicates repeats repetitions",
     "confirm.seeds": "seeds n_seeds num_seeds executions_per_trial confirm.repeats "
     "confirm.repetitions confirm.replicates confirm.n",

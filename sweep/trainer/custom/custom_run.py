@@ -88,6 +88,8 @@ class CustomTraining(GuardedRun):
         self.options = Options(settings.trainer.options)
         self.device = choose_device(settings)
         make_deterministic(settings)
+        import monai.losses  # noqa: F401 - of the loss; its import draws random numbers, so: now
+
         seed_everything(settings.seed, 0)
         self.model = self._built_model().to(self.device)
         chosen = self.geometric_class

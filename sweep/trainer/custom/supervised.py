@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from sweep.trainer.networks.networks import as_outputs
+from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.runs.returned_values import Method, described
 from sweep.vocabulary.record import last_line
 

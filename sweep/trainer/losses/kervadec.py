@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from monai.losses import BoundaryLoss
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
@@ -44,6 +43,8 @@ def signed_distances(labels: Tensor, label: int, spacing: Sequence[float] = ()) 
     """
     mask = labels == label
     if not spacing:
+        from monai.losses import BoundaryLoss
+
         distances: Tensor = BoundaryLoss().compute_distance_map(mask.float())
         return distances[:, 0]
     maps = [_of_volume(volume, spacing) for volume in mask[:, 0].numpy()]

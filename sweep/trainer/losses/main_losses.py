@@ -8,6 +8,7 @@
 
 Every term is a function of logits ``[B, C, (D,) H, W]`` and class indices ``[B, 1, (D,) H, W]``, a
 scalar. For regions, which overlap, the terms are those of `region_losses`.
+MONAI is imported where it is used: that takes seconds, and a user's own loop may do without it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss, FocalLoss
-from monai.networks.utils import one_hot
 from torch import Tensor
 
 from sweep.data.nnunet_raw.regions import Regions
@@ -108,6 +107,9 @@ def _dice(_settings: LossSettings, ignore: int | None, regions: Regions | None) 
     """``1 − Dice`` of the foreground classes over the whole batch, as in nnU-Net."""
     if regions is not None:
         return region_dice(regions, ignore)
+    from monai.losses import DiceLoss
+    from monai.networks.utils import one_hot
+
     how: dict[str, Any] = {"include_background": False, "batch": True, "smooth_nr": 1e-5}
     if ignore is None:
         loss = DiceLoss(to_onehot_y=True, softmax=True, **how)
@@ -172,6 +174,8 @@ def _focal(settings: LossSettings, ignore: int | None, regions: Regions | None) 
     gamma = focal_gamma(settings)
     if regions is not None:
         return region_focal(regions, ignore, gamma)
+    from monai.losses import FocalLoss
+
     how: dict[str, Any] = {"to_onehot_y": True, "use_softmax": True, "gamma": gamma}
     if ignore is None:
         loss = FocalLoss(**how)

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss, FocalLoss
 from torch import Tensor
 
 from sweep.data.nnunet_raw.regions import Regions, labels_mask
@@ -30,6 +29,8 @@ def region_masks(target: Tensor, regions: Regions) -> Tensor:
 
 def region_dice(regions: Regions, ignore: int | None) -> Term:
     """``1 − Dice``, the mean over regions, each over the whole batch."""
+    from monai.losses import DiceLoss
+
     loss = DiceLoss(batch=True, smooth_nr=1e-5)
 
     def value(logits: Tensor, target: Tensor) -> Tensor:
@@ -62,6 +63,8 @@ def region_cross_entropy(regions: Regions, ignore: int | None) -> Term:
 
 def region_focal(regions: Regions, ignore: int | None, gamma: float) -> Term:
     """``−(1 − p_t)^γ log p_t`` of each region, by MONAI: the mean over voxels and regions."""
+    from monai.losses import FocalLoss
+
     how: dict[str, Any] = {"use_softmax": False, "gamma": gamma}
     loss, of_voxels = FocalLoss(**how), FocalLoss(reduction="none", **how)
 

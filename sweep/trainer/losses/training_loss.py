@@ -93,7 +93,7 @@ class TrainingLoss:
             weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)
             if factor > 0:
-                p = self._soft_masks(outputs[0])  # [classes · B, (D,) H, W]
+                p = self.soft_masks(outputs[0])  # [classes · B, (D,) H, W]
                 if self.ignore is not None:
                     p = held_where_ignored(p, target[:, 0] != self.ignore)
                 late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
@@ -121,7 +121,8 @@ class TrainingLoss:
         """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
         return soft_areas(logits, self._channels, regions=self.regions is not None)
 
-    def _soft_masks(self, logits: Tensor) -> Tensor:
+    def soft_masks(self, logits: Tensor) -> Tensor:
+        """Soft masks of the geometric classes, ``[B, C, …] -> [classes · B, …]``."""
         return soft_masks(logits, self._channels, regions=self.regions is not None)
 
     @property

@@ -68,7 +68,7 @@ def build_network(
             defines some networks for volumes: see `NetworkSettings.levels`.
         spacing: of the training samples along each axis, in mm; None: the same along all.
     Returns:
-        a module; in training mode its output may hold deep supervision (see `as_outputs`).
+        a module; in training mode its output may hold deep supervision (see `network_outputs`).
     Raises:
         TrainerError: a plug-in returns something else. Its own errors pass: they are those of a
             trial with these options.
@@ -124,20 +124,6 @@ def size_divisor(
             f" one for each axis, but is {stated}"
         )
     return divisor
-
-
-def as_outputs(output: Tensor | Sequence[Tensor], spatial_dims: int = 2) -> list[Tensor]:
-    """What a network returned as a list of ``[B, C, (D,) H, W]``, finest first.
-
-    MONAI's DynUNet stacks its deep supervision on a new axis, ``[B, S, C, (D,) H, W]``; others
-    return a list or a single tensor. An evaluation takes element 0.
-
-    Args:
-        spatial_dims: 2 for images, 3 for volumes.
-    """
-    if isinstance(output, Tensor):
-        return list(output.unbind(1)) if output.ndim == spatial_dims + 3 else [output]
-    return list(output)
 
 
 def _heads(settings: NetworkSettings) -> int:

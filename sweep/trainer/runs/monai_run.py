@@ -44,7 +44,8 @@ from sweep.trainer.networks.device import (
     set_tf32,
     to_device,
 )
-from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
+from sweep.trainer.networks.network_outputs import as_outputs
+from sweep.trainer.networks.networks import build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
 from sweep.trainer.runs.explain import epsilon_of, has_root

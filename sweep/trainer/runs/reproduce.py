@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sweep.data.nnunet_raw.regions import Regions
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.batch import Batch
@@ -47,6 +51,53 @@ class ReproducedStep:
         return broken_part(self.recorded) == broken_part(self.again)
 
 
+class BatchBefore(NamedTuple):
+    """The batch of a diverging step, and what the network made of it just before that step.
+
+    Args:
+        cases: names of the samples' cases.
+        channels: names of the image channels.
+        classes: names of the geometric classes.
+        images: as the network saw them, ``[B, C, (D,) H, W]``.
+        references: masks of the geometric classes, ``[classes, B, (D,) H, W]``.
+        soft: their soft masks, of the same shape. Values may be NaN.
+        spacing: along ``[(D,) H, W]``; None if unknown.
+    """
+
+    cases: tuple[str, ...]
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    images: NDArray[np.float32]
+    references: NDArray[np.bool_]
+    soft: NDArray[np.float32]
+    spacing: tuple[float, ...] | None
+
+
+def batch_before(settings: TrialSettings, offending: Mapping[str, Any]) -> BatchBefore:
+    """Pass the offending batch through the network with the weights from before the step.
+
+    Args:
+        settings: of the trial.
+        offending: what its ``offending.pt`` holds.
+    """
+    training, batch = _before_step(settings, offending)
+    training.model.train()  # as the step was taken
+    with torch.no_grad():
+        passed = training.forward(batch, offending["epoch"], offending["step"])
+    numbers, data = _geometric_classes(offending), training.data
+    masks = [class_mask(batch.labels[:, 0], number, data.regions) for number in numbers]
+    soft = training.loss.soft_masks(passed.outputs[0]).cpu().numpy()
+    return BatchBefore(
+        cases=batch.cases,
+        channels=data.channels,
+        classes=tuple(data.classes[number] for number in numbers),
+        images=batch.images.numpy(),
+        references=torch.stack(masks).numpy(),
+        soft=soft.reshape(len(numbers), len(batch.cases), *soft.shape[1:]),
+        spacing=data.spacing,
+    )
+
+
 def replay(
     settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
 ) -> ReproducedStep:
@@ -66,6 +117,16 @@ def replay(
             f"offending.pt holds step {step} of epoch {epoch}, divergence.json is about step"
             f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
         )
+    training, batch = _before_step(settings, offending)
+    verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
+    again = training.take_step(batch, epoch, step)
+    return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
+
+
+def _before_step(
+    settings: TrialSettings, offending: Mapping[str, Any]
+) -> tuple[MonaiTraining, Batch]:
+    """The run as it was before the step, and the batch of the step."""
     batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
     volumes = batch.images.ndim == 5
     cases = [
@@ -89,9 +150,7 @@ def replay(
     )
     training = MonaiTraining(settings, data)
     training.load_before_step(offending)
-    verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
-    again = training.take_step(batch, epoch, step)
-    return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
+    return training, batch
 
 
 def _geometric_classes(offending: Mapping[str, Any]) -> tuple[int, ...]:

@@ -47,4 +47,5 @@ CUSTOM = Kind(
     pixels="only the custom class knows its data",
     on_all_cases="only your own trainer knows its cases",
     predictor="only your own trainer knows how it reads images: load its `best.pt` there",
+    segmenter="only your own trainer knows its cases",
 )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -15,10 +18,10 @@ from sweep.vocabulary.record import CaseScore, Divergence, RealValidation
 
 if TYPE_CHECKING:
     from sweep.data.prepared.data_facts import DataFacts
-    from sweep.data.prepared.samples import PreparedData
+    from sweep.data.prepared.samples import CaseArrays, PreparedData
     from sweep.store.layout import TrialPaths
     from sweep.trainer.evaluation.inference import Inference
-    from sweep.trainer.runs.reproduce import ReproducedStep
+    from sweep.trainer.runs.reproduce import BatchBefore, ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
 ShowProgress = Callable[[str], object]
@@ -35,6 +38,21 @@ class Predictor(NamedTuple):
 
     facts: DataFacts
     inference: Inference
+
+
+class Segmenter(NamedTuple):
+    """The validation cases of a trial, and what its best weights predict for them.
+
+    Args:
+        facts: of the data.
+        cases: names of the validation cases.
+        segment: a case with its reference, and its predicted labels ``[S, H, W]`` on the grid of
+            the reference. Raises `SweepError` if it cannot be read.
+    """
+
+    facts: DataFacts
+    cases: tuple[str, ...]
+    segment: Callable[[str], tuple[CaseArrays, NDArray[np.uint8]]]
 
 
 Evaluated = TypeVar("Evaluated")
@@ -100,9 +118,13 @@ class Kind:
         tools: other tools that read its weights, if there are any.
         predictor: loads the best weights in a trial's folder; or a sentence that says how else to
             predict with them. Raises `ResultsError` if they are missing or damaged.
+        segmenter: its validation cases with predictions, to be looked at; or a sentence that says
+            why there are none. Raises `SweepError` if weights, predictions or data are missing.
         on_all_cases: how it is trained on all cases, as a sentence; empty: with ``--all-cases``.
         replay: takes a recorded diverging step again, given what the trial kept of it; None if no
             single step is kept.
+        batch_before: the batch of a diverging step with the soft masks before it, given what the
+            trial kept of it; None if no single step is kept.
     """
 
     preparing: str
@@ -112,9 +134,11 @@ class Kind:
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     pixels: Pixels | str
     predictor: Callable[[TrialSettings, TrialPaths], Predictor] | str
+    segmenter: Callable[[TrialSettings, TrialPaths], Segmenter] | str
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer
     test: Evaluate[tuple[CaseScore, ...]] | None = None
     validate: Evaluate[RealValidation] | None = None
     tools: Tools | None = None
     on_all_cases: str = ""
     replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None
+    batch_before: Callable[[TrialSettings, Mapping[str, Any]], BatchBefore] | None = None

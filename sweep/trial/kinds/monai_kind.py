@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.prepare import check_pixels, prepare
-from sweep.data.prepared.samples import PreparedData
+from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.prepared.unfit_data import unfit, unknown_classes
 from sweep.data.sources.source_table import open_source
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import Kind, Pixels, Predictor, ShowProgress
+from sweep.trial.kinds.kind import Kind, Pixels, Predictor, Segmenter, ShowProgress
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.record import CaseScore, Divergence, last_line
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
-    from sweep.trainer.runs.reproduce import ReproducedStep
+    from sweep.trainer.runs.reproduce import BatchBefore, ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
 
@@ -80,6 +83,22 @@ def _predictor(settings: TrialSettings, trial: TrialPaths) -> Predictor:
     return Predictor(facts, run.inference)
 
 
+def _segmenter(settings: TrialSettings, trial: TrialPaths) -> Segmenter:
+    predictor = _predictor(settings, trial)
+    cases = {case.name: case for case in prepare(settings.data).validation.case_arrays}
+
+    def segment(name: str) -> tuple[CaseArrays, NDArray[np.uint8]]:
+        return cases[name], predictor.inference.classes(cases[name])
+
+    return Segmenter(predictor.facts, tuple(cases), segment)
+
+
+def _batch_before(settings: TrialSettings, offending: Mapping[str, Any]) -> BatchBefore:
+    from sweep.trainer.runs.reproduce import batch_before
+
+    return batch_before(settings, offending)
+
+
 def _replay(
     settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
 ) -> ReproducedStep:
@@ -101,6 +120,8 @@ MONAI = Kind(
     make_run=_make_run,
     pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),
     predictor=_predictor,
+    segmenter=_segmenter,
     test=_test,
     replay=_replay,
+    batch_before=_batch_before,
 )

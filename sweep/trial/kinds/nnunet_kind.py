@@ -13,7 +13,7 @@ from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_f
 from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import Kind, ShowProgress, Tools
+from sweep.trial.kinds.kind import Kind, Segmenter, ShowProgress, Tools
 from sweep.vocabulary.record import CaseScore, RealValidation
 
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     return held_out_score(settings, best["model"], trial.nnunet / "test")
 
 
+def _segmenter(settings: TrialSettings, trial: TrialPaths) -> Segmenter:
+    from sweep.nnunet.validated_cases import validated_cases
+
+    found = validated_cases(settings, trial.nnunet)
+    return Segmenter(found.facts, found.cases, found.case)
+
+
 NNUNET = Kind(
     preparing="Looking for what nnU-Net has planned and preprocessed",
     imports=("sweep.nnunet.training.nnunet_run",),
@@ -75,6 +82,7 @@ NNUNET = Kind(
         "nnU-Net predicts by itself, with the winner that a sweep exports: `nnUNetv2_predict_from"
         "_modelfolder -i IMAGES -o OUTPUT -m RESULTS/nnunet_model -f FOLD -chk checkpoint_best.pth`"
     ),
+    segmenter=_segmenter,
     on_all_cases="nnU-Net trains on all cases with `--set trainer.fold=all`",
     recognised=_recognised,
     test=_test,

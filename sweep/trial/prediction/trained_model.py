@@ -52,7 +52,7 @@ def load_model(
         InputError: the device does not exist, or the settings are of another version.
         ResultsError: weights are missing or damaged, or the trainer is not ours.
     """
-    configured = [_settings(run, tta, device) for run in runs]
+    configured = [settings_to_predict(run, tta=tta, device=device) for run in runs]
     members = []
     for settings, run in zip(configured, runs, strict=True):
         predictor = kind_of(settings).predictor
@@ -71,13 +71,16 @@ def load_model(
         inference=mean_inference([member.inference for member in members]),
         identity={
             "runs": [run.folder.name for run in runs],
-            "weights": [_digest(run) for run in runs],
+            "weights": [digest_of_weights(run) for run in runs],
             "tta": configured[0].evaluation.tta,
         },
     )
 
 
-def _settings(run: TrialPaths, tta: bool | None, device: Device | None) -> TrialSettings:
+def settings_to_predict(
+    run: TrialPaths, *, tta: bool | None = None, device: Device | None = None
+) -> TrialSettings:
+    """The settings of a run, changed as its weights are to predict; as `load_model`."""
     settings = load_trial(run.config)
     if device is not None:
         trainer = settings.trainer.model_copy(update={"device": device})
@@ -91,6 +94,7 @@ def _settings(run: TrialPaths, tta: bool | None, device: Device | None) -> Trial
     return settings
 
 
-def _digest(run: TrialPaths) -> str:
+def digest_of_weights(run: TrialPaths) -> str:
+    """A digest of ``best.pt``; raises `ResultsError` if it cannot be read."""
     with reading(run.best_checkpoint), run.best_checkpoint.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,67 @@
+"""Whether what is said of the rank stability of trials holds: all equal, and one ahead.
+
+    python benchmarks/rank_stability.py
+
+A trial's score on a case is the case's level plus the trial's advantage plus noise. *normal*: noise
+of one deviation. *skewed*: the negative of a lognormal, as Dice near 1 is. *unequal*: every other
+trial has noise three times as large.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.resampling.rank_bootstrap import LEVEL, RankBootstrap
+
+SAMPLES, DRAWS = 2000, 400
+NOISES = ("normal", "skewed", "unequal")
+
+
+def sample(
+    rng: np.random.Generator, cases: int, trials: int, ahead: float, noise: str
+) -> NDArray[np.float64]:
+    """Scores ``[cases, trials]``; the first trial is ahead, in deviations of a difference."""
+    own = rng.standard_normal((cases, trials))
+    if noise == "skewed":
+        own = (np.exp(0.5) - np.exp(own)) / 2.16  # mean 0, deviation 1
+    if noise == "unequal":
+        own[:, 1::2] *= 3
+    level = 2 * rng.standard_normal((cases, 1))
+    own[:, 0] += ahead * np.sqrt(2 / cases)
+    return level + own
+
+
+def shares(cases: int, trials: int, ahead: float, noise: str, seed: int) -> tuple[float, ...]:
+    """Mean share of draws in which the first stays first; how often that is steady, and wrongly."""
+    rng = np.random.default_rng(seed)
+    stays, steady, wrong = [], 0, 0
+    for number in range(SAMPLES):
+        found = RankBootstrap(sample(rng, cases, trials, ahead, noise), DRAWS, number)
+        first = int(found.means.argmax())
+        share = float(found.frequencies[first, 0])
+        stays.append(share)
+        steady += share >= LEVEL
+        wrong += share >= LEVEL and (ahead == 0 or first != 0)
+    return float(np.mean(stays)), steady / SAMPLES, wrong / SAMPLES
+
+
+def main() -> None:
+    print("| noise | cases | trials | ahead | stays first in | steady | steady and wrong |")
+    print("|---|---|---|---|---|---|---|")
+    for noise in NOISES:
+        for cases in (10, 20, 50):
+            for trials in (2, 5, 10):
+                for ahead in (0.0, 4.0) if noise == "normal" else (0.0,):
+                    stays, steady, wrong = shares(
+                        cases, trials, ahead, noise, seed=1000 + cases + trials
+                    )
+                    print(
+                        f"| {noise} | {cases} | {trials} | {ahead:g} | {stays:.2f} |"
+                        f" {100 * steady:.1f} % | {100 * wrong:.1f} % |",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The leaders of a search with replicates, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from sweep.analysis.figures import figure_style as style
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.search.replicate_plan import search_blocks
+from sweep.spec.words.phrases import counted
+from sweep.vocabulary.record import TrialRecord
+
+MOST = 12
+"""Trials that are shown."""
+
+
+def runs_on_folds(results: Results) -> ReportFigure:
+    """The runs of the leaders on each fold and seed of the search, and their mean."""
+    shown = [record for record in results.ranked if record.replicated][:MOST]
+    whole = [one for one in shown if len(one.replicated) == len(shown[0].replicated)]
+    finding = "No trial was trained on a further fold, which replicate: {folds: 3} does."
+    if shown:
+        first, objective = shown[0], results.objective
+        assert first.mean_score is not None
+        mean = objective.text(objective.turned(first.mean_score))
+        finding = (
+            f"{first.trial_id} has the {objective.highest} mean over"
+            f" {counted(1 + len(first.replicated), 'run')}, {mean}. {len(whole)} of"
+            f" {len(results.ranked)} trials with a result have as many."
+        )
+    return ReportFigure(
+        name="runs",
+        title="The leaders on further folds",
+        finding=finding,
+        reading=(
+            "Rings: best value of each run; thin lines join those of one fold and seed. Where the"
+            " lines run side by side, folds explain the spread of a row. Diamonds: the mean over"
+            " all runs. A row without a diamond has fewer runs than the first, and its mean is not"
+            " compared with the others."
+        ),
+        figure=_figure(results, shown, whole) if shown else None,
+    )
+
+
+def _figure(
+    results: Results, shown: Sequence[TrialRecord], whole: Sequence[TrialRecord]
+) -> go.Figure:
+    objective, names = results.objective, [one.trial_id for one in shown]
+    lines = []
+    for run, (seed, fold) in enumerate(search_blocks(results.spec)):
+        scores = [(one.score, *one.replicated)[run : run + 1] for one in shown]
+        values = [
+            objective.turned(score[0]) if score and score[0] is not None else None
+            for score in scores
+        ]
+        lines.append((values, names, f"seed {seed}, fold {fold}"))
+    figure = go.Figure(
+        go.Scatter(
+            **style.joined(lines),
+            name="run, joined by fold and seed",
+            mode="lines+markers",
+            line={"width": 1, "color": "#a9b4be"},
+            marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
+            hovertemplate=f"%{{y}}, %{{text}}: %{{x:{objective.d3}}}<extra></extra>",
+        )
+    )
+    means = [mean for one in whole if (mean := one.mean_score) is not None]
+    figure.add_scatter(
+        x=[objective.turned(mean) for mean in means],
+        y=[one.trial_id for one in whole],
+        ids=[one.trial_id for one in whole],
+        name="mean",
+        mode="markers",
+        marker={"symbol": "diamond", "size": 11, "color": style.INK},
+        hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}<extra></extra>",
+    )
+    figure.update_xaxes(title=objective.label)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return style.finished(figure, height=140 + 44 * len(names))

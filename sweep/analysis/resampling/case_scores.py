@@ -1,0 +1,119 @@
+"""The scores of trials on the same cases: of the test split, or of the validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.confirm.test_scores import LEAST_CASES
+from sweep.analysis.figures.sweep_results import Results
+from sweep.store.case_table import read_cases
+from sweep.store.layout import Layout
+from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
+from sweep.vocabulary.objective import BETTER, VAL_DICE
+
+METRICS = ("dice", "nsd", "hd95")
+"""Metrics that rankings are compared by, where they were measured."""
+MOST_TRIALS = 10
+"""Trials of the validation that are shown: the first of the ranking. Each is a file to read."""
+LEAST_TRIALS = 2
+
+Values = Mapping[str, Mapping[str, float]]
+"""Metric → case → value."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaseScores:
+    """Scores of trials on the cases that all of them have a value for.
+
+    Args:
+        split: ``test`` or ``validation``.
+        trials: their ids, in the order of the ranking.
+        scores: metric → ``[cases, trials]``, higher is better. All metrics have the same cases.
+        left_out: number of cases that lack a value of one of them.
+    """
+
+    split: str
+    trials: tuple[str, ...]
+    scores: Mapping[str, NDArray[np.float64]]
+    left_out: int
+
+    @property
+    def cases(self) -> int:
+        """Number of cases."""
+        return len(next(iter(self.scores.values())))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are enough cases to draw from, and trials to compare."""
+        return self.cases >= LEAST_CASES and len(self.trials) >= LEAST_TRIALS
+
+
+def scores_on_test(results: Results) -> CaseScores | None:
+    """The finalists on the test split, each the mean over its runs; None where fewer than two were
+    tested."""
+    if results.held_out is None:
+        return None
+    values = {
+        one.trial_id: {"dice": one.dice, "hd95": one.hd95, "nsd": one.further.get("nsd", {})}
+        for one in results.held_out.tested
+    }
+    return _gathered("test", values)
+
+
+def scores_on_validation(results: Results, most: int = MOST_TRIALS) -> CaseScores | None:
+    """The first trials of the ranking in their best epochs, in the runs of the search.
+
+    None where fewer than two have a table of their cases, or the tables are of different folds.
+
+    Args:
+        most: number of trials.
+
+    Raises:
+        ResultsError: a cases.csv is broken.
+    """
+    layout = Layout(results.folder)
+    values: dict[str, Values] = {}
+    for record in [one for one in results.ended if one.score is not None][:most]:
+        rows = read_cases(layout.trial(record.trial_id).cases)
+        if rows:
+            values[record.trial_id] = {metric: _by_case(rows, metric) for metric in METRICS}
+    return _gathered("validation", values)
+
+
+def _by_case(rows: Iterable[ClassScore], metric: str) -> dict[str, float]:
+    """Case → mean over its classes."""
+    own: dict[str, list[ClassScore]] = {}
+    for row in rows:
+        own.setdefault(row.case, []).append(row)
+    means = {case: mean_over_classes(scores, metric) for case, scores in own.items()}
+    return {case: mean for case, mean in means.items() if mean is not None}
+
+
+def _gathered(split: str, values: Mapping[str, Values]) -> CaseScores | None:
+    trials = tuple(values)
+    if len(trials) < LEAST_TRIALS:
+        return None
+    measured = [m for m in METRICS if all(values[trial].get(m) for trial in trials)]
+    if "dice" not in measured:
+        return None
+    every = {case for trial in trials for case in values[trial]["dice"]}
+    shared = [
+        case
+        for case in sorted(every)
+        if all(case in values[trial][metric] for trial in trials for metric in measured)
+    ]
+    if not shared:
+        return None
+    scores = {metric: _table(values, trials, shared, metric) for metric in measured}
+    return CaseScores(split, trials, scores, len(every) - len(shared))
+
+
+def _table(
+    values: Mapping[str, Values], trials: Sequence[str], cases: Sequence[str], metric: str
+) -> NDArray[np.float64]:
+    table = np.array([[values[trial][metric][case] for trial in trials] for case in cases])
+    return table if BETTER.get(metric, BETTER[VAL_DICE]) == "max" else -table

@@ -1,0 +1,146 @@
+"""The best that a random search of n trials may be expected to find."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.analysis.figures import figure_style as style
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.words.phrases import counted
+
+LEAST_TRIALS = 8
+"""Random trials below which nothing is said."""
+BAND = (0.1, 0.9)
+"""Quantiles of the band."""
+
+
+def expected_best(results: Results) -> ReportFigure:
+    """What fewer trials would have found."""
+    scores = _random_scores(results)
+    why = _why_not(results, scores)
+    return ReportFigure(
+        name="expected-best",
+        title="What fewer trials would have found",
+        finding=why or _finding(results, scores),
+        reading=(
+            "The mean best of n of these trials, over all ways to choose n of them (Dodge et al.,"
+            " 2019, Show Your Work; the unbiased estimate of Tang et al., 2020). The band holds the"
+            " best of four in five choices. It ends at half of the trials, since larger choices"
+            " share most of their trials. A pruned trial counts with what it had reached, one"
+            " without a result as the worst of the others. Only trials that the random searcher"
+            " proposed count. Comparisons of methods should name the number of trials, because the"
+            " best value rises with it. These are the values that trials were chosen by."
+        ),
+        figure=None if why else _figure(results, scores),
+    )
+
+
+def expected_maximum(scores: Sequence[float]) -> NDArray[np.float64]:
+    """Mean of the maximum over all subsets of n scores, for n from 1 to their number.
+
+    ``Σ_i x(i) · C(i − 1, n − 1) / C(N, n)`` with the scores in rising order.
+
+    Source: Tang et al. 2020, Showing Your Work Doesn't Always Work, ACL.
+    """
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    return np.array([float(ordered @ _shares(len(ordered), n)) for n in range(1, len(ordered) + 1)])
+
+
+def quantiles_of_maximum(scores: Sequence[float], share: float) -> NDArray[np.float64]:
+    """A quantile of the maximum over all subsets of n scores, for n from 1 to their number."""
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    places = [
+        int(np.searchsorted(np.cumsum(_shares(len(ordered), n)), share - 1e-12))
+        for n in range(1, len(ordered) + 1)
+    ]
+    found: NDArray[np.float64] = ordered[np.minimum(places, len(ordered) - 1)]
+    return found
+
+
+def _shares(total: int, n: int) -> NDArray[np.float64]:
+    """Share of the subsets of n whose largest is the i-th of ``total`` in rising order."""
+    from scipy.special import gammaln
+
+    i = np.arange(1, total + 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = (
+            gammaln(i) - gammaln(i - n + 1) - math.lgamma(n)
+            - (math.lgamma(total + 1) - math.lgamma(n + 1) - math.lgamma(total - n + 1))
+        )  # fmt: skip
+    return np.where(i >= n, np.exp(logs), 0.0)
+
+
+def _random_scores(results: Results) -> list[float]:
+    """Scores of the trials that the searcher drew; those without a result as the worst."""
+    drawn = [r for r in results.ended if r.preset is None and r.enqueued is None]
+    known = [record.score for record in drawn if record.score is not None]
+    return [min(known) if r.score is None else r.score for r in drawn] if known else []
+
+
+def _why_not(results: Results, scores: Sequence[float]) -> str:
+    searcher = results.spec.searcher
+    if searcher.name != "random":
+        return (
+            f"This is known only of random search. The trials of `{searcher.label}` depend on each"
+            " other, so a choice of n of them is not what a search of n trials would have tried."
+        )
+    if results.spec.warm_start is not None:
+        return "Not told for a sweep that took configurations over from earlier ones."
+    if len(scores) < LEAST_TRIALS:
+        return (
+            f"{counted(len(scores), 'random trial')} are too few to say what fewer would have"
+            f" found: it takes {LEAST_TRIALS}."
+        )
+    return ""
+
+
+def _finding(results: Results, scores: Sequence[float]) -> str:
+    objective, best = results.objective, expected_maximum(scores)
+    half = len(scores) // 2
+    text = [objective.text(objective.turned(float(value))) for value in best]
+    return (
+        f"Of {len(scores)} random trials, one has a mean {objective.label} of {text[0]}, the best"
+        f" of {half} {text[half - 1]} on average, and the best of all {text[-1]}."
+    )
+
+
+def _figure(results: Results, scores: Sequence[float]) -> go.Figure:
+    objective = results.objective
+    n = list(range(1, len(scores) + 1))
+    half = n[: len(n) // 2]
+    low, high = (
+        [
+            objective.turned(float(value))
+            for value in quantiles_of_maximum(scores, share)[: len(half)]
+        ]
+        for share in BAND
+    )
+    mean = [objective.turned(float(value)) for value in expected_maximum(scores)]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[*half, *half[::-1]],
+        y=[*low, *high[::-1]],
+        name="four of five choices",
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor="#d7e4ef",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=n,
+        y=mean,
+        name="expected best",
+        mode="lines",
+        line={"width": 2.5, "color": "#08306b"},
+        hovertemplate=f"best of %{{x}}: %{{y:{objective.d3}}} on average<extra></extra>",
+    )
+    figure.update_xaxes(title="random trials")
+    figure.update_yaxes(title=f"best {objective.label}")
+    return style.finished(figure, height=380)

@@ -1,0 +1,1 @@
+"""The live page: results folders in a browser, on this machine alone."""

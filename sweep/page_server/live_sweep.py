@@ -1,0 +1,104 @@
+"""One sweep as the live page sees it: read again only when it has changed, and not too often."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.page_server.change_stamp import Stamp, change_stamp
+from sweep.report.page_data import PageData, dumped, page_data
+from sweep.store.layout import Layout
+from sweep.vocabulary.errors import ResultsError
+
+SHARE = 0.1
+"""Largest share of one core that reading takes, also where a sweep changes all the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state of a sweep.
+
+    Args:
+        data: what its page shows.
+        etag: equal where the data are equal, in another process too.
+        body: the data as JSON, UTF-8.
+    """
+
+    data: PageData
+    etag: str
+    body: bytes
+
+
+class LiveSweep:
+    """The newest known state of a results folder. It may be used from several threads.
+
+    Args:
+        folder: the results folder, which may appear later or vanish.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._layout = Layout(folder)
+        self._reading = Lock()
+        self._stamp: Stamp | None = None
+        self._found: Snapshot | ResultsError | None = None
+        self._rests_until = 0.0
+
+    def look(self) -> Snapshot:
+        """The state now, or the last one while the next is being read or is not due.
+
+        The first look waits for it.
+
+        Raises:
+            ResultsError: the folder is not there, or a file in it is broken.
+        """
+        stamp = change_stamp(self._layout)
+        if self._is_due(stamp) and self._reading.acquire(blocking=self._found is None):
+            try:
+                if self._is_due(stamp):  # nobody has read it while this thread waited
+                    self._read(stamp)
+            finally:
+                self._reading.release()
+        if isinstance(self._found, ResultsError):
+            raise self._found
+        assert self._found is not None
+        return self._found
+
+    def _is_due(self, stamp: Stamp) -> bool:
+        """Whether to read: something has changed, and the last reading is paid for.
+
+        The start and the end of a session are shown at once.
+        """
+        if stamp == self._stamp:
+            return False
+        in_use_as_before = self._stamp is not None and stamp.in_use == self._stamp.in_use
+        return not in_use_as_before or time.monotonic() >= self._rests_until
+
+    def _read(self, stamp: Stamp) -> None:
+        """Read the folder, then rest for as long as keeps to `SHARE`."""
+        self._stamp = stamp  # also if it cannot be read: only a change can mend it
+        begun = time.thread_time()
+        try:
+            self._found = snapshot(self.folder)
+        except ResultsError as error:
+            self._found = error
+        finally:
+            spent = time.thread_time() - begun
+            self._rests_until = time.monotonic() + spent * (1 / SHARE - 1)
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """The state of a results folder.
+
+    Raises:
+        ResultsError: it is not a results folder, or a file in it is broken.
+    """
+    data = page_data(read_results(folder))
+    values = data.to_json()
+    body = dumped(values).encode(errors="backslashreplace")
+    written = dumped(values | {"written": ""}).encode(errors="backslashreplace")
+    return Snapshot(data, f'"{hashlib.blake2b(written, digest_size=12).hexdigest()}"', body)

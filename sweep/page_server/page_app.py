@@ -1,0 +1,177 @@
+"""The addresses of the live page, and what each answers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sweep.page_server.access_token import guarded
+from sweep.page_server.live_sweep import LiveSweep
+from sweep.page_server.page_requests import Control, configuration
+from sweep.page_server.picture_file import read_picture
+from sweep.page_server.sweep_list import SweepList
+from sweep.report.page import STYLES as PAGE_STYLES
+from sweep.report.page import assets, page_html
+from sweep.vocabulary.errors import ResultsError, SweepError
+
+LIVE, CONTROL = "live.js", "control.js"
+"""Scripts that the page has here and not in a file; the second under ``--control``."""
+STYLES = ("live.css",)
+NOT_THERE = 503
+"""Status of an answer that says in words why there are no data now."""
+WRONG = 422
+"""Status of an answer that names what is wrong with a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePages:
+    """The pages of all sweeps of a list.
+
+    Args:
+        sweeps: which there are.
+        control: lets the page ask something of a sweep; None: it is read-only.
+    """
+
+    sweeps: SweepList
+    control: Control | None = None
+
+    def overview(self, request: Request) -> Response:
+        """The list of sweeps; where there is one alone, its page."""
+        if self.sweeps.is_single:
+            return RedirectResponse(f"/sweeps/{quote(self.sweeps.names()[0], safe='')}/")
+        try:
+            html = _render("list.html", folder=self.sweeps.folder, rows=self.sweeps.rows())
+        except ResultsError as error:
+            return self._message("No sweeps", str(error))
+        return _unless_known(request, html.encode(), "text/html", _etag(html.encode()))
+
+    def page(self, request: Request) -> Response:
+        """The page of a sweep; before there is anything to show, a page that says so."""
+        sweep = self._sweep(request)
+        try:
+            found = sweep.look()
+        except ResultsError as error:
+            return self._message(sweep.folder.name, str(error))
+        live = {"etag": found.etag, "running": found.data.running, "home": self._home}
+        scripts = [LIVE]
+        if self.control is not None:
+            live["key"] = self.control.key
+            scripts.append(CONTROL)
+        html = page_html(found.data, scripts=scripts, styles=STYLES, live=live)
+        return HTMLResponse(html, headers=FRESH)
+
+    def data(self, request: Request) -> Response:
+        """The data of a sweep as JSON, or that they have not changed (304)."""
+        try:
+            found = self._sweep(request).look()
+        except ResultsError as error:
+            return JSONResponse({"problem": str(error)}, NOT_THERE, headers=FRESH)
+        return _unless_known(request, found.body, "application/json", found.etag)
+
+    def picture(self, request: Request) -> Response:
+        """A picture of a trial."""
+        name, trial, file = (request.path_params[part] for part in ("name", "trial", "file"))
+        try:
+            content = read_picture(self.sweeps[name].folder, trial, file)
+        except (KeyError, ValueError, ResultsError):
+            raise HTTPException(404, "There is no such picture.\n") from None
+        return Response(content, media_type="image/webp", headers=FRESH)
+
+    def configuration(self, request: Request) -> Response:
+        """The fields of a form for a configuration, filled in from a trial."""
+        folder, trial = self._sweep(request).folder, request.query_params.get("trial")
+        try:
+            return JSONResponse(configuration(folder, trial), headers=FRESH)
+        except (ValueError, ResultsError) as error:
+            raise HTTPException(404, f"{error}\n") from None
+
+    async def ask(self, request: Request) -> Response:
+        """Pass a request on to the sweep, and answer in words."""
+        asked_for = await self._control.read(request)
+        folder = self._sweep(request).folder
+        try:
+            asked = await run_in_threadpool(asked_for.ask, folder)
+        except SweepError as error:
+            return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
+        return JSONResponse({"words": asked.words, "warnings": list(asked.warnings)})
+
+    def _message(self, title: str, words: str) -> Response:
+        """A page of one sentence, which looks again by itself."""
+        html = _render("message.html", title=title, words=words, home=self._home)
+        return HTMLResponse(html, NOT_THERE, headers=FRESH)
+
+    @property
+    def _home(self) -> str:
+        """Address of the list; empty where there is one sweep alone."""
+        return "" if self.sweeps.is_single else "/"
+
+    @property
+    def _control(self) -> Control:
+        if self.control is None:
+            raise HTTPException(403, "This page is read-only: start it with --control.\n")
+        return self.control
+
+    def _sweep(self, request: Request) -> LiveSweep:
+        try:
+            return self.sweeps[request.path_params["name"]]
+        except (KeyError, ResultsError):
+            raise HTTPException(404, "There is no such sweep here.\n") from None
+
+
+def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlette:
+    """The application of a page server.
+
+    Args:
+        sweeps: what it shows.
+        token: what a browser must bring.
+        control: whether the page may ask something of a sweep.
+    """
+    pages = LivePages(sweeps, Control.new() if control else None)
+    return Starlette(
+        routes=[
+            Route("/", pages.overview),
+            Route("/sweeps/{name}/", pages.page),
+            Route("/sweeps/{name}/data", pages.data),
+            Route("/sweeps/{name}/trials/{trial}/pictures/{file}", pages.picture),
+            Route("/sweeps/{name}/configuration", pages.configuration),
+            Route("/sweeps/{name}/ask/{kind}", pages.ask, methods=["POST"]),
+        ],
+        # Compressed fast: a page of many megabytes may come through ssh.
+        middleware=[*guarded(token), Middleware(GZipMiddleware, compresslevel=1)],
+    )
+
+
+FRESH = {"cache-control": "no-cache"}
+"""A browser may keep the answer, but asks whether it still holds."""
+
+
+def _unless_known(request: Request, body: bytes, kind: str, etag: str) -> Response:
+    headers = FRESH | {"etag": etag}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=kind, headers=headers)
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    text = files(__package__).joinpath("templates", template).read_text(encoding="utf-8")
+    style = Markup(assets([*PAGE_STYLES, *STYLES]))
+    return environment.from_string(text).render(style=style, **values)

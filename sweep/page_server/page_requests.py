@@ -1,0 +1,139 @@
+"""What a page with ``--control`` asks of a sweep: what the commands for steering ask."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from sweep.analysis.effective_settings import read_spec
+from sweep.api.user_requests import Asked, ask_for_trial, ask_to_note, ask_to_stop
+from sweep.page_server.access_token import is_token
+from sweep.spec.space.distribution_yaml import as_yaml
+from sweep.spec.words.phrases import shown
+from sweep.store.files import parse_json, parsed
+from sweep.store.layout import Layout
+from sweep.store.read_results import read_facts
+from sweep.vocabulary.record import ParameterValue
+
+KEY_HEADER = "x-sweep-key"
+"""Header of a request that acts. A page of another site cannot set it, nor learn its value."""
+MOST_BYTES = 2**16
+"""Largest body of a request."""
+
+
+class PageRequest(Protocol):
+    """A request as the page sends it."""
+
+    def ask(self, results: Path) -> Asked:
+        """Leave it in the results folder; raises as the functions of `sweep.api.user_requests`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StopTrial:
+    """Stop a trial."""
+
+    trial: str
+
+    def ask(self, results: Path) -> Asked:
+        return ask_to_stop(results, [self.trial])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Train a configuration: texts of values, as typed, by dotted name."""
+
+    values: Mapping[str, str]
+
+    def ask(self, results: Path) -> Asked:
+        return ask_for_trial(results, [f"{key}={value}" for key, value in self.values.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNote:
+    """Note something on a trial."""
+
+    trial: str
+    text: str
+
+    def ask(self, results: Path) -> Asked:
+        return ask_to_note(results, self.trial, self.text)
+
+
+KINDS: Mapping[str, type[PageRequest]] = {"stop": StopTrial, "enqueue": Enqueue, "note": WriteNote}
+"""By the last part of their address."""
+
+
+def configuration(results: Path, trial_id: str | None) -> list[dict[str, str]]:
+    """The parameters that a configuration can give a value to, for a form.
+
+    Args:
+        results: the results folder.
+        trial_id: of the trial whose values fill the form in, exactly; None: it is empty.
+
+    Returns:
+        of each its ``name``, the ``space`` it is drawn from, and its ``value`` as one would type
+        it; empty where the trial has none.
+
+    Raises:
+        ResultsError: there is no such trial, or a file is broken.
+        ValueError: the id could lead out of the folder.
+    """
+    spec = read_spec(results)
+    paths = None if trial_id is None else Layout(results).trial(trial_id)
+    given: Mapping[str, ParameterValue] = {}
+    if trial_id is not None and paths is not None:
+        given = read_facts(trial_id, paths, spec.judged_by).parameters
+    return [
+        {
+            "name": name,
+            "space": ", ".join(f"{word} {shown(of)}" for word, of in as_yaml(kind).items()),
+            "value": json.dumps(given[name]) if name in given else "",
+        }
+        for name, kind in spec.drawn.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The right to ask something of a sweep, which a page has under ``--control``.
+
+    Args:
+        key: what the page sends along; new with each server.
+    """
+
+    key: str
+
+    @classmethod
+    def new(cls) -> Control:
+        return cls(secrets.token_urlsafe(24))
+
+    async def read(self, request: Request) -> PageRequest:
+        """The request in a POST.
+
+        Raises:
+            HTTPException: it does not come from the page itself, or is not a request.
+        """
+        self._require_own_page(request)
+        if (kind := KINDS.get(request.path_params["kind"])) is None:
+            raise HTTPException(404, f"A page can ask for one of: {', '.join(KINDS)}.\n")
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            raise HTTPException(413, f"A request has at most {MOST_BYTES // 1024} KiB.\n")
+        try:
+            return parsed(kind, parse_json((await request.body()).decode()))
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(400, f"This is not a request: {error}\n") from None
+
+    def _require_own_page(self, request: Request) -> None:
+        origin = request.headers.get("origin")
+        is_ours = origin is None or origin == f"http://{request.headers['host']}"
+        if not (is_ours and is_token(request.headers.get(KEY_HEADER, ""), self.key)):
+            raise HTTPException(403, "This request does not come from the page itself.\n")

@@ -1,0 +1,84 @@
+"use strict";
+// Steering a sweep from its live page. Every question is a dialog that says what will happen; the
+// server answers in words, which the dialog shows.
+(() => {
+  const { key } = JSON.parse(document.body.dataset.live);
+  const button = (words, click) => element("button", { type: "button", click }, words);
+
+  async function ask(kind, body) {
+    try {
+      const answer = await fetch(`ask/${kind}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-sweep-key": key },
+        body: JSON.stringify(body),
+      });
+      const isJson = answer.headers.get("content-type")?.startsWith("application/json");
+      return isJson ? await answer.json() : { mistakes: [await answer.text()] };
+    } catch {
+      return { mistakes: ["The server does not answer. Nothing was asked."] };
+    }
+  }
+
+  // A question: what will happen, fields to fill in, and a button that does it.
+  function question({ title, words, fields = [], does, kind, body }) {
+    const answer = element("output", {});
+    const act = element("button", { type: "submit", class: "act" }, does);
+    const cancel = button("Cancel", () => dialog.close());
+    const form = element("form", { method: "dialog" },
+      element("h2", { id: "question" }, title), element("p", {}, words), ...fields, answer,
+      element("p", { class: "buttons" }, cancel, act));
+    const dialog = element("dialog", { class: "question", "aria-labelledby": "question" }, form);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (!form.reportValidity()) return;
+      act.disabled = true;
+      const { words: done, warnings = [], mistakes = [] } = await ask(kind, body(form));
+      answer.className = done ? "done" : "wrong";
+      answer.replaceChildren(...[done, ...warnings, ...mistakes].filter(Boolean).map((one) => element("p", {}, one)));
+      if (done) { act.remove(); cancel.textContent = "Close"; cancel.focus(); }
+      act.disabled = false;
+    });
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  const stop = (trial) => question({
+    title: `Stop ${trial}?`,
+    words: "It ends as pruned at its next report. The sweep goes on with other trials.",
+    does: `Stop ${trial}`, kind: "stop", body: () => ({ trial }),
+  });
+
+  const note = (trial) => question({
+    title: `Note on ${trial}`,
+    words: "The report and `sweep.rank --notes` show it.",
+    fields: [element("textarea", { name: "text", rows: 4, maxlength: 2000, required: true, "aria-label": "Note" })],
+    does: "Write it", kind: "note", body: (form) => ({ trial, text: form.elements.text.value }),
+  });
+
+  async function enqueue(trial) {
+    const from = trial ? `?trial=${encodeURIComponent(trial)}` : "";
+    let parameters;
+    try {
+      parameters = await (await fetch(`configuration${from}`)).json();
+    } catch {
+      parameters = [];  // asking then says why
+    }
+    const fields = parameters.map(({ name, space, value }) => element("label", {},
+      element("span", {}, name), element("input", { name, value, spellcheck: "false", autocomplete: "off" }), element("small", {}, space)));
+    question({
+      title: trial ? `Train a configuration like ${trial}` : "Train a configuration",
+      words: "It is the next trial that starts, one more than the sweep was asked for. The searcher draws what you leave empty.",
+      fields, does: "Enqueue it", kind: "enqueue",
+      body: (form) => ({ values: Object.fromEntries(parameters
+        .map(({ name }) => [name, form.elements[name].value.trim()]).filter(([, value]) => value)) }),
+    });
+  }
+
+  sweepPage.trialParts.unshift((id, { status, replicate }) => element("p", { class: "steering" },
+    status === "running" && !replicate ? button("Stop it…", () => stop(id)) : null,
+    replicate ? null : button("Train one like it…", () => enqueue(id)),
+    button("Write a note…", () => note(id))));
+  window.dispatchEvent(new HashChangeEvent("hashchange"));  // a view that the address has opened
+  document.querySelector("header .live").after(element("p", { class: "steering" }, button("Train a configuration…", () => enqueue(null))));
+})();

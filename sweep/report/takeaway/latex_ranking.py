@@ -1,0 +1,246 @@
+"""A ranking as a LaTeX table for a paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sweep.analysis import report_words
+from sweep.analysis.confirm.confirmation import Confirmation
+from sweep.analysis.confirm.test_scores import held_out
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.per_class import class_columns
+from sweep.analysis.ranking.ranking_columns import (
+    MEAN_OF,
+    REAL,
+    confirmed_names,
+    divided_by,
+    divider,
+    own_metrics,
+    rows_of,
+)
+from sweep.report.takeaway.latex_text import escaped
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.objective_settings import PARETO_RANK
+from sweep.spec.words.short_names import short_names, words
+from sweep.vocabulary.class_scores import UNITS
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Status, TrialRecord, distance_unit_of, searched
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOP = 20
+"""Rows of a table in a paper, unless more are asked for."""
+NOTHING = "--"
+Text = Callable[[Any], str]
+
+
+class _Column(NamedTuple):
+    """Heading, alignment, and how a row's cell is written in LaTeX."""
+
+    heading: str
+    align: str
+    cell: Callable[[Mapping[str, Any]], str]
+
+
+def latex_ranking(
+    frame: pd.DataFrame,
+    records: Sequence[TrialRecord],
+    parameters: Sequence[str],
+    *,
+    objective: Objective = DICE,
+    spec: SweepSpec | None = None,
+    confirmed: Confirmation | None = None,
+    title: str = "",
+    of: int | None = None,
+) -> str:
+    r"""The rows of a ranking as a table; takes ``\usepackage{booktabs}``.
+
+    The objective of the first row is bold only where it was told apart from all other finalists.
+
+    Args:
+        frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
+        records: all trials.
+        parameters: dotted names of the searched parameters.
+        objective: the objective that trials are ranked by.
+        spec: of the sweep, if it is known.
+        confirmed: what the replicates show of the finalists; None where there are none.
+        title: name of the sweep, for the caption.
+        of: number of rows of the whole ranking, where ``frame`` has only the first of them.
+    """
+    winner = confirmed.winner.trial_id if confirmed is not None and confirmed.winner else None
+    columns = _columns(frame, records, objective, spec, winner)
+    columns += _parameters(frame, parameters)
+    columns += [_plain_column(name) for name in (*class_columns(frame), "notes") if name in frame]
+    lines = [" & ".join(column.cell(row) for column in columns) for row in rows_of(frame)]
+    if (first := divider(frame)) is not None:
+        lines.insert(first, "")
+    return _table(columns, lines, escaped(_caption(frame, objective, winner, title, of)))
+
+
+def top_of_ranking(results: Results, top: int = TOP) -> str:
+    """The first rows of a sweep's ranking as a LaTeX table."""
+    return latex_ranking(
+        results.frame.head(top),
+        (*results.records, *results.replicates),
+        results.parameters,
+        objective=results.objective,
+        spec=results.spec,
+        confirmed=results.confirmation,
+        title=results.spec.name,
+        of=len(results.frame),
+    )
+
+
+def latex_table(frame: pd.DataFrame) -> str:
+    """Any rows and columns of a ranking, with the columns' own names as headings."""
+    columns = [_plain_column(str(name)) for name in frame.columns]
+    lines = [" & ".join(column.cell(row) for column in columns) for row in rows_of(frame)]
+    return _table(columns, lines, "Ranking.")
+
+
+def _table(columns: Sequence[_Column], lines: Sequence[str], caption: str) -> str:
+    """The source of a table; an empty line becomes a rule."""
+    headings = " & ".join(column.heading for column in columns)
+    return "\n".join([
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        r"  \label{tab:ranking}",
+        rf"  \begin{{tabular}}{{{''.join(column.align for column in columns)}}}",
+        r"    \toprule",
+        rf"    {headings} \\",
+        r"    \midrule",
+        *(rf"    {line} \\" if line else r"    \midrule" for line in lines),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+        "",
+    ])  # fmt: skip
+
+
+def _plain_column(name: str) -> _Column:
+    def cell(row: Mapping[str, Any]) -> str:
+        value = row.get(name)
+        return NOTHING if value is None else escaped(_plain(value))
+
+    return _Column(escaped(name), "l", cell)
+
+
+def _plain(value: Any) -> str:
+    return words(value) if isinstance(value, float | tuple) else str(value)
+
+
+def _columns(
+    frame: pd.DataFrame,
+    records: Sequence[TrialRecord],
+    objective: Objective,
+    spec: SweepSpec | None,
+    winner: str | None,
+) -> list[_Column]:
+    def column(name: str, heading: str, text: Text = str, align: str = "r") -> list[_Column]:
+        if name not in frame or not frame[name].notna().any():
+            return []
+
+        def cell(row: Mapping[str, Any]) -> str:
+            return NOTHING if row[name] is None else escaped(text(row[name]))
+
+        return [_Column(escaped(heading), align, cell)]
+
+    def bold(row: Mapping[str, Any], text: str) -> str:
+        return rf"\textbf{{{text}}}" if row.get("trial_id") == winner else text
+
+    found = column("rank", "#") + column("trial_id", "trial", align="l")
+    found += column("sweep", "sweep", align="l") + column("preset", "preset", align="l")
+    found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
+    found += column(PARETO_RANK, "front") if objective.others else []
+    found += column(objective.metric, objective.label, objective.text)
+    found += _mean(frame, objective, bold)
+    found += column(REAL, "real validation Dice", DICE.text)
+    found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
+    measured = [one for one in (DICE, *objective.others) if one.metric != objective.metric]
+    for one in measured:
+        found += column(one.metric, one.label, one.text)
+    if objective.metric != "hd95":
+        unit = UNITS[distance_unit_of(searched(records))].strip()
+        found += column("hd95", f"HD95 ({unit})" if unit else "HD95", "{:.2f}".format)
+    found += column("nsd", "NSD", DICE.text) if objective.metric != "nsd" else []
+    for name in own_metrics(spec.model_dump(include={"trainer"}), records) if spec else []:
+        if name not in {objective.metric, "hd95", "nsd"}:
+            found += column(name, name, Objective(name).text)
+    return found + _test(frame, records) + column("epochs", "epochs")
+
+
+def _mean(
+    frame: pd.DataFrame, objective: Objective, bold: Callable[[Mapping[str, Any], str], str]
+) -> list[_Column]:
+    """The mean over replicates with its interval."""
+    names = confirmed_names(objective)
+    if names[0] not in frame:
+        return []
+    known = [] if MEAN_OF not in frame else [str(of) for of in frame[MEAN_OF].dropna()]
+    label = known[0] if known else objective.label
+
+    def cell(row: Mapping[str, Any]) -> str:
+        mean, low, high = (row.get(name) for name in names)
+        text = _with_interval(objective.text, mean, low, high)
+        return NOTHING if mean is None else bold(row, text)
+
+    return [_Column(escaped(f"mean {label} (95 % CI)"), "r", cell)]
+
+
+def _test(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[_Column]:
+    """The mean over the test cases, with its interval where there are enough of them."""
+    if "test_dice" not in frame or not frame["test_dice"].notna().any():
+        return []
+    found = held_out(records, list(frame["trial_id"])) if "sweep" not in frame else None
+    ends = {} if found is None else {one.trial_id: (one.low, one.high) for one in found.tested}
+
+    def cell(row: Mapping[str, Any]) -> str:
+        low, high = ends.get(row["trial_id"], (None, None))
+        return _with_interval(DICE.text, row["test_dice"], low, high)
+
+    return [_Column(escaped("test Dice (95 % CI)" if ends else "test Dice"), "r", cell)]
+
+
+def _with_interval(
+    text: Callable[[float], str], mean: float | None, low: float | None, high: float | None
+) -> str:
+    if mean is None:
+        return NOTHING
+    if low is None or high is None or math.isnan(low):
+        return escaped(text(mean))
+    return escaped(f"{text(mean)} ({text(low)} to {text(high)})")
+
+
+def _parameters(frame: pd.DataFrame, parameters: Sequence[str]) -> list[_Column]:
+    short = short_names(parameters)
+
+    def cell_of(name: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: NOTHING if row.get(name) is None else escaped(words(row[name]))
+
+    shown = [name for name in parameters if name in frame and frame[name].notna().any()]
+    return [_Column(escaped(short[name].replace("_", " ")), "r", cell_of(name)) for name in shown]
+
+
+def _caption(
+    frame: pd.DataFrame, objective: Objective, winner: str | None, title: str, of: int | None
+) -> str:
+    of_sweep = f" of {title}" if title else ""
+    best = "higher" if objective.mode == "max" else "lower"
+    sentences = [f"Ranking{of_sweep} by {objective.label} ({best} is better)."]
+    if divider(frame) is not None:
+        again = "validated on whole cases" if divided_by(frame) == REAL else "trained again"
+        sentences.append(
+            f"Above the line: leaders that were {again}. Below: one run each; the two groups were"
+            " not compared with each other."
+        )
+    if winner is not None:
+        sentences.append("Bold: told apart from all other finalists.")
+    elif "group" in frame and frame["group"].notna().any():
+        sentences.append("Configurations with a common letter cannot be told apart.")
+    if of is not None and of > len(frame):
+        sentences.append(f"The first {len(frame)} of {of} rows.")
+    return " ".join(sentences)

@@ -1,0 +1,71 @@
+r"""Text as LaTeX source.
+
+Letters beyond those of Latin scripts stay as they are, which takes XeLaTeX or LuaLaTeX. Code in a
+text stands in backticks, as in Markdown: it becomes ``\texttt{…}``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sweep.vocabulary.errors import one_line
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    '"': r"\textquotedbl{}",
+    "×": r"$\times$",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "→": r"$\to$",
+    "ε": r"$\varepsilon$",
+    "γ": r"$\gamma$",
+    "τ": r"$\tau$",
+    "Δ": r"$\Delta$",
+    "°": r"\textdegree{}",
+    "–": "--",
+    "…": r"\dots{}",
+    "\u00a0": "~",
+}
+r"""Character → its LaTeX source. ``\textquotedbl`` takes ``\usepackage[T1]{fontenc}``."""
+
+
+def escaped(text: str) -> str:
+    """``text`` with every special character written out, in one line."""
+    plain = one_line(" ".join(text.split()))
+    return "".join(SPECIAL.get(character, character) for character in plain)
+
+
+def latex(text: str) -> str:
+    r"""The same, with what stands in backticks as ``\texttt{…}``.
+
+    Long dotted names may break after a dot or an underscore.
+    """
+    parts = re.split(r"`([^`]*)`", text)
+    return "".join(
+        rf"\texttt{{{_breakable(part)}}}" if number % 2 else _kept_spaces(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def _breakable(code: str) -> str:
+    return re.sub(r"(\.|\\_)(?=[A-Za-z])", r"\1\\allowbreak{}", escaped(code))
+
+
+def _kept_spaces(text: str) -> str:
+    """`escaped`, with one space where the text begins or ends with any."""
+    begins, ends = text[:1].isspace(), text[-1:].isspace() and bool(text.strip())
+    return " " * begins + escaped(text) + " " * ends

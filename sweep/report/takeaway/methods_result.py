@@ -1,0 +1,250 @@
+"""The methods text on the selection: by what, with which result, statistics and effort."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from sweep.analysis import report_words
+from sweep.analysis.confirm.confirmation import Confirmation
+from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
+from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
+from sweep.analysis.figures.budget_figure import spent
+from sweep.analysis.figures.sweep_results import Results
+from sweep.report.takeaway.methods_search import capital
+from sweep.report.takeaway.methods_training import Selected
+from sweep.report.takeaway.winner_use import parameter_words
+from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import words
+from sweep.vocabulary.objective import DICE
+from sweep.vocabulary.record import distance_unit_of
+
+PACKAGES = {
+    "python": "Python",
+    "torch": "PyTorch",
+    "monai": "MONAI",
+    "nnunetv2": "nnU-Net",
+    "optuna": "Optuna",
+    "numpy": "NumPy",
+}
+
+
+def selection_words(of: Selected) -> str:
+    """By what the configuration was chosen, on which split, and which one it is."""
+    return " ".join([*_criterion(of.results), *_finalists(of.results), *_chosen(of)])
+
+
+def _criterion(results: Results) -> Iterator[str]:
+    objective = results.objective
+    better = "higher" if objective.mode == "max" else "lower"
+    yield (
+        f"Configurations were ranked by {objective.label} ({better} is better) in the best epoch of"
+        " each run, on the validation split."
+    )
+    if objective.others:
+        names = report_words.listed([one.label for one in objective.each])
+        yield f"There were several objectives ({names}): they were ranked front by front."
+    if objective.is_dice and objective.dice == "validation":
+        yield "Dice was averaged over cases, then over classes without background."
+    unit = distance_unit_of(results.records)
+    if "hd95" in results.spec.evaluation.metrics and unit and _reads_evaluation(results):
+        yield (
+            f"HD95 is in {unit}. Where prediction or reference is empty and the other is not, it is"
+            " the image's diagonal."
+        )
+    if "nsd" in results.spec.evaluation.metrics and unit and _reads_evaluation(results):
+        tolerance = results.spec.evaluation.nsd_tolerance
+        if isinstance(tolerance, float):
+            yield f"NSD has a tolerance of {tolerance:g} {unit}."
+
+
+def _reads_evaluation(results: Results) -> bool:
+    return "evaluation" in results.spec.trainer.traits.reads
+
+
+def _finalists(results: Results) -> Iterator[str]:
+    found, spec = results.confirmation, results.spec
+    if found is None:
+        yield "No configuration was trained again with another seed."
+        return
+    blocks = {block for one in found.finalists for block in one.scores}
+    seeds, folds = {seed for seed, _ in blocks}, folds_of(one.scores for one in found.finalists)
+    raced = ", in a race that dropped those that could not become first" if found.race else ""
+    total = sum(len(one.replicates) for one in found.finalists)
+    where = f"{counted(len(folds), 'fold')}" if len(folds) > 1 else f"fold {min(folds, default=0)}"
+    yield (
+        f"The {len(found.finalists)} finalists were trained again with"
+        f" {counted(len(seeds), 'further seed')} on {where}{raced} ({counted(total, 'run')}), and"
+        " ranked by the mean over these runs alone."
+    )
+    if spec.confirm is not None and found.unfinished:
+        yield f"{capital(counted(found.unfinished, 'run'))} of these had not ended."
+
+
+def _chosen(of: Selected) -> Iterator[str]:
+    values = report_words.listed([f"`{one}`" for one in parameter_words(of.results, of.record)])
+    named = f", the configuration `{of.record.preset}`{_own(of)}" if of.record.preset else ""
+    found = of.results.confirmation
+    told = found is not None and found.winner is not None
+    how = "selected configuration" if told or found is None else "first of the ranking"
+    yield f"The {how} is {of.record.trial_id}{named}" + (f": {values}." if values else ".")
+    if found is not None and not told and len(found.tied) > 1:
+        yield f"It cannot be told apart from {counted(len(found.tied) - 1, 'other finalist')}."
+
+
+def _own(of: Selected) -> str:
+    """What sets a preset's configuration apart from the others."""
+    preset = of.record.preset or ""
+    if preset == BASELINE:
+        return " without geometric loss"
+    own = PRESETS[preset].settings if preset in PRESETS else {}
+    fixed = [f"`{key} = {words(v)}`" for key, v in own.items() if key not in of.results.spec.space]
+    return f" ({', '.join(fixed)})" if fixed else ""
+
+
+def result_words(of: Selected) -> str:
+    """Values of the selected configuration: in the search, over replicates, on the test."""
+    results, record, objective = of.results, of.record, of.results.objective
+    parts = []
+    if record.value is not None and record.best is not None:
+        epochs = counted(len(record.history), "epoch")
+        extreme = "highest" if objective.mode == "max" else "lowest"
+        parts.append(
+            f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
+            f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
+            " of all epochs and configurations on the cases that it was chosen by."
+        )
+    if results.confirmation is not None:
+        parts += _mean(results.confirmation)
+    parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]
+    return " ".join(parts)
+
+
+def _mean(found: Confirmation) -> Iterator[str]:
+    first = found.finalists[0]
+    if not first.scores:
+        return
+    objective = first.objective
+    mean = objective.text(objective.turned(first.mean))
+    low, high = objective.interval(first.low, first.high)
+    interval = (
+        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t)"
+        if not math.isnan(low)
+        else ""
+    )
+    yield (
+        f"Over {counted(len(first.scores), 'further run')} its mean {objective.label} was"
+        f" {mean}{interval}."
+    )
+    if first.diverged:
+        yield f"{first.diverged} of {counted(len(first.replicates), 'run')} diverged."
+
+
+def _test(found: HeldOut) -> Iterator[str]:
+    first = found.tested[0]
+    interval = f"no interval, which takes {LEAST_CASES} cases"
+    if not math.isnan(first.low):
+        interval = (
+            f"95 % confidence interval {DICE.text(first.low)} to {DICE.text(first.high)},"
+            " Student's t over cases"
+        )
+    runs = f", mean over {first.runs} runs" if first.runs > 1 else ""
+    yield (
+        f"On the {counted(len(first.dice), 'test case')}, evaluated once after the selection,"
+        f" {first.trial_id} had a mean Dice of {DICE.text(first.mean)} ({interval}{runs})."
+    )
+    if (gain := found.over_baseline) is not None:
+        paired = (
+            f" (95 % confidence interval {DICE.text(gain.low)} to {DICE.text(gain.high)}, paired"
+            " by case)"
+            if not math.isnan(gain.low)
+            else ""
+        )
+        yield (
+            f"Its mean difference from the configuration without geometric loss was"
+            f" {DICE.signed(gain.gain)}{paired}.".replace("-", "−")
+        )
+
+
+def _no_test(results: Results) -> str:
+    if results.spec.has_test_cases:
+        return "The test split was not evaluated."
+    return "There is no result on cases that were not used for the selection."
+
+
+def statistics_words(results: Results) -> str:
+    """Which tests were made, with which correction; or that there was none."""
+    found = results.confirmation
+    if found is None:
+        return (
+            "Differences between configurations were not tested: with one run each, they cannot be"
+            " told from those between seeds."
+        )
+    by_fold = found.comparison is not None and found.comparison.by_fold
+    unit = "fold, as the mean over its seeds" if by_fold else "seed"
+    if found.comparison is None or not found.comparison.is_telling:
+        return (
+            f"Finalists were not tested against each other: that takes {LEAST_UNITS} units (one a"
+            f" {unit}) that all of them share."
+        )
+    if found.race is not None:
+        test = (
+            f"Finalists were compared by paired t-tests over units (one a {unit}), at several looks"
+            f" with levels that keep the error over all looks at {report_words.percent(LEVEL)}"
+            " (Wang and Tsiatis, 1987)."
+        )
+    else:
+        test = (
+            f"Finalists were compared by two-sided paired t-tests over {found.comparison.count}"
+            f" units (one a {unit}). One is named the best only if it beats each of the others at p"
+            f" < {LEVEL:g}, which needs no further correction (Gutmann and Maymin, 1987). Pairs are"
+            " told apart after Holm's correction over all pairs."
+        )
+    named = (
+        f"{found.winner.trial_id} was named the best."
+        if found.winner is not None
+        else "By this rule no configuration was named the best."
+    )
+    return f"{test} {named}"
+
+
+def effort_words(of: Selected) -> str:
+    """Software, hardware, and what all runs took together."""
+    start, results = of.start, of.results
+    budget = spent(results)
+    epochs, seconds = sum(p.epochs for p in budget), sum(p.seconds for p in budget)
+    shared = sum(part.shared_epochs for part in budget)
+    parts = []
+    if start.code.version:
+        commit = f", commit {start.code.commit[:10]}" if start.code.commit else ""
+        changed = ", with local changes" if start.code.diff else ""
+        parts.append(f"Software: medical-sweep {start.code.version}{commit}{changed}")
+        own = [f"{PACKAGES.get(n, n)} {v}" for n, v in start.versions.items() if v and _used(n, of)]
+        parts[-1] += f"; {', '.join(own)}." if own else "."
+    if start.machine.device:
+        cuda = f", CUDA {start.machine.cuda}" if start.machine.cuda else ""
+        parts.append(f"{of.record.trial_id} was trained on: {start.machine.device}{cuda}.")
+    runs = len(results.records) + len(results.replicates)
+    parts.append(
+        f"All {counted(runs, 'run')} together trained {counted(epochs, 'epoch')} in"
+        f" {report_words.duration(seconds)} (wall time of the epochs, summed over runs)."
+    )
+    if shared:
+        parts.append(
+            f"{capital(counted(shared, 'epoch'))} more of shared warm-ups were trained once and"
+            " not repeated."
+        )
+    return " ".join(parts)
+
+
+def _used(package: str, of: Selected) -> bool:
+    """Whether a package that is installed had a part in this sweep, as far as its spec says."""
+    spec = of.results.spec
+    if package == "nnunetv2":
+        return spec.trainer.kind == "nnunet"
+    if package == "monai":
+        return spec.trainer.kind == "monai"
+    if package == "optuna":
+        return spec.searcher.name in ("tpe", "gp", "cmaes", "qmc")
+    return package != "ray"  # which executor trained is not recorded

@@ -1,0 +1,180 @@
+"""The methods text on the search: its space, searcher and scheduler, and how the runs ended."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from sweep.analysis import report_words
+from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.search.search_strategy import (
+    AshaScheduler,
+    HyperbandScheduler,
+    MedianScheduler,
+    StoppingScheduler,
+)
+from sweep.spec.space.conditions import Conditions
+from sweep.spec.space.distributions import Distribution, Listed
+from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import words
+from sweep.vocabulary.record import Status
+
+SEARCHERS = {
+    "random": "random search",
+    "grid": "grid search",
+    "tpe": "a tree-structured Parzen estimator (TPE; Bergstra et al., 2011; Optuna)",
+    "gp": "a Gaussian process (Optuna)",
+    "cmaes": "CMA-ES (Hansen, 2016; Optuna)",
+    "qmc": "a quasi-random sequence (Optuna)",
+}
+SCALES = {
+    "uniform": "uniform",
+    "loguniform": "log-uniform",
+    "quniform": "uniform",
+    "randint": "whole numbers, uniform",
+    "qrandint": "whole numbers, uniform",
+    "lograndint": "whole numbers, log-uniform",
+    "choice": "listed",
+    "grid": "listed, each in turn",
+}
+"""Word of a distribution in the YAML → its scale."""
+
+
+def span(kind: Distribution) -> str:
+    """What a distribution draws from, both ends included: ``0.001 to 1``; ``3, 5 or 8``."""
+    if isinstance(kind, Listed):
+        *most, last = map(words, kind.values)
+        return f"{', '.join(most)} or {last}" if most else last
+    low, high = kind.extent or (math.nan, math.nan)
+    step = getattr(kind, "q", None)
+    ends = f"{words(low)} to {words(high)}"
+    if any(bound is not None for bound in getattr(kind, "ends", ())):
+        ends += " at most, with a bound that depends on another parameter"
+    return ends if step is None else f"{ends} in steps of {words(step)}"
+
+
+def scale(kind: Distribution) -> str:
+    """``log-uniform``; its prior and conditions are named too."""
+    prior = ", weighted by a prior" if kind.prior is not None else ""
+    return f"{SCALES.get(kind.name, kind.name)}{prior}{_condition(kind.when)}"
+
+
+def space_words(results: Results) -> str:
+    """Name, range and scale of each searched parameter."""
+    found = [f"`{n}` ({span(kind)}; {scale(kind)})" for n, kind in results.spec.space.items()]
+    sentence = f"{capital(counted(len(found), 'parameter'))} "
+    sentence += f"{'was' if len(found) == 1 else 'were'} searched: {'; '.join(found)}."
+    if replayed := results.spec.replayed:
+        names = report_words.listed([f"`{name}`" for name in replayed])
+        sentence += (
+            f" No run was trained for {names}: the recorded curves of runs with the most patient"
+            " value were replayed."
+        )
+    return sentence
+
+
+def search_words(results: Results) -> str:
+    """Searcher, number of configurations and how they ended, scheduler with its numbers."""
+    return " ".join([*_searcher(results), *_counts(results), *_scheduler(results)])
+
+
+def _searcher(results: Results) -> Iterator[str]:
+    spec, records = results.spec, results.records
+    searcher = spec.searcher
+    how = SEARCHERS.get(searcher.name, f"the plug-in `{searcher.label}`")
+    own = [f"seed {searcher.seed}"] if searcher.name != "grid" else []
+    if first := getattr(searcher, "startup_trials", 0):
+        own.append(f"the first {first} at random")
+    given = [record.preset for record in records if record.preset]
+    enqueued = sum(record.enqueued is not None for record in records)
+    proposed = len(records) - len(given) - enqueued
+    also = [f"{len(given)} given beforehand ({', '.join(given)})"] if given else []
+    also += [f"{enqueued} enqueued by hand while it ran"] if enqueued else []
+    beside = f", with {report_words.listed(also)}" if also else ""
+    details = f" ({', '.join(own)})" if own else ""
+    yield (
+        f"{capital(counted(len(records), 'configuration'))} were tried: {proposed} proposed by"
+        f" {how}{details}{beside}."
+    )
+    if spec.warm_start is not None:
+        yield "The searcher also learned from the results of earlier sweeps."
+    if results.search_end is not None:
+        yield (
+            f"The search was planned for {spec.trials} and ended earlier, by a rule on the"
+            " estimated chance that further configurations would have been better."
+        )
+
+
+def _counts(results: Results) -> Iterator[str]:
+    found = Counter(record.status for record in results.records)
+    parts = [f"{found[s]} {report_words.status(s)}" for s in Status if s.is_final and found[s]]
+    if left := found[Status.RUNNING]:
+        parts.append(f"{left} not ended")
+    if parts:
+        yield f"Of these {report_words.listed(parts)}."
+    if found[Status.DIVERGED]:
+        yield (
+            "A run counts as diverged from the step on at which its loss, gradient or weights were"
+            " not finite, it exploded, or its prediction collapsed. It was ended there, and has no"
+            " rank."
+        )
+
+
+def _scheduler(results: Results) -> Iterator[str]:
+    spec = results.spec
+    scheduler = spec.scheduler
+    if not isinstance(scheduler, StoppingScheduler):
+        yield "No run was stopped by a comparison with others."
+        return
+    value = f"best {spec.judged_by.label} so far"
+    if spec.compares_gains:
+        value = (
+            "projected gain over the configuration without geometric loss, counted from the epoch"
+            " in which the run's geometric loss acts in full"
+        )
+    match scheduler:
+        case HyperbandScheduler():
+            how = (
+                f"Hyperband (Li et al., 2018; reduction factor {scheduler.reduction_factor},"
+                f" {scheduler.brackets or len(spec.rungs())} brackets)"
+            )
+        case AshaScheduler():
+            waits = "; runs wait at a rung" if scheduler.pause else ""
+            how = (
+                f"asynchronous successive halving (ASHA; Li et al., 2020; the best 1 /"
+                f" {scheduler.reduction_factor} continue{waits})"
+            )
+        case MedianScheduler():
+            how = (
+                "the median stopping rule (Golovin et al., 2017; from"
+                f" {scheduler.min_trials} other runs on)"
+            )
+        case _:
+            how = f"the plug-in `{scheduler.label}`"
+    rungs = spec.rungs()
+    if not rungs:
+        yield f"Runs were too short to be compared and stopped by {how}."
+        return
+    if isinstance(scheduler, AshaScheduler):
+        at = f"after {report_words.listed([str(rung) for rung in rungs])} epochs"
+    else:
+        at = f"from epoch {scheduler.grace_period or 1} on"
+    yield f"Runs were compared {at} by their {value}, and stopped by {how}."
+
+
+def _condition(when: Conditions) -> str:
+    written = [f"`{on}` is {_bounds(value)}" for on, value in when.as_yaml().items()]
+    return f"; drawn where {report_words.listed(written)}" if written else ""
+
+
+def _bounds(written: object) -> str:
+    if isinstance(written, dict):
+        return report_words.listed([f"{word} {bound:g}" for word, bound in written.items()])
+    values = written if isinstance(written, list) else [written]
+    return " or ".join(str(value) for value in values)
+
+
+def capital(text: str) -> str:
+    """``text`` with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]

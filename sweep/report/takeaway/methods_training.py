@@ -1,0 +1,244 @@
+"""The methods text on what was trained: data, network, loss, optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.report_words import listed
+from sweep.report.takeaway.provenance_facts import Start
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.tree.setting_tree import value_of
+from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import words
+from sweep.vocabulary.record import TrialRecord
+
+MAIN_LOSSES = {
+    "dice_ce": "Dice plus cross-entropy",
+    "dice_focal": "Dice plus focal",
+    "focal_logcosh_dice": "log-cosh Dice plus focal",
+}
+NORMALISATIONS = {"zscore": "to zero mean and unit variance", "minmax": "to [0, 1]"}
+OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The configuration that a methods text describes.
+
+    Args:
+        results: the sweep.
+        record: the first of its ranking.
+        start: how that trial was last started.
+    """
+
+    results: Results
+    record: TrialRecord
+    start: Start
+
+    def has(self, key: str) -> bool:
+        """Whether the trainer of this sweep reads the setting."""
+        spec, group = self.results.spec, key.partition(".")[0]
+        is_grouped = group in ("data", "network", "augmentation", "evaluation")
+        return not is_grouped or group in spec.trainer.traits.reads
+
+    def value(self, key: str) -> Any:
+        """The setting's value in all trials, where it is not searched and no preset changes it."""
+        return value_of(self.results.spec, key)
+
+    def text(self, key: str) -> str:
+        """The same in words; whether it was searched instead of the value."""
+        return "searched" if key in self.results.spec.space else words(self.value(key))
+
+
+def data_words(of: Selected) -> str:
+    """Cases, splits, normalisation, spacing."""
+    return " ".join([*_source(of), *_split(of), *_preparation(of)])
+
+
+def _source(of: Selected) -> Iterator[str]:
+    spec = of.results.spec
+    if isinstance(spec.trainer, NnunetTrainer):
+        yield (
+            f"The data are nnU-Net's dataset {spec.trainer.dataset}, planned and preprocessed by"
+            f" nnU-Net ({spec.trainer.plans}, configuration {spec.trainer.configuration})."
+        )
+        return
+    if not of.has("data.source"):
+        yield f"The data are those of the trainer{_entry(spec)}."
+        return
+    data = spec.data.model_dump()
+    match data["source"]:
+        case "shapes":
+            size = of.text("data.size")
+            yield (
+                f"The data are {of.text('data.count')} synthetic images of {size} × {size} pixels"
+                f" ({str(data['kind']).replace('_', ' ')}, difficulty"
+                f" {of.text('data.difficulty')})."
+            )
+        case "brain":
+            yield "The data are slices of the MNI152 brain template."
+        case "nnunet_raw":
+            yield f"The data are the dataset {Path(str(data['folder'])).name}."
+        case _:
+            yield f"The data come from `{_without_folder(data.get('entry', data['source']))}`."
+
+
+def _split(of: Selected) -> Iterator[str]:
+    cases, spec = of.start.cases, of.results.spec
+    where = ""
+    fold_key = spec.trainer.traits.fold_key
+    if of.has(fold_key) and fold_key in of.start.effective:
+        fold = of.start.effective[fold_key]
+        folds = of.start.effective.get("data.folds", spec.trainer.traits.folds)
+        where = f" (fold {fold}" + (f" of 0 to {folds - 1})" if folds else ")")
+    if cases.training is not None and cases.validation is not None:
+        yield (
+            f"{counted(cases.training, 'case')} were used for training and {cases.validation} for"
+            f" validation{where}."
+        )
+    elif where:
+        yield f"Configurations were compared on one validation split{where}."
+    tested = of.results.held_out
+    if tested is not None:
+        count = counted(len(tested.tested[0].dice), "further case")
+        yield f"{count} were held out for the test and used for nothing else."
+    elif spec.has_test_cases:
+        yield "A test split was held out, and has not been evaluated."
+    else:
+        yield "No test split was held out."
+
+
+def _preparation(of: Selected) -> Iterator[str]:
+    if not of.has("data.normalization"):
+        return
+    scaled = NORMALISATIONS.get(str(of.value("data.normalization")), "")
+    if "data.normalization" not in of.results.spec.space and scaled:
+        yield f"Intensities of each image were normalised {scaled}."
+    if of.value("data.n4") is True:
+        yield "Bias fields were corrected by N4."
+    spacing = of.start.effective.get("data.spacing")
+    if isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
+        yield f"Images were resampled to a spacing of {' × '.join(f'{s:g}' for s in spacing)} mm."
+    patch = of.start.effective.get("data.patch_size")
+    if isinstance(patch, list):
+        yield f"Training used patches of {' × '.join(map(str, patch))}."
+
+
+def training_words(of: Selected) -> str:
+    """Network, loss, optimizer, epochs, augmentation, seeds."""
+    parts = [*_network(of), *_loss(of), *_optimizer(of), *_loop(of), *_augmentation(of)]
+    return " ".join(parts)
+
+
+def _network(of: Selected) -> Iterator[str]:
+    built = of.start.built
+    if built.class_ is None:
+        return
+    name = built.class_.rpartition(".")[2]
+    own = [f"{built.parameters:,} parameters"] if built.parameters else []
+    if of.has("network.channels") and of.value("network.channels"):
+        own.append(f"channels {of.text('network.channels')}")
+    if of.has("network.dropout") and of.value("network.dropout"):
+        own.append(f"dropout {of.text('network.dropout')}")
+    yield f"The network is a {name}" + (f" ({', '.join(own)})." if own else ".")
+
+
+def _loss(of: Selected) -> Iterator[str]:
+    spec = of.results.spec
+    if spec.trainer.computes_its_own_loss:
+        yield f"The loss is that of the trainer{_entry(spec)}."
+        return
+    main = of.text("loss.main")
+    known = MAIN_LOSSES.get(main)
+    if main == "searched":
+        yield "The main loss was searched."
+    else:
+        yield f"The main loss is {known or f'`{_without_folder(main)}`'}."
+    acting = [key for key in spec.loss.weights.keys if key in spec.space or of.value(key)]
+    if not acting:
+        return
+    terms = listed([f"{key.rpartition('.')[2]} ({of.text(key)})" for key in acting])
+    yield (
+        f"Geometric terms were added to it with these weights: {terms}. They were off for the"
+        f" first epochs (`loss.warmup_epochs`: {of.text('loss.warmup_epochs')}) and then rose"
+        f" linearly to full weight (`loss.rampup_epochs`: {of.text('loss.rampup_epochs')})."
+    )
+    if any(key.endswith(("compactness", "aspect")) for key in acting):
+        yield (
+            f"Their square roots were guarded by ε (`loss.sqrt_epsilon`:"
+            f" {of.text('loss.sqrt_epsilon')}, mode {of.text('loss.sqrt_mode')})."
+        )
+
+
+def _optimizer(of: Selected) -> Iterator[str]:
+    if of.results.spec.trainer.traits.is_own_loop:
+        return
+    name = of.text("optimizer.name")
+    own = [f"learning rate {of.text('optimizer.lr')}"]
+    if name != "adamw":
+        own.append(f"momentum {of.text('optimizer.momentum')}")
+    own.append(f"weight decay {of.text('optimizer.weight_decay')}")
+    schedule = "constant"
+    if of.value("optimizer.schedule") == "poly":
+        schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
+    clip = of.value("optimizer.gradient_clip")
+    clipped = f", gradients clipped at norm {of.text('optimizer.gradient_clip')}" if clip else ""
+    yield (
+        f"The optimizer was {OPTIMIZERS.get(name, name)} ({', '.join(own)}; learning rate schedule:"
+        f" {schedule}{clipped})."
+    )
+
+
+def _loop(of: Selected) -> Iterator[str]:
+    effective = of.start.effective
+    steps, batch = effective.get("trainer.steps_per_epoch"), effective.get("trainer.batch_size")
+    size = [f"{steps} steps"] if steps else []
+    size += [f"batches of {of.text('trainer.batch_size')}"] if batch else []
+    each = f" of {' with '.join(size)}" if size else ""
+    yield f"A run had at most {of.text('trainer.epochs')} epochs{each}."
+    if (patience := of.text("early_stopping.patience")) == "null":
+        yield "There was no early stopping."
+    else:
+        yield f"Early stopping had a patience of {_or_searched(patience, 'epochs')}."
+    amp = of.text("trainer.amp")
+    if amp not in ("off", "auto"):
+        yield f"Training used mixed precision ({amp})."
+    if of.has("evaluation.tta") and of.value("evaluation.tta") == "flips":
+        yield "In the validation, predictions were averaged over flips."
+    yield f"The seed was {of.text('seed')} for every configuration of the search."
+
+
+def _entry(spec: SweepSpec) -> str:
+    """The name of a custom trainer after a blank; empty for the others."""
+    entry = getattr(spec.trainer, "entry", "")
+    return f" `{_without_folder(entry)}`" if entry else ""
+
+
+def _without_folder(entry: str) -> str:
+    """``my.py:Mine`` for ``/a/my.py:Mine``."""
+    return entry.rpartition("/")[2]
+
+
+def _or_searched(text: str, unit: str) -> str:
+    return "a searched number of epochs" if text == "searched" else f"{text} {unit}"
+
+
+def _augmentation(of: Selected) -> Iterator[str]:
+    if not of.has("augmentation.flips"):
+        return
+    spec = of.results.spec
+    groups: Iterable[str] = type(spec.augmentation).model_fields
+    found = []
+    for name in groups:
+        key = f"augmentation.{name}.probability"
+        if key in spec.space or of.value(key):
+            found.append(f"{name.replace('_', ' ')} ({of.text(key)})")
+    if found:
+        yield f"Augmentations and their probabilities: {listed(found)}."
+    else:
+        yield "Images were not augmented."

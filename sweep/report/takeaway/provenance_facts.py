@@ -1,0 +1,83 @@
+"""What a trial's provenance.json says of its cases, network, code and machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweep.store.files import read_record
+from sweep.store.layout import TrialPaths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """Number of cases in each part of the data; None where it is not recorded."""
+
+    training: int | None = None
+    validation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The network: its class as a dotted name, and its number of parameters."""
+
+    class_: str | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The code in use. ``diff`` is what was changed in it since the commit."""
+
+    version: str | None = None
+    commit: str | None = None
+    diff: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where it was trained: name of the processor, version of CUDA."""
+
+    device: str | None = None
+    cuda: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One start of a trial. Fields are empty where an older version did not record them."""
+
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    cases: Cases = Cases()
+    code: Code = Code()
+    machine: Machine = Machine()
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def built(self) -> Network:
+        """The network that was built."""
+        name, count = self.network.get("class"), self.network.get("parameters")
+        return Network(
+            class_=name if isinstance(name, str) else None,
+            parameters=count if isinstance(count, int) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Provenance:
+    """Content of provenance.json."""
+
+    runs: tuple[Start, ...] = ()
+
+
+def last_start(trial: TrialPaths) -> Start:
+    """The last start of a trial; an empty one where nothing is recorded.
+
+    Raises:
+        ResultsError: the file is broken.
+    """
+    if not trial.provenance.exists():
+        return Start()
+    runs = read_record(trial.provenance, _Provenance).runs
+    return runs[-1] if runs else Start()

@@ -1,0 +1,232 @@
+"""How to use the winner of a sweep: commands that train it again and predict with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.finalists import runs_of
+from sweep.analysis.ranking.pareto_ranks import front
+from sweep.analysis.ranking.ranking_frame import winner
+from sweep.analysis.report_words import listed, some
+from sweep.spec.load import load_trial
+from sweep.spec.space.presets import BASELINE
+from sweep.spec.tree.setting_tree import is_late
+from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import words
+from sweep.store.files import read_text
+from sweep.store.layout import Layout
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import TrialRecord
+
+if TYPE_CHECKING:
+    from sweep.trial.kinds.kind import Kind
+
+IMAGES, MASKS = "IMAGES", "MASKS"
+"""The folders of a prediction, which the user replaces by real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do with the winner.
+
+    Args:
+        title: what it is for, in one line.
+        lines: for a POSIX shell, comments among them; empty where there is no command.
+        remark: what to know before; empty if there is nothing.
+    """
+
+    title: str
+    lines: tuple[str, ...] = ()
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WinnerUse:
+    """What can be done with the first of a ranking.
+
+    Args:
+        trial_id: the first of the ranking.
+        values: its searched parameters, as ``name = value``.
+        doubts: why it may not be the best, in sentences.
+        steps: what to do, in order.
+    """
+
+    trial_id: str
+    values: tuple[str, ...]
+    doubts: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def _repr_markdown_(self) -> str:
+        """As a notebook shows it."""
+        first = f"**{self.trial_id}** is the first of the ranking. {' '.join(self.doubts)}"
+        parts = [first.strip(), ", ".join(f"`{value}`" for value in self.values)]
+        for step in self.steps:
+            parts += [f"**{step.title}**", step.remark]
+            parts += ["```bash\n" + "\n".join(step.lines) + "\n```"] if step.lines else []
+        return "\n\n".join(filter(None, parts))
+
+
+def winner_use(results: Results) -> WinnerUse | None:
+    """The commands for the winner of a sweep; None where no trial has a result.
+
+    Paths are absolute, so the commands run in any folder.
+    """
+    best = winner(results.frame)
+    if best is None:
+        return None
+    record = next(one for one in results.records if one.trial_id == best)
+    config = config_file(results, record)
+    kind = _kind(results)
+    return WinnerUse(
+        trial_id=best,
+        values=tuple(parameter_words(results, record)),
+        doubts=tuple(_doubts(results, record)),
+        steps=(*_training(kind, config), *_prediction(results, record, kind, config)),
+    )
+
+
+def parameter_words(results: Results, record: TrialRecord) -> list[str]:
+    """``name = value`` of each searched parameter that has an effect in a trial."""
+    without = record.preset == BASELINE  # no geometric loss, so nothing that acts only with it
+    return [
+        f"{name} = {words(record.parameters[name])}"
+        for name in results.parameters
+        if name in record.parameters
+        and results.acting([record], name)
+        and not (without and is_late(name))
+    ]
+
+
+def predict_command(folder: Path | str) -> str:
+    """The command that predicts with the winner in this results folder."""
+    return _command("python", "-m", "sweep.predict", folder, IMAGES, "-o", MASKS)
+
+
+def nnunet_predict_command(model: Path) -> str:
+    """nnU-Net's command that predicts with the winner as `sweep.run` exported it.
+
+    Args:
+        model: ``nnunet_model/`` of a results folder, with a folder for its fold.
+    """
+    fold = next(iter(sorted(path.name for path in model.glob("fold_*"))), "fold_0")
+    options = ["-m", model, "-f", fold.removeprefix("fold_"), "-chk", "checkpoint_best.pth"]
+    return _command("nnUNetv2_predict_from_modelfolder", "-i", IMAGES, "-o", MASKS, *options)
+
+
+def config_file(results: Results, record: TrialRecord) -> Path:
+    """``best.yaml`` where it holds the configuration of this trial, else the trial's own file.
+
+    ``best.yaml`` is missing, or an earlier leader's, while a sweep runs.
+    """
+    layout = Layout(results.folder.absolute())
+    own = layout.trial(record.trial_id).config
+    try:
+        is_own = read_text(layout.best_yaml).endswith(read_text(own))
+    except ResultsError:
+        return own
+    return layout.best_yaml if is_own else own
+
+
+def _training(kind: Kind | None, config: Path) -> Iterator[Step]:
+    train = ("python", "-m", "sweep.train", config)
+    yield Step("Train it again", (_command(*train),), "It trains the same settings and seed.")
+    if kind is None:
+        return
+    if not kind.on_all_cases:
+        yield Step(
+            "Train it on all cases",
+            (_command(*train, "--all-cases"),),
+            "It learns from the validation cases too, so nothing is left to measure it on.",
+        )
+    elif kind.tools is not None:  # a custom trainer has nothing that can be done
+        yield Step("Train it on all cases", (), f"{kind.on_all_cases}.")
+
+
+def _prediction(
+    results: Results, record: TrialRecord, kind: Kind | None, config: Path
+) -> Iterator[Step]:
+    """Steps that need its weights, and those of other tools."""
+    layout = Layout(results.folder.absolute())
+    runs = runs_of([*results.records, *results.replicates], record.trial_id)
+    kept = [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
+    if kind is None:
+        return
+    if not kept:
+        remark = f"No weights of {record.trial_id} were kept. Train it again first."
+        yield Step("Predict with it", (), remark)
+    elif not isinstance(kind.predictor, str):
+        yield Step(
+            "Predict images with it",
+            (predict_command(layout.folder),),
+            f"{_who_predicts(kept)} {IMAGES} is a folder with CASE_0000.nii.gz and so on, {MASKS}"
+            " a new folder. With --labels and a folder of references it also scores the masks.",
+        )
+    elif kind.tools is None:
+        remark = f"A custom trainer predicts by itself: {kind.predictor}."
+        yield Step("Predict with it", (), f"{remark} The weights: {_weights(layout, kept)}.")
+    if kind.tools is None:
+        return
+    if layout.nnunet_model.exists():
+        yield Step(
+            f"Predict with {kind.tools.name}",
+            (nnunet_predict_command(layout.nnunet_model),),
+            "The weights of one run of the sweep, on its one fold.",
+        )
+    try:
+        lines = kind.tools.commands(load_trial(config), config)
+    except InputError:  # written by a version with other settings
+        return
+    title = f"Train it with {kind.tools.name} itself and predict"
+    yield Step(title, tuple(lines), "Commands for the machine on which this was written.")
+
+
+def _who_predicts(kept: Sequence[TrialRecord]) -> str:
+    replicates = [run.trial_id for run in kept if run.replicate is not None]
+    if len(replicates) > 1:
+        return f"The mean over its {len(replicates)} replicates decides."
+    return f"The weights are those of the best epoch of {kept[0].trial_id}."
+
+
+def _weights(layout: Layout, kept: Sequence[TrialRecord]) -> str:
+    return str(layout.trial(kept[0].trial_id).best_checkpoint)
+
+
+def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
+    """Why the first of the ranking may not be the best."""
+    objective, found = results.objective, results.confirmation
+    if not results.is_over:
+        yield "The sweep has not ended: another trial may still become the first."
+    if objective.others and len(on_front := list(front(results.frame)["trial_id"])) > 1:
+        rest = some([one for one in on_front if one != record.trial_id])
+        yield (
+            f"This sweep has several objectives. {record.trial_id} has the"
+            f" {objective.highest} {objective.label} of the {len(on_front)} trials that no other"
+            f" beats. The others are {rest}; each has its own config.yaml."
+        )
+    elif found is None and len(results.ranked) > 1:
+        yield (
+            f"{record.trial_id} was trained once. Whether it is better than the others cannot be"
+            " told from one run each; `confirm: {top: 5, seeds: 5}` trains the leaders again."
+        )
+    elif found is not None and found.winner is None and len(found.tied) > 1:
+        others = [one.trial_id for one in found.tied if one.trial_id != record.trial_id]
+        yield f"No winner is named: {record.trial_id} cannot be told apart from {listed(others)}."
+    elif found is not None and found.winner is None:
+        ended = counted(found.unfinished, "replicate")
+        still = f" {ended} still to end." if found.unfinished else ""
+        yield f"No winner is named: too little is known of the finalists.{still}"
+
+
+def _kind(results: Results) -> Kind | None:
+    from sweep.trial.kinds.kind_table import KINDS
+
+    return KINDS.get(results.spec.trainer.kind)
+
+
+def _command(*words: object) -> str:
+    return shlex.join(map(str, words))

@@ -1,0 +1,63 @@
+"""``python -m sweep.serve RESULTS``: the report in a browser, new while the sweep runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.machine.interrupted import forget_interruption
+
+
+def command(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULTS", help="A results folder, or a folder that holds results folders."
+        ),
+    ] = Path("results"),
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control", help="Let the page stop trials, enqueue configurations and write notes."
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port on this machine; default: 8275, or a free one."),
+    ] = None,
+) -> None:
+    """Serve the report as a page that follows the sweep. Ctrl-C ends the page, not the sweep."""
+    with exit_codes():
+        from sweep.machine.user_paths import results_argument
+        from sweep.page_server.loopback import address_words, listen, new_token, require_server
+        from sweep.store.at_uri.remote_folder import is_uri
+        from sweep.vocabulary.errors import InputError, ResultsError
+
+        if is_uri(where := results_argument(str(results))):
+            raise InputError.single(
+                f"RESULTS must be a folder, but is {where}: run this command on the machine that"
+                " runs the sweep, with `sweep.run … --page`"
+            )
+        folder = Path(where)
+        if not folder.is_dir():
+            raise ResultsError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}")
+        require_server()
+        token = new_token()
+        listener = listen(port)  # before the slow imports: a browser may come meanwhile
+        for line in address_words(listener, token):
+            typer.echo(line)
+        try:
+            from sweep.page_server.listening import answer
+            from sweep.page_server.page_app import page_app
+            from sweep.page_server.sweep_list import SweepList
+
+            answer(page_app(SweepList(folder), token, control=control), listener)
+        except KeyboardInterrupt:
+            forget_interruption()  # and exit with 0: a sweep continues without its page
+
+
+if __name__ == "__main__":
+    run_alone(command)

@@ -1,0 +1,54 @@
+"""A picture with its marks laid over it, for readers that show one image: notebooks, trackers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from sweep.store.layout import TrialPaths
+from sweep.store.pictures.picture_index import (
+    Picture,
+    TrialPictures,
+    picture_bytes,
+    read_pictures,
+)
+from sweep.vocabulary.errors import ResultsError
+
+
+def composed(trial: TrialPaths, picture: Picture) -> bytes:
+    """The picture as a PNG.
+
+    Raises:
+        ResultsError: a file is missing or is no image of the size of the other.
+    """
+    from PIL import Image
+
+    image, marks = (picture_bytes(trial, name) for name in (picture.image, picture.marks))
+    try:
+        with Image.open(io.BytesIO(image)) as below, Image.open(io.BytesIO(marks)) as above:
+            together = Image.alpha_composite(below.convert("RGBA"), above.convert("RGBA"))
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{trial.pictures / picture.image}: broken, {error}") from error
+    content = io.BytesIO()
+    together.convert("RGB").save(content, format="png", optimize=True)
+    return content.getvalue()
+
+
+def titled_pictures(pictures: TrialPictures) -> Iterator[tuple[str, Picture]]:
+    """The first picture of each plane, with a title: ``worst: case_03, Dice 0.71, axial 12``."""
+    for case in pictures.cases:
+        dice = "" if case.dice is None else f", Dice {case.dice:.4f}"
+        for plane in case.planes:
+            where = "" if plane.slices == 1 else f", {plane.name} {plane.first.position}"
+            yield f"{', '.join(case.reasons)}: {case.case}{dice}{where}", plane.first
+    if (batch := pictures.batch) is not None:
+        for sample in batch.samples:
+            place = f"before step {batch.step} of epoch {batch.epoch}"
+            yield f"soft mask of {sample.label} {place}: {sample.case}", sample.picture
+
+
+def titled_pngs(trial: TrialPaths) -> dict[str, bytes]:
+    """Title → PNG of what is drawn of a trial; raises as `composed`."""
+    found = read_pictures(trial)
+    every = () if found is None else titled_pictures(found)
+    return {title: composed(trial, picture) for title, picture in every}

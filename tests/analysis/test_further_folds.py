@@ -1,0 +1,170 @@
+"""Which trials are trained on a further fold, and that only means over as many are compared."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from synthetic import SWEEP_YAML, diverged_at, results_of, trial
+
+from sweep.analysis.confirm.search_replicates import FIRST, RISK, SearchReplicates, may_still_win
+from sweep.analysis.ranking.finalists import finalists
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, tpe
+from sweep.search.searchers.optuna_search import OptunaSearch
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Replicate, Status, TrialRecord, searched
+
+YAML = SWEEP_YAML.replace("space:", "replicate: {{folds: 3}}\nsearcher: random\nspace:")
+PAIR = {"a": [0.90, 0.80, 0.70], "b": [0.88, 0.80, 0.66]}
+"""Differences 0.02, 0 and 0.04: their standard deviation is 0.02, with 2 degrees of freedom."""
+
+
+def run_of(
+    number: int, fold: int, dice: float, status: Status | Outcome = Status.COMPLETED
+) -> TrialRecord:
+    found = trial(number, status, [dice], {"loss.warmup_epochs": number})
+    if fold == 0:
+        return found
+    replicate = Replicate(found.trial_id, 0, fold, in_search=True)
+    return replace(found, trial_id=f"{found.trial_id}r{fold}", replicate=replicate)
+
+
+def spec_of() -> SweepSpec:
+    return results_of(yaml=YAML).spec
+
+
+def test_trial_goes_on_while_its_chance_to_be_ahead_in_the_end_is_at_least_the_risk() -> None:
+    """The oracle is SciPy's Student t: behind over one of three folds, by t standard errors."""
+    limit = stats.t.isf(RISK, 2) * 0.02 * (1 - 1 / 3) ** 0.5
+    for behind, goes_on in ((0.0, True), (limit - 1e-6, True), (limit + 1e-6, False)):
+        assert ("c" in may_still_win({**PAIR, "c": [0.90 - behind]}, 3)) is goes_on
+    limit = stats.t.isf(RISK, 3) * (0.0008 / 3) ** 0.5 * (1 / 3 / 2) ** 0.5
+    for behind, goes_on in ((limit - 1e-6, True), (limit + 1e-6, False)):
+        runs = {**PAIR, "c": [0.90 - behind, 0.80 - behind]}  # one degree more, no spread
+        assert ("c" in may_still_win(runs, 3)) is goes_on
+
+
+def test_first_of_the_ranking_go_on_while_nothing_is_known_of_the_spread() -> None:
+    runs = {f"t{n}": [0.5 + n / 100] for n in range(6)}
+    assert may_still_win(runs, 3) == ["t5", "t4", "t3"][:FIRST]
+    assert may_still_win({"a": [0.5]}, 3) == ["a"]
+    assert may_still_win({}, 3) == []
+
+
+def test_one_high_score_does_not_lead_but_may_still_win() -> None:
+    runs = {**PAIR, "lucky": [0.99]}
+    assert may_still_win(runs, 3) == ["lucky"]
+    assert may_still_win({**runs, "lucky": [0.99, 0.70]}, 3) == ["lucky"]
+    assert may_still_win({**runs, "lucky": [0.99, 0.70, 0.60]}, 3) == []
+
+
+def test_trial_that_is_behind_by_the_same_in_every_fold_has_no_chance() -> None:
+    runs = {"a": [0.5, 0.25, 0.75], "b": [0.25, 0.0], "c": [0.25]}
+    assert may_still_win(runs, 3) == []
+    assert may_still_win({**runs, "c": [0.5]}, 3) == ["c"]
+
+
+scores = st.lists(st.integers(0, 64), min_size=1, max_size=4)
+
+
+@given(st.lists(scores, min_size=1, max_size=6), st.lists(st.integers(-64, 64), min_size=4))
+def test_how_hard_a_fold_is_decides_nothing(drawn: list[list[int]], shifts: list[int]) -> None:
+    runs = {str(n): [score / 64 for score in own] for n, own in enumerate(drawn)}
+    shifted = {
+        name: [score + shift / 64 for score, shift in zip(own, shifts, strict=False)]
+        for name, own in runs.items()
+    }
+    assert may_still_win(runs, 4) == may_still_win(shifted, 4)
+
+
+@given(st.integers(0, 10**6))
+def test_rounds_come_to_the_same_runs_in_any_order_of_their_ends(seed: int) -> None:
+    draw = random.Random(seed)
+    levels = [draw.choice([0.4, 0.5, 0.6, 0.7]) for _ in range(6)]
+    table = [[level + draw.gauss(0, 0.02) for _ in range(3)] for level in levels]
+    broken = {(draw.randrange(6), draw.randrange(1, 3)) for _ in range(2)}
+    come_to = []
+    for order in (random.Random(0), random.Random(1)):
+        found, told = SearchReplicates(spec_of()), set[str]()
+        for number in order.sample(range(6), 6):
+            found.add(run_of(number, 0, table[number][0]))
+        while found.due:
+            replicate, of = order.choice(found.due)
+            ended = diverged_at(0) if (of.number, replicate.fold) in broken else Status.COMPLETED
+            run = run_of(of.number, replicate.fold, table[of.number][replicate.fold], ended)
+            assert run.trial_id not in told
+            told.add(run.trial_id)
+            found.add(run)
+        come_to.append(told)
+    assert come_to[0] == come_to[1] != set()
+
+
+def test_of_trials_with_one_configuration_the_first_is_trained_on_further_folds() -> None:
+    found = SearchReplicates(spec_of())
+    for number in range(3):
+        one = run_of(number, 0, 0.5)
+        found.add(replace(one, parameters={"loss.warmup_epochs": number // 2}))
+    assert [of.number for _, of in found.due] == [0, 2]
+
+
+RECORDS = (
+    *(run_of(0, fold, dice) for fold, dice in enumerate((0.80, 0.60, 0.70))),
+    *(run_of(1, fold, dice) for fold, dice in enumerate((0.85, 0.62))),
+    run_of(1, 2, 0.9, diverged_at(1)),
+    *(run_of(2, fold, dice) for fold, dice in enumerate((0.79, 0.65, 0.72))),
+    run_of(3, 0, 0.9),
+    run_of(4, 0, 0.95, Status.PRUNED),
+    run_of(5, 0, 0.9, diverged_at(1)),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranking_compares_means_over_as_many_runs_only(seed: int) -> None:
+    records = random.Random(seed).sample(RECORDS, len(RECORDS))
+    frame = ranking_frame(records, [], spec_of())
+    assert list(frame["trial_id"]) == ["t0002", "t0000", "t0001", "t0004", "t0003", "t0005"]
+    assert list(frame["runs"].dropna()) == [3, 3, 2, 1, 1]
+    assert list(frame["mean_of_runs"].dropna().round(3)) == [0.72, 0.7, 0.735, 0.95, 0.9]
+    assert list(frame["val_dice"].dropna()) == [0.79, 0.80, 0.85, 0.95, 0.9]
+    assert [one.trial_id for one in finalists(spec_of(), records)][:2] == ["t0002", "t0000"]
+    assert "runs" not in ranking_frame(searched(RECORDS[-3:]), [])
+
+
+def test_confirmation_does_not_count_what_chose_the_finalists() -> None:
+    again = replace(run_of(0, 0, 0.1), trial_id="t0000r3", replicate=Replicate("t0000", 1, 0))
+    frame = ranking_frame([*RECORDS, again], [], spec_of())
+    assert frame["trial_id"][0] == "t0000"
+    assert frame["mean_dice"][0] == 0.1
+    assert list(frame["replicates"].dropna()) == [1]
+
+
+@pytest.mark.parametrize("method", [tpe(2), gp(2), cmaes()])
+def test_searcher_is_told_a_mean_over_three_runs_as_better_than_one_high_score(
+    method: OptunaMethod,
+) -> None:
+    space = SweepSpec.model_validate(
+        {"name": "x", "space": {"optimizer.lr": {"uniform": [0.1, 0.9]}}}
+    ).drawn
+    searcher = OptunaSearch(space, 0, method)
+    for number, dice in enumerate((0.80, 0.90, 0.79)):
+        parameters = searcher.ask(number)
+        history = (EpochMetrics(epoch=0, val_dice=dice),)
+        searcher.tell(
+            TrialRecord(
+                trial_id=f"t{number:04d}",
+                number=number,
+                parameters=parameters,
+                history=history,
+                outcome=Outcome(status=Status.COMPLETED),
+            )
+        )
+    searcher.replicate(0, (0.6, 0.7))
+    searcher.replicate(2, (0.65, 0.72))
+    values = [one.value or 0.0 for one in searcher.study.trials]
+    assert sorted(range(3), key=lambda number: values[number]) == [1, 0, 2]

@@ -1,0 +1,258 @@
+"""What the page gets: when a folder is read again, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from synthetic import drawn, write_sweep
+from visitor import Visitor, served
+
+from sweep.page_server import live_sweep
+from sweep.page_server.live_sweep import LiveSweep
+from sweep.page_server.sweep_list import SweepList
+from sweep.store.files import to_json
+from sweep.store.layout import Layout
+from sweep.store.lock import lock_results
+from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
+
+Serve = Callable[..., Visitor]
+YAML = "name: toy\ntrials: 4\nspace:\n  loss.sqrt_epsilon: {choice: [0, 1.0e-6]}\n"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were read, in order. Reading costs nothing, so that it is always due."""
+    found, read = [], live_sweep.snapshot
+    monkeypatch.setattr(live_sweep, "SHARE", 1.0)
+    monkeypatch.setattr(live_sweep, "snapshot", lambda folder: found.append(folder) or read(folder))
+    return found
+
+
+def begin(folder: Path) -> Store:
+    """A sweep whose first trial has reported one epoch."""
+    store = Store.create(folder, YAML)
+    store.start_trial(0, {"loss.sqrt_epsilon": 0}, "seed: 0\n")
+    store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.25, seconds=2))
+    return store
+
+
+def test_folder_is_read_again_only_when_it_has_changed(tmp_path: Path, counted: list[Path]) -> None:
+    sweep = LiveSweep(tmp_path / "toy")
+    with begin(sweep.folder) as store:
+        first = sweep.look()
+        assert sweep.look() is first
+        assert len(counted) == 1
+        store.append_epoch("t0000", EpochMetrics(epoch=1, val_dice=0.5, seconds=2))
+        second = sweep.look()
+        assert second.data.trials["t0000"]["epochs"] == 2
+        assert second.data.running
+        assert second.etag != first.etag
+    third = sweep.look()  # nothing was written, but the session has ended
+    assert not third.data.running
+    assert len(counted) == 3
+
+
+def test_reading_takes_no_more_than_its_share_of_a_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, spent = [100.0], iter([0.0, 1.0, 1.0, 2.5])
+    monkeypatch.setattr(live_sweep.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(live_sweep.time, "thread_time", lambda: next(spent))
+    sweep = LiveSweep(tmp_path / "toy")
+    with begin(sweep.folder) as store:
+        first = sweep.look()  # took one second
+        store.append_epoch("t0000", EpochMetrics(epoch=1, val_dice=0.5, seconds=2))
+        now[0] += 8.9
+        assert sweep.look() is first
+        now[0] += 0.2
+        assert sweep.look() is not first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layout: layout.trial("t0000").test.write_text(to_json({"cases": []})),
+        lambda layout: layout.test_csv.write_text("case\n"),
+        lambda layout: layout.trial("t0001").folder.mkdir(),
+        lambda layout: layout.sweep_yaml.write_text(YAML.replace("4", "5")),
+    ],
+    ids=["a test", "a table", "a trial", "more trials"],
+)
+def test_what_is_written_beside_the_journal_counts_as_a_change(
+    tmp_path: Path, counted: list[Path], change: Callable[[Layout], object]
+) -> None:
+    sweep = LiveSweep(tmp_path / "toy")
+    begin(sweep.folder).__exit__(None, None, None)
+    sweep.look()
+    change(Layout(sweep.folder))
+    sweep.look()
+    assert len(counted) == 2
+
+
+def test_same_data_are_sent_once(serve: Serve, root: Path) -> None:
+    visit = serve(root)
+    first = visit("/sweeps/small/data")
+    assert first.status == 200
+    assert first.json["name"] == "synthetic"
+    again = visit("/sweeps/small/data", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status, again.text) == (304, "")
+    # The same data have the same tag in another server: an open page outlives its server.
+    other = serve(root)("/sweeps/small/data", headers={"if-none-match": first.headers["etag"]})
+    assert other.status == 304
+
+
+def test_half_written_line_is_not_read_and_a_whole_one_is(
+    serve: Serve, tmp_path: Path, counted: list[Path]
+) -> None:
+    folder = tmp_path / "toy"
+    with begin(folder):
+        visit = serve(folder)
+        history = Layout(folder).trial("t0000").history
+        line = to_json(EpochMetrics(epoch=1, val_dice=0.5).to_json())
+        with history.open("a") as file:
+            file.write(line[:9])
+            file.flush()
+            Layout(folder).journal.touch()
+            assert visit("/sweeps/toy/data").json["trials"]["t0000"]["epochs"] == 1
+            file.write(line[9:] + "\n")
+        Layout(folder).journal.touch()
+        assert visit("/sweeps/toy/data").json["trials"]["t0000"]["epochs"] == 2
+
+
+def test_broken_file_is_named_until_it_is_mended(
+    serve: Serve, root: Path, counted: list[Path]
+) -> None:
+    visit, file = serve(root), Layout(root / "small").trial("t0000").trial
+    whole = file.read_text()
+    file.write_text("{")
+    Layout(root / "small").sweep_yaml.touch()
+    for _ in range(2):
+        answer = visit("/sweeps/small/data")
+        assert answer.status == 503
+        assert f"{file}: broken" in answer.json["problem"]
+    assert len(counted) == 1
+    assert "broken" in visit("/sweeps/small/").text
+    file.write_text(whole)
+    Layout(root / "small").sweep_yaml.touch()
+    assert visit("/sweeps/small/data").status == 200
+
+
+def test_folder_that_vanishes_and_comes_back_is_told_in_words(
+    serve: Serve, tmp_path: Path, counted: list[Path]
+) -> None:
+    folder = tmp_path / "toy"
+    begin(folder).__exit__(None, None, None)
+    visit = serve(folder)
+    assert visit("/sweeps/toy/data").status == 200
+    shutil.rmtree(folder)
+    answer = visit("/sweeps/toy/data")
+    assert (answer.status, answer.json) == (503, {"problem": f"{folder} does not exist"})
+    assert "does not exist" in visit("/sweeps/toy/").text
+    begin(folder).__exit__(None, None, None)
+    assert visit("/sweeps/toy/data").status == 200
+
+
+def test_resumed_sweep_is_running_again(serve: Serve, tmp_path: Path, counted: list[Path]) -> None:
+    folder = tmp_path / "toy"
+    begin(folder).__exit__(None, None, None)
+    visit = serve(folder)
+    assert not visit("/sweeps/toy/data").json["running"]
+    with Store.open(folder) as store:
+        assert visit("/sweeps/toy/data").json["running"]
+        store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    last = visit("/sweeps/toy/data").json
+    assert not last["running"]
+    assert last["trials"]["t0000"]["status"] == "completed"
+
+
+def test_page_of_a_sweep_that_has_not_started_waits_for_it(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    with served(SweepList(folder, expected=True)) as visit:
+        assert visit.enter()("/").headers["location"] == "/sweeps/toy/"
+        answer = visit("/sweeps/toy/")
+        assert answer.status == 503
+        assert 'http-equiv="refresh"' in answer.text
+        begin(folder).__exit__(None, None, None)
+        assert visit("/sweeps/toy/").status == 200
+
+
+def test_list_names_every_sweep_with_its_best_trial(serve: Serve, root: Path) -> None:
+    lock = lock_results(Layout(root / "small"))
+    Layout(root / "other one").ranking_csv.write_text(
+        "rank,trial_id,status,val_dice\n1,t0002,completed,0.91\n2,t0000,pruned,0.5\n,t0001,diverged,\n"
+    )
+    (root / "broken").mkdir()
+    (root / "broken" / "sweep.yaml").write_text("space: [\n")
+    text = " ".join(serve(root)("/").text.split())
+    lock.release()
+    assert '<a href="/sweeps/small/">small</a> <b class="running">running</b>' in text
+    assert '<a href="/sweeps/other%20one/">other one</a></h2>' in text
+    assert "validation Dice 0.9100 (t0002)" in text
+    assert "1 completed, 1 pruned, 1 diverged of 3 trials" in text
+    assert "sweep.yaml:2: broken" in text or "sweep.yaml:1: broken" in text
+    assert ">notes<" not in text
+
+
+def test_list_follows_sweeps_that_come(serve: Serve, root: Path) -> None:
+    visit = serve(root)
+    before = visit("/")
+    assert visit("/", headers={"if-none-match": before.headers["etag"]}).status == 304
+    write_sweep(root / "later", [drawn(0)])
+    assert "/sweeps/later/" in visit("/", headers={"if-none-match": before.headers["etag"]}).text
+    assert visit("/sweeps/later/data").status == 200
+
+
+@pytest.mark.parametrize("name", ["..", ".", "%2e%2e", "notes", "..%2fsmall", "nothing", "%00"])
+def test_name_that_is_not_in_the_list_leads_nowhere(serve: Serve, root: Path, name: str) -> None:
+    (root.parent / "sweep.yaml").write_text("name: outside\n")
+    assert serve(root)(f"/sweeps/{name}/data").status == 404
+
+
+def test_results_folder_alone_is_shown_at_once(serve: Serve, root: Path) -> None:
+    visit = serve(root / "small")
+    assert visit("/").headers["location"] == "/sweeps/small/"
+    assert visit("/sweeps/small/").status == 200
+    assert visit("/sweeps/other%20one/data").status == 404
+
+
+def test_picture_is_sent_as_it_is(serve: Serve, root: Path) -> None:
+    folder = Layout(root / "small").trial("t0000").folder / "pictures"
+    folder.mkdir()
+    (folder / "case_1.webp").write_bytes(b"RIFF")
+    answer = serve(root)("/sweeps/small/trials/t0000/pictures/case_1.webp")
+    assert (answer.status, answer.text) == (200, "RIFF")
+    assert answer.headers["content-type"] == "image/webp"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "t0000/pictures/..%2f..%2f..%2fsweep.yaml",
+        "t0000/pictures/index.json",
+        "t0000/pictures/.hidden.webp",
+        "t0000/pictures/link.webp",
+        "t0000/pictures/none.webp",
+        "..%2f..%2fother one/pictures/a.webp",
+        "t9999/pictures/a.webp",
+        "t0001/pictures/a.webp",
+    ],
+)
+def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path, path: str) -> None:
+    trials = Layout(root / "small").trials
+    pictures = trials / "t0000" / "pictures"
+    pictures.mkdir()
+    secret = root.parent / "secret"
+    secret.mkdir()
+    for file in (secret / "a.webp", pictures / "index.json", pictures / ".hidden.webp"):
+        file.write_text("secret")
+    (pictures / "link.webp").symlink_to(secret / "a.webp")
+    (trials / "t0001").mkdir()
+    (trials / "t0001" / "pictures").symlink_to(secret)
+    answer = serve(root)(f"/sweeps/small/trials/{path.replace(' ', '%20')}")
+    assert answer.status == 404
+    assert "secret" not in answer.text

@@ -1,0 +1,167 @@
+"""The methods text: every fact of the records that a reviewer asks for, and no other."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from finalists import CLEAR, TIE, confirmed
+from synthetic import SWEEP_YAML, drawn, results_of, trial, write_sweep
+
+from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.report.takeaway.methods import Methods, methods
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.record import Status
+
+PROVENANCE = {
+    "cases": {"training": 76, "validation": 20},
+    "network": {"class": "monai.networks.nets.dynunet.DynUNet", "parameters": 29_500},
+    "effective": {"data.fold": 1, "data.folds": 5, "data.spacing": [1.5, 0.5]},
+    "versions": {"torch": "9.9", "ray": "8.8", "nnunetv2": "7.7", "monai": None},
+    "machine": {"device": "abacus", "cuda": "1.2"},
+    "code": {"version": "0.1.0", "commit": "0123456789abcdef", "diff": "x"},
+}
+
+
+def found(results: Results) -> Methods:
+    text = methods(results)
+    assert text is not None
+    return text
+
+
+def passage(results: Results, title: str) -> str:
+    return next(one.text for one in found(results).passages if one.title == title)
+
+
+def sweep_with(yaml: str) -> Results:
+    return results_of(trial(0, Status.COMPLETED, [0.5]), yaml=yaml)
+
+
+def test_sweep_without_a_result_has_no_methods_text() -> None:
+    assert methods(results_of()) is None
+
+
+def test_space_is_named_with_range_scale_and_both_ends() -> None:
+    text = passage(results_of(drawn(1), trial(2, Status.COMPLETED, [0.5])), "Search space")
+    assert text == (
+        "4 parameters were searched: `loss.warmup_epochs` (2 to 7; whole numbers, uniform);"
+        " `loss.weights.compactness` (0.001 to 1; log-uniform); `loss.sqrt_epsilon`"
+        " (0, 1e-8, 1e-6 or 1e-4; listed); `early_stopping.patience` (3, 5 or 8; listed). No run"
+        " was trained for `early_stopping.patience`: the recorded curves of runs with the most"
+        " patient value were replayed."
+    )
+
+
+def test_conditions_and_steps_of_the_space_are_said() -> None:
+    yaml = """\
+name: x
+trials: {trials}
+space:
+  optimizer.name: {{choice: [sgd, adamw]}}
+  optimizer.momentum: {{quniform: [0.5, 0.9, 0.1], when: {{optimizer.name: sgd}}}}
+"""
+    text = passage(sweep_with(yaml), "Search space")
+    assert "(0.5 to 0.9 in steps of 0.1; uniform; drawn where `optimizer.name` is sgd)" in text
+
+
+def test_configurations_are_counted_by_how_they_ended() -> None:
+    results = results_of(*(drawn(n) for n in range(30)), trial(30, None, [0.5]))
+    text = passage(results, "Search")
+    counts = [sum(r.status is s for r in results.records) for s in Status if s.is_final]
+    completed, _, pruned, diverged, _ = counts
+    assert text.startswith("31 configurations were tried: 31 proposed by a tree-structured Parzen")
+    assert f"{completed} completed, {pruned} pruned, {diverged} diverged and 1 not ended" in text
+    assert "asynchronous successive halving (ASHA; Li et al., 2020; the best 1 / 3" in text
+
+
+def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5, 0.6])])
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [{}, PROVENANCE]}))
+    results = read_results(folder)
+    data, effort = passage(results, "Data"), passage(results, "Software and effort")
+    assert "76 cases were used for training and 20 for validation (fold 1 of 0 to 4)." in data
+    assert "resampled to a spacing of 1.5 × 0.5 mm" in data
+    assert "No test split was held out." in data
+    assert "DynUNet (29,500 parameters" in passage(results, "Network and training")
+    assert effort.startswith(
+        "Software: medical-sweep 0.1.0, commit 0123456789, with local changes; PyTorch 9.9."
+        " t0000 was trained on: abacus, CUDA 1.2. All 1 run together trained 2 epochs in 4 s"
+    )
+
+
+def test_what_is_not_recorded_is_not_said() -> None:
+    text = found(results_of(trial(0, Status.COMPLETED, [0.5]))).plain
+    for word in ("commit", "trained on:", "spacing", "used for training", "The network is", "None"):
+        assert word not in text
+    assert "Differences between configurations were not tested" in text
+    assert "no result on cases that were not used for the selection" in text
+
+
+def test_winner_is_named_only_where_it_was_told_apart(tmp_path: Path) -> None:
+    clear = read_results(write_sweep(tmp_path / "x", CLEAR))
+    tied = read_results(write_sweep(tmp_path / "y", TIE))
+    assert "The selected configuration is t0001" in passage(clear, "Selection")
+    assert passage(clear, "Statistics").endswith("t0001 was named the best.")
+    assert "two-sided paired t-tests over 4 units (one a seed)" in passage(clear, "Statistics")
+    assert "The first of the ranking is t0000" in passage(tied, "Selection")
+    assert "cannot be told apart from 1 other finalist" in passage(tied, "Selection")
+    assert passage(tied, "Statistics").endswith("no configuration was named the best.")
+    # By hand: s = 0.00854, t(0.975, 3) = 3.182.
+    mean = "mean validation Dice was 0.9088 (95 % confidence interval 0.8952 to 0.9223"
+    assert mean in passage(clear, "Result")
+
+
+def test_test_split_is_reported_with_what_it_is_worth(tmp_path: Path) -> None:
+    every = confirmed()
+    results = replace(
+        results_of(*(one for one in every if one.replicate is None)),
+        replicates=tuple(one for one in every if one.replicate is not None),
+    )
+    text = passage(results, "Result")
+    first = results.held_out.tested[0] if results.held_out else None
+    assert first is not None
+    assert f"a mean Dice of {first.mean:.4f} (no interval, which takes 20 cases" in text
+
+
+@pytest.mark.parametrize(
+    ("yaml", "words"),
+    [
+        ("data: {{source: nnunet_raw, folder: /a/Dataset007_A}}", "the dataset Dataset007_A."),
+        ("data: {{source: shapes, count: 30, size: 48}}", "30 synthetic images of 48 × 48 pixels"),
+        ("trainer: {{kind: custom, entry: '/a/my.py:My', epochs: 3}}", "the trainer `my.py:My`."),
+    ],
+)
+def test_source_of_the_data_is_named(yaml: str, words: str) -> None:
+    base = "name: x\ntrials: {trials}\nspace: {{optimizer.lr: {{uniform: [0.1, 0.2]}}}}\n"
+    assert words in passage(sweep_with(base + yaml + "\n"), "Data")
+
+
+def test_settings_that_all_trials_share_are_those_of_the_file_whoever_won() -> None:
+    yaml = SWEEP_YAML.replace("boundary: 0", "boundary: 0.25") + "presets: [baseline]\n"
+    first = trial(0, Status.COMPLETED, [0.9], preset="baseline")
+    text = passage(results_of(first, drawn(1), yaml=yaml), "Network and training")
+    assert "compactness (searched) and boundary (0.25)" in text
+    assert "the configuration `baseline` without geometric loss" in passage(
+        results_of(first, drawn(1), yaml=yaml), "Selection"
+    )
+
+
+def test_latex_has_no_character_that_latex_would_take_for_a_command(tmp_path: Path) -> None:
+    hostile = replace(drawn(1), preset="a_b & 100% {x} #1 $y^2~")
+    results = results_of(hostile, trial(2, Status.COMPLETED, [0.5]))
+    text = found(results).latex
+    body = re.sub(r"\\[A-Za-z]+|\\[&%$#_{}]|\$\\?[a-z<>=+−-]+\$|\\\\", "", text)
+    table = re.sub(r"(?m)^    .* $|&", "", body)  # its ampersands divide cells
+    assert not set("#$%^~_\\") & set(table)
+    assert body.count("{") == body.count("}")
+    assert text.isascii()
+
+
+def test_every_setting_of_a_spec_can_be_described() -> None:
+    spec = SweepSpec(name="toy", space={"optimizer.lr": {"choice": [0.1, 0.2]}})
+    assert "learning rate searched" in passage(
+        replace(results_of(trial(0, Status.COMPLETED, [0.5])), spec=spec), "Network and training"
+    )
