@@ -185,7 +185,7 @@ class Objective:
         if self.metric == "epochs":
             return len(history)
         if self.metric == "seconds":
-            return sum(column(history, "seconds"))
+            return float(sum(column(history, "seconds")))
         return self.value(best)
 
     def point(self, history: Sequence[EpochMetrics]) -> Point | None:
