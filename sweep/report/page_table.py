@@ -132,9 +132,7 @@ def _order(results: Results, confirmed: int | None) -> str:
         by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
         order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
     marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
-    order = f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
-    unfinished = len(results.records) - len(results.ended)
-    return f"{order} Not ranked: {unfinished} unfinished." if unfinished else order
+    return f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:

@@ -286,6 +286,7 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     opened.check(f"input[aria-label='Select {before[1]}']")
     newer = replace(data, state="finished, said anew")
     changed = json.loads(dumped(newer.to_json()))
+    changed["unfinished"] = ["t0007"]
     changed["sections"][0]["html"] = "<p class='headline'>Another leads.</p>"
     changed["figures"][0]["figure"]["layout"]["height"] += 1
     opened.evaluate("(data) => sweepPage.update(data)", changed)
@@ -295,6 +296,19 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     assert shown(opened) == before
     assert opened.is_checked(f"input[aria-label='Select {before[1]}']")
     assert opened.evaluate(zoom) == zoomed
+    assert opened.inner_text(".unfinished") == "Not ranked, 1 unfinished: t0007"
+
+
+def test_open_view_of_a_trial_follows_newer_data(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(f"{file.as_uri()}#trial/t0003")
+    assert "one more epoch" not in opened.inner_text("dialog")
+    newer = json.loads(dumped(data.to_json()))
+    newer["trials"]["t0003"]["warnings"] = ["one more epoch"]
+    opened.evaluate("(data) => sweepPage.update(data)", newer)
+    assert "one more epoch" in opened.inner_text("dialog")
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(

@@ -24,6 +24,16 @@ function drawTables(data) {
   }
 }
 
+/** The trials that have no row yet, each with a link to its view. */
+function drawUnfinished({ unfinished }) {
+  const home = document.getElementById("tables");
+  home.querySelector(".unfinished")?.remove();
+  if (!unfinished.length) return;
+  const links = unfinished.slice(0, 40).flatMap((id) => [" ", element("a", { href: `#trial/${id}` }, id)]);
+  const rest = unfinished.length > 40 ? ` and ${unfinished.length - 40} more` : "";
+  home.append(element("p", { class: "reading unfinished" }, `Not ranked, ${unfinished.length} unfinished:`, ...links, rest));
+}
+
 function newGrid({ name, title }, home) {
   const grid = { name, sort: "", turns: 0, falls: false, ids: [] };
   grid.head = element("tr");
