@@ -2,6 +2,7 @@
 
 const ROW = 30;  // pixels; as in page.css
 const MARGIN = 12;  // rows drawn above and below what is seen
+const PRINTED = 100;  // rows on paper
 const FROZEN = new Set(["rank", "trial_id"]);
 const grids = new Map();  // name of a table → its parts and how the reader has sorted it
 
@@ -122,7 +123,7 @@ function refresh(grid) {
 
 function drawRows(grid) {
   const { scroll, ids } = grid;
-  const height = printing.matches ? Infinity : scroll.clientHeight || 600;
+  const height = printing.matches ? PRINTED * ROW : scroll.clientHeight || 600;
   const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - MARGIN);
   const last = Math.min(ids.length, Math.ceil((scroll.scrollTop + height) / ROW) + MARGIN);
   const drawn = `${first} ${last}`;
