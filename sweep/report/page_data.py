@@ -56,6 +56,7 @@ class PageData:
         sections: the text parts in order; those named ``ranking`` and ``figures`` mark where tables
             and figures stand.
         tables: the ranking.
+        unfinished: ids of the trials of the search that have no row in it yet.
         figures: in the order of the page.
         trials: see `page_trials`.
     """
@@ -68,6 +69,7 @@ class PageData:
     parameters: Mapping[str, str]
     sections: tuple[PageSection, ...]
     tables: tuple[PageTable, ...]
+    unfinished: tuple[str, ...]
     figures: tuple[PageFigure, ...]
     trials: Mapping[str, Mapping[str, Any]]
 
@@ -103,6 +105,7 @@ def page_data(results: Results) -> PageData:
         parameters=short_names(results.parameters),
         sections=sections_of(results),
         tables=page_tables(results),
+        unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),
         figures=tuple(map(_figure, figures_of(results))),
         trials=page_trials(results),
     )

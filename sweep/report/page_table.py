@@ -134,9 +134,7 @@ def _order(results: Results, confirmed: int | None) -> str:
         by = BY_RUNS if RUNS in results.frame else by
         order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
     marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
-    order = f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
-    unfinished = len(results.records) - len(results.ended)
-    return f"{order} Not ranked: {unfinished} unfinished." if unfinished else order
+    return f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:

@@ -232,6 +232,8 @@ def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
     assert view.locator("h2").inner_text() == first
     told = view.inner_text()
     assert "rank 1" in told
+    assert "null" not in told
+    assert "undefined" not in told
     assert str(data.trials[first]["command"]) in told
     assert "case 0" in told
     assert view.locator(".figure .main-svg").count() > 0
@@ -284,6 +286,7 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     opened.check(f"input[aria-label='Select {before[1]}']")
     newer = replace(data, state="finished, said anew")
     changed = json.loads(dumped(newer.to_json()))
+    changed["unfinished"] = ["t0007"]
     changed["sections"][0]["html"] = "<p class='headline'>Another leads.</p>"
     curves = next(one for one in changed["figures"] if one["name"] == "learning-curves")
     curves["figure"]["layout"]["height"] += 1
@@ -294,6 +297,19 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     assert shown(opened) == before
     assert opened.is_checked(f"input[aria-label='Select {before[1]}']")
     assert opened.evaluate(zoom) == zoomed
+    assert opened.inner_text(".unfinished") == "Not ranked, 1 unfinished: t0007"
+
+
+def test_open_view_of_a_trial_follows_newer_data(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(f"{file.as_uri()}#trial/t0003")
+    assert "one more epoch" not in opened.inner_text("dialog")
+    newer = json.loads(dumped(data.to_json()))
+    newer["trials"]["t0003"]["warnings"] = ["one more epoch"]
+    opened.evaluate("(data) => sweepPage.update(data)", newer)
+    assert "one more epoch" in opened.inner_text("dialog")
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(

@@ -127,3 +127,28 @@ def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: P
     assert alone.name == "ranking"
     (every,) = page_data(read_results(write_sweep(tmp_path / "z", CLEAR))).tables
     assert every.order.startswith("Leaders that were trained again")
+
+
+def test_points_of_figures_name_their_trials(sweep_folder: Path) -> None:
+    data = page_data(read_results(sweep_folder))
+    linked = set()
+    for one in data.figures:
+        for trace in one.figure["data"] if one.figure else ():
+            if "ids" in trace:
+                points = trace.get("x", trace.get("line", {}).get("color"))
+                assert len(trace["ids"]) == len(points), one.name
+                assert {*trace["ids"]} <= data.trials.keys(), one.name
+                linked.add(one.name)
+            if "meta" in trace:
+                assert trace["meta"]["trial"] in data.trials
+    assert {"learning-curves", "stability", "timeline", "slices", "contour"} <= linked
+
+
+def test_data_hold_every_trial_and_name_those_without_a_row(sweep_folder: Path) -> None:
+    results = read_results(sweep_folder)
+    data = page_data(results)
+    assert data.trials.keys() == {record.trial_id for record in results.records}
+    assert data.unfinished == ("t0030",)
+    curve = data.trials["t0030"]["curves"]["value"]
+    assert curve == [0.5, 0.6]
+    assert data.trials["t0030"]["command"].endswith("trials/t0030/config.yaml'")

@@ -89,8 +89,12 @@ def _figure(
     values = np.array([results.comparable_values[record.trial_id] for record in records])
     mean, weight = smoothed(x, y, values)
     extrapolated = ",<br>of pruned trials<br>extrapolated" if results.extrapolated else ""
+    seen = style.frame(values, values[: len(values) // 4 + 1])  # the best are the first
+    low, high = seen or (None, None)
     figure = go.Figure(
         go.Contour(
+            zmin=low,
+            zmax=high,
             x=GRID,
             y=GRID,
             z=[[None if np.isnan(v) else float(f"{v:.7g}") for v in row] for row in mean],

@@ -37,7 +37,9 @@ function update(data) {
   drawTables(data);
   tellSelection();
   drawGroups();
-  if (data.figures) drawFigures(data.figures);
+  drawUnfinished(data);
+  drawFigures(data.figures);
+  refreshView();
 }
 
 document.addEventListener("keydown", (event) => {

@@ -2,6 +2,7 @@
 
 const ROW = 30;  // pixels; as in page.css
 const MARGIN = 12;  // rows drawn above and below what is seen
+const PRINTED = 100;  // rows on paper
 const FROZEN = new Set(["rank", "trial_id"]);
 const grids = new Map();  // name of a table → its parts and how the reader has sorted it
 
@@ -22,6 +23,16 @@ function drawTables(data) {
     grid.order.textContent = table.order;
     refresh(grid);
   }
+}
+
+/** The trials that have no row yet, each with a link to its view. */
+function drawUnfinished({ unfinished }) {
+  const home = document.getElementById("tables");
+  home.querySelector(".unfinished")?.remove();
+  if (!unfinished.length) return;
+  const links = unfinished.slice(0, 40).flatMap((id) => [" ", element("a", { href: `#trial/${id}` }, id)]);
+  const rest = unfinished.length > 40 ? ` and ${unfinished.length - 40} more` : "";
+  home.append(element("p", { class: "reading unfinished" }, `Not ranked, ${unfinished.length} unfinished:`, ...links, rest));
 }
 
 function newGrid({ name, title }, home) {
@@ -46,7 +57,7 @@ function widthOf({ title, texts, name }) {
   if (name === "rank") return 44;
   const widest = texts.reduce((most, text) => Math.max(most, text.length), 0);
   const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => one.trim().length));  // bold
-  return Math.round(Math.max(8 * Math.min(26, widest), 9 * Math.min(20, word), 32) + 20);
+  return Math.round(Math.max(8 * Math.min(26, widest), 9.6 * Math.min(20, word), 32) + 20);
 }
 
 function drawHead(grid) {
@@ -112,7 +123,7 @@ function refresh(grid) {
 
 function drawRows(grid) {
   const { scroll, ids } = grid;
-  const height = printing.matches ? Infinity : scroll.clientHeight || 600;
+  const height = printing.matches ? PRINTED * ROW : scroll.clientHeight || 600;
   const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - MARGIN);
   const last = Math.min(ids.length, Math.ceil((scroll.scrollTop + height) / ROW) + MARGIN);
   const drawn = `${first} ${last}`;

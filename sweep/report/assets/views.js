@@ -7,6 +7,7 @@ const trialParts = [settingsOf, commandOf, diagnosisOf, curvesOf, casesOf, testO
 const compareParts = [differencesOf, curvesOfBoth, pairsOf];
 
 let dialog = null;
+let viewed = "";  // the data that the open view was drawn from
 const drawLater = [];  // figures of the open view, drawn once it has a size
 
 function openDialog(title, ...content) {
@@ -23,7 +24,7 @@ function openDialog(title, ...content) {
     document.body.append(dialog);
   }
   const close = element("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "×");
-  dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content);
+  dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content.filter(Boolean));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.querySelector("#view-title").focus({ preventScroll: true });
@@ -32,11 +33,24 @@ function openDialog(title, ...content) {
 
 /** Opens the view that the address names, or closes the open one. */
 function route() {
-  const [kind, one, other] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [kind, one, other] = location.hash.slice(1).split("/");
+  if (kind !== "trial" && kind !== "compare") return dialog?.close();
   const { trials } = page.data;
-  if (kind === "trial" && one in trials) openTrial(one);
-  else if (kind === "compare" && one in trials && other in trials) openComparison(one, other);
-  else if (dialog?.open) dialog.close();
+  viewed = JSON.stringify([trials[one], trials[other]]);
+  if (kind === "trial" && one in trials) return openTrial(one);
+  if (kind === "compare" && one in trials && other in trials) return openComparison(one, other);
+  return dialog?.close();
+}
+
+/** Draws the open view anew where newer data differ, unless somebody is choosing or marking there. */
+function refreshView() {
+  if (!dialog?.open) return;
+  const [, one, other] = location.hash.slice(1).split("/"), { trials } = page.data;
+  if (viewed === JSON.stringify([trials[one], trials[other]])) return;
+  if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
+  const top = dialog.scrollTop;
+  route();
+  dialog.scrollTop = top;
 }
 
 function go(step) {
