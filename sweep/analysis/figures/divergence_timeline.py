@@ -13,6 +13,7 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Divergence, TrialRecord
 
 SYMBOLS = ("x", "circle", "square", "diamond", "triangle-up", "cross")
@@ -35,7 +36,7 @@ def divergences(results: Results) -> tuple[list[Event], list[TrialRecord]]:
         if verdict is None or switch_on is None:
             without.append(record)
             continue
-        steps = max([epoch.steps for epoch in record.history] + [verdict.step + 1])
+        steps = max([*column(record.history, "steps"), verdict.step + 1])
         epochs = verdict.epoch - switch_on + verdict.step / steps
         found.append((epochs, record.trial_id, verdict))
     return sorted(found, key=lambda event: event[0]), without

@@ -14,6 +14,7 @@ from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
 LEADERS = (
@@ -141,9 +142,10 @@ def _figure(
     if broken:
         points = []
         for record in broken:
-            value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
-            last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
-            points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
+            cause = record.outcome.cause if record.outcome else ""
+            values = [*enumerate(record.objective.values(record.history))]
+            last, value = next(one for one in reversed(values) if one[1] is not None)
+            points.append((last, value, f"{record.trial_id}: {cause}"))
         color = style.LOOKS[Status.DIVERGED].color
         crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
         ids = [record.trial_id for record in broken]
@@ -204,7 +206,7 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
     d3 = record.objective.d3
     return go.Scatter(
         x=_epochs(record),
-        y=[*map(record.objective.value, record.history)],
+        y=record.objective.values(record.history),
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
@@ -217,9 +219,7 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
 
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace."""
-    curves = style.joined(
-        (_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records
-    )
+    curves = style.joined((_epochs(r), r.objective.values(r.history), r.trial_id) for r in records)
     return go.Scatter(
         **curves,
         ids=curves["text"],
@@ -231,7 +231,7 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
 
 
 def _epochs(record: TrialRecord) -> list[int]:
-    return [epoch.epoch for epoch in record.history]
+    return [*column(record.history, "epoch")]
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
@@ -255,4 +255,4 @@ def _at(record: TrialRecord, epoch: int) -> float | None:
     """The objective of one epoch of a trial; None where it has no such epoch, or no value."""
     if not 0 <= epoch < len(record.history):
         return None
-    return record.objective.value(record.history[epoch])
+    return record.objective.values(record.history)[epoch]

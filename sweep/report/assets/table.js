@@ -45,8 +45,8 @@ function newGrid({ name, title }, home) {
 function widthOf({ title, texts, name }) {
   if (name === "rank") return 44;
   const widest = texts.reduce((most, text) => Math.max(most, text.length), 0);
-  const word = Math.max(...title.split(/[._ ]/).map((one) => one.length + 1));
-  return Math.round(8 * Math.min(26, Math.max(widest, word, 4)) + 20);
+  const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => one.trim().length));  // bold
+  return Math.round(Math.max(8 * Math.min(26, widest), 9 * Math.min(20, word), 32) + 20);
 }
 
 function drawHead(grid) {

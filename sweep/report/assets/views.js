@@ -62,7 +62,7 @@ function openTrial(id) {
   openDialog(id,
     element("p", { class: "state" }, facts),
     trial.cause ? element("p", { class: "cause" }, trial.cause) : null,
-    element("div", { class: "steps" }, step(-1, "← better"), step(1, "worse →"), others.length ? against : null),
+    element("div", { class: "choices" }, step(-1, "← better"), step(1, "worse →"), others.length ? against : null),
     ...trialParts.map((draw) => draw(id, trial)).filter(Boolean));
   dialog.dataset.trial = id;
 }
@@ -194,7 +194,7 @@ function openComparison(one, other) {
     select.value = id;
     return select;
   });
-  openDialog(`${one} and ${other}`, element("div", { class: "steps" }, choices[0], " beside ", choices[1]),
+  openDialog(`${one} and ${other}`, element("div", { class: "choices" }, choices[0], " beside ", choices[1]),
     ...compareParts.map((draw) => draw(...pairs)).filter(Boolean));
   delete dialog.dataset.trial;
 }
