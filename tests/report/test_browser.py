@@ -232,6 +232,8 @@ def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
     assert view.locator("h2").inner_text() == first
     told = view.inner_text()
     assert "rank 1" in told
+    assert "null" not in told
+    assert "undefined" not in told
     assert str(data.trials[first]["command"]) in told
     assert "case 0" in told
     assert view.locator(".figure .main-svg").count() > 0

@@ -17,7 +17,8 @@ function drawControls() {
   const box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
-    controls.statuses, controls.wrong);
+    controls.statuses, controls.wrong,
+    element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow. Click a trial, or a point, for its own view."));
   body.append(box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");

@@ -46,7 +46,7 @@ function widthOf({ title, texts, name }) {
   if (name === "rank") return 44;
   const widest = texts.reduce((most, text) => Math.max(most, text.length), 0);
   const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => one.trim().length));  // bold
-  return Math.round(Math.max(8 * Math.min(26, widest), 9 * Math.min(20, word), 32) + 20);
+  return Math.round(Math.max(8 * Math.min(26, widest), 9.6 * Math.min(20, word), 32) + 20);
 }
 
 function drawHead(grid) {

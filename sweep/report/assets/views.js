@@ -23,7 +23,7 @@ function openDialog(title, ...content) {
     document.body.append(dialog);
   }
   const close = element("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "×");
-  dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content);
+  dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content.filter(Boolean));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.querySelector("#view-title").focus({ preventScroll: true });
