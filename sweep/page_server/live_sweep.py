@@ -48,7 +48,7 @@ class LiveSweep:
         self._layout = Layout(folder)
         self._reading = Lock()
         self._stamp: Stamp | None = None
-        self._found: Snapshot | ResultsError | None = None
+        self._found: Snapshot | str | None = None  # a text says why there is none
         self._rests_until = 0.0
 
     def look(self) -> Snapshot:
@@ -66,10 +66,12 @@ class LiveSweep:
                     self._read(stamp)
             finally:
                 self._reading.release()
-        if isinstance(self._found, ResultsError):
-            raise self._found
-        assert self._found is not None
-        return self._found
+        match self._found:
+            case Snapshot() as found:
+                return found
+            case str() as problem:
+                raise ResultsError(problem)
+        raise ResultsError(f"{self.folder} could not be read: the server's terminal says why")
 
     def look_soon(self, seconds: float = SECONDS_OF_A_WAIT) -> Snapshot:
         """As `look`, for somebody who would sit before an empty window meanwhile.
@@ -112,7 +114,7 @@ class LiveSweep:
         try:
             self._found = snapshot(self.folder)
         except ResultsError as error:
-            self._found = error
+            self._found = str(error)
         finally:
             spent = time.thread_time() - begun
             self._rests_until = time.monotonic() + spent * (1 / SHARE - 1)

@@ -31,6 +31,8 @@ from sweep.vocabulary.errors import ResultsError, SweepError
 LIVE, CONTROL = "live.js", "control.js"
 """Scripts that the page has here and not in a file; the second under ``--control``."""
 STYLES = ("live.css",)
+FRESH = {"cache-control": "no-cache"}
+"""A browser may keep the answer, but asks whether it still holds."""
 NOT_THERE = 503
 """Status of an answer that says in words why there are no data now."""
 WRONG = 422
@@ -154,10 +156,6 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
         # Compressed fast: a page of many megabytes may come through ssh.
         middleware=[*guarded(token), Middleware(GZipMiddleware, compresslevel=1)],
     )
-
-
-FRESH = {"cache-control": "no-cache"}
-"""A browser may keep the answer, but asks whether it still holds."""
 
 
 def _unless_known(request: Request, body: bytes, kind: str, etag: str) -> Response:

@@ -40,7 +40,10 @@ SORTED = """heads => heads.map((head) => [head.textContent, head.getAttribute("a
 
 @contextmanager
 def visited(sweeps: SweepList, **options: bool) -> Iterator[str]:
-    """The address of a server that has read its sweeps: the browser has to wait for none."""
+    """The address of a server that has read its sweeps: the browser has to wait for none.
+
+    A page must be closed before it: one that finds no server says so on its console.
+    """
     with served(sweeps, **options) as visit:
         visit.enter()
         for name in sweeps.names():
@@ -82,6 +85,7 @@ def test_new_data_come_without_a_reload_and_zoom_sort_and_selection_stay(
         assert heads.evaluate_all(SORTED) == [["epochs", "ascending"]]
         assert page.evaluate("[...sweepPage.page.selection]") == chosen
         assert len(chosen) == 1
+        page.close()
 
 
 def test_list_leads_to_a_sweep_and_back(open_page: OpenPage, tmp_path: Path) -> None:
@@ -95,6 +99,7 @@ def test_list_leads_to_a_sweep_and_back(open_page: OpenPage, tmp_path: Path) -> 
         page.get_by_role("link", name="All sweeps").click()
         assert page.get_by_role("link", name="one").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.close()
 
 
 def test_page_in_a_notebook_has_links_that_stay_in_it(
@@ -158,6 +163,7 @@ def test_button_stops_a_trial_of_a_sweep_that_runs(open_page: OpenPage, tmp_path
             page.get_by_role("button", name="Close").last.click()
             printed, _ = running.communicate(timeout=60)
             page.wait_for_function("document.getElementById('state').textContent === 'finished'")
+            page.close()
     finally:
         running.kill()
     assert running.returncode == 0, printed

@@ -35,8 +35,12 @@
       const { words: done, warnings = [], mistakes = [] } = await ask(kind, body(form));
       answer.className = done ? "done" : "wrong";
       answer.replaceChildren(...[done, ...warnings, ...mistakes].filter(Boolean).map((one) => element("p", {}, one)));
-      if (done) { act.remove(); cancel.textContent = "Close"; cancel.focus(); }
       act.disabled = false;
+      if (!done) return;
+      act.remove();
+      for (const field of form.querySelectorAll("input, textarea")) field.disabled = true;
+      cancel.textContent = "Close";
+      cancel.focus();
     });
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);
