@@ -21,7 +21,7 @@
     .pair > .stack, .pair > figcaption { margin: 0; align-self: start; }
     figure { margin: 0; min-width: 0; max-width: 420px; }
     h4, header { margin: 0; font-size: 15px; font-weight: 600; overflow-wrap: anywhere; }
-    header small, h4 small { font-weight: 400; color: var(--soft); font-size: 14px; }
+    h4 small { display: block; font-weight: 400; color: var(--soft); font-size: 14px; }
     figcaption { font-size: 13px; line-height: 1.45; color: var(--soft); margin-top: 6px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
     figcaption b { color: var(--ink); font-weight: 600; }
     .stack { position: relative; background: #000; border-radius: 4px; overflow: hidden; margin-top: 6px; width: 100%; }
@@ -119,8 +119,8 @@
   }
 
   /** A case of one trial: one picture, or three planes with a slider each. */
-  function card(trial, one) {
-    const reasons = one.reasons.map((reason) => WORDS[reason] ?? reason).join(", ");
+  function card({ trial, compared_with: other }, one) {
+    const reasons = one.reasons.map((reason) => WORDS[reason] + (reason === "differs" ? ` from ${other}` : "")).join(", ");
     return make("figure", {},
       make("h4", {}, one.case, " ", make("small", {}, reasons)),
       ...one.planes.flatMap((plane) => {
@@ -199,7 +199,7 @@
         root.append(legend(root, keys), make("div", { className: "pairs" }, ...common(one, other).map((both) => pair(shown, both))), note(one));
       } else {
         if (one.samples.length) root.append(legend(root, BATCH), make("div", { className: "cases" }, ...batch(one)));
-        if (one.cases.length) root.append(legend(root, keys), make("div", { className: "cases" }, ...one.cases.map((each) => card(one.trial, each))));
+        if (one.cases.length) root.append(legend(root, keys), make("div", { className: "cases" }, ...one.cases.map((each) => card(one, each))));
         root.append(note(one));
       }
     }
