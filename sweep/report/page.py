@@ -26,9 +26,9 @@ SCRIPTS = (
     "table.js",
     "explore.js",
     "views.js",
+    "pictures.js",
     "page.js",
     "takeaway.js",
-    "pictures.js",
 )
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")

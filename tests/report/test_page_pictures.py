@@ -141,3 +141,19 @@ def test_one_slider_moves_both_trials_by_keys_and_marks_can_be_hidden(
     pictures.get_by_label("show marks").uncheck()
     assert not pictures.locator(".marks").nth(0).is_visible()
     assert shown.nth(0).evaluate("(image) => image.complete && image.naturalWidth") == 8
+
+
+def test_the_views_of_a_trial_and_of_two_show_their_cases(
+    folder: Path, open_page: OpenPage
+) -> None:
+    file = folder / "report.html"
+    file.write_text(page(read_results(folder)), encoding="utf-8")
+    opened = open_page(f"{file.as_uri()}#trial/t0001")
+    view = opened.locator("#view sweep-pictures")
+    assert "differs most from t0000" in view.locator("h4").inner_text()
+    view.locator("input[type=range]").press("ArrowRight")  # which elsewhere opens the next trial
+    assert view.locator("output").inner_text() == "axial slice 21 of 30"
+    assert opened.locator("#view-title").inner_text() == "t0001"
+    opened.goto(f"{file.as_uri()}#compare/t0001/t0000")
+    both = opened.locator("#view sweep-pictures figcaption b:first-child")
+    assert both.all_inner_texts() == ["t0001", "t0000"]

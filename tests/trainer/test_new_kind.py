@@ -77,6 +77,7 @@ TOY = Kind(
     make_run=lambda *_: "a run",  # type: ignore[arg-type, return-value]
     pixels="a toy has none",
     predictor="a toy foresees nothing",
+    segmenter="a toy has no cases",
     recognised=lambda trainer: trainer.model_copy(update={"fingerprint": "toy:1"}),
     test=lambda *_: (CaseScore(case="c", dice=0.5, hd95=None),),
     tools=Tools("toys", lambda *_: None, lambda _, path: ["# Play:", f"play {path.name}"]),

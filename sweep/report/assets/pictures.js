@@ -1,5 +1,4 @@
-// <sweep-pictures trials="t0003 t0000" only="differs">: segmentations of one trial, or of two beside
-// each other. An element of its own with a tree of its own, so that sections and the view of a trial
+// <sweep-pictures trials="t0003 t0000">: segmentations of one trial, or of two beside each other. An element of its own with a tree of its own, so that sections and the view of a trial
 // only name it, and a section that is replaced by an equal one keeps its sliders where they are.
 (() => {
   const LOOK = `
@@ -22,7 +21,7 @@
     .pair > .stack, .pair > figcaption { margin: 0; align-self: start; }
     figure { margin: 0; min-width: 0; max-width: 420px; }
     h4, header { margin: 0; font-size: 15px; font-weight: 600; overflow-wrap: anywhere; }
-    header small, h4 small { font-weight: 400; color: var(--soft); font-size: 14px; }
+    h4 small { display: block; font-weight: 400; color: var(--soft); font-size: 14px; }
     figcaption { font-size: 13px; line-height: 1.45; color: var(--soft); margin-top: 6px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
     figcaption b { color: var(--ink); font-weight: 600; }
     .stack { position: relative; background: #000; border-radius: 4px; overflow: hidden; margin-top: 6px; width: 100%; }
@@ -50,12 +49,8 @@
     return document.body.dataset.live ? `trials/${trial}/pictures/${file}` : null;
   }
 
-  /** A trial of the data that the page shows. */
-  function trialOf(id) {
-    if (typeof page !== "undefined" && page.data) return page.data.trials[id];
-    trials ??= part("trials");
-    return trials[id];
-  }
+  /** A trial of the data that the page shows, also before its state is set. */
+  const trialOf = (id) => (page.data ?? { trials: (trials ??= part("trials")) }).trials[id];
 
   const isThere = (trial) => ({ image, marks }) => address(trial, image) && address(trial, marks);
 
@@ -124,8 +119,8 @@
   }
 
   /** A case of one trial: one picture, or three planes with a slider each. */
-  function card(trial, one) {
-    const reasons = one.reasons.map((reason) => WORDS[reason] ?? reason).join(", ");
+  function card({ trial, compared_with: other }, one) {
+    const reasons = one.reasons.map((reason) => WORDS[reason] + (reason === "differs" ? ` from ${other}` : "")).join(", ");
     return make("figure", {},
       make("h4", {}, one.case, " ", make("small", {}, reasons)),
       ...one.planes.flatMap((plane) => {
@@ -183,6 +178,15 @@
     return make("p", { className: "note" }, sentences.join(" "));
   }
 
+  /** The cases that two trials show, the largest difference first; of a pair that was drawn to be
+   *  compared only those that were chosen for it. */
+  function common(one, other) {
+    const pairs = one.cases.map((left) => [left, other.cases.find((right) => right.case === left.case)]).filter(([, right]) => right);
+    const chosen = one.compared_with === other.trial ? pairs.filter(([left]) => left.reasons.includes("differs")) : pairs;
+    const apart = ([left, right]) => Math.abs(left.dice - right.dice);
+    return chosen.sort((a, b) => apart(b) - apart(a));
+  }
+
   class SweepPictures extends HTMLElement {
     connectedCallback() {
       if (this.shadowRoot) return;
@@ -192,25 +196,26 @@
       if (shown.some((one) => one === null)) return;
       const [one, other] = shown, keys = shown.some(({ cases }) => cases.some(({ classes }) => Object.keys(classes).length > 1)) ? [...CASES, OTHER] : CASES;
       if (other) {
-        const pairs = one.cases.map((left) => [left, other.cases.find((right) => right.case === left.case)]);
-        const apart = ([left, right]) => Math.abs(left.dice - right.dice);
-        const differ = pairs.filter(([left, right]) => right && left.reasons.includes("differs")).sort((a, b) => apart(b) - apart(a));
-        root.append(legend(root, keys), make("div", { className: "pairs" }, ...differ.map((both) => pair(shown, both))), note(one));
+        root.append(legend(root, keys), make("div", { className: "pairs" }, ...common(one, other).map((both) => pair(shown, both))), note(one));
       } else {
         if (one.samples.length) root.append(legend(root, BATCH), make("div", { className: "cases" }, ...batch(one)));
-        if (one.cases.length) root.append(legend(root, keys), make("div", { className: "cases" }, ...one.cases.map((each) => card(one.trial, each))));
+        if (one.cases.length) root.append(legend(root, keys), make("div", { className: "cases" }, ...one.cases.map((each) => card(one, each))));
         root.append(note(one));
       }
     }
   }
   customElements.define("sweep-pictures", SweepPictures);
 
+  const drawnPart = (...ids) => titled("Segmentations", element("sweep-pictures", { trials: ids.join(" ") }));
+
   /** The part of a trial's view. */
-  function picturesOf(id, { pictures }) {
-    if (!pictures) return null;
-    const own = document.createElement("sweep-pictures");
-    own.setAttribute("trials", id);
-    return make("section", {}, make("h3", {}, "Segmentations"), own);
+  const picturesOf = (id, { pictures }) => (pictures ? drawnPart(id) : null);
+
+  /** The part of a comparison, where both show a case. */
+  function picturesOfBoth([one], [other]) {
+    const both = [one, other].map(shownOf);
+    return both.every(Boolean) && common(...both).length ? drawnPart(one, other) : null;
   }
-  if (typeof trialParts !== "undefined") trialParts.splice(3, 0, picturesOf);
+  trialParts.splice(trialParts.indexOf(curvesOf), 0, picturesOf);
+  compareParts.push(picturesOfBoth);
 })();
