@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
+from sweep.report.page_pictures import picture_facts
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
@@ -34,7 +35,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     Each has ``status``, ``parameters``, ``curves`` (name → a value for each epoch from 0; ``value``
     is the objective, and the terms of the loss are ``terms/NAME``), ``switch_on`` (an epoch), and
     where it is known ``cause``, ``diagnosis``, ``warnings``, ``notes``, ``cases``, ``test``,
-    ``runs`` (from provenance.json), ``files`` and ``command``.
+    ``runs`` (from provenance.json), ``pictures`` (`TrialPictures`), ``files`` and ``command``.
 
     Raises:
         ResultsError: a file of a trial is broken.
@@ -139,6 +140,8 @@ def _files(paths: TrialPaths) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
+    if (drawn := picture_facts(paths)) is not None:
+        found["pictures"] = drawn
     if paths.provenance.exists():
         found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
     if paths.folder.is_dir():

@@ -99,7 +99,8 @@ def _figure(found: Sequence[Event]) -> go.Figure:
             "opacity": 1.0 if len(group) < 200 else 0.5,
             "line": {"width": 0.5, "color": style.INK},
         }
-        figure.add_trace(style.marks(points, look, name=what))
+        ids = [trial_id for _, trial_id, _ in group]
+        figure.add_trace(style.marks(points, look, ids=ids, name=what))
     figure.add_vline(x=0, line={"color": style.INK, "width": 1.5})
     figure.add_vrect(x0=0, x1=1, fillcolor=style.FAINT, opacity=0.25, line_width=0, layer="below")
     first, last = min(0.0, found[0][0]), max(1.0, found[-1][0])

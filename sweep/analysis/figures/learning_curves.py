@@ -52,6 +52,7 @@ def learning_curves(results: Results) -> ReportFigure:
             + (switch_on if results.has_geometry else "")
             + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
+            + style.outside(map(_last_value, [*leaders, *shown]), _frame(leaders, shown), "curve")
             + "One seed each: which curve is on top at the end says nothing where they keep "
             "crossing."
         ),
@@ -147,7 +148,8 @@ def _figure(
             points.append((last, value, f"{record.trial_id}: {cause}"))
         color = style.LOOKS[Status.DIVERGED].color
         crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
-        figure.add_trace(style.marks(points, crosses, name="last epoch before divergence"))
+        ids = [record.trial_id for record in broken]
+        figure.add_trace(style.marks(points, crosses, ids=ids, name="last epoch before divergence"))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
     if rungs := _own_rungs(results, leaders):
@@ -161,8 +163,26 @@ def _figure(
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title=results.objective.label, tickformatstops=style.EVEN_DECIMALS)
+    figure.update_yaxes(
+        title=results.objective.label,
+        tickformatstops=style.EVEN_DECIMALS,
+        range=_frame(leaders, others),
+    )
     return style.finished(figure, height=480)
+
+
+def _frame(leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]) -> list[float] | None:
+    """The stretch of the objective's axis that shows the leaders' whole curves."""
+    return style.frame(_values([*leaders, *others]), _values(leaders))
+
+
+def _values(records: Iterable[TrialRecord]) -> list[float | None]:
+    return [record.objective.value(epoch) for record in records for epoch in record.history]
+
+
+def _last_value(record: TrialRecord) -> float | None:
+    values = [value for value in _values([record]) if value is not None]
+    return values[-1] if values else None
 
 
 def _own_rungs(
@@ -192,14 +212,17 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
         legendrank=place + 1,
         line={"color": color, "width": 2.2, "dash": dash},
         marker={"symbol": symbol, "size": 5},
+        meta={"trial": record.trial_id},
         hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
     )
 
 
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace."""
+    curves = style.joined((_epochs(r), r.objective.values(r.history), r.trial_id) for r in records)
     return go.Scatter(
-        **style.joined((_epochs(r), r.objective.values(r.history), r.trial_id) for r in records),
+        **curves,
+        ids=curves["text"],
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
@@ -222,6 +245,7 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         points,
         {"symbol": "triangle-up", "size": 9, "color": "#ffffff", "line": line},
         under=" switches on in epoch %{x}",
+        ids=[trial_id for _, _, trial_id in points],
         name="geometric loss switches on",
         legendrank=LAST,
     )

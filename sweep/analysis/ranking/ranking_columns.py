@@ -53,6 +53,10 @@ RUNS, MEAN_OF_RUNS = "runs", "mean_of_runs"
 """Columns of a search with replicates: how many runs a trial has with a result, on other folds or
 seeds, and the mean of the objective over them. More runs come first, and of as many the better
 mean."""
+BY_RUNS = (
+    "By the number of runs on different folds or seeds, then by their mean. Means over different"
+    " numbers of runs are not compared"
+)
 REAL = "real_dice"
 """Column that divides a ranking where leaders were validated on whole cases, but not trained again:
 these come first by it, then the others by the pseudo Dice. The two are not compared."""
