@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
@@ -167,7 +167,8 @@ def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
     if is_odd or max(map(len, [*lines, torn])) >= MOST_BYTES_OF_A_LINE:
         yield from read_jsonl(path, lambda line: parsed(cls, line))
         return
-    validator = _line_validator(cast(Any, cls))
+    kind: Any = cls
+    validator = _line_validator(kind)
     for number, line in enumerate(lines, start=1):
         try:
             value = validator.validate_json(line)

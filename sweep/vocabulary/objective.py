@@ -185,7 +185,8 @@ class Objective:
         if self.metric == "epochs":
             return len(history)
         if self.metric == "seconds":
-            return float(sum(column(history, "seconds")))
+            seconds: float = sum(column(history, "seconds"))
+            return seconds
         return self.value(best)
 
     def point(self, history: Sequence[EpochMetrics]) -> Point | None:
