@@ -11,8 +11,8 @@ how far the named one is below the best in truth, in standard deviations of the 
 
 *sweeps*: whole sweeps through the real controller, searchers and schedulers, at equal epochs. The
 truth of a configuration is known; on each fold it has its own deviation from it. *one run*: more
-trials, ranked by the first fold. *all folds*: every trial is the mean of three trainings.
-*replicate*: as it is built.
+trials, ranked by the first fold. *as many trials*: the same 40, one run each. *all folds*: every
+trial is the mean of three trainings. *replicate*: as it is built.
 
 *folds*: the three architectures of nnU-Net on five folds below FOLDER (see `real_trainings.py`), in
 all orders of the folds: how often the rule names the one with the highest mean over all folds.
@@ -287,6 +287,7 @@ def variants(
     found = run(world, spec_of(**own, replicate={"folds": FOLDS}))
     yield "replicate", found
     epochs = found[1]
+    yield "as many trials", run(world, spec_of(**own))
     yield "one run", as_long(epochs, lambda n: run(world, spec_of(**own, trials=n)), TRIALS)
     yield (
         "all folds",
@@ -305,7 +306,7 @@ def sweeps(seeds: Sequence[int], names: Sequence[str], spreads: Sequence[float])
         for spread in spreads:
             every = [dict(variants(seed, spread, SWEEPS[setting])) for seed in seeds]
             one = np.array([found["one run"][0] for found in every])
-            for name in ("one run", "replicate", "all folds"):
+            for name in ("one run", "as many trials", "replicate", "all folds"):
                 dice, epochs, more = np.array([found[name] for found in every]).T
                 gain = dice - one
                 error = gain.std(ddof=1) / math.sqrt(len(gain))

@@ -114,16 +114,22 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
     Returns:
         the spec with the fingerprint of the data, unless their folder is searched.
+
+    Raises:
+        InputError: the data have mistakes, or no channel of the name that pictures are to show.
     """
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
+    from sweep.trial.pictures.case_choice import channel_index
 
     with view.working(kind_of(spec).preparing) as show:
         data = make_ready(spec, show)
     if data is not None:
+        if spec.pictures is not None:
+            channel_index(data.channels, spec.pictures.channel)
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
         view.warn(shape_warnings(spec, data))

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.ranking_columns import (
+    BY_RUNS,
     CONFIRMED,
     DROPPED,
     HEADINGS,
@@ -68,10 +69,6 @@ DIVIDED = {
     REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
     " others, by their pseudo Dice. The two groups were not compared with each other.",
 }
-BY_RUNS = (
-    "By the number of runs on different folds or seeds, then by their mean. Means over different"
-    " numbers of runs are not compared."
-)
 
 
 def ranking_table(
@@ -193,7 +190,7 @@ def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
-    lines += [BY_RUNS] if RUNS in frame and by is None and "sweep" not in frame else []
+    lines += [f"{BY_RUNS}."] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     names = {column.name for column in left_out}
     if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:

@@ -9,6 +9,7 @@ from typing import Any
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import (
+    BY_RUNS,
     HEADINGS,
     MEAN_OF_RUNS,
     REAL,
@@ -130,6 +131,7 @@ def _order(results: Results, confirmed: int | None) -> str:
         order = f"One run each, by its best {label}. {NOT_COMPARED}."
     else:
         by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
+        by = BY_RUNS if RUNS in results.frame else by
         order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
     marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
     order = f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order

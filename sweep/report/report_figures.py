@@ -11,6 +11,7 @@ from sweep.analysis.figures.finalist_intervals import confirmed_finalists
 from sweep.analysis.figures.learning_curves import learning_curves
 from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameters.contour import dice_contour
 from sweep.analysis.parameters.importance import dice_importance, divergence_importance
@@ -23,6 +24,7 @@ from sweep.analysis.resampling.rank_stability import rank_stability
 
 REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     confirmed_finalists,
+    runs_on_folds,
     rank_stability,
     metric_agreement,
     learning_curves,
@@ -41,8 +43,11 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
 
 
 def figures_of(results: Results) -> list[ReportFigure]:
-    """The figures of a sweep; that of the finalists only if any were trained again or tested."""
+    """The figures of a sweep; those of replicates only if there are any to show."""
     has_finalists = results.confirmation is not None or results.held_out is not None
-    return [
-        show(results) for show in REPORT_FIGURES if has_finalists or show is not confirmed_finalists
+    has_runs = any(record.replicated for record in results.records)
+    left_out = [
+        *([] if has_finalists else [confirmed_finalists]),
+        *([] if has_runs else [runs_on_folds]),
     ]
+    return [show(results) for show in REPORT_FIGURES if show not in left_out]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from scripted import write_scripted
 from test_raced_replicates import run
 from test_replicates import blocks, execute, go_on
-from test_sweep_controller import ASHA, HALVING, spec_of
+from test_sweep_controller import (  # the last one is a fixture for the whole module
+    ASHA,
+    HALVING,
+    MEMORY,
+    _no_text_is_parsed_or_written_twice,  # noqa: F401
+    spec_of,
+    trial_of,
+)
 
 import sweep
 from sweep.analysis.confirm.search_replicates import SearchReplicates
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned, finalists
 from sweep.analysis.ranking.ranking_frame import ranking_frame
@@ -29,6 +39,20 @@ from sweep.store.store import Store
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
 TPE = {"name": "tpe", "startup_trials": 4}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_configuration_is_read_twice() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("test_replicates.load_trial", lambda path: trial_of(path.read_text()))
+        yield
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory where that is possible: a disk takes milliseconds for each durable write."""
+    with TemporaryDirectory(dir=MEMORY) as made:
+        yield Path(made)
 
 
 def replicated(**changes: Any) -> SweepSpec:
@@ -49,9 +73,7 @@ def in_search(records: list[TrialRecord]) -> list[tuple[str, int, int]]:
 
 
 @pytest.mark.parametrize("scheduler", ["none", HALVING], ids=["none", "halving"])
-@pytest.mark.parametrize(
-    ("seed", "workers", "kills"), [(1, 1, 2), (2, 3, 0), (3, 3, 3), (4, 9, 1), (5, 2, 5)]
-)
+@pytest.mark.parametrize(("seed", "workers", "kills"), [(1, 1, 2), (2, 3, 0), (4, 9, 4)])
 def test_replicates_are_the_same_in_any_order_after_any_kill_and_by_any_workers(
     tmp_path: Path, scheduler: Any, seed: int, workers: int, kills: int
 ) -> None:
@@ -64,7 +86,7 @@ def test_replicates_are_the_same_in_any_order_after_any_kill_and_by_any_workers(
     assert len(in_search(other)) < 12 * 3
 
 
-@pytest.mark.parametrize("kills", range(1, 6))
+@pytest.mark.parametrize("kills", [1, 4])
 def test_search_that_learns_and_is_killed_trains_what_the_undisturbed_one_does(
     tmp_path: Path, kills: int
 ) -> None:
@@ -159,6 +181,13 @@ def test_unfinished_replicates_are_told(tmp_path: Path) -> None:
     done = read_results(tmp_path / "x")
     assert state(done) == "finished"
     assert " leads with a mean validation Dice of " in headline(done)
+    drawn = runs_on_folds(done)
+    assert drawn.figure is not None
+    runs, means = drawn.figure.data
+    best = done.frame[done.frame["runs"] == done.frame["runs"].max()]
+    assert list(means.ids) == list(best["trial_id"])
+    assert list(means.x) == pytest.approx(list(best["mean_of_runs"]))
+    assert {name for name in runs.y if name} >= set(best["trial_id"])
 
 
 def test_extended_sweep_compares_its_new_trials_with_what_it_had(tmp_path: Path) -> None:
@@ -185,7 +214,7 @@ def test_real_sweep_ranks_three_folds_over_one_lucky_one(tmp_path: Path) -> None
     entry = write_scripted(
         tmp_path,
         "rate, seed = self.settings.optimizer.lr, self.settings.seed\n"
-        "lucky = 0.03 * (seed == 0 and rate == 0.2)\n"
+        "lucky = 0.02 * (seed == 0 and rate == 0.2)\n"
         "return Validation(dice=0.4 + rate / 10 + lucky)\n",
     )
     file = tmp_path / "folds.yaml"
@@ -197,9 +226,9 @@ def test_real_sweep_ranks_three_folds_over_one_lucky_one(tmp_path: Path) -> None
     )
     results = sweep.run(sweep.load(file), results=tmp_path / "results", executor="local")
     frame = results.frame
-    assert list(frame["val_dice"].round(3)) == [0.43, 0.45, 0.41]
-    assert list(frame["optimizer.lr"]) == [0.3, 0.2, 0.1]  # 0.45 was luck
-    assert list(frame["mean_of_runs"].round(3)) == [0.43, 0.43, 0.41]
+    assert list(frame["val_dice"].round(3)) == [0.43, 0.44, 0.41]
+    assert list(frame["optimizer.lr"]) == [0.3, 0.2, 0.1]  # 0.44 was luck
+    assert list(frame["mean_of_runs"].round(3)) == [0.43, 0.427, 0.41]
     assert results.is_finished
     best = (tmp_path / "results" / "folds" / "best.yaml").read_text()
     assert "# mean over 3 runs of the search 0.4300\n" in best
