@@ -63,7 +63,7 @@ def test_counts_are_one_line_with_zeros_dimmed() -> None:
 def test_waiting_trials_stand_beside_the_running_ones_also_where_there_is_little_room() -> None:
     counts = {Status.RUNNING: 0, Status.PRUNED: 0, Status.DIVERGED: 13}
     assert count_words(counts, waiting=3).plain == "0 running · 3 waiting · 0 pruned · 13 diverged"
-    assert count_words(counts, 20, waiting=3).plain == "0 running · 3 waiting · 13 diverged"
+    assert count_words(counts, 35, waiting=3).plain == "0 running · 3 waiting · 13 diverged"
 
 
 def test_dice_has_four_digits_or_a_dash() -> None:

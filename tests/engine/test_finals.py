@@ -93,7 +93,7 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
 
         monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
-    assert shown == ["t0000, 1 of 2", "t0001, 2 of 2"]
+    assert shown == ["t0001, 1 of 2", "t0000, 2 of 2"]
     assert warned[0] == "t0001 is not tested: its weights were not kept"
     assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]
     assert [len(record.test) for record in first] == [3, 0]

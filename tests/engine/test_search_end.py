@@ -13,6 +13,7 @@ import pytest
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.api.results import SweepResults
+from sweep.api.run_sweep import _goes_on
 from sweep.console.sweep_progress import FollowedProgress, Phase
 from sweep.console.watch_view import Watching
 from sweep.engine.decisions.search_end import IN_A_ROW
@@ -170,9 +171,15 @@ def test_extended_search_goes_on_for_as_many_trials_as_any_search_has_at_least(
         store.change_spec(to_yaml(more))
         controller = SweepController(more, store)
         assert not controller.finished
+        told = _goes_on(more, store)
         execute(controller)
+        assert _goes_on(spec, store) == ""
         records = store.records()
         ends = [event for event in store.journal() if isinstance(event, SearchEnded)]
+    assert told == (
+        f"`stop_when` had ended the search after {before} of its 60 trials. It goes on, to 80"
+        " trials at most: `--extend` counts from `trials`."
+    )
     assert before == len(records) - before == RULE["after"] + IN_A_ROW - 1
     assert [(end.started, end.trials) for end in ends] == [(before, 60), (len(records), 80)]
     with Store.open(folder) as store:  # its replay passes over the first end and takes the second

@@ -84,7 +84,7 @@ def test_condition_on_a_name_that_is_nearly_a_searched_one_proposes_it(
 def test_what_stands_beside_a_distribution_is_shown_its_place(word: str, tmp_path: Path) -> None:
     beside = "such as `optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`"
     good = SPACE.replace("WHEN", "optimizer.name: sgd")
-    [above] = told(good + word)
+    [above] = told(tmp_path / "x.yaml", good + word)
     assert above.endswith(
         f"is not a setting of the top level; it stands beside a distribution, {beside}"
     )

@@ -90,9 +90,13 @@ def _parse(value: Any) -> Distribution:
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
     if kind is None:
         raise ValueError(_unknown_distribution(word, arguments))
+    return _with(partial(_alone, kind, arguments), beside)
+
+
+def _alone(kind: type[Distribution], arguments: Any) -> Distribution:
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    return _with(partial(parse_bounds, kind, arguments), beside)
+    return parse_bounds(kind, arguments)
 
 
 class _Several(ValueError):

@@ -206,9 +206,12 @@ def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
 
 
 def _searched(name: str, space: Mapping[str, Distribution]) -> str | None:
-    """The searched setting of which only the end was written: `name` for `optimizer.name`."""
-    meant = [one for one in space if one.endswith(f".{name}")]
-    return meant[0] if len(meant) == 1 else None
+    """The searched setting of which only the last part was written, maybe misspelt: `name` for
+    `optimizer.name`."""
+    last = [one.rpartition(".")[2] for one in space]
+    end = name if name in last else near_miss(name, sorted(last), 0.75)
+    meant = [one for one in space if one.endswith(f".{end}")]
+    return meant[0] if "." not in name and len(meant) == 1 else None
 
 
 def _unknown(name: str, space: Mapping[str, Distribution]) -> str:
