@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ def command(
     with exit_codes():
         from sweep.analysis.confirm.race_words import in_prospect
         from sweep.api.checked_spec import about_results, load_checked
-        from sweep.console.console_words import print_warnings
+        from sweep.console.console_words import make_console, print_sentence, print_warnings
         from sweep.machine.user_paths import argument, results_argument
         from sweep.spec.search.replicate_plan import (
             least_replicates,
@@ -45,8 +46,10 @@ def command(
         print_warnings(warnings)
         conditional = sum(bool(kind.when) for kind in spec.drawn.values())
         fine = f"has no mistake, but {counted(len(warnings), 'warning')}" if warnings else "is fine"
-        typer.echo(
-            f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
+        console = make_console()
+        print_sentence(
+            console,
+            f"{shlex.quote(one_line(str(space)))} {fine}: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.ranges.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}"
             + f" ({conditional} of them conditional)"
@@ -56,10 +59,10 @@ def command(
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)
-            + "".join(f"; read {words}" for words in read)
+            + "".join(f"; read {words}" for words in read),
         )
         if sentence := in_prospect(spec):
-            typer.echo(sentence)
+            print_sentence(console, sentence)
 
 
 if __name__ == "__main__":

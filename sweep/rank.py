@@ -91,7 +91,7 @@ def command(
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
         places = [results_argument(one) for one in results]
-        found = read(places, per_class=per_class, notes=notes)
+        found = whole = read(places, per_class=per_class, notes=notes)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
         if len(frame) < len(found.frame):
@@ -99,6 +99,29 @@ def command(
         frame = sorted_by(frame, sort or [], found.objective)[:top]
         names = [name.strip() for name in columns.split(",")] if columns is not None else []
         show(found, only(frame, names) if names else frame, Format.JSON if as_json else output)
+        if output is Format.TABLE and not as_json and len(places) == 1:
+            tell_changes(places[0], whole.frame)
+
+
+def tell_changes(place: str, frame: pd.DataFrame) -> None:
+    """Print what changed since the user's last look at a sweep that runs, on a terminal only.
+
+    Args:
+        place: its results folder, or URI.
+        frame: its whole ranking.
+    """
+    from sweep.console.console_words import make_console, print_sentence
+    from sweep.console.last_look import since_last_look
+    from sweep.store.at_uri.remote_folder import is_uri
+    from sweep.store.layout import Layout
+    from sweep.store.lock import is_locked
+
+    console = make_console()
+    if not console.is_terminal or is_uri(place) or not is_locked(Layout(Path(place))):
+        return
+    leading = list(frame["trial_id"][frame["best_epoch"].notna()])
+    if sentence := since_last_look(Path(place), leading, len(frame)):
+        print_sentence(console, sentence)
 
 
 def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:

@@ -13,11 +13,11 @@ from sweep.machine.interrupted import forget_interruption
 
 def command(
     results: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="RESULTS", help="A results folder, or a folder that holds results folders."
         ),
-    ] = Path("results"),
+    ] = "results",
     control: Annotated[
         bool,
         typer.Option(
@@ -36,7 +36,7 @@ def command(
         from sweep.store.at_uri.remote_folder import is_uri
         from sweep.vocabulary.errors import InputError, ResultsError
 
-        if is_uri(where := results_argument(str(results))):
+        if is_uri(where := results_argument(results)):
             raise InputError.single(
                 f"RESULTS must be a folder, but is {where}: run this command on the machine that"
                 " runs the sweep, with `sweep.run … --page`"

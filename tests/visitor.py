@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.page_server import listening
+from sweep.page_server.listening import answer
 from sweep.page_server.loopback import LOOPBACK, listen
 from sweep.page_server.page_app import page_app
 from sweep.page_server.sweep_list import SweepList
@@ -72,7 +72,7 @@ def served(sweeps: SweepList, *, control: bool = False) -> Iterator[Visitor]:
     visitor = Visitor(listener.getsockname()[1])
     app = page_app(sweeps, TOKEN, control=control)
     server = threading.Thread(
-        target=listening.answer, args=(app, listener), kwargs={"lifeline": ours}
+        target=answer, args=(app, listener), kwargs={"lifeline": ours, "lingering": 0}
     )
     server.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -69,7 +70,7 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
         return frozenset()
     known = _known(_Same(spec))
     try:
-        names = idle_in_trial(lambda key: setting_of(spec, record, key), known.rules)
+        names = idle_in_trial(known.reader(record), known.rules)
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
     return (names & known.drawn) | (known.drawn - record.parameters.keys())
@@ -77,11 +78,7 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
     """The value of a setting in a trial: the searched one, that of its preset, or the sweep's."""
-    if key in record.parameters:
-        return record.parameters[key]
-    known = _known(_Same(spec))
-    preset = known.presets.get(record.preset or "", {})
-    return preset[key] if key in preset else known.settings[key]
+    return _known(_Same(spec)).reader(record)(key)
 
 
 class _Settings(dict[str, ParameterValue]):
@@ -101,12 +98,20 @@ class _Known:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.settings = _Settings(spec)
-        self.presets = {
+        self.presets: Mapping[str | None, Mapping[str, ParameterValue]] = {
             name: preset.settings_beside(spec.loss.weights) for name, preset in PRESETS.items()
         }
         self.drawn = frozenset(spec.drawn)
         self.rules = rules_about(self.drawn)
         self.weights = tuple(spec.loss.weights.keys)
+
+    def reader(self, record: TrialRecord) -> Callable[[str], ParameterValue]:
+        """`setting_of` for one trial."""
+        own = record.parameters
+        if record.preset in self.presets:
+            own = {**self.presets[record.preset], **own}
+        settings = self.settings
+        return lambda key: own[key] if key in own else settings[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +135,12 @@ def _known(same: _Same) -> _Known:
 
 def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
     """The same as a number; 0 where it is not `is_sane`."""
-    value = setting_of(spec, record, key)
+    return _number(setting_of(spec, record, key))
+
+
+def _number(value: ParameterValue) -> float:
+    if type(value) is float:  # as nearly always
+        return value if abs(value) < LARGEST else 0.0
     return float(value) if is_sane(value) else 0.0
 
 
@@ -141,9 +151,11 @@ def is_sane(value: ParameterValue) -> TypeGuard[int | float]:
 
 def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     """When a trial's geometric loss was off, rose and acted in full."""
-    warmup = number_of(spec, record, "loss.warmup_epochs")
+    known = _known(_Same(spec))
+    value = known.reader(record)
+    warmup = _number(value("loss.warmup_epochs"))
     return GeometricRamp(
         off_until=int(warmup),
-        full_from=int(warmup + number_of(spec, record, "loss.rampup_epochs")),
-        acts=any(number_of(spec, record, key) for key in _known(_Same(spec)).weights),
+        full_from=int(warmup + _number(value("loss.rampup_epochs"))),
+        acts=any(_number(value(key)) for key in known.weights),
     )

@@ -49,7 +49,8 @@ def draw_pictures(
 
     Args:
         folder: a results folder, or that of a training of `sweep.train`.
-        names: of the trials; empty: the leader, and the baseline to compare it with.
+        names: of the trials; empty: the leader, and the baseline (or the next trial) to compare
+            it with.
         busy: entered while one is drawn, with a sentence.
         cases: validation cases to draw beside the worst, the median and the best.
         channel: name of the image channel to show; None: as the sweep says, else the first.
@@ -74,7 +75,8 @@ def draw_pictures(
 
 
 def _trials_of(folder: Path, names: Sequence[str]) -> list[list[TrialPaths]]:
-    """The trials of these names; without any the leader and the baseline, to be compared."""
+    """The trials of these names; without any the leader and the baseline (or the next
+    one), to be compared."""
     from sweep.analysis.figures.sweep_results import read_results
     from sweep.analysis.ranking.ranking_frame import winner
 
@@ -88,7 +90,8 @@ def _trials_of(folder: Path, names: Sequence[str]) -> list[list[TrialPaths]]:
     if (first := winner(results.frame)) is None:
         raise ResultsError(f"no trial of {results.spec.name} has a result yet: name a trial")
     control = [] if results.baseline is None else [results.baseline.trial_id]
-    return [[layout.trial(name) for name in dict.fromkeys([first, *control])]]
+    others = [name for name in [*control, *results.scores] if name != first]
+    return [[layout.trial(name) for name in [first, *others[:1]]]]
 
 
 def _drawn(
@@ -120,7 +123,10 @@ def _drawn(
     for trial in group:
         pictures, files = found.get(trial, (TrialPictures(), {}))
         if (batch := batches[trial]) is not None:
-            pictures = replace(pictures, batch=batch[0].batch, channel=batch[0].channel)
-            files = files | batch[1]
+            drawn, more = batch
+            pictures = replace(
+                pictures, batch=drawn.batch, channel=drawn.channel, window=drawn.window
+            )
+            files = files | more
         write_pictures(trial, pictures, files)
         yield DrawnTrial(trial, pictures, sum(map(len, files.values())))

@@ -41,7 +41,11 @@ def hand_over(
             view.say(f"Weights: none of {ranking.winner} were kept")
             return
         file = weights.paths.best_checkpoint
-        where = f"{uri}/{file.relative_to(store.layout.folder).as_posix()}" if uri else file
+        where = (
+            f"{uri}/{file.relative_to(store.layout.folder).as_posix()}"
+            if uri
+            else shlex.quote(str(file))
+        )
         view.say(f"Weights: {where}  ({weights})")
         kind, model = kind_of(spec), store.layout.nnunet_model
         if not isinstance(kind.predictor, str):
@@ -49,7 +53,7 @@ def hand_over(
         if kind.tools is not None:
             with view.working(f"Exporting the winner to {kind.tools.name}"):
                 kind.tools.hand_over(load_trial(weights.paths.config), weights.paths, model)
-            view.say(f"Model:   {f'{uri}/{model.name}' if uri else model}")
+            view.say(f"Model:   {f'{uri}/{model.name}' if uri else shlex.quote(str(model))}")
             if uri is None:
                 view.say(f"Predict: {nnunet_predict_command(model.absolute())}")
     except SweepError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
+    if session.extend and (sentence := _goes_on(spec, store)):
+        view.say(sentence, wrap=True)
     if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
@@ -94,21 +96,40 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     return ending, ranking
 
 
+def _goes_on(spec: SweepSpec, store: Store) -> str:
+    """What an extension adds to a search that `stop_when` had ended; empty for others."""
+    from sweep.store.journal import search_end
+
+    end = search_end(store.layout.journal, 0)
+    if end is None or end.trials >= spec.trials:
+        return ""
+    return (
+        f"`stop_when` had ended the search after {end.started} of its {end.trials} trials. It goes"
+        f" on, to {spec.trials} trials at most: `--extend` counts from `trials`."
+    )
+
+
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     """Read and normalise the data once before the first trial, and print warnings about them.
 
     Returns:
         the spec with the fingerprint of the data, unless their folder is searched.
+
+    Raises:
+        InputError: the data have mistakes, or no channel of the name that pictures are to show.
     """
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
+    from sweep.trial.pictures.case_choice import channel_index
 
     with view.working(kind_of(spec).preparing) as show:
         data = make_ready(spec, show)
     if data is not None:
+        if spec.pictures is not None:
+            channel_index(data.channels, spec.pictures.channel)
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
         view.warn(shape_warnings(spec, data))
@@ -128,8 +149,8 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
         if ending is Ending.FINISHED and spec.has_test_cases:
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
-            with view.working("Evaluating the finalists on the test split"):
-                evaluate_finalists(spec, store, lambda text: view.warn([text]))
+            with _evaluating(view, "Evaluating the finalists on the test split") as show:
+                evaluate_finalists(spec, store, lambda text: view.warn([text]), show)
         if ending is not Ending.INTERRUPTED:
             _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
@@ -157,12 +178,15 @@ def _validate(
     if session.location.uri is not None:  # it takes a GPU, which this machine may not have
         view.say("The finalists are not validated on whole cases: results are at a URI.")
         return
-    validate_finalists(
-        spec,
-        store,
-        lambda text: view.warn([text]),
-        lambda of: view.working(f"Validating {of.run.trial_id} on whole cases"),
-    )
+    with _evaluating(view, "Validating the finalists on whole cases") as show:
+        validate_finalists(spec, store, lambda text: view.warn([text]), show)
+
+
+@contextmanager
+def _evaluating(view: View, what: str) -> Iterator[Callable[[str], object]]:
+    """Show which finalist is evaluated: on a terminal each in turn, in a log one line for all."""
+    with view.working(what) as show:
+        yield lambda which: show(f"{what}: {which}")
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:

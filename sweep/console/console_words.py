@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -30,22 +32,51 @@ def make_console(*, stderr: bool = False) -> Console:
     """
     # Bound to the current stream: while Ray runs, other output goes to a file.
     stream = sys.stderr if stderr else sys.stdout
-    console = Console(file=stream)
+    console = Console(file=stream, emoji=False)  # `:x:` in a path is not an emoji
     if console.is_terminal and not console.is_jupyter:
         return console
-    return Console(file=stream, width=160, force_terminal=False, force_jupyter=False)
+    return Console(file=stream, width=160, force_terminal=False, force_jupyter=False, emoji=False)
+
+
+TO_COPY = re.compile(r"(?<!\w)'[^'\n]+'(?!\w)|`[^`\n]+`")
+"""What a user may copy, with spaces in it: a quoted path, a command."""
+
+
+def print_sentence(console: Console, sentence: str | Text) -> None:
+    """Print a sentence, on a terminal in lines of whole words. A file has no width: one line.
+
+    No path and no quoted command is broken, however long: it stays in one line of the output,
+    which a terminal may fold on its screen.
+    """
+    text = sentence if isinstance(sentence, Text) else Text(sentence)
+    lines = text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]
+    for line in lines:
+        line.rstrip()
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where the lines of a text begin, but for the first."""
+    whole = TO_COPY.sub(lambda found: "_" * len(found[0]), text)
+    found, used = list[int](), 0
+    for word in re.finditer(r"\S+\s*", whole):
+        length = cell_len(text[word.start() : word.end()])
+        if used and used + length - (len(word[0]) - len(word[0].rstrip())) > width:
+            found.append(word.start())
+            used = 0
+        used += length
+    return found
 
 
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
-    """Print to stderr: wrapped at words on a terminal, otherwise one line each.
+    """Print to stderr, as by `print_sentence`.
 
     Args:
         console: print there instead, for example while stderr goes to a file.
     """
     console = console or make_console(stderr=True)
     for warning in warnings:
-        line = Text.assemble(("warning: ", "yellow"), warning)
-        console.print(line, soft_wrap=not console.is_terminal)
+        print_sentence(console, Text.assemble(("warning: ", "yellow"), warning))
 
 
 def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:
@@ -72,7 +103,8 @@ def count_words(
 
     Args:
         counts: number of trials in each status.
-        width: number of columns; if they are too few, zero counts are left out.
+        width: number of columns; if they are too few, zero counts are left out, and no count is
+            broken.
         running: word for unfinished trials.
         waiting: number of unfinished trials without a worker, which ``counts`` does not include.
     """
@@ -88,7 +120,12 @@ def count_words(
     if width is None or every.cell_len <= width:
         return every
     shown = [s for s, count in counts.items() if count or (waiting and s is Status.RUNNING)]
-    return dot.join(parts[status] for status in shown) or every
+    lines = [Text()]
+    for part in (parts[status] for status in shown or counts):
+        if lines[-1] and lines[-1].cell_len + dot.cell_len + part.cell_len > width:
+            lines.append(Text())
+        lines[-1] = dot.join([lines[-1], part]) if lines[-1] else part
+    return Text("\n").join(lines)
 
 
 def value_words(value: float | None, objective: Objective) -> str:

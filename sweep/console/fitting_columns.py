@@ -19,6 +19,7 @@ DROPPED = (
     "dice_low",
     "dice_high",
     "p_best",
+    "dropped",
     "hd95",
     "test_dice",
     "group",
@@ -86,8 +87,17 @@ def fitted(
         shown = [column for column in columns if column.name not in order[:count]]
         if _total(shown) <= width:
             return shown, False
-    # Beside one column of parameters there is room for the number of epochs.
-    return [one for one in columns if one.name == "epochs" or one.name not in order], True
+    left = [one for one in columns if one.name == "epochs" or one.name not in order]
+    return _with_room_for_parameters(left, width), True
+
+
+def _with_room_for_parameters(columns: list[Column], width: int) -> list[Column]:
+    """Without the number of epochs where a ``name=value`` beside it would be broken."""
+    beside = [one for one in columns if one.short is None]
+    pairs = (f"{one.short}={cell}" for one in columns if one.short for cell in one.cells)
+    if _total(beside) + max(map(cell_len, pairs), default=0) + BETWEEN <= width:
+        return columns
+    return [one for one in columns if one.name != "epochs"]
 
 
 def _total(columns: Iterable[Column]) -> int:

@@ -20,6 +20,7 @@ from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.record import Status
 
 SHOWN_RUNNING = 8
+SHOWN_LEADERS = 5
 SHOWN_WARNINGS = 2
 REDRAWS_A_SECOND = 4
 GAP = 2
@@ -56,6 +57,8 @@ class LiveView(JupyterMixin):
         yield from self._head(width)
         yield count_words(progress.counts, width, running=words, waiting=waiting)
         yield self._best()
+        if (leaders := self._leaders(width)) is not None:
+            yield leaders
         if progress.race_words:
             yield Text(f"race: {progress.race_words}")
         if progress.counts[Status.RUNNING]:
@@ -70,7 +73,7 @@ class LiveView(JupyterMixin):
         progress = self._progress
         name = Text(one_line(self._name), style="bold")
         facts = [
-            f"{progress.finished_trials}/{progress.trials} trials",
+            f"{progress.count_words} trials",
             progress.time_words,
             progress.left_words,
         ]
@@ -95,6 +98,29 @@ class LiveView(JupyterMixin):
             (one_line(f"{objective.label} {objective.text(best.value)}"), "bold green"),
             f"  {best.trial_id} at epoch {best.epoch}",
         )
+
+    def _leaders(self, width: int) -> Text | None:
+        """The first of the ranking so far in one line; None before two have ended.
+
+        A rank changes only where a trial enters above it: those that have entered lately are new.
+        """
+        progress = self._progress
+        leaders = progress.ranking.leaders(SHOWN_LEADERS)
+        if len(leaders) < 2:
+            return None
+        line, is_over = Text("ranking:"), progress.finished_trials >= progress.trials
+        for rank, record in enumerate(leaders, start=1):
+            mean = record.mean_score if record.replicated else None
+            value = record.value if mean is None else progress.objective.turned(mean)
+            text = one_line(value_words(value, progress.objective))
+            part = Text(f" {rank} {record.trial_id} {text}")
+            if record.trial_id in progress.ranking.latest and not is_over:
+                part.append(" new", style="bold cyan")
+            dot = " ·" if rank > 1 else ""
+            if line.cell_len + cell_len(dot) + part.cell_len > width:
+                break
+            line.append(dot).append_text(part)
+        return line
 
     def _running(self, width: int) -> RenderableType:
         running = [trial for trial in list(self._progress.running.values()) if not trial.waits]

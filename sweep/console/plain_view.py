@@ -7,6 +7,7 @@ from rich.console import Console
 
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import count_words, print_warnings, value_words
+from sweep.console.live_view import SHOWN_LEADERS
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -31,11 +32,11 @@ class PlainView(Observer):
         assert record.outcome is not None
         best = value_words(record.value, record.objective)
         cause = f": {record.outcome.cause}" if record.outcome.cause else ""
-        left = "" if progress.remaining is None else f"; {progress.left_words}"
+        left = f"; {progress.left_words}" if progress.remaining else ""
         self._print(
-            f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
+            f"[{progress.count_words}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
-            f" best {record.objective.short} {best}"
+            f" best {record.objective.short} {best}{self._rank(record)}"
             f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
         for warning in record.warnings:
@@ -43,6 +44,13 @@ class PlainView(Observer):
         if progress.race_words != self._race_words:
             self._race_words = progress.race_words
             self._print(f"race: {self._race_words}")
+
+    def _rank(self, record: TrialRecord) -> str:
+        """Its rank so far, if it has a high one; replicates do not count."""
+        leaders = self._progress.ranking.leaders(SHOWN_LEADERS)
+        ranks = {one.trial_id: rank for rank, one in enumerate(leaders, start=1)}
+        rank = ranks.get(record.trial_id)
+        return "" if rank is None else f", rank {rank} so far"
 
     def search_ended(self, event: SearchEnded) -> None:
         self._print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     CONFIRMED,
+    DROPPED,
     HEADINGS,
     MEAN_OF,
     MEAN_OF_RUNS,
@@ -27,7 +28,7 @@ from sweep.analysis.ranking.ranking_columns import (
     rows_of,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
-from sweep.analysis.report_words import percent
+from sweep.analysis.report_words import percent, some
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
@@ -50,13 +51,17 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "dice_high": "to",
     "p_best": HEADINGS["p_best"],
     "group": "group",
+    DROPPED: "dropped",
     RUNS: RUNS,
     MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
-"""Columns beside the objective, shown if the ranking has them and there is room. Means are of the
+"""Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
+
+OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
+"""Columns with values of the objective."""
 
 DIVIDED = {
     CONFIRMED: "Above the line: leaders that were trained again, by the mean of those runs. Below:"
@@ -144,16 +149,23 @@ def _columns(
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     known = {one.name for one in found} | MEASURED.keys()
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
-    found += [column(name, "front", _value) for name in (PARETO_RANK,) if name in frame]
+    found += [column(name, name, _value) for name in (PARETO_RANK,) if name in frame]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
+    texts = {
+        **SPECIAL,
+        "delta_baseline": _words(objective.signed),
+        **dict.fromkeys(
+            ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS), _words(objective.text)
+        ),
+        **dict.fromkeys((REAL, "test_dice"), _words(DICE.text)),
+    }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source in frame and source != objective.metric:
-            text = _chance if name == "p_best" else _value
+        if source in frame and source != objective.metric and frame[source].notna().any():
             heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
-            found.append(column(name, heading, text, source))
+            found.append(column(name, heading, texts.get(name, _value), source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
             found.append(replace(column(name, _in_lines(name), _value), spare=True))
@@ -173,16 +185,18 @@ def _mean_of(frame: pd.DataFrame) -> str:
     return known[0] if known else ""
 
 
-def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
+def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     by = None if divider(frame) is None else divided_by(frame)
     lines = [] if by is None else [DIVIDED[by]]
     lines += [f"{BY_RUNS}."] if RUNS in frame and by is None and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
-    if any(is_marked(row) for row in rows_of(frame)):
-        lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
-    if any(column.name == "preset" for column in left_out):
+    names = {column.name for column in left_out}
+    if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:
+        of = f"The best epoch of {some(marked)}" if "best_epoch" in names else f"{MARK} This epoch"
+        lines.append(f"{of} {BEFORE_WORDS}.")
+    if "preset" in names:
         trained = frame[frame["preset"].notna()]
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
         presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
@@ -247,12 +261,29 @@ def _chance(value: float | None) -> Text:
     return Text("–" if value is None else percent(value))
 
 
+def _when(reason: str | None) -> Text:
+    """When a race dropped a finalist. Why stands in the sentences below the table."""
+    return _value(reason and reason.partition(":")[0])
+
+
 def _value(value: Any) -> Text:
     if value is None:
         return Text("–")
     if isinstance(value, tuple):
         return Text(one_line(words(value)))
     return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
+
+
+def _words(text: Callable[[float], str]) -> Callable[[Any], Text]:
+    return lambda value: Text("–" if value is None else text(value))
+
+
+SPECIAL: Mapping[str, Callable[[Any], Text]] = {
+    "p_best": _chance,
+    DROPPED: _when,
+    "hd95": _words("{:.2f}".format),
+}
+"""How the cells of these columns are written."""
 
 
 def _table(title: str, **more: Any) -> Table:

@@ -31,23 +31,23 @@ class Progress(SweepState):
     stopping: bool = False
     _started: float = 0.0
     _epochs_at_start: int = 0
-    _done_at_start: float = 0.0
+    _work_at_start: float = 0.0
     _ended_at_start: int = 0
     _pace_from: tuple[float, float] | None = None
-    """Clock and done share at the first reported epoch, after the start of Ray and all imports."""
+    """Clock and work at the first reported epoch, after the start of Ray and all imports."""
 
     def start_clock(self) -> None:
         """Call it before the first new trial. Trials that were replayed before took no time."""
         self._started = self.clock()
         self._epochs_at_start = self.trained_epochs
-        self._done_at_start = self.done
+        self._work_at_start = self.work
         self._ended_at_start = self.finished_trials
         self._pace_from = None
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         super().epoch_reported(trial_id, metrics)
         if self._pace_from is None and not metrics.shared:
-            self._pace_from = self.clock(), self.done
+            self._pace_from = self.clock(), self.work
 
     @property
     def epochs_reported(self) -> int:
@@ -55,10 +55,29 @@ class Progress(SweepState):
         return self.trained_epochs - self._epochs_at_start
 
     @property
-    def done(self) -> float:
-        """Done share of the sweep, in [0, 1]. A running trial counts by its epochs."""
+    def work(self) -> float:
+        """Number of trials that are done; a running one counts by its epochs.
+
+        A pace in trials stays right where their number changes: by `sweep.enqueue`, `stop_when`
+        or a race.
+        """
         running = sum(trial.epochs for trial in list(self.running.values())) / self.max_epochs
-        return min(1.0, (self.finished_trials + running) / self.trials)
+        return self.finished_trials + running
+
+    @property
+    def done(self) -> float:
+        """Done share of the sweep, in [0, 1]."""
+        return min(1.0, self.work / self.trials)
+
+    @property
+    def may_end_earlier(self) -> bool:
+        """Whether ``trials`` is an upper bound."""
+        return self.planned is not None and self.planned.is_upper_bound
+
+    @property
+    def count_words(self) -> str:
+        """``7/20``, or ``7/≤35`` where the sweep may end with fewer trials."""
+        return f"{self.finished_trials}/{'≤' * self.may_end_earlier}{self.trials}"
 
     @property
     def running_word(self) -> str:
@@ -80,7 +99,7 @@ class Progress(SweepState):
             return "time left not known yet" if self.epochs_reported else "starting"
         if round(left) == 0 and self.finished_trials < self.trials:
             return "finishing"  # after the last epoch no pace is known
-        return f"about {duration_words(left)} left"
+        return f"{'up to' if self.may_end_earlier else 'about'} {duration_words(left)} left"
 
     @property
     def elapsed(self) -> float:
@@ -90,21 +109,21 @@ class Progress(SweepState):
     def has_pace(self) -> bool:
         """Whether enough is done since the start to estimate the remaining time."""
         ended = self.finished_trials - self._ended_at_start
-        left_at_start = 1 - self._done_at_start
-        gained = self.done - self._done_at_start
+        left_at_start = self.trials - self._work_at_start
+        gained = self.work - self._work_at_start
         return ended >= ENDED_FOR_A_PACE or gained >= DONE_FOR_A_PACE * left_at_start
 
     @property
     def remaining(self) -> float | None:
         """Seconds left at the pace since the first epoch; None while there is no pace yet."""
-        done = self.done
-        if done >= 1:
+        left = self.trials - self.work
+        if left <= 0:
             return 0.0
         if self._pace_from is None or not self.has_pace:
             return None
-        since, done_then = self._pace_from
-        gained = done - done_then
-        return (self.clock() - since) * (1 - done) / gained if gained > 0 else None
+        since, work_then = self._pace_from
+        gained = self.work - work_then
+        return (self.clock() - since) * left / gained if gained > 0 else None
 
 
 class Phase(StrEnum):

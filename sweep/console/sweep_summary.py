@@ -18,7 +18,7 @@ from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished
 from sweep.analysis.report_words import trials
-from sweep.console.console_words import STYLES
+from sweep.console.console_words import STYLES, print_sentence
 from sweep.console.ranking_table import causes, patience_table, ranking_table
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
@@ -76,11 +76,11 @@ def print_results(console: Console, found: Summary) -> None:
     console.print(table)
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(found), *narrow]:
-        console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
+        print_sentence(console, line)
     for sentence in found.outlook:
-        console.print(Text(sentence), soft_wrap=not console.is_terminal)
+        print_sentence(console, sentence)
     if left_out := unfinished(records):
-        console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+        print_sentence(console, f"Not ranked: {counted(left_out, 'unfinished trial')}.")
     for name, lines in found.notes.items():
         place = f" of {name}" if "sweep" in frame else ""
         for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
@@ -104,7 +104,7 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
             f"No {found.heading} under {found.enough.label} is enough: each costs"
             f" {found.average} more than {tolerance}."
         )
-    console.print(sentence, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+    print_sentence(console, sentence)
 
 
 def confirmed(of: Summary) -> list[Text]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sweep.analysis.ranking.ranking_frame import Ranking
-from sweep.console.console_words import make_console, print_warnings
+from sweep.console.console_words import make_console, print_sentence, print_warnings
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
@@ -50,7 +52,7 @@ class View:
         """Show warnings, each one sentence."""
 
     def say(self, line: str, *, wrap: bool = False) -> None:
-        """Show a line; ``wrap`` for a sentence without paths, which must stay in one line."""
+        """Show a line; ``wrap`` it at words if it is a sentence."""
 
     def working(self, on: str) -> AbstractContextManager[Words]:
         """Something takes long while this is entered. It yields a function that shows progress."""
@@ -91,15 +93,20 @@ class TerminalView(View):
         print_warnings(warnings, self._errors)
 
     def say(self, line: str, *, wrap: bool = False) -> None:
-        soft = not (wrap and self._console.is_terminal)  # do not wrap in files
-        self._console.print(line, soft_wrap=soft, highlight=False, markup=False)
+        if wrap:
+            print_sentence(self._console, line)
+        else:
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     @contextmanager
     def working(self, on: str) -> Iterator[Words]:
-        """Show the current stage; without a terminal, print a line for each new stage."""
+        """Show the current stage and how long all takes; in a log, a line for each new stage."""
         if self._console.is_terminal:
-            with self._console.status(on) as status:
-                yield status.update
+            stage = TextColumn("{task.description}", markup=False)
+            columns = SpinnerColumn(), stage, TimeElapsedColumn()
+            with Bar(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(on, total=None)
+                yield lambda sentence: bar.update(task, description=sentence)
             return
         shown = set[str]()
 
@@ -144,7 +151,7 @@ class TerminalView(View):
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)
-        self.say(f"Ranking: {uri or folder / 'ranking.csv'}")
+        self.say(f"Ranking: {uri or shlex.quote(str(folder / 'ranking.csv'))}")
         if ranking.winner is not None:
             best = shlex.quote(str(folder / "best.yaml"))
             self.say(

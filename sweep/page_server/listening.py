@@ -16,14 +16,20 @@ LINGERING = 15.0
 """Seconds for which a page beside a sweep outlives it, so that open pages get the last state."""
 
 
-def answer(app: Starlette, listener: socket.socket, *, lifeline: int | None = None) -> None:
+def answer(
+    app: Starlette,
+    listener: socket.socket,
+    *,
+    lifeline: int | None = None,
+    lingering: float = LINGERING,
+) -> None:
     """Answer browsers.
 
     Args:
         app: what answers.
         listener: from `sweep.page_server.loopback.listen`; it is closed at the end.
-        lifeline: a file descriptor; the server ends `LINGERING` after it. None: only a signal ends
-            the server.
+        lifeline: a file descriptor, at whose end the server ends too. None: only a signal ends it.
+        lingering: seconds for which it outlives that end.
 
     Raises:
         KeyboardInterrupt: it was stopped by Ctrl-C.
@@ -36,17 +42,18 @@ def answer(app: Starlette, listener: socket.socket, *, lifeline: int | None = No
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=PATIENCE,
     )
     server = uvicorn.Server(config)
     if lifeline is not None:
-        threading.Thread(target=_watch, args=(server, lifeline), daemon=True).start()
+        threading.Thread(target=_watch, args=(server, lifeline, lingering), daemon=True).start()
     server.run(sockets=[listener])
 
 
-def _watch(server: uvicorn.Server, lifeline: int) -> None:
+def _watch(server: uvicorn.Server, lifeline: int, lingering: float) -> None:
     """End the server some time after nobody holds the other end of the pipe any more."""
     while os.read(lifeline, 1024):
         pass
-    time.sleep(LINGERING)
+    time.sleep(lingering)
     server.should_exit = True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.page_server.change_stamp import Stamp, change_stamp
@@ -16,6 +17,8 @@ from sweep.vocabulary.errors import ResultsError
 
 SHARE = 0.1
 """Largest share of one core that reading takes, also where a sweep changes all the time."""
+SECONDS_OF_A_WAIT = 2.0
+"""Longest wait for the first reading of a sweep before the page says that it is being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,30 @@ class LiveSweep:
             raise self._found
         assert self._found is not None
         return self._found
+
+    def look_soon(self, seconds: float = SECONDS_OF_A_WAIT) -> Snapshot:
+        """As `look`, for somebody who would sit before an empty window meanwhile.
+
+        Raises:
+            ResultsError: as there; also where the first reading takes longer than ``seconds``. It
+                goes on.
+        """
+        change_stamp(self._layout)  # is there anything to read?
+        if self._found is None:
+            first = Thread(target=self._look_quietly, daemon=True)
+            first.start()
+            first.join(seconds)
+        if self._found is None:
+            raise ResultsError(f"{self.folder} is being read: it is a large sweep")
+        return self.look()
+
+    def _look_quietly(self) -> None:
+        with suppress(ResultsError):  # the next look raises it again
+            self.look()
+
+    def expect_news(self) -> None:
+        """Read the next change at once: somebody waits to see what a request has done."""
+        self._rests_until = 0.0
 
     def _is_due(self, stamp: Stamp) -> bool:
         """Whether to read: something has changed, and the last reading is paid for.

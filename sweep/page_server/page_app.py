@@ -63,7 +63,7 @@ class LivePages:
         """The page of a sweep; before there is anything to show, a page that says so."""
         sweep = self._sweep(request)
         try:
-            found = sweep.look()
+            found = sweep.look_soon()
         except ResultsError as error:
             return self._message(sweep.folder.name, str(error))
         live = {"etag": found.etag, "running": found.data.running, "home": self._home}
@@ -102,11 +102,12 @@ class LivePages:
     async def ask(self, request: Request) -> Response:
         """Pass a request on to the sweep, and answer in words."""
         asked_for = await self._control.read(request)
-        folder = self._sweep(request).folder
+        sweep = self._sweep(request)
         try:
-            asked = await run_in_threadpool(asked_for.ask, folder)
+            asked = await run_in_threadpool(asked_for.ask, sweep.folder)
         except SweepError as error:
             return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
+        sweep.expect_news()
         return JSONResponse({"words": asked.words, "warnings": list(asked.warnings)})
 
     def _message(self, title: str, words: str) -> Response:

@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter
 
+from sweep.plugins.blamed_line import blamed
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
 from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import ParameterValue, last_line
+from sweep.vocabulary.record import ParameterValue
 
 Options = Mapping[str, ParameterValue]
 
@@ -97,7 +98,7 @@ class PluginKind:
         try:
             made = make(*given, **options)
         except Exception as error:  # whatever a user's code raises
-            raise self.wrong(f"`{name}` cannot be made: {last_line(error)}") from error
+            raise self.wrong(f"`{name}` cannot be made: {blamed(error)}") from error
         self._require_methods(made, name)
         return made
 
@@ -120,7 +121,7 @@ class PluginKind:
         try:
             module = module_of(where)
         except (Exception, SystemExit) as error:  # whatever a user's module raises
-            raise self.wrong(f"{where} cannot be imported: {last_line(error)}") from error
+            raise self.wrong(f"{where} cannot be imported: {blamed(error)}") from error
         if not hasattr(module, attribute):
             meant = did_you_mean(near_miss(attribute, vars(module)))
             raise self.wrong(f"{where} has no `{attribute}`{meant}")

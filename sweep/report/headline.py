@@ -120,8 +120,8 @@ def caveat(results: Results) -> str:
 def _still_rising(results: Results) -> list[str]:
     """More epochs might change the order if most complete runs were best at their end."""
     every = [*results.ended, *results.replicates]
-    whole = [(r.best, r.history[-1]) for r in every if r.status is Status.COMPLETED and r.best]
-    last = sum(best is end for best, end in whole)
+    whole = [(r.best, len(r.history)) for r in every if r.status is Status.COMPLETED and r.best]
+    last = sum(best.epoch == epochs - 1 for best, epochs in whole)
     if len(whole) < LEAST_COMPLETE or 2 * last <= len(whole):
         return []
     return [

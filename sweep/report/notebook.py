@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import BY_RUNS, RUNS, divider
 from sweep.machine.codebase import PACKAGE
+from sweep.report.page_pictures import drawn_trials
 from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 
@@ -38,6 +39,7 @@ from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.figures.figure import say
 from sweep.report.report_figures import *
 from sweep.report.headline import caveat, headline, state
+from sweep.report.notebook_pictures import show_segmentations
 from sweep.report.takeaway.methods import methods
 from sweep.report.takeaway.winner_use import winner_use
 from sweep.analysis.figures.sweep_results import read_results
@@ -106,6 +108,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
         *_ranking(results),
         new_markdown_cell("## How to use the winner"),
         new_code_cell("winner_use(results)"),
+        *_segmentations(results),
         new_markdown_cell("## Trials without a result"),
         new_code_cell(CAUSES),
     ]
@@ -124,6 +127,16 @@ def _cells(results: Results, folder: str) -> list[Any]:
             f"cell-{number}"  # instead of a random id: the same folder gives the same notebook
         )
     return cells
+
+
+def _segmentations(results: Results) -> list[Any]:
+    if not drawn_trials(results):
+        return []
+    explained = '`show_segmentations(results, "t0003")` shows those of another trial.'
+    return [
+        new_markdown_cell(f"## Segmentations\n\n{explained}"),
+        new_code_cell("show_segmentations(results)"),
+    ]
 
 
 def _ranking(results: Results) -> list[Any]:

@@ -14,12 +14,26 @@ from plotly.offline import get_plotlyjs
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
+from sweep.report.page_pictures import embedded_pictures
 
 STYLES = ("page.css", "takeaway.css")
-SCRIPTS = ("page.js", "takeaway.js")
+SCRIPTS = (
+    "dom.js",
+    "filter.js",
+    "state.js",
+    "theme.js",
+    "figures.js",
+    "table.js",
+    "explore.js",
+    "views.js",
+    "page.js",
+    "takeaway.js",
+    "pictures.js",
+)
 """The files of ``assets/`` in the order in which the page has them."""
 LARGE = ("figures", "trials")
 """Parts of the data that a page parses only when it first needs them."""
+NO_PICTURES: Mapping[str, Any] = {"places": {}, "data": []}
 
 
 def page(results: Results, *, reload: float | None = None) -> str:
@@ -32,7 +46,8 @@ def page(results: Results, *, reload: float | None = None) -> str:
     Raises:
         ResultsError: a file of the results folder is broken.
     """
-    return page_html(page_data(results), reload=reload)
+    pictures = embedded_pictures(results)
+    return page_html(page_data(results), reload=reload, pictures=pictures)
 
 
 def page_html(
@@ -42,6 +57,7 @@ def page_html(
     scripts: Sequence[str] = (),
     styles: Sequence[str] = (),
     live: Mapping[str, Any] | None = None,
+    pictures: Mapping[str, Any] = NO_PICTURES,
 ) -> str:
     """The page of these data.
 
@@ -50,9 +66,11 @@ def page_html(
         reload: as of `page`.
         scripts, styles: further files of ``assets/`` that follow the page's own.
         live: what they know of the server that sends the page, in ``data-live`` of its body.
+        pictures: those that the page holds, as of `embedded_pictures`; a server sends the others.
     """
     small = data.to_json()
     parts = {name: small.pop(name) for name in LARGE} | {"page": small}
+    parts |= {"pictures": pictures}
     return str(
         _template().render(
             data=data,

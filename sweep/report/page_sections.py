@@ -9,6 +9,7 @@ from sweep.report.sections.causes_section import causes_section
 from sweep.report.sections.notes_section import notes_section
 from sweep.report.sections.page_section import PageSection
 from sweep.report.sections.paper_section import paper_section
+from sweep.report.sections.segmentations_section import segmentations_section
 from sweep.report.sections.settings_section import settings_section
 from sweep.report.sections.summary_section import summary_section
 from sweep.report.sections.winner_section import winner_section
@@ -32,6 +33,7 @@ PAGE_SECTIONS: tuple[Callable[[Results], PageSection | None], ...] = (
     summary_section,
     ranking,
     winner_section,
+    segmentations_section,
     causes_section,
     figures,
     notes_section,

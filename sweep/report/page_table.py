@@ -153,7 +153,7 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     }
     found |= {"status": ("status", lambda value: words.status(Status(value)))}
     if objective.others:
-        found |= {PARETO_RANK: ("front", str)}
+        found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
     found |= {RUNS: (RUNS, str), MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}

@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
+from sweep.report.page_pictures import picture_facts
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
@@ -34,7 +35,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     Each has ``status``, ``parameters``, ``curves`` (name → a value for each epoch from 0; ``value``
     is the objective, and the terms of the loss are ``terms/NAME``), ``switch_on`` (an epoch), and
     where it is known ``cause``, ``diagnosis``, ``warnings``, ``notes``, ``cases``, ``test``,
-    ``runs`` (from provenance.json), ``files`` and ``command``.
+    ``runs`` (from provenance.json), ``pictures`` (`TrialPictures`), ``files`` and ``command``.
 
     Raises:
         ResultsError: a file of a trial is broken.
@@ -53,7 +54,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
 
 def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
     best, folder = record.best, Layout(results.folder).trial(record.trial_id)
-    curves = {"value": _rounded(map(record.objective.value, record.history))}
+    curves = {"value": _rounded(record.values)}
     found: dict[str, Any] = {
         "number": record.number,
         "status": record.status.value,
@@ -77,7 +78,7 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
         "warnings": list(record.warnings),
         "notes": [asdict(note) for note in results.notes.get(record.trial_id, ())],
         "test": [[one.case, one.dice, one.hd95] for one in record.test],
-        "shared_epochs": sum(epoch.shared for epoch in record.history),
+        "shared_epochs": len(record.shared_seconds),
     }
     if record.replicate is not None:
         optional["replicate"] = asdict(record.replicate)
@@ -86,7 +87,7 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
 
 def _curves(record: TrialRecord) -> Curves:
     """Every measured value but the objective; names without any value are left out."""
-    history = record.history
+    history = tuple(record.history)
     terms = dict.fromkeys(name for epoch in history for name in epoch.terms)
     metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
     readers: dict[str, Callable[[EpochMetrics], float | None]] = {
@@ -139,6 +140,8 @@ def _files(paths: TrialPaths) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
+    if (drawn := picture_facts(paths)) is not None:
+        found["pictures"] = drawn
     if paths.provenance.exists():
         found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
     if paths.folder.is_dir():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from sweep.vocabulary.errors import ResultsError, StorageFailed, one_line
 
@@ -120,11 +121,17 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    with reading(path), open(path, "rb", opener=own_file) as file:
-        content = file.read(most + 1)
+    content = _first_bytes(path, most + 1)
     if len(content) > most:
         raise ResultsError(f"{path}: broken, larger than {most // 1024} KiB")
     return content
+
+
+def _first_bytes(path: Path, most: int) -> bytes:
+    with reading(path), open(path, "rb", buffering=0, opener=own_file) as file:
+        # A buffer of `most` bytes for a small file takes longer than to read it.
+        small = os.fstat(file.fileno()).st_size < most
+        return (file.readall() if small else file.read(most) or b"")[:most]
 
 
 def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
@@ -147,6 +154,27 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
     with reading(path), open(path, "rb", opener=own_file) as file:
         for _, value in parse_lines(file, path, parse):
             yield value
+
+
+def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
+    """`parsed` of each line in order, without a torn last line; raises as `read_jsonl`.
+
+    Fast for many lines: `parse_json` reads only what the parser in Rust refuses.
+    """
+    content = _first_bytes(path, MOST_BYTES)
+    *lines, torn = content.split(b"\n")
+    is_odd = b"NaN" in content or b"Infinity" in content or len(content) == MOST_BYTES
+    if is_odd or max(map(len, [*lines, torn])) >= MOST_BYTES_OF_A_LINE:
+        yield from read_jsonl(path, lambda line: parsed(cls, line))
+        return
+    validator = _line_validator(cls)
+    for number, line in enumerate(lines, start=1):
+        try:
+            value = validator.validate_json(line)
+        except ValidationError:
+            with _blaming(f"{path}:{number}"):
+                value = parsed(cls, parse_json(line.decode()))
+        yield value
 
 
 def parse_lines(
@@ -280,3 +308,18 @@ def _finite(number: str) -> float:
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+@cache
+def _line_validator(kind: Any) -> SchemaValidator:
+    """As `_adapter`, but strict about numbers that are not finite, as `parse_json` is."""
+    return SchemaValidator(_with_finite_floats(_adapter(kind).core_schema))
+
+
+def _with_finite_floats(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        found = {key: _with_finite_floats(value) for key, value in schema.items()}
+        return found | {"allow_inf_nan": False} if schema.get("type") == "float" else found
+    if isinstance(schema, list):
+        return [*map(_with_finite_floats, schema)]
+    return schema

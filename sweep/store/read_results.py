@@ -11,7 +11,14 @@ from typing import Any
 from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import did_you_mean, near_miss
-from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
+from sweep.store.files import (
+    parsed,
+    read_json,
+    read_record,
+    read_records_of_lines,
+    read_text,
+    reading,
+)
 from sweep.store.layout import (
     TRIAL_ID,
     Layout,
@@ -21,9 +28,9 @@ from sweep.store.layout import (
     trial_number,
     trial_place,
 )
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.epoch_metrics import EpochColumns, EpochMetrics, StoredHistory
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.objective import DICE, DiceOf, Objective
+from sweep.vocabulary.objective import DICE, VAL_DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
     Divergence,
@@ -36,11 +43,15 @@ from sweep.vocabulary.record import (
     TrialRecord,
 )
 
+MANY = 1000
+"""Trials from which on a sweep's epochs are not kept in memory."""
 MOST_BYTES_OF_A_SWEEP = 2**20
 """Largest size of a sweep.yaml, which has all defaults filled in."""
 
 
-def read_records(folder: Path, objective: Objective | None = None) -> list[TrialRecord]:
+def read_records(
+    folder: Path, objective: Objective | None = None, *, whole: bool = False
+) -> list[TrialRecord]:
     """All started trials, by number, each followed by its replicates.
 
     Histories contain the complete epochs.
@@ -48,6 +59,8 @@ def read_records(folder: Path, objective: Objective | None = None) -> list[Trial
     Args:
         folder: the results folder.
         objective: their objective, if known; None: that of the sweep.yaml.
+        whole: keep all epochs in memory. Without it, a sweep of `MANY` trials has a
+            `StoredHistory` for each.
 
     Raises:
         ResultsError: ``folder`` is not a results folder, or a file in it is broken.
@@ -57,7 +70,8 @@ def read_records(folder: Path, objective: Objective | None = None) -> list[Trial
     # A folder without trial.json was being created when the sweep was killed. Nothing ran in it.
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
     objective = objective or read_objective(folder)
-    return [_read_trial(name, layout.trial(name), objective) for name in started]
+    read = _read_trial if whole or len(started) < MANY else _read_compact
+    return [read(name, layout.trial(name), objective) for name in started]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -183,17 +197,6 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
 def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
     # trial.json before the history, so that an ended trial has all its epochs.
     record = read_facts(trial_id, paths, objective)
-    history: list[EpochMetrics] = []
-
-    def parse(line: Mapping[str, Any]) -> EpochMetrics:
-        metrics = parsed(EpochMetrics, line)
-        if metrics.epoch > len(history):
-            raise ValueError(f"epoch {len(history)} is missing")
-        return metrics
-
-    for metrics in read_jsonl(paths.history, parse):
-        if metrics.epoch == len(history):  # else it was written twice around a crash
-            history.append(metrics)
     test: tuple[CaseScore, ...] = ()
     if paths.test.exists():
         test = read_json(
@@ -202,7 +205,37 @@ def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> Trial
     real: RealValidation | None = None
     if paths.real_validation.exists():
         real = read_json(paths.real_validation, lambda file: parsed(RealValidation, file))
-    return replace(record, history=tuple(history), test=test, real=real)
+    return replace(record, history=read_history(paths), test=test, real=real)
+
+
+def _read_compact(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
+    record = _read_trial(trial_id, paths, objective)
+    metrics = [one.metric for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
+    columns = EpochColumns.of(record.history, metrics, record.best)
+
+    def again() -> tuple[EpochMetrics, ...]:
+        history = read_history(paths)[: len(columns.val_dice)]  # more may have come since
+        if tuple([epoch.val_dice for epoch in history]) != columns.val_dice:
+            raise ResultsError(f"{paths.history} was changed in the meantime: read it again")
+        return history
+
+    return replace(record, history=StoredHistory(columns, again))
+
+
+def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
+    """The complete epochs of a trial.
+
+    Raises:
+        ResultsError: a line is broken, or an epoch is missing.
+    """
+    history: list[EpochMetrics] = []
+    for number, metrics in enumerate(read_records_of_lines(paths.history, EpochMetrics), start=1):
+        if metrics.epoch > len(history):
+            place = f"{paths.history}:{number}"
+            raise ResultsError(f"{place}: broken, epoch {len(history)} is missing")
+        if metrics.epoch == len(history):  # else it was written twice around a crash
+            history.append(metrics)
+    return tuple(history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -311,7 +311,7 @@ class Store:
 
     def records(self) -> list[TrialRecord]:
         """All trials by number, read from their files."""
-        return read_records(self.layout.folder, self._objective)
+        return read_records(self.layout.folder, self._objective, whole=True)
 
     def journal(self) -> Iterator[Event]:
         """The recorded events in order. Replaying them rebuilds a scheduler exactly."""

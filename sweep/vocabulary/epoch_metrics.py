@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.strict_json import finite_fields, known_fields
@@ -75,3 +75,111 @@ class EpochMetrics:
         """Keys of a newer version are ignored, so that old code reads new histories."""
         known = known_fields(cls, line)
         return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochColumns:
+    """What comparisons of trials need of a history: a value for each epoch.
+
+    Args:
+        val_dice, seconds, steps, shared: as in `EpochMetrics`.
+        metrics: of the sweep's objectives only, by name.
+        warnings: each sentence once.
+        distance_unit: the first that an epoch says.
+        best: the epoch of the best value of the objective, whole; None without any.
+    """
+
+    val_dice: tuple[float | None, ...]
+    seconds: tuple[float, ...]
+    steps: tuple[int, ...]
+    shared: tuple[bool, ...]
+    metrics: Mapping[str, tuple[float | None, ...]]
+    warnings: tuple[str, ...] = ()
+    distance_unit: DistanceUnit | None = None
+    best: EpochMetrics | None = None
+
+    @classmethod
+    def of(
+        cls, history: Sequence[EpochMetrics], metrics: Sequence[str], best: EpochMetrics | None
+    ) -> EpochColumns:
+        return cls(
+            val_dice=tuple([epoch.val_dice for epoch in history]),
+            seconds=tuple([epoch.seconds for epoch in history]),
+            steps=tuple([epoch.steps for epoch in history]),
+            shared=tuple([epoch.shared for epoch in history]),
+            metrics={name: tuple([e.metrics.get(name) for e in history]) for name in metrics},
+            warnings=warnings_of(history),
+            distance_unit=distance_unit_in(history),
+            best=best,
+        )
+
+
+class StoredHistory(Sequence[EpochMetrics]):
+    """The epochs of a trial, of which only `columns` and the best epoch are in memory.
+
+    A sweep of 10,000 trials has hundreds of megabytes of epochs. Whole epochs are read again, where
+    one is asked for that is not the best.
+
+    Args:
+        columns: of the epochs.
+        read: reads all epochs.
+    """
+
+    __slots__ = ("_read", "columns")
+
+    def __init__(self, columns: EpochColumns, read: Callable[[], tuple[EpochMetrics, ...]]) -> None:
+        self.columns = columns
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.columns.val_dice)
+
+    @overload
+    def __getitem__(self, index: int) -> EpochMetrics: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[EpochMetrics, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> EpochMetrics | tuple[EpochMetrics, ...]:
+        best = self.columns.best
+        return best if best is not None and index == best.epoch else self._read()[index]
+
+    def __iter__(self) -> Iterator[EpochMetrics]:
+        return iter(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of the tuple of its epochs, which have mappings
+
+
+def column(history: Sequence[EpochMetrics], name: str) -> Sequence[Any]:
+    """The number of each epoch, or a field of `EpochColumns`."""
+    if isinstance(history, StoredHistory):
+        if name == "epoch":
+            return range(len(history))
+        found: Sequence[Any] = getattr(history.columns, name)
+        return found
+    return [getattr(epoch, name) for epoch in history]
+
+
+def metric_column(history: Sequence[EpochMetrics], name: str) -> Sequence[float | None]:
+    """One of `EpochMetrics.metrics` of each epoch; None where it was not measured."""
+    if isinstance(history, StoredHistory) and name in history.columns.metrics:
+        return history.columns.metrics[name]
+    return [epoch.metrics.get(name) for epoch in history]
+
+
+def warnings_of(history: Sequence[EpochMetrics]) -> tuple[str, ...]:
+    """The warnings of the epochs, each sentence once."""
+    if isinstance(history, StoredHistory):
+        return history.columns.warnings
+    return tuple(dict.fromkeys([text for epoch in history for text in epoch.warnings]))
+
+
+def distance_unit_in(history: Sequence[EpochMetrics]) -> DistanceUnit | None:
+    """Unit in which the epochs measured distances; None if none says so."""
+    if isinstance(history, StoredHistory):
+        return history.columns.distance_unit
+    units = (epoch.distance_unit for epoch in history)
+    return next((unit for unit in units if unit is not None), None)

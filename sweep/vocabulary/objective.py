@@ -8,13 +8,13 @@ metric's own value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from sweep.vocabulary.class_scores import split_class, without_class
 from sweep.vocabulary.dominance import Point
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.epoch_metrics import EpochMetrics, column, metric_column
 
 Mode = Literal["max", "min"]
 
@@ -117,14 +117,41 @@ class Objective:
         """An interval of scores as one of values, its smaller end first."""
         return (low, high) if self.mode == "max" else (-high, -low)
 
-    def curve(self, history: Iterable[EpochMetrics]) -> Iterator[tuple[int, float | None]]:
+    def curve(self, history: Sequence[EpochMetrics]) -> Iterator[tuple[int, float | None]]:
         """Epoch and score of each epoch, as early stopping takes them."""
-        return ((epoch.epoch, self.score(epoch)) for epoch in history)
+        return zip(column(history, "epoch"), self.scores(history), strict=True)
 
-    def best(self, history: Iterable[EpochMetrics]) -> EpochMetrics | None:
+    def values(self, history: Sequence[EpochMetrics]) -> list[float | None]:
+        """The `value` in each epoch."""
+        is_dice = self.metric == VAL_DICE
+        measured = column(history, VAL_DICE) if is_dice else metric_column(history, self.metric)
+        return [None if v is None or not math.isfinite(v) else v for v in measured]
+
+    def scores(self, history: Sequence[EpochMetrics]) -> list[float | None]:
+        """The `score` in each epoch."""
+        values = self.values(history)
+        return values if self.mode == "max" else [None if v is None else -v for v in values]
+
+    def best(self, history: Sequence[EpochMetrics]) -> EpochMetrics | None:
         """The epoch of the best `merit`, the earliest of equals; None if no epoch has a value."""
-        known = [(merit, epoch) for epoch in history if (merit := self.merit(epoch)) is not None]
-        return max(known, key=lambda pair: pair[0])[1] if known else None
+        *_, place = self.best_places(history)
+        return None if place is None else history[place]
+
+    def best_places(self, history: Sequence[EpochMetrics]) -> list[int | None]:
+        """The place of that epoch among the first n, for each n from 0 to all of them."""
+        scores = self.scores(history)
+        is_dice = self.metric == VAL_DICE
+        dices = scores if is_dice else DICE.values(history)
+        found: list[int | None] = [None]
+        best: int | None = None
+        most, most_dice = -math.inf, -math.inf
+        for place, score in enumerate(scores):
+            if score is not None and (best is None or score >= most):
+                dice = -math.inf if (known := dices[place]) is None else known
+                if best is None or score > most or dice > most_dice:
+                    best, most, most_dice = place, score, dice
+            found.append(best)
+        return found
 
     def merit(self, epoch: EpochMetrics) -> tuple[float, float] | None:
         """What epochs are compared by: the score, of equal ones validation Dice; None without a
@@ -158,7 +185,7 @@ class Objective:
         if self.metric == "epochs":
             return len(history)
         if self.metric == "seconds":
-            return sum(epoch.seconds for epoch in history)
+            return sum(column(history, "seconds"))
         return self.value(best)
 
     def point(self, history: Sequence[EpochMetrics]) -> Point | None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.dominance import Point
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.epoch_metrics import EpochMetrics, column, distance_unit_in, warnings_of
 from sweep.vocabulary.errors import SweepError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.strict_json import finite_fields
@@ -197,7 +198,7 @@ class RealValidation:
     cases: Mapping[str, Mapping[str, float | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """Everything that is recorded of one trial.
 
@@ -220,7 +221,7 @@ class TrialRecord:
     trial_id: str
     number: int
     parameters: Mapping[str, ParameterValue]
-    history: tuple[EpochMetrics, ...] = ()
+    history: Sequence[EpochMetrics] = ()
     outcome: Outcome | None = None
     preset: str | None = None
     replicate: Replicate | None = None
@@ -239,26 +240,41 @@ class TrialRecord:
     def status(self) -> Status:
         return self.outcome.status if self.outcome else Status.RUNNING
 
-    @property
+    @cached_property
+    def values(self) -> list[float | None]:
+        """The objective in each epoch; None where it was not measured or is not finite."""
+        return self.objective.values(self.history)
+
+    @cached_property
+    def best_places(self) -> list[int | None]:
+        """The best epoch of the first n, for each n from 0: see `Objective.best_places`."""
+        return self.objective.best_places(self.history)
+
+    @cached_property
     def best(self) -> EpochMetrics | None:
         """The epoch of the best value of the objective; None without any. Of equals it is the one
         of the highest validation Dice, then the earliest.
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        return self.objective.best(self.history)
+        place = self.best_places[-1]
+        return None if place is None else self.history[place]
 
     @property
     def value(self) -> float | None:
         """The objective in the best epoch, by which a trial with a result is ranked."""
-        best = self.best
-        return None if best is None else self.objective.value(best)
+        return self.reached(len(self.history))
+
+    def reached(self, epochs: int) -> float | None:
+        """The best value of the objective in the first epochs; None without any."""
+        place = self.best_places[epochs]
+        return None if place is None else self.values[place]
 
     @property
     def score(self) -> float | None:
         """The value as a score (higher is better); None for a trial without a result."""
-        best = self.best if self.status.has_result else None
-        return None if best is None else self.objective.score(best)
+        value = self.value if self.status.has_result else None
+        return None if value is None else self.objective.turned(value)
 
     @property
     def mean_score(self) -> float | None:
@@ -280,7 +296,7 @@ class TrialRecord:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings of its epochs, each sentence once."""
-        return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
+        return warnings_of(self.history)
 
     @property
     def trained(self) -> tuple[EpochMetrics, ...]:
@@ -288,9 +304,18 @@ class TrialRecord:
         return tuple(epoch for epoch in self.history if not epoch.shared)
 
     @property
+    def shared_seconds(self) -> list[float]:
+        """Wall time of each epoch that it took over from a warm-up that another trial trained."""
+        return [seconds for seconds, shared in self._times if shared]
+
+    @property
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
-        return sum(epoch.seconds for epoch in self.trained)
+        return sum(seconds for seconds, shared in self._times if not shared)
+
+    @property
+    def _times(self) -> Iterator[tuple[float, bool]]:
+        return zip(column(self.history, "seconds"), column(self.history, "shared"), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +368,7 @@ def objective_of(records: Iterable[TrialRecord]) -> Objective:
 
 def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
     """Unit in which a sweep's trials measured distances; None if no trial says so."""
-    units = (epoch.distance_unit for record in records for epoch in record.history)
+    units = (distance_unit_in(record.history) for record in records)
     return next((unit for unit in units if unit is not None), None)
 
 

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.ranking.ranking_frame import ranking_frame
-from sweep.analysis.ranking.sweep_state import LEAST_SECONDS, LiveRanking, RankingFile
+from sweep.analysis.ranking.sweep_state import (
+    LATEST,
+    LEAST_SECONDS,
+    LiveRanking,
+    RankingFile,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
@@ -73,6 +78,30 @@ def test_leader_is_the_first_row_with_a_dice(records: list[TrialRecord]) -> None
     with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
     leader = ranking.leader
     assert (leader.trial_id if leader else None) == (with_dice[0] if with_dice else None)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        DICE,
+        Objective(others=(Objective("hd95", "min"),)),
+        Objective(others=(Objective("epochs", "min"),)),
+        Objective(others=(Objective("hd95", "max"), Objective("epochs", "min"))),
+    ],
+)
+@given(records=ended())
+def test_leaders_are_the_first_rows_with_a_value_also_of_several_objectives(
+    objective: Objective, records: list[TrialRecord]
+) -> None:
+    ranking = LiveRanking()
+    records = [replace(record, objective=objective) for record in records]
+    for count, record in enumerate(records, start=1):
+        ranking.add(record)
+        frame = ranking_frame(records[:count], [])
+        with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
+        assert [one.trial_id for one in ranking.leaders(3)] == with_dice[:3]
+    latest = [record.trial_id for record in records][-LATEST:]
+    assert list(ranking.latest) == (latest if len(records) > LATEST else [])
 
 
 def test_live_ranking_keeps_little_of_an_epoch_that_is_not_the_best() -> None:

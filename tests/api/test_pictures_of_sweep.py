@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,31 +12,42 @@ from typer.testing import CliRunner
 import sweep
 from sweep.api.results import SweepResults
 from sweep.cli import app
+from sweep.engine.session.draw_finalists import draw_finalists
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
+from sweep.store.store import Store
 from sweep.trial.pictures.case_choice import dice_of_cases, extreme_cases
+from sweep.vocabulary.errors import InputError
 
 SPACE = {
     "name": "drawn",
-    "trials": 3,
     "presets": ["baseline"],
-    "searcher": {"name": "random"},
+    "searcher": {"name": "grid"},
     "scheduler": {"name": "none"},
-    "data": {"source": "shapes", "difficulty": 0.3, "size": 32, "count": 15},
-    "trainer": {"epochs": 4, "batch_size": 4, "device": "cpu"},
+    "data": {"source": "shapes", "difficulty": 0, "size": 32, "count": 25},
+    "trainer": {"epochs": 9, "batch_size": 4, "device": "cpu"},
     "network": {"name": "unet", "channels": [4, 8, 16]},
-    "loss": {"warmup_epochs": 2, "rampup_epochs": 0, "sqrt_epsilon": 1e-6},
+    "loss": {"warmup_epochs": 2, "rampup_epochs": 1},
     "optimizer": {"lr": 0.1, "momentum": 0.95},
     "tracking": ["tensorboard"],
-    "space": {"loss.weights.compactness": {"uniform": [0.01, 0.1]}},
+    "space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}},
 }
+"""The baseline, a trial that diverges in its first step with the geometric loss, and one that does
+not."""
+DIVERGED = "t0001"
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> SweepResults:
     folder = tmp_path_factory.mktemp("results")
     return sweep.run(SPACE, results=folder, executor="local", progress=False)
+
+
+def pair_of(results: SweepResults) -> tuple[str, str]:
+    """The leader, and the one that it is compared with."""
+    leader = results.best.trial_id
+    return leader, next(name for name in ("t0000", "t0002") if name != leader)
 
 
 def pictures_of(results: SweepResults, name: str) -> TrialPictures:
@@ -65,25 +77,23 @@ def test_the_leader_has_its_worst_median_and_best_case_by_the_recorded_dice(
 
 
 def test_leader_and_baseline_show_the_cases_on_which_they_differ(results: SweepResults) -> None:
-    leader, baseline = (pictures_of(results, name) for name in (results.best.trial_id, "t0000"))
-    assert results.best.trial_id != "t0000"
-    assert (leader.compared_with, baseline.compared_with) == ("t0000", results.best.trial_id)
+    pair = pair_of(results)
+    leader, baseline = (pictures_of(results, name) for name in pair)
+    assert (leader.compared_with, baseline.compared_with) == pair[::-1]
     shown = [{c.case for c in one.cases if "differs" in c.reasons} for one in (leader, baseline)]
     assert shown[0] == shown[1]
     assert shown[0]
-    trial = Layout(results.folder).trial
     case = next(iter(shown[0]))
     images = [
-        picture_bytes(trial(name), c.planes[0].first.image)
-        for name, one in ((results.best.trial_id, leader), ("t0000", baseline))
+        picture_bytes(Layout(results.folder).trial(name), c.planes[0].first.image)
+        for name, one in zip(pair, (leader, baseline), strict=True)
         for c in one.cases
         if c.case == case
     ]
     assert images[0] == images[1]  # only the marks differ
 
 
-def test_every_finalist_is_drawn_and_tensorboard_has_the_pictures(results: SweepResults) -> None:
-    assert all(pictures_of(results, name).cases for name in results)
+def test_tensorboard_has_the_pictures(results: SweepResults) -> None:
     events = Layout(results.folder).tensorboard / results.best.trial_id
     assert any(b"segmentations/worst" in path.read_bytes() for path in events.iterdir())
 
@@ -102,65 +112,71 @@ def test_drawn_again_the_bytes_are_the_same_and_an_asked_case_is_added(
     assert (code, f"{other} (asked)" in output) == (0, True)
     found = read_pictures(trial)
     assert found is not None
-    assert found.compared_with == "t0000"
+    assert found.compared_with == pair_of(results)[1]
 
 
 def test_a_folder_of_before_gets_its_pictures_from_the_weights(
     results: SweepResults, tmp_path: Path
 ) -> None:
     copy = Layout(Path(shutil.copytree(results.folder, tmp_path / "old")))
-    for name in results:
+    for name in pair_of(results):
         shutil.rmtree(copy.trial(name).pictures)
         copy.trial(name).cases.unlink()
     assert run(copy.folder)[0] == 0
-    for name in (results.best.trial_id, "t0000"):
+    for name in pair_of(results):
         assert read_pictures(copy.trial(name)) == pictures_of(results, name)
 
 
 def test_wrong_requests_are_told_with_what_would_be_right(
     results: SweepResults, tmp_path: Path
 ) -> None:
+    leader = results.best.trial_id
     assert "has no trial t0042; it has t0000 to t0002" in run(results.folder, "t0042")[1]
-    code, output = run(results.folder, "t0001", "--cases", "nobody")
+    code, output = run(results.folder, leader, "--cases", "nobody")
     assert code == 2
-    assert "must be a validation case of t0001" in output
-    assert "--channel" in run(results.folder, "t0001", "--channel", "T2")[1]
+    assert f"must be a validation case of {leader}" in output
+    code, output = run(results.folder, leader, "--channel", "T2")
+    assert (code, "must be `intensity`" in output) == (2, True)
     copy = Layout(Path(shutil.copytree(results.folder, tmp_path / "copy")))
-    copy.trial("t0001").best_checkpoint.unlink()
-    code, output = run(copy.folder, "t0001")
-    assert code != 0
-    assert "best.pt" in output
+    copy.trial(leader).best_checkpoint.unlink()
+    code, output = run(copy.folder, leader)
+    assert (code, "best.pt" in output) == (2, True)
 
 
-def test_the_batch_of_a_divergence_is_drawn_with_its_soft_masks(tmp_path: Path) -> None:
-    loss = {"loss.sqrt_epsilon": 0, "loss.sqrt_mode": "offset", "trials": 1, "presets": []}
-    space = {"loss.weights.compactness": {"uniform": [5.0, 10.0]}}
-    data = {"data.difficulty": 0, "name": "nan", "tracking": []}
-    results = sweep.run(
-        {**SPACE, "space": space},
-        {**loss, **data},
-        results=tmp_path,
-        executor="local",
-        progress=False,
-    )
-    verdict = results["t0000"].divergence
+def test_a_channel_that_the_data_lack_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pictures\.channel: must be `intensity`, but is \"T2\""):
+        sweep.run(SPACE, {"pictures.channel": "T2"}, results=tmp_path, executor="local")
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_batch_of_a_divergence_is_drawn_with_its_soft_masks(results: SweepResults) -> None:
+    verdict = results[DIVERGED].divergence
     assert verdict is not None
     assert verdict.diagnosis is not None
-    batch = pictures_of(results, "t0000").batch
+    batch = pictures_of(results, DIVERGED).batch
     assert batch is not None
     assert (batch.epoch, batch.step) == (verdict.epoch, verdict.step)
-    assert {one.case for one in batch.samples} <= set(verdict.diagnosis.cases)
+    assert {one.case for one in batch.samples} == set(verdict.diagnosis.cases)
     areas = [area for area in verdict.diagnosis.soft_areas if area is not None]
     assert [one.soft_area for one in batch.samples] == pytest.approx(sorted(areas))
 
 
-def test_a_sweep_without_space_for_pictures_draws_none(tmp_path: Path) -> None:
-    few = {"trials": 1, "presets": [], "trainer.epochs": 1, "tracking": []}
-    results = sweep.run(
-        SPACE,
-        {**few, "pictures.megabytes": 0},
-        results=tmp_path,
-        executor="local",
-        progress=False,
-    )
-    assert not Layout(results.folder).trial("t0000").pictures.exists()
+def test_without_space_nothing_is_drawn_and_what_is_drawn_is_not_drawn_again(
+    results: SweepResults, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(results.folder, tmp_path / "copy"))
+    spec, leader, busy = results.spec, results.best.trial_id, list[str]()
+
+    def working(on: str) -> AbstractContextManager[None]:
+        busy.append(on)
+        return nullcontext()
+
+    with Store.open(copy) as store:
+        every = draw_finalists(spec, store, leader, pytest.fail, working)
+        assert ({*every}, busy) == ({*results}, [])
+        shutil.rmtree(store.layout.trial(leader).pictures)
+        none = spec.model_copy(update={"pictures": None})
+        assert draw_finalists(none, store, leader, pytest.fail, working) == []
+        draw_finalists(spec, store, leader, pytest.fail, working)
+        assert busy == [f"Drawing segmentations of {' and '.join(pair_of(results))}"]
+        assert read_pictures(store.layout.trial(leader)) == pictures_of(results, leader)

@@ -102,7 +102,7 @@ def test_commands_and_the_report_show_the_front(tmp_path: Path) -> None:
     folder = str(run(values(tmp_path), tmp_path).folder)
     table = CliRunner().invoke(app, ["rank", folder], env={"COLUMNS": "160"})
     assert table.exit_code == 0, table.output
-    assert "front" in table.output
+    assert "pareto" in table.output
     assert "distance" in table.output
     found = CliRunner().invoke(app, ["rank", folder, "--pareto", "--json"])
     assert [row["trial_id"] for row in json.loads(found.output)] == ["t0004", "t0002", "t0000"]

@@ -159,3 +159,25 @@ def test_view_of_a_minimised_metric_tells_its_own_name_and_its_lowest_value() ->
     assert "surface_mm 5.0000 best 3.0000" in text
     assert "surface_mm – best 4.0000" in text
     assert "Dice" not in text
+
+
+def test_ranking_so_far_marks_the_trials_that_ended_lately(progress: Progress, story: Any) -> None:
+    for number, dice in enumerate([0.5, 0.9, 0.6]):
+        story.start(number, dice)
+        story.end(number, Status.COMPLETED)
+    for number in range(3, 7):
+        story.start(number, 0.1)
+        story.end(number, Status.PRUNED)
+    wide, narrow = drawn(progress, 120), drawn(progress, 60)
+    line = (
+        "ranking: 1 t0001 0.9000 · 2 t0002 0.6000 new · 3 t0000 0.5000 · 4 t0003 0.1000 new"
+        " · 5 t0004 0.1000 new"
+    )
+    assert line in wide
+    assert "ranking: 1 t0001 0.9000 · 2 t0002 0.6000 new\n" in narrow
+
+
+def test_there_is_no_ranking_of_one(progress: Progress, story: Any) -> None:
+    story.start(0, 0.5)
+    story.end(0, Status.COMPLETED)
+    assert "ranking:" not in drawn(progress, 120)

@@ -31,7 +31,7 @@ def test_end_of_a_trial_is_one_line_however_narrow_the_console(
     clock.now += 60
     story.end(0, Status.COMPLETED)  # 60 s for three quarters of a trial; nine are left
     assert screen.getvalue() == (
-        "[1/10] t0000 completed; 2 epochs, best Dice 0.5000"
+        "[1/10] t0000 completed; 2 epochs, best Dice 0.5000, rank 1 so far"
         " (0 running · 1 completed · 0 early-stopped · 0 pruned · 0 diverged · 0 failed;"
         " about 12 min 00 s left)\n"
     )

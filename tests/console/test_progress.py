@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import SWEEP_YAML, results_of, trial
 
+from sweep.analysis.ranking.finalists import Planned
 from sweep.analysis.ranking.sweep_state import SHOWN_DIVERGENCES, Best
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Outcome, Status, TrialRecord
+from sweep.vocabulary.record import Outcome, SearchEnded, Status, TrialRecord
 
 FINAL = [status for status in Status if status.is_final]
 
@@ -169,6 +171,37 @@ def test_what_was_done_in_an_earlier_session_took_no_time_of_this_one(
     assert progress.remaining == pytest.approx(20)  # 15 s for three quarters of a trial; one left
 
 
+def test_pace_stays_the_same_where_trials_are_added_or_dropped(
+    progress: Progress, story: Any, clock: Any
+) -> None:
+    for number in range(4):
+        story.start(number, 0.5)
+        clock.now += 20
+        story.end(number, Status.COMPLETED)
+    pace = 80 / (4 - 1 / 4)  # seconds a trial, without the first epoch
+    assert progress.remaining == pytest.approx(6 * pace)
+    progress.trial_enqueued()
+    assert progress.remaining == pytest.approx(7 * pace)
+    progress.trials = 5  # as `stop_when` does
+    assert progress.remaining == pytest.approx(1 * pace)
+    assert (progress.count_words, progress.done) == ("4/5", 0.8)
+
+
+def test_number_that_may_still_fall_is_written_as_a_bound() -> None:
+    stops = SWEEP_YAML.replace("space:", "stop_when: 0.01\nspace:")
+    records = [trial(number, Status.COMPLETED, [0.5]) for number in range(30)]
+    spec = results_of(*records, yaml=stops).spec
+    planned = Planned(spec)
+    progress = Progress(planned.total, planned=planned)
+    assert progress.count_words == "0/≤30"
+    for record in records[:21]:
+        progress.trial_ended(record)
+    progress.search_ended(SearchEnded("t0020", started=22, trials=30, chance=0.01))
+    assert progress.count_words == "21/22"
+    progress.trial_enqueued()
+    assert progress.count_words == "21/23"
+
+
 def test_finished_sweep_has_no_time_left(progress: Progress, story: Any, clock: Any) -> None:
     for number in range(10):
         story.start(number, 0.5)
@@ -218,8 +251,8 @@ def test_reports_are_not_called_a_start_and_a_last_epoch_no_end(clock: Any) -> N
     for number in (1, 2):
         progress.trial_started(f"t000{number}", {})
     clock.now += 100
-    for trial in ("t0000", "t0001", "t0002"):
-        progress.epoch_reported(trial, EpochMetrics(epoch=3, val_dice=0.5))
+    for name in ("t0000", "t0001", "t0002"):
+        progress.epoch_reported(name, EpochMetrics(epoch=3, val_dice=0.5))
     assert progress.done == 1
     assert progress.left_words == "finishing"
     progress.stopping = True

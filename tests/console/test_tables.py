@@ -9,12 +9,13 @@ from finalists import finalist
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from synthetic import SPACE, drawn
+from synthetic import SPACE, SWEEP_YAML, drawn, results_of
 from synthetic import trial as made_up
 
 from sweep.analysis.ranking.ranking_frame import ranking_frame
-from sweep.console.ranking_table import causes, ranking_table
+from sweep.console.ranking_table import _columns, causes, ranking_table
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import (
     Divergence,
     Outcome,
@@ -78,6 +79,48 @@ def test_best_epoch_before_the_switch_on_bears_a_mark_that_is_explained(
     assert " ".join(word for row in found[5:] for word in row) == (
         "* This epoch lies before its geometric loss switched on: the loss had no part in it."
     )
+
+
+def test_mark_of_a_column_that_is_left_out_becomes_a_sentence_with_names(
+    frame: pd.DataFrame,
+) -> None:
+    marked = frame.assign(
+        best_before_switch_on=pd.array([True, False, None, None, None], dtype="boolean")
+    )
+    words = " ".join(word for row in rows(marked, PARAMETERS, 48) for word in row)
+    assert "*" not in words
+    assert words.endswith(
+        "The best epoch of t0002 lies before its geometric loss switched on: the loss had no part"
+        " in it."
+    )
+
+
+def test_heading_of_several_lines_is_the_whole_name() -> None:
+    names = ["loss.warmup_epochs", "optimizer.name", "loss.weights.aspect"]
+    columns = _columns(ranking_frame([], names), names, DICE, (), {})
+    assert ["".join(column.heading.split()) for column in columns[-3:]] == [
+        "warmup_epochs",
+        "optimizer.name",
+        "weights.aspect",
+    ]
+
+
+def test_column_says_when_a_race_dropped_whom_once_somebody_was_dropped() -> None:
+    race = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 5}}\nspace:")
+    means = {0: (0.795, 0.815), 1: (0.901, 0.909, 0.920), 2: (0.881, 0.882, 0.894)}
+    records = [one for n, dice in means.items() for one in finalist(n, 0.99 - n / 100, *dice)]
+    spec = results_of(*records[:1], trials=3, yaml=race).spec
+    first = [one for one in records if one.replicate is None or one.replicate.seed == 1]
+    early, late = (ranking_frame(some, [], spec) for some in (first, records))
+    assert "dropped" in early
+    assert "dropped" not in [column.name for column in _columns(early, [], DICE, (), {})]
+    [column] = [one for one in _columns(late, [], DICE, (), {}) if one.name == "dropped"]
+    assert column.heading == "dropped"
+    assert {cell.plain for cell in column.cells} == {
+        "–",
+        "after 2 of 5 seeds",
+        "after 3 of 5 seeds",
+    }
 
 
 def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:

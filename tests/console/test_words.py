@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import (
     STYLES,
     count_words,
     duration_words,
+    make_console,
+    print_sentence,
     value_words,
 )
 from sweep.vocabulary.objective import DICE
@@ -65,3 +70,47 @@ def test_dice_has_four_digits_or_a_dash() -> None:
     assert value_words(0.91236, DICE) == "0.9124"
     assert value_words(0.0, DICE) == "0.0000"
     assert value_words(None, DICE) == "–"
+
+
+@given(st.integers(25, 200))
+def test_counts_are_broken_between_counts_only(width: int) -> None:
+    counts = dict.fromkeys(Status, 12)
+    lines = count_words(counts, width).plain.split("\n")
+    assert all(len(line) <= width for line in lines)
+    assert " · ".join(lines) == count_words(counts).plain
+
+
+def printed(sentence: str, width: int, *, terminal: bool = True) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+    print_sentence(console, sentence)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+PATH = "/data/of/a/long/project/results/quickstart-with-a-long-name/trials/t0003/config.yaml"
+COPIED = st.sampled_from([PATH, "'/my data/a b/c.yaml'", "`python -m sweep.rank 'my results'`"])
+
+
+@given(
+    st.lists(st.one_of(COPIED, st.sampled_from(["the", "trial's", "curves", "(95 %)"]))),
+    st.integers(60, 200),
+)
+def test_sentence_is_broken_between_words_but_never_inside_what_is_copied(
+    parts: list[str], width: int
+) -> None:
+    lines = printed(" ".join(parts), width)
+    assert " ".join(lines) == " ".join(parts)
+    for copied in (part for part in parts if part[0] in "'`/"):
+        assert any(copied in line for line in lines)
+    assert all(len(line) <= width or line in parts for line in lines)
+
+
+def test_sentence_fills_the_lines_of_a_terminal_and_is_one_line_of_a_file() -> None:
+    sentence = "word " * 30
+    assert [len(line) for line in printed(sentence, 60)] == [59, 59, 29]
+    assert printed(sentence, 60, terminal=False) == [sentence.rstrip()]
+
+
+def test_name_between_colons_is_not_read_as_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    make_console().print("results/:fire:/ranking.csv", markup=False)
+    assert capsys.readouterr().out == "results/:fire:/ranking.csv\n"

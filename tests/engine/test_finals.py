@@ -74,12 +74,12 @@ def test_on_the_validation_cases_it_measures_what_the_best_epoch_did(folder: Pat
 def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warned: list[str] = []
+    warned, shown = list[str](), list[str]()
     with Store.open(folder) as store:
         best = store.layout.trial("t0001").best_checkpoint
         weights = best.read_bytes()
         best.unlink()
-        evaluate_finalists(SPEC, store, warned.append)
+        evaluate_finalists(SPEC, store, warned.append, shown.append)
         first = store.records()
         best.write_bytes(weights[:99])
         evaluate_finalists(SPEC, store, warned.append)
@@ -93,6 +93,7 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
 
         monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
+    assert shown == ["t0000, 1 of 2", "t0001, 2 of 2"]
     assert warned[0] == "t0001 is not tested: its weights were not kept"
     assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]
     assert [len(record.test) for record in first] == [3, 0]

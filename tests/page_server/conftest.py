@@ -10,13 +10,7 @@ import pytest
 from synthetic import drawn, trial, write_sweep
 from visitor import Visitor, served
 
-from sweep.page_server import listening
 from sweep.page_server.sweep_list import SweepList
-
-
-@pytest.fixture(autouse=True)
-def _ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "LINGERING", 0)
 
 
 @pytest.fixture

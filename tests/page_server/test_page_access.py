@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from visitor import TOKEN, Visitor, served
 
 from sweep.page_server.sweep_list import SweepList
@@ -35,26 +34,29 @@ def test_redirect_does_not_lead_to_another_site(root: Path) -> None:
         assert visit(f"//evil.example/?token={TOKEN}").headers["location"] == "/evil.example/"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
-def test_name_that_was_bound_to_this_machine_is_refused(root: Path, host: str) -> None:
+def test_name_that_was_bound_to_this_machine_is_refused(root: Path) -> None:
     with served(SweepList(root)) as visit:
         visit.enter()
-        assert visit("/", headers={"host": host}).status == 400
+        for host in (
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "a@127.0.0.1",
+            "",
+        ):
+            assert visit("/", headers={"host": host}).status == 400
+        for host in ("127.0.0.1", "localhost:9999", "[::1]:80"):  # a forwarded port may differ
+            assert visit("/", headers={"host": host}).status == 200
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9999", "[::1]:80"])
-def test_forwarded_port_may_differ(root: Path, host: str) -> None:
+def test_other_methods_are_refused(root: Path) -> None:
     with served(SweepList(root)) as visit:
-        assert visit.enter()("/", headers={"host": host}).status == 200
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-@pytest.mark.parametrize("path", ["/", "/sweeps/small/", "/sweeps/small/data"])
-def test_other_methods_are_refused(root: Path, method: str, path: str) -> None:
-    with served(SweepList(root)) as visit:
-        answer = visit.enter()(path, method, headers={"origin": "http://evil.example"})
-        assert answer.status == 405
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+        visit.enter()
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            for path in ("/", "/sweeps/small/", "/sweeps/small/data"):
+                answer = visit(path, method, headers={"origin": "http://evil.example"})
+                assert answer.status == 405
+                assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 def test_page_may_ask_only_this_server_and_be_framed_by_nobody(root: Path) -> None:

@@ -2,16 +2,89 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
+import pytest
 from playwright.sync_api import Page
+from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.page import page
+from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import figures_of
+from sweep.store.case_table import write_cases
+from sweep.vocabulary.class_scores import ClassScore
+from sweep.vocabulary.record import TrialRecord
 
 OpenPage = Callable[..., Page]
+CASES = 6
+
+
+def measured(record: TrialRecord) -> TrialRecord:
+    """The same trial with loss terms and HD95 in each epoch."""
+    history = tuple(
+        replace(e, terms={"dice": 1 - (e.val_dice or 0)}, metrics={"hd95": 3.0 - (e.val_dice or 0)})
+        for e in record.history
+    )
+    return replace(record, history=history)
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PageData]:
+    """A page of sixty trials with terms, HD95 and cases, and its data."""
+    folder = tmp_path_factory.mktemp("explored") / "a sweep"
+    write_sweep(folder, map(measured, map(drawn, range(60))))
+    for n, path in enumerate(sorted((folder / "trials").iterdir())):
+        scores = [
+            ClassScore(
+                case=f"case {c}",
+                label="lesion",
+                n_reference=9,
+                n_prediction=9,
+                values={"dice": Random(100 * n + c).random()},
+            )
+            for c in range(CASES)
+        ]
+        write_cases(path / "cases.csv", scores)
+    results = read_results(folder)
+    file = folder / "report.html"
+    file.write_text(page(results), encoding="utf-8")
+    return file, page_data(results)
+
+
+def shown(opened: Page, ids: str = "ranking") -> list[str]:
+    """The trials of the rows that a table has drawn."""
+    found: list[str] = opened.eval_on_selector_all(
+        f"#{ids} tbody tr[data-id]", "rows => rows.map((row) => row.dataset.id)"
+    )
+    return found
+
+
+def column(data: PageData, name: str) -> dict[str, object]:
+    (table,) = data.tables
+    (found,) = (one for one in table.columns if one.name == name)
+    return dict(zip(table.trials, found.values, strict=True))
+
+
+def settled(opened: Page) -> None:
+    """Waits until the frame is drawn in which a change is shown."""
+    opened.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def drag(opened: Page, name: str) -> None:
+    """Drags the mouse over the upper left quarter of a figure's first panel."""
+    panel = opened.locator(f"#figure-{name} .nsewdrag").first
+    panel.scroll_into_view_if_needed()
+    area = panel.bounding_box()
+    assert area is not None
+    opened.mouse.move(area["x"] + 5, area["y"] + 5)
+    opened.mouse.down()
+    opened.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2, steps=4)
+    opened.mouse.up()
 
 
 def test_page_opens_offline_without_an_error_and_draws_every_figure(
@@ -21,8 +94,241 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     results = read_results(sweep_folder)
     file.write_text(page(results), encoding="utf-8")
     opened = open_page(file.as_uri())
-    opened.wait_for_selector("body[data-drawn]")
-    drawn = opened.eval_on_selector_all(
-        ".figure .plot-container", "all => all.map((one) => one.closest('section').id)"
+    opened.evaluate("sweepPage.drawAll()")
+    drawn_ones = opened.eval_on_selector_all(
+        "#figures .figure .main-svg:first-child", "all => all.map((e) => e.closest('section').id)"
     )
-    assert drawn == [one.name for one in figures_of(results) if one.figure is not None]
+    assert drawn_ones == [one.name for one in figures_of(results) if one.figure is not None]
+
+
+def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    dice, epsilon = column(data, "val_dice"), column(data, "loss.sqrt_epsilon")
+    opened.fill("#filter", "val_dice > 0.88 and sqrt_epsilon <= 1e-6")
+    wanted = [t for t in dice if (dice[t] or 0) > 0.88 and epsilon[t] <= 1e-6]  # type: ignore[operator]
+    assert 0 < len(wanted) < 20
+    assert shown(opened) == wanted
+    assert f"{len(wanted)} of 60 trials pass the filter" in opened.inner_text("#selection")
+    for text, told in (
+        ("val_dic > 0.8", "“val_dic” is not a column; did you mean “val_dice”?"),
+        ("val_dice >", "a value must follow “val_dice >”."),
+        ("val_dice > high", "“val_dice” has numbers, and “high” is none."),
+        ("status > pruned", "“status” has words, which “>” cannot compare; use “=”."),
+        ("(diverged", "a bracket is not closed."),
+        ("prned", "no trial is “prned”; did you mean “pruned”?"),
+        ("diverged pruned", "“pruned” is one too many; join conditions by “and” or “or”."),
+    ):
+        opened.fill("#filter", text)
+        assert opened.inner_text("#filter-wrong") == told
+        assert shown(opened) == wanted, "an unreadable filter changes nothing"
+    status = column(data, "status")
+    opened.fill("#filter", "not (completed or status = pruned)")
+    assert shown(opened) == [t for t in status if status[t] == "diverged"]
+    opened.press("#filter", "Escape")
+    opened.fill("#filter", "trial_id in (t0001, t0002)")
+    assert sorted(shown(opened)) == ["t0001", "t0002"]
+
+
+def test_status_buttons_sorting_and_choosing_rows(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    status = column(data, "status")
+    opened.click(".chip[data-status=pruned]")
+    pruned = [t for t in status if status[t] == "pruned"]
+    assert shown(opened) == pruned
+    opened.click("#ranking thead th[data-name='loss.weights.compactness'] button")
+    weight = column(data, "loss.weights.compactness")
+    assert shown(opened) == sorted(pruned, key=lambda t: weight[t])  # type: ignore[arg-type, return-value]
+    opened.click("#ranking thead th[data-name='loss.weights.compactness'] button")
+    assert shown(opened) == sorted(pruned, key=lambda t: -weight[t])  # type: ignore[operator]
+    for trial_id in pruned[:2]:
+        opened.check(f"input[aria-label='Select {trial_id}']")
+    assert shown(opened)[0] in pruned, "rows that are chosen by hand hide no others"
+    assert "2 of 60 trials selected" in opened.inner_text("#selection")
+    opened.keyboard.press("Escape")
+    assert opened.evaluate("sweepPage.page.selection") is None
+
+
+def test_brush_on_a_figure_selects_in_the_table_and_fades_in_all_others(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(file.as_uri(), height=3000)
+    opened.evaluate("sweepPage.drawAll()")
+    drag(opened, "slices")
+    opened.wait_for_function("sweepPage.page.selection")
+    settled(opened)
+    chosen = opened.evaluate("[...sweepPage.page.selection]")
+    assert 0 < len(chosen) < 60
+    assert sorted(shown(opened)) == sorted(chosen)
+    points = opened.evaluate(
+        "[...document.querySelectorAll('#figure-timeline .trace')].flatMap((trace) =>"
+        " [...trace.querySelectorAll('.points > path')].map((point) =>"
+        " [trace.__data__[0].trace.ids[point.__data__.i], point.style.fillOpacity]))"
+    )
+    bright = {trial_id for trial_id, opacity in points if opacity in ("", "1")}
+    assert points
+    assert bright <= set(chosen)
+    faded = opened.evaluate(
+        "[...document.querySelectorAll('#figure-learning-curves .trace')]"
+        ".filter((node) => node.style.opacity < 0.5)"
+        ".map((node) => node.__data__[0].trace.meta.trial)"
+    )
+    leaders = set(read_results(file.parent).frame["trial_id"][:5])
+    assert set(faded) == leaders - set(chosen)
+    opened.keyboard.press("Escape")
+    settled(opened)
+    assert len(shown(opened)) > len(chosen)
+
+
+def test_brush_on_a_parallel_axis_selects_the_lines_that_pass_there(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    opened.evaluate("sweepPage.drawAll()")
+    opened.evaluate(
+        "Plotly.restyle('figure-parallel', {'dimensions[2].constraintrange': [[0.2, 0.4]]})"
+    )
+    settled(opened)
+    epsilon = column(data, "loss.sqrt_epsilon")
+    chosen = opened.evaluate("[...sweepPage.page.selection]")
+    assert chosen
+    assert {epsilon[one] for one in chosen} == {1e-8}
+    assert sorted(shown(opened)) == sorted(chosen)
+
+
+def test_groups_have_the_mean_of_their_trials(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    opened.select_option("#group", "loss.sqrt_epsilon")
+    rows = opened.eval_on_selector_all(
+        "#groups tbody tr", "all => all.map((row) => [...row.cells].map((c) => c.textContent))"
+    )
+    dice, epsilon = column(data, "val_dice"), column(data, "loss.sqrt_epsilon")
+    assert [row[0] for row in rows] == ["0", "1e-8", "1e-6", "1e-4"]
+    for row, value in zip(rows, (0, 1e-8, 1e-6, 1e-4), strict=True):
+        members = [t for t in epsilon if epsilon[t] == value]
+        values = [d for t in members if (d := dice[t]) is not None]
+        assert int(row[1]) == len(members)
+        assert row[3] == (f"{sum(values) / len(values):.4f}" if values else "–")  # type: ignore[arg-type]
+
+
+def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    first, second = table.trials[:2]
+    opened = open_page(f"{file.as_uri()}#trial/{first}")
+    view = opened.locator("dialog[open]")
+    assert view.locator("h2").inner_text() == first
+    told = view.inner_text()
+    assert "rank 1" in told
+    assert str(data.trials[first]["command"]) in told
+    assert "case 0" in told
+    assert view.locator(".figure .main-svg").count() > 0
+    opened.keyboard.press("ArrowRight")
+    opened.wait_for_function(f"location.hash === '#trial/{second}'")
+    opened.keyboard.press("Escape")
+    assert opened.locator("dialog[open]").count() == 0
+    assert opened.evaluate("location.hash") == ""
+    diverged = next(t for t, value in column(data, "status").items() if value == "diverged")
+    opened.evaluate(f"location.hash = 'trial/{diverged}'")
+    opened.wait_for_selector("dialog[open]")
+    assert "Set loss.sqrt_epsilon to 1e-6." in opened.inner_text("dialog")
+
+
+def test_two_trials_side_by_side_show_what_differs_and_their_cases(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    one, other = table.trials[:2]
+    opened = open_page(file.as_uri())
+    opened.check(f"input[aria-label='Select {one}']")
+    opened.check(f"input[aria-label='Select {other}']")
+    opened.click("#selection >> text=Compare")
+    opened.wait_for_selector("dialog[open]")
+    told = opened.inner_text("dialog")
+    first, second = ([row[2] for row in data.trials[t]["cases"]] for t in (one, other))
+    better = sum(b > a for a, b in zip(first, second, strict=True))
+    assert f"{other} is better on {better} and worse on {CASES - better} of {CASES}" in told
+    values = data.trials[one]["parameters"], data.trials[other]["parameters"]
+    for name in values[0]:
+        is_row = opened.locator("dialog th[scope=row]", has_text=name).count() > 0
+        assert is_row == (values[0][name] != values[1][name])
+
+
+def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri(), height=3000)
+    opened.evaluate("sweepPage.drawAll()")
+    opened.fill("#filter", "completed")
+    opened.click("#ranking thead th[data-name='epochs'] button")
+    zoom = "document.getElementById('figure-learning-curves').layout.xaxis.range.join()"
+    whole = opened.evaluate(zoom)
+    drag(opened, "learning-curves")
+    opened.wait_for_function(f"{zoom} !== '{whole}'")
+    zoomed = opened.evaluate(zoom)
+    before = shown(opened)
+    opened.check(f"input[aria-label='Select {before[1]}']")
+    newer = replace(data, state="finished, said anew")
+    changed = json.loads(dumped(newer.to_json()))
+    changed["sections"][0]["html"] = "<p class='headline'>Another leads.</p>"
+    changed["figures"][0]["figure"]["layout"]["height"] += 1
+    opened.evaluate("(data) => sweepPage.update(data)", changed)
+    settled(opened)
+    assert opened.inner_text("#state") == "finished, said anew"
+    assert opened.inner_text("#summary .headline") == "Another leads."
+    assert shown(opened) == before
+    assert opened.is_checked(f"input[aria-label='Select {before[1]}']")
+    assert opened.evaluate(zoom) == zoomed
+
+
+def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    folder = write_sweep(tmp_path / "many", (drawn(n, 3) for n in range(300)))
+    file = tmp_path / "report.html"
+    results = read_results(folder)
+    file.write_text(page(results), encoding="utf-8")
+    opened = open_page(file.as_uri(), 600, 800)
+    assert len(shown(opened)) < 60
+    grid = opened.locator(".grid")
+    assert "more columns to the right" in opened.inner_text(".more")
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight; grid.scrollLeft = 200; }")
+    last = list(results.frame["trial_id"])[-1]
+    opened.wait_for_selector(f"tr[data-id='{last}']")
+    left = "([one]) => one.getBoundingClientRect().left"
+    frozen = opened.eval_on_selector_all(f"tr[data-id='{last}'] th", left)
+    assert 0 < frozen < 160
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["none", "one", "diverged", "running"])
+def test_every_state_of_a_sweep_is_a_page_without_an_error(
+    kind: str, scheme: str, tmp_path: Path, open_page: OpenPage
+) -> None:
+    records = {
+        "none": [],
+        "one": [drawn(1)],
+        "diverged": [d for n in range(40) if (d := drawn(n)).outcome and d.outcome.cause],
+        "running": [trial(n, None, [0.4, 0.5], dict(drawn(n).parameters)) for n in range(3)],
+    }[kind]
+    file = tmp_path / "report.html"
+    file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
+    opened = open_page(file.as_uri(), 390, 844, color_scheme=scheme)
+    opened.evaluate("sweepPage.drawAll()")
+    width = opened.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "the page itself never scrolls sideways"
+    assert opened.evaluate("document.body.dataset.ready") == "true"

@@ -114,6 +114,26 @@ def test_winner_is_named_only_where_it_was_told_apart(tmp_path: Path) -> None:
     assert mean in passage(clear, "Result")
 
 
+def test_mean_that_a_search_chose_by_is_called_that() -> None:
+    yaml = SWEEP_YAML + "replicate: {{folds: 3}}\n"
+    first = replace(trial(0, Status.COMPLETED, [0.9]), replicated=(0.8, 0.7))
+    results = results_of(first, trial(1, Status.COMPLETED, [0.95]), yaml=yaml)
+    assert "trained on up to 3 folds with 1 seed each" in passage(results, "Network and training")
+    assert "mean over its 3 runs of the search, by which it was chosen, was 0.8000." in passage(
+        results, "Result"
+    )
+    assert passage(results, "Statistics").endswith(
+        "the runs that chose a configuration cannot test it."
+    )
+
+
+def test_works_that_are_named_are_listed_and_no_others() -> None:
+    text = passage(results_of(trial(0, Status.COMPLETED, [0.5])), "References")
+    assert "Bergstra, J. et al. (2011)" in text
+    assert "Li, L. et al. (2020)" in text
+    assert "Golovin" not in text
+
+
 def test_test_split_is_reported_with_what_it_is_worth(tmp_path: Path) -> None:
     every = confirmed()
     results = replace(

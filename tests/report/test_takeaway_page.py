@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.page import page
@@ -33,8 +33,9 @@ def opened(results: Results, tmp_path: Path, open_page: OpenPage) -> Page:
 
 
 def copied(opened: Page, selector: str) -> str:
-    opened.locator(selector).click()
-    opened.locator(f"{selector}:text('Copied')").wait_for()
+    button = opened.locator(selector).first
+    button.click()
+    expect(button).to_have_text("Copied")
     return str(opened.evaluate("navigator.clipboard.readText()"))
 
 
@@ -44,8 +45,8 @@ def test_what_is_copied_is_what_is_printed(opened: Page, results: Results) -> No
     assert text is not None
     command = ".steps li:first-child button[data-copy]"
     assert copied(opened, command) == "\n".join(use.steps[0].lines)
-    assert copied(opened, "#methods button[data-copy] >> nth=0") == text.plain
-    assert copied(opened, "#methods button[data-copy] >> nth=1") == text.latex
+    assert copied(opened, "#methods button >> nth=0") == text.plain
+    assert copied(opened, "#methods button >> nth=1") == text.latex
     assert copied(opened, "#paper p button[data-copy]") == top_of_ranking(results)
 
 

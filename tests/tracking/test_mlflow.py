@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from sweep.store.layout import Layout
 from sweep.store.store import Store
@@ -147,3 +149,21 @@ def test_what_an_interruption_kept_from_the_store_is_logged_when_the_sweep_goes_
         run = runs_of(store)["t0000"]
         assert points(store, run, "val_dice") == [(0, 0)]
         assert run.data.tags["sweep.status"] == "diverged"
+
+
+def test_pictures_are_artifacts_of_the_trial_also_when_they_are_drawn_later(
+    make_store: Callable[[], Store], track: Callable[[Store], MlflowTracker]
+) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (2, 2), (1, 2, 3)).save(content, format="png")
+    with make_store() as store:
+        tracker = track(store)
+        tracker.trial_started("t0000", {})
+        tracker.close()
+        later = track(store)
+        for _ in range(2):
+            later.pictures_drawn("t0000", {"worst: case/03, Dice 0.5": content.getvalue()})
+        later.close()
+        run = runs_of(store)["t0000"]
+        files = client_of(store).list_artifacts(run.info.run_id, "pictures")
+        assert [file.path for file in files] == ["pictures/worst_case_03,_Dice_0.5.png"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from sweep.spec.search.tracker_names import chosen
 from sweep.store.layout import Layout
 from sweep.tracking import make_trackers as make
 from sweep.tracking.make_trackers import Tracked, tracking
-from sweep.tracking.tracker import Forgiving, scalars
+from sweep.tracking.tracker import Forgiving, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.record import Status, TrialRecord
@@ -161,3 +162,17 @@ def test_status_of_every_end_is_one_that_mlflow_knows() -> None:
     assert set(RUN_STATUS.values()) <= {
         RunStatus.to_string(status) for status in RunStatus.all_status()
     }
+
+
+def test_a_plug_in_that_knows_nothing_of_pictures_is_not_told_of_them() -> None:
+    class Older:
+        """The methods that a plug-in must have."""
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    told: list[str] = []
+    tracker = Forgiving("older", cast(Tracker, Older()), told.append)
+    tracker.pictures_drawn("t0000", {})
+    tracker.close()
+    assert told == []

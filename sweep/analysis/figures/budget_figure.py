@@ -45,14 +45,14 @@ def spent(results: Results) -> list[Spent]:
     ]
     found = []
     for status, records in [*groups, (None, results.replicates)]:
-        shared = [epoch for record in records for epoch in record.history if epoch.shared]
+        shared = [seconds for record in records for seconds in record.shared_seconds]
         part = Spent(
             status=status,
             trials=len(records),
-            epochs=sum(len(record.trained) for record in records),
+            epochs=sum(len(record.history) for record in records) - len(shared),
             seconds=sum(record.seconds for record in records),
             shared_epochs=len(shared),
-            shared_seconds=sum(epoch.seconds for epoch in shared),
+            shared_seconds=sum(shared),
         )
         found += [part] if records else []
     return found

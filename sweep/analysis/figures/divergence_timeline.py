@@ -13,6 +13,7 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Divergence, TrialRecord
 
 SYMBOLS = ("x", "circle", "square", "diamond", "triangle-up", "cross")
@@ -35,7 +36,7 @@ def divergences(results: Results) -> tuple[list[Event], list[TrialRecord]]:
         if verdict is None or switch_on is None:
             without.append(record)
             continue
-        steps = max([epoch.steps for epoch in record.history] + [verdict.step + 1])
+        steps = max([*column(record.history, "steps"), verdict.step + 1])
         epochs = verdict.epoch - switch_on + verdict.step / steps
         found.append((epochs, record.trial_id, verdict))
     return sorted(found, key=lambda event: event[0]), without
@@ -98,7 +99,8 @@ def _figure(found: Sequence[Event]) -> go.Figure:
             "opacity": 1.0 if len(group) < 200 else 0.5,
             "line": {"width": 0.5, "color": style.INK},
         }
-        figure.add_trace(style.marks(points, look, name=what))
+        ids = [trial_id for _, trial_id, _ in group]
+        figure.add_trace(style.marks(points, look, ids=ids, name=what))
     figure.add_vline(x=0, line={"color": style.INK, "width": 1.5})
     figure.add_vrect(x0=0, x1=1, fillcolor=style.FAINT, opacity=0.25, line_width=0, layer="below")
     first, last = min(0.0, found[0][0]), max(1.0, found[-1][0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import plotly.graph_objects as go
 
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status
 
 T = TypeVar("T")
@@ -43,6 +46,8 @@ EVEN_DECIMALS = [
     {"dtickrange": [None, 0.000095], "value": ".3~g"},
 ]
 """Decimals of ticks by their distance: with its own plotly writes 0.9 beside 0.95."""
+LEAST_FRAMED = 8
+"""Values below which a `frame` leaves nothing out."""
 MOST_POINTS = 1000
 """Points of one trace. More of them slow a browser down and show nothing more."""
 
@@ -90,6 +95,45 @@ def joined(curves: Iterable[tuple[Iterable[Any], Iterable[Any], str]]) -> dict[s
         found["y"] += [*y, None]
         found["text"] += [text] * (len(found["x"]) - len(found["text"]))
     return found
+
+
+def frame(values: Iterable[float | None], leaders: Iterable[float | None]) -> list[float] | None:
+    """The range of an axis in which the leaders and most others lie.
+
+    A few values far from the rest, such as those of a trial that learned nothing, do not squash
+    all others. Out of the frame is what lies more than three interquartile ranges outside the
+    quartiles (Tukey, *Exploratory Data Analysis*, 1977: "far out"), unless it is a leader's.
+
+    Args:
+        values: of all that is drawn.
+        leaders: those of them that must be seen.
+
+    Returns:
+        Low and high end with a margin of 5 %; None where everything fits.
+    """
+    known = np.array([value for value in values if value is not None], dtype=float)
+    known = known[np.isfinite(known)]
+    if len(known) < LEAST_FRAMED:
+        return None
+    low, high = np.quantile(known, [0.25, 0.75])
+    near = known[(known >= low - 3 * (high - low)) & (known <= high + 3 * (high - low))]
+    seen = [*near, *(v for v in leaders if v is not None and math.isfinite(v))]
+    ends = float(min(seen)), float(max(seen))
+    if ends == (float(known.min()), float(known.max())) or ends[0] == ends[1]:
+        return None
+    margin = 0.05 * (ends[1] - ends[0])
+    return [ends[0] - margin, ends[1] + margin]
+
+
+def outside(values: Iterable[float | None], seen: Sequence[float] | None, what: str) -> str:
+    """A sentence on how many of these lie outside a `frame`; empty where all lie in it."""
+    if seen is None:
+        return ""
+    count = sum(value is not None and not seen[0] <= value <= seen[1] for value in values)
+    if not count:
+        return ""
+    lie = "lies" if count == 1 else "lie"
+    return f"{counted(count, what)} {lie} outside the frame: a double click shows all. "
 
 
 def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:

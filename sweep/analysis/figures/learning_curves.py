@@ -14,6 +14,7 @@ from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
 LEADERS = (
@@ -51,6 +52,7 @@ def learning_curves(results: Results) -> ReportFigure:
             + (switch_on if results.has_geometry else "")
             + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
+            + style.outside(map(_last_value, [*leaders, *shown]), _frame(leaders, shown), "curve")
             + "One seed each: which curve is on top at the end says nothing where they keep "
             "crossing."
         ),
@@ -140,12 +142,14 @@ def _figure(
     if broken:
         points = []
         for record in broken:
-            value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
-            last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
-            points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
+            cause = record.outcome.cause if record.outcome else ""
+            values = [*enumerate(record.objective.values(record.history))]
+            last, value = next(one for one in reversed(values) if one[1] is not None)
+            points.append((last, value, f"{record.trial_id}: {cause}"))
         color = style.LOOKS[Status.DIVERGED].color
         crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
-        figure.add_trace(style.marks(points, crosses, name="last epoch before divergence"))
+        ids = [record.trial_id for record in broken]
+        figure.add_trace(style.marks(points, crosses, ids=ids, name="last epoch before divergence"))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
     if rungs := _own_rungs(results, leaders):
@@ -159,8 +163,26 @@ def _figure(
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title=results.objective.label, tickformatstops=style.EVEN_DECIMALS)
+    figure.update_yaxes(
+        title=results.objective.label,
+        tickformatstops=style.EVEN_DECIMALS,
+        range=_frame(leaders, others),
+    )
     return style.finished(figure, height=480)
+
+
+def _frame(leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]) -> list[float] | None:
+    """The stretch of the objective's axis that shows the leaders' whole curves."""
+    return style.frame(_values([*leaders, *others]), _values(leaders))
+
+
+def _values(records: Iterable[TrialRecord]) -> list[float | None]:
+    return [record.objective.value(epoch) for record in records for epoch in record.history]
+
+
+def _last_value(record: TrialRecord) -> float | None:
+    values = [value for value in _values([record]) if value is not None]
+    return values[-1] if values else None
 
 
 def _own_rungs(
@@ -184,22 +206,23 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
     d3 = record.objective.d3
     return go.Scatter(
         x=_epochs(record),
-        y=[*map(record.objective.value, record.history)],
+        y=record.objective.values(record.history),
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
         line={"color": color, "width": 2.2, "dash": dash},
         marker={"symbol": symbol, "size": 5},
+        meta={"trial": record.trial_id},
         hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
     )
 
 
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace."""
+    curves = style.joined((_epochs(r), r.objective.values(r.history), r.trial_id) for r in records)
     return go.Scatter(
-        **style.joined(
-            (_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records
-        ),
+        **curves,
+        ids=curves["text"],
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
@@ -208,7 +231,7 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
 
 
 def _epochs(record: TrialRecord) -> list[int]:
-    return [epoch.epoch for epoch in record.history]
+    return [*column(record.history, "epoch")]
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
@@ -222,6 +245,7 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         points,
         {"symbol": "triangle-up", "size": 9, "color": "#ffffff", "line": line},
         under=" switches on in epoch %{x}",
+        ids=[trial_id for _, _, trial_id in points],
         name="geometric loss switches on",
         legendrank=LAST,
     )
@@ -231,4 +255,4 @@ def _at(record: TrialRecord, epoch: int) -> float | None:
     """The objective of one epoch of a trial; None where it has no such epoch, or no value."""
     if not 0 <= epoch < len(record.history):
         return None
-    return record.objective.value(record.history[epoch])
+    return record.objective.values(record.history)[epoch]

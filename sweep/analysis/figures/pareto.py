@@ -49,9 +49,10 @@ def pareto_front(results: Results) -> ReportFigure:
         reading=(
             f"Large, with their names: trials that no other one beats, with "
             f"{listed(aims) if several else ', '.join(aims) + ' and at most their epochs'}. "
-            f"{_about_pruned(results)}The darker, the more epochs. "
+            f"{_about_pruned(results)}The stronger the colour, the more epochs. "
             f"{'All metrics' if several else 'Both'} are of the best "
             f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"
+            f"{_outside(results, goals, set(found['trial_id']))}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
         if goals[1:] and len(found)
@@ -127,6 +128,7 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
         figure.add_scatter(
             x=[row[across] for row in part],
             y=[row[up] for row in part],
+            ids=[row["trial_id"] for row in part],
             name=name,
             mode="markers+text" if width else "markers",
             text=_labels(part, frame, (across, up)) if width else None,
@@ -149,9 +151,25 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
         )
     outlines = f"HD95 ({_unit(results)})" if _unit(results) else "HD95"
     titles = [outlines if goal.metric == HD95 else goal.label for goal in (second, first)]
-    figure.update_xaxes(title=titles[0])
-    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS)
+    x_range, y_range = (_frame(frame, front, axis) for axis in (across, up))
+    figure.update_xaxes(title=titles[0], range=x_range)
+    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS, range=y_range)
     return style.finished(figure, height=420)
+
+
+def _frame(frame: pd.DataFrame, front: set[str], axis: str) -> list[float] | None:
+    """The stretch of an axis with those that are not beaten and most of the others."""
+    return style.frame(frame[axis], frame[axis][frame["trial_id"].isin(front)])
+
+
+def _outside(results: Results, goals: Sequence[Objective], front: set[str]) -> str:
+    """How many trials lie outside the figure's frame."""
+    if len(goals) < 2:
+        return ""
+    axes = [goal.metric for goal in goals[:2]]
+    frame = results.frame.dropna(subset=axes)
+    parts = (style.outside(frame[axis], _frame(frame, front, axis), "trial") for axis in axes)
+    return "".join(f" {goals[n].short}: {part}".rstrip() for n, part in enumerate(parts) if part)
 
 
 def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> list[str]:

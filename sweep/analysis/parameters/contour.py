@@ -25,6 +25,8 @@ LEAST_WEIGHT = 0.5
 GRID = np.linspace(0.0, 1.0, 41)
 """Positions at which the estimate is computed, on both axes."""
 LEAST_TRIALS = 8
+MOST_MARKS = 300
+"""Trials that are marked on the map."""
 
 
 def smoothed(x: Floats, y: Floats, values: Floats) -> tuple[Floats, Floats]:
@@ -71,7 +73,7 @@ def dice_contour(results: Results) -> ReportFigure:
         reading=(
             f"The first two parameters, {order_words(importance_for_dice(results))}. "
             f"{results.compared_words} Drawn is a mean of the trials around each place, weighted "
-            "by a Gaussian kernel of 12 % of each axis; white where less than half a trial's worth "
+            "by a Gaussian kernel of 12 % of each axis; empty where less than half a trial's worth "
             "of evidence is near. It smooths over all other parameters, so a peak between trials "
             "is a guess, and the ranking, not this map, says what was reached."
         ),
@@ -103,8 +105,10 @@ def _figure(
         f"{record.trial_id}: {objective.short} {objective.text(value)}"
         for record, value in zip(records, values, strict=True)
     ]
-    shown = style.thinned(list(zip(x, y, texts, strict=True)), 300)
-    figure.add_trace(style.marks(shown, {"size": 7, "color": "#ffffff", "line": style.OUTLINE}))
+    shown = style.thinned(list(zip(x, y, texts, strict=True)), MOST_MARKS)
+    ids = [record.trial_id for record in style.thinned(records, MOST_MARKS)]
+    look = {"size": 7, "color": "#ffffff", "line": style.OUTLINE}
+    figure.add_trace(style.marks(shown, look, ids=ids))
     short = short_names(results.parameters)
     for update, name in zip((figure.update_xaxes, figure.update_yaxes), names, strict=True):
         axis = results.axes[name]

@@ -40,7 +40,7 @@ def parallel_coordinates(results: Results) -> ReportFigure:
         title="All parameters at once",
         finding=_finding(results),
         reading=(
-            f"Each line is a trial: the darker, the {results.objective.better} its "
+            f"Each line is a trial: the stronger its colour, the {results.objective.better} its "
             f"{results.objective.short}. {results.compared_words} {without}"
             "Drag along an axis to keep only the lines that pass there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
@@ -107,6 +107,7 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
     )
     figure = go.Figure(
         go.Parcoords(
+            ids=[record.trial_id for record in shown],
             dimensions=dimensions,
             line={
                 "color": [*map(objective.turned, values)],

@@ -29,6 +29,10 @@ ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
 LEAST_TRIALS = 10
 """Trials below which no correlation is given. p is that of Student's t, which for five trials is
 0.04 at ρ = 0.9, although chance reaches that in 8 % of cases."""
+DRAWN = (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
+"""Statuses in the order in which they are drawn, the last on top."""
+MOST_POINTS = 4500
+"""Points of all panels together: more of them slow a browser down and show nothing more."""
 JITTER = 0.04
 """Largest distance by which a point is moved aside where many share its place."""
 
@@ -45,8 +49,9 @@ def slices(results: Results) -> ReportFigure:
         reading=(
             f"{objective.short} of each trial over one parameter, all others as they came. "
             f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
-            f"{crosses} A searcher that learns puts its trials where it has seen good ones, so "
-            "density is no evidence."
+            f"{crosses} {_drawn(results, names)}{_outside(results)}"
+            "A searcher that learns puts its trials where it has seen good ones, so density is no "
+            "evidence."
         ),
         figure=_figure(results, names) if names and results.compared else None,
     )
@@ -101,12 +106,13 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    reached = results.comparable_values.values()
-    low, high, edge = min(reached), max(reached), results.edge(0.12)
+    low, high = _ends(results)
+    away = 0.12 * max(high - low, 0.01 * max(abs(low), abs(high)), 1e-9)
+    edge = low - away if results.objective.mode == "max" else high + away
     shown = [*results.compared, *diverged(results.inside)]
     groups = {
-        state: style.thinned([record for record in shown if record.status is state])
-        for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
+        state: style.thinned([record for record in shown if record.status is state], _most(names))
+        for state in DRAWN
     }
     for n, name in enumerate(names):
         place = {"row": n // columns + 1, "col": n % columns + 1}
@@ -126,6 +132,32 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
     return style.finished(figure, height=HEAD_AND_FOOT + ROW * rows)
+
+
+def _most(names: Sequence[str]) -> int:
+    """Trials of one status that each panel shows."""
+    return MOST_POINTS // (3 * max(len(names), 3))
+
+
+def _drawn(results: Results, names: Sequence[str]) -> str:
+    shown = [*results.compared, *diverged(results.inside)]
+    counts = [sum(record.status is state for record in shown) for state in DRAWN]
+    drawn = sum(min(count, _most(names)) for count in counts)
+    return f"{drawn} of {len(shown)} trials are drawn, evenly. " if drawn < len(shown) else ""
+
+
+def _outside(results: Results) -> str:
+    if not results.compared:
+        return ""
+    return style.outside(results.comparable_values.values(), [*_ends(results)], "trial")
+
+
+def _ends(results: Results) -> tuple[float, float]:
+    """The lowest and the highest value in the frame, which fits the best quarter."""
+    values = list(results.comparable_values.values())
+    seen = style.frame(values, values[: len(values) // 4 + 1])
+    inside = [value for value in values if seen is None or seen[0] <= value <= seen[1]]
+    return min(inside), max(inside)
 
 
 def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
@@ -159,6 +191,7 @@ def _dots(
         zip(_places(axis, values), y, texts, strict=True),
         marker,
         under="" if is_cross else f", {objective.short} %{{y:{objective.d3}}}",
+        ids=[record.trial_id for record in records],
         name=f"{status(state)}{' (value extrapolated)' if extrapolated else ''}",
         legendgroup=state.value,
     )

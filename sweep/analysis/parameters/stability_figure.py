@@ -218,8 +218,9 @@ def _points(
     names = x.axis.name, y.axis.name
     for name, symbol, color, is_of in kinds:
         points = []
-        shown = [r for r in records if is_of(results.exposures[r.trial_id])]
-        for n, record in enumerate(style.thinned(shown, MOST_MARKS)):
+        found = [r for r in records if is_of(results.exposures[r.trial_id])]
+        shown = style.thinned(found, MOST_MARKS)
+        for n, record in enumerate(shown):
             values = ", ".join(f"{one} = {words(record.parameters[one])}" for one in names)
             seen = results.exposures[record.trial_id]
             at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
@@ -227,7 +228,8 @@ def _points(
             points.append((_spread(x, record, n), _spread(y, record, 3 * n + 1), text))
         size = (5 if many else 7) + (symbol == "x")
         look = {"symbol": symbol, "size": size, "color": color, "line": style.OUTLINE}
-        group = style.marks(points, look, name=name, legendgroup=name, showlegend=first)
+        ids = [record.trial_id for record in shown]
+        group = style.marks(points, look, ids=ids, name=name, legendgroup=name, showlegend=first)
         yield group.update(cliponaxis=False)
 
 

@@ -72,7 +72,10 @@ def _pairs(results: Results) -> list[Map]:
 
 
 def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
-    """ε against the first weight of `_by_importance`, for short, middle and long warm-ups."""
+    """ε against the first weight of `_by_importance`, for short, middle and long warm-ups.
+
+    Those without any trial are left out: plotly cannot place the axes of an empty panel.
+    """
     weights = [name for name in _by_importance(results) if name in results.spec.loss.weights.keys]
     drawn = {name for pair in pairs for name in (pair.across, pair.up)}
     if not weights or not {EPSILON, WARMUP} <= drawn:
@@ -81,7 +84,8 @@ def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
     count = len(warmups.labels)
     if not 1 < count <= THIRDS:
         return []
-    return [Map(weights[0], EPSILON, (warmups, cell)) for cell in range(count)]
+    thirds = [Map(weights[0], EPSILON, (warmups, cell)) for cell in range(count)]
+    return [third for third in thirds if third.of(results.at_risk)]
 
 
 def _by_importance(results: Results) -> list[str]:

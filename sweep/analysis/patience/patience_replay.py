@@ -8,7 +8,7 @@ values, bit for bit, as training under that setting.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -63,30 +63,30 @@ def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     A trial that its own patience, a scheduler or a divergence ended can answer only for settings
     that would have stopped it sooner. A trial that reached its last epoch answers for all.
     """
-    objective = record.objective
-    epochs = stopping.replay(objective.curve(record.history))
+    turned = record.objective.turned
+    curve = enumerate([None if value is None else turned(value) for value in record.values])
+    epochs = stopping.replay(curve)
     if epochs is None:
         if record.status is not Status.COMPLETED:
             return None
         epochs = len(record.history)
-    best = objective.best(record.history[:epochs])
-    if best is None:
-        return Replay(None, None, epochs)
-    return Replay(objective.value(best), best.epoch, epochs)
+    return Replay(record.reached(epochs), record.best_places[epochs], epochs)
 
 
-def stopping_of(spec: SweepSpec, record: TrialRecord, setting: Setting) -> EarlyStopping:
-    """The early stopping of a trial with ``setting``, and its own values of all other settings."""
-
-    def value(key: str) -> ParameterValue:
-        return setting[key] if key in setting else setting_of(spec, record, key)
-
-    patience, min_delta = value(PATIENCE), value(MIN_DELTA)
-    return EarlyStopping(
-        patience=int(patience) if is_sane(patience) else None,
-        min_delta=float(min_delta) if is_sane(min_delta) else 0.0,
-        first_epoch=ramp_of(spec, record).full_from if value(COUNTS_FROM) == "rampup_end" else 0,
-    )
+def stoppings_of(
+    spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]
+) -> Iterator[EarlyStopping]:
+    """The early stopping of a trial with each setting, and its own values of all others."""
+    own = {key: setting_of(spec, record, key) for key in (PATIENCE, MIN_DELTA, COUNTS_FROM)}
+    full_from = ramp_of(spec, record).full_from
+    for setting in settings:
+        values = {**own, **setting}
+        patience, min_delta = values[PATIENCE], values[MIN_DELTA]
+        yield EarlyStopping(
+            patience=int(patience) if is_sane(patience) else None,
+            min_delta=float(min_delta) if is_sane(min_delta) else 0.0,
+            first_epoch=full_from if values[COUNTS_FROM] == "rampup_end" else 0,
+        )
 
 
 def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | None:
@@ -117,8 +117,8 @@ def _answers(
 ) -> list[tuple[float, Replay]] | None:
     """Score and replay of a trial under each setting; None where one of them is not known."""
     answers = []
-    for setting in settings:
-        found = replay(record, stopping_of(spec, record, setting))
+    for stopping in stoppings_of(spec, record, settings):
+        found = replay(record, stopping)
         if found is None or found.value is None:
             return None
         answers.append((record.objective.turned(found.value), found))
@@ -255,7 +255,7 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     ended = [record for record in records if record.score is not None]
     ended.sort(key=lambda record: (record.number, record.trial_id))
     settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
-    ended = [r for r in ended if any(_can_end(spec, r, setting) for setting in settings)]
+    ended = [record for record in ended if _can_end(spec, record, settings)]
     least = 1 if spec.replayed else LEAST_CURVES
     while settings:
         curves = [
@@ -269,12 +269,13 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     return None
 
 
-def _can_end(spec: SweepSpec, record: TrialRecord, setting: Setting) -> bool:
-    """Whether an early stopping could end such a run before its last epoch, whatever its curve."""
-    stopping = stopping_of(spec, record, setting)
-    if stopping.patience is None:
-        return False
-    return stopping.first_epoch + stopping.patience < number_of(spec, record, "trainer.epochs")
+def _can_end(spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]) -> bool:
+    """Whether a setting could end such a run before its last epoch, whatever its curve."""
+    epochs = number_of(spec, record, "trainer.epochs")
+    return any(
+        stopping.patience is not None and stopping.first_epoch + stopping.patience < epochs
+        for stopping in stoppings_of(spec, record, settings)
+    )
 
 
 def _tradeoff(

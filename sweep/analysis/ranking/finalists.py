@@ -123,6 +123,17 @@ class Planned:
         return searched + len(self._top) * blocks_in_budget(self.spec, len(self._top))
 
     @property
+    def is_upper_bound(self) -> bool:
+        """Whether ``total`` may only fall. Replicates inside the search may add to it."""
+        if self.spec.replicate is not None and not self._search_has_ended:
+            return False
+        if self.spec.stop_when is not None and not self._end and self._searched < self.searched:
+            return True
+        if self.spec.confirm is None:
+            return False
+        return not self._search_has_ended or (self.race is not None and self.race.block is not None)
+
+    @property
     def searched(self) -> int:
         """Number of trials of the search."""
         if self._end is None or self._end.trials < self.spec.trials:

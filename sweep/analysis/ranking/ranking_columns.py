@@ -107,13 +107,13 @@ def cells(record: TrialRecord) -> dict[str, object]:
         "seconds": record.seconds,
         "cause": record.outcome.cause if record.outcome else "",
     }
-    last = record.history[-1] if record.history and has_result else None
+    has_last = bool(record.history) and has_result
     for judged in (DICE, objective):  # the columns of Dice are there whatever the objective is
         value = judged.value(best) if best else None
         found |= {
             _like("val_dice", judged): value if has_result else None,
             _like("val_dice_before_end", judged): None if has_result else value,
-            _like("last_dice", judged): judged.value(last) if last else None,
+            _like("last_dice", judged): judged.values(record.history)[-1] if has_last else None,
         }
     return found
 
@@ -136,12 +136,12 @@ def deltas(
     }
     found: dict[str, list[float | None]] = {}
     for name in sorted(presets, key=lambda name: (name != BASELINE, name)):
-        objective, history = presets[name].objective, presets[name].history
+        preset = presets[name]
+        most = len(preset.history)
         column = found[f"delta_{name}"] = []
         for record, value in zip(ranked, since, strict=True):
-            until = len(record.history) if record.status is Status.PRUNED else None
-            best = objective.best(history[:until])
-            reference = objective.value(best) if best else None
+            is_pruned = record.status is Status.PRUNED
+            reference = preset.reached(min(len(record.history), most) if is_pruned else most)
             column.append(None if value is None or reference is None else value - reference)
     return found
 

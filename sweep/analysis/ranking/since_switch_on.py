@@ -33,8 +33,9 @@ BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
     """Best score since the geometric loss switched on; of a trial without one simply its best."""
-    best = record.objective.best(record.history[ramp_of(spec, record).switch_on or 0 :])
-    return None if best is None else record.objective.score(best)
+    since = record.values[ramp_of(spec, record).switch_on or 0 :]
+    turned = record.objective.turned
+    return max([turned(value) for value in since if value is not None], default=None)
 
 
 def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
@@ -54,7 +55,7 @@ def comparable_scores(
     """
     reference: list[float] = []  # best score of the baseline up to each epoch
     if baseline is not None:
-        scores = (score for _, score in baseline.objective.curve(baseline.history))
+        scores = baseline.objective.scores(baseline.history)
         reference = [*accumulate((-math.inf if s is None else s for s in scores), max)]
     found = {}
     for record in records:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from sweep.analysis.ranking.finalists import Planned
-from sweep.analysis.ranking.ranking_frame import place, ranking_frame, write_csv
+from sweep.analysis.ranking.ranking_frame import best_first, place, ranking_frame, write_csv
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
@@ -25,6 +25,9 @@ KEPT_WARNINGS = 100
 LEAST_SECONDS = 3.0
 """Least time between two writes; more where a write takes longer than a twentieth of it."""
 
+LATEST, KEPT_LEADERS = 5, 10
+"""Number of trials."""
+
 _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
 
@@ -36,11 +39,32 @@ class LiveRanking:
 
     def __init__(self) -> None:
         self.ranked: list[TrialRecord] = []
-        """Best first; beside its best epoch a trial keeps only the Dice and the objective."""
+        """Best first by the first objective; beside its best epoch a trial keeps only the Dice and
+        the objective."""
+        self._latest = deque[str](maxlen=LATEST)
+        self._leaders: list[TrialRecord] | None = []
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended; each trial once."""
         insort(self.ranked, _light(record), key=place)
+        self._latest.append(record.trial_id)
+        self._leaders = None
+
+    def leaders(self, most: int) -> list[TrialRecord]:
+        """The first of the ranking that have a value; at most `KEPT_LEADERS`."""
+        if self._leaders is None:
+            # Only several objectives need all trials: a new one may beat another in a front.
+            several = bool(self.ranked[0].objective.others)
+            first = best_first(self.ranked if several else self.ranked[:KEPT_LEADERS])
+            self._leaders = [
+                one for one in first[:KEPT_LEADERS] if one.status.has_result and one.best
+            ]
+        return self._leaders[:most]
+
+    @property
+    def latest(self) -> Collection[str]:
+        """Ids of the trials that ended last; none while these are all."""
+        return self._latest if len(self.ranked) > LATEST else ()
 
     def replicate(self, record: TrialRecord) -> None:
         """Add a replicate of the search that has ended: its trial moves to its new place."""
@@ -51,12 +75,12 @@ class LiveRanking:
         trial = self.ranked.pop(found)
         moved = replace(trial, replicated=(*trial.replicated, score))
         insort(self.ranked, moved, key=place)
+        self._leaders = None
 
     @property
     def leader(self) -> TrialRecord | None:
         """The best trial with a result, None where there is none."""
-        first = self.ranked[0] if self.ranked else None
-        return first if first and first.status.has_result and first.best else None
+        return next(iter(self.leaders(1)), None)
 
 
 class RankingFile(Observer):
@@ -154,7 +178,8 @@ class Running:
 class Best:
     """The best value of all trials of the search that have not diverged.
 
-    With several objectives, of the first one.
+    With several objectives, the value of the first one, of the trial that leads the ranking or of a
+    running one that is ahead of it in the first.
     """
 
     trial_id: str

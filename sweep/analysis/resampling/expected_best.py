@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,8 @@ from sweep.spec.words.phrases import counted
 
 LEAST_TRIALS = 8
 """Random trials below which nothing is said."""
+MOST_SIZES = 200
+"""Numbers of trials at which the curve is computed."""
 BAND = (0.1, 0.9)
 """Quantiles of the band."""
 
@@ -41,46 +42,46 @@ def expected_best(results: Results) -> ReportFigure:
     )
 
 
-def expected_maximum(scores: Sequence[float]) -> NDArray[np.float64]:
-    """Mean of the maximum over all subsets of n scores, for n from 1 to their number.
+def expected_maximum(scores: Sequence[float], sizes: Sequence[int]) -> NDArray[np.float64]:
+    """Mean of the maximum over all subsets of n scores, for each n of ``sizes``.
 
     ``Σ_i x(i) · C(i − 1, n − 1) / C(N, n)`` with the scores in rising order.
 
     Source: Tang et al. 2020, Showing Your Work Doesn't Always Work, ACL.
     """
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    return np.array([float(ordered @ _shares(len(ordered), n)) for n in range(1, len(ordered) + 1)])
-
-
-def quantiles_of_maximum(scores: Sequence[float], share: float) -> NDArray[np.float64]:
-    """A quantile of the maximum over all subsets of n scores, for n from 1 to their number."""
-    ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    places = [
-        int(np.searchsorted(np.cumsum(_shares(len(ordered), n)), share - 1e-12))
-        for n in range(1, len(ordered) + 1)
-    ]
-    found: NDArray[np.float64] = ordered[np.minimum(places, len(ordered) - 1)]
+    found: NDArray[np.float64] = _shares(len(ordered), sizes) @ ordered
     return found
 
 
-def _shares(total: int, n: int) -> NDArray[np.float64]:
-    """Share of the subsets of n whose largest is the i-th of ``total`` in rising order."""
+def quantiles_of_maximum(
+    scores: Sequence[float], sizes: Sequence[int], share: float
+) -> NDArray[np.float64]:
+    """A quantile of the maximum over all subsets of n scores, for each n of ``sizes``."""
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    below = np.cumsum(_shares(len(ordered), sizes), axis=1) < share - 1e-9
+    found: NDArray[np.float64] = ordered[np.minimum(below.sum(axis=1), len(ordered) - 1)]
+    return found
+
+
+def _shares(total: int, sizes: Sequence[int]) -> NDArray[np.float64]:
+    """Share of the subsets of n whose largest is the i-th of ``total`` in rising order, ``[sizes,
+    total]``."""
     from scipy.special import gammaln
 
-    i = np.arange(1, total + 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        logs = (
-            gammaln(i) - gammaln(i - n + 1) - math.lgamma(n)
-            - (math.lgamma(total + 1) - math.lgamma(n + 1) - math.lgamma(total - n + 1))
-        )  # fmt: skip
-    return np.where(i >= n, np.exp(logs), 0.0)
+    factorial = gammaln(np.arange(total + 1) + 1)  # logarithms
+    n, i = np.asarray(sizes)[:, None], np.arange(1, total + 1)
+    rest = np.maximum(i - n, 0)  # where i < n there is no such subset
+    logs = factorial[i - 1] - factorial[n - 1] - factorial[rest]
+    logs -= factorial[total] - factorial[n] - factorial[total - n]
+    return np.where(i >= n, np.exp(np.minimum(logs, 0.0)), 0.0)
 
 
 def _random_scores(results: Results) -> list[float]:
     """Scores of the trials that the searcher drew; those without a result as the worst."""
     drawn = [r for r in results.ended if r.preset is None and r.enqueued is None]
-    known = [record.score for record in drawn if record.score is not None]
-    return [min(known) if r.score is None else r.score for r in drawn] if known else []
+    known = [results.scores[r.trial_id] for r in drawn if r.trial_id in results.scores]
+    return [results.scores.get(r.trial_id, min(known)) for r in drawn] if known else []
 
 
 def _why_not(results: Results, scores: Sequence[float]) -> str:
@@ -101,27 +102,26 @@ def _why_not(results: Results, scores: Sequence[float]) -> str:
 
 
 def _finding(results: Results, scores: Sequence[float]) -> str:
-    objective, best = results.objective, expected_maximum(scores)
-    half = len(scores) // 2
+    objective, half = results.objective, len(scores) // 2
+    best = expected_maximum(scores, [1, half, len(scores)])
     text = [objective.text(objective.turned(float(value))) for value in best]
     return (
         f"Of {len(scores)} random trials, one has a mean {objective.label} of {text[0]}, the best"
-        f" of {half} {text[half - 1]} on average, and the best of all {text[-1]}."
+        f" of {half} {text[1]} on average, and the best of all {text[2]}."
     )
 
 
 def _figure(results: Results, scores: Sequence[float]) -> go.Figure:
     objective = results.objective
-    n = list(range(1, len(scores) + 1))
-    half = n[: len(n) // 2]
-    low, high = (
-        [
-            objective.turned(float(value))
-            for value in quantiles_of_maximum(scores, share)[: len(half)]
-        ]
-        for share in BAND
+    sizes = style.thinned(range(1, len(scores) + 1), MOST_SIZES)
+    half = [n for n in sizes if 2 * n <= len(scores)]
+    low, high, mean = (
+        [objective.turned(float(value)) for value in values]
+        for values in (
+            *(quantiles_of_maximum(scores, half, share) for share in BAND),
+            expected_maximum(scores, sizes),
+        )
     )
-    mean = [objective.turned(float(value)) for value in expected_maximum(scores)]
     figure = go.Figure()
     figure.add_scatter(
         x=[*half, *half[::-1]],
@@ -134,7 +134,7 @@ def _figure(results: Results, scores: Sequence[float]) -> go.Figure:
         hoverinfo="skip",
     )
     figure.add_scatter(
-        x=n,
+        x=list(sizes),
         y=mean,
         name="expected best",
         mode="lines",

@@ -36,7 +36,8 @@ class RankBootstrap:
     @cached_property
     def means(self) -> NDArray[np.float64]:
         """``[trials]``, over all cases."""
-        return self.scores.mean(axis=0)
+        means: NDArray[np.float64] = self.scores.mean(axis=0)
+        return means
 
     @cached_property
     def drawn(self) -> NDArray[np.float64]:
@@ -66,7 +67,7 @@ class RankBootstrap:
 
         NaN where all trials are equal.
         """
-        return np.array([kendall(self.means, one) for one in self.drawn])
+        return kendall(self.means, self.drawn)
 
     def interval(self, trial: int) -> tuple[int, int]:
         """The ranks of a trial in 95 % of the draws."""
@@ -79,13 +80,27 @@ def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     from scipy.stats import rankdata
 
     # Rounded, so that two equal trials are equal in each draw.
-    return rankdata(-np.round(scores, 12), method="min", axis=-1).astype(np.int64)
+    found: NDArray[np.float64] = rankdata(-np.round(scores, 12), method="min", axis=-1)
+    return found.astype(np.int64)
 
 
-def kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Kendall's τ-b of two lists of scores; NaN where all scores of one are equal."""
-    from scipy.stats import kendalltau
+def kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kendall's τ-b of two lists of scores; NaN where all scores of one are equal.
 
-    if np.ptp(np.round(one, 12)) == 0 or np.ptp(np.round(other, 12)) == 0:
-        return float("nan")
-    return float(kendalltau(np.round(one, 12), np.round(other, 12)).statistic)
+    As ``scipy.stats.kendalltau``, for many short lists at once.
+
+    Args:
+        one: ``[trials]``.
+        other: ``[..., trials]``.
+
+    Returns:
+        ``[...]``.
+    """
+    first, second = np.triu_indices(len(one), k=1)
+    signs, others = (
+        np.sign(np.round(scores[..., first] - scores[..., second], 12)) for scores in (one, other)
+    )
+    untied = np.abs(signs).sum() * np.abs(others).sum(axis=-1)  # pairs that are no ties
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = others @ signs / np.sqrt(untied)
+    return found

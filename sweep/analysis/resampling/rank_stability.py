@@ -71,10 +71,10 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
     first = int(found.means.argmax())
     share = float((found.ranks[:, first] == 1).mean())
     low, high = found.interval(first)
-    where = "Drawn again" if of.split == "test" else "Drawn again from those that chose it"
+    chose = "" if of.split == "test" else ", which chose these trials"
     sentence = (
-        f"{where}, {counted(of.cases, f'{of.split} case')} leave {of.trials[first]} first in"
-        f" {percent(share)} of the draws"
+        f"In {percent(share)} of the draws from {counted(of.cases, f'{of.split} case')}{chose},"
+        f" {of.trials[first]} is first"
     )
     if share >= LEVEL:
         sentence += ": its place is steady"
@@ -88,7 +88,7 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
                 f"; Kendall's τ between the ranking of all cases and that of a draw is {tau:.2f} on"
                 f" average (95 %: {ends[0]:.2f} to {ends[1]:.2f})"
             ).replace("-", "−")
-    left = f" {counted(of.left_out, 'case')} without a value of each is left out."
+    left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
     return f"{sentence}.{left if of.left_out else ''}"
 
 

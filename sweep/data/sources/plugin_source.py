@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE
 from sweep.data.sources.raw_source import RawSource
 from sweep.machine.machine_cache import cached, default_cache
+from sweep.plugins.blamed_line import blamed
 from sweep.plugins.plugin_kinds import DATA_SOURCE
 from sweep.spec.settings.data_settings import PluginData
-from sweep.vocabulary.record import last_line
 
 
 class WritesData(Protocol):
@@ -57,7 +57,7 @@ def written(settings: PluginData) -> Path:
         try:
             write(folder, **settings.options)
         except Exception as error:  # whatever a user's code raises
-            raise DATA_SOURCE.wrong(f"`{settings.entry}` failed: {last_line(error)}") from error
+            raise DATA_SOURCE.wrong(f"`{settings.entry}` failed: {blamed(error)}") from error
         if not (folder / DESCRIPTION_FILE).is_file():
             raise DATA_SOURCE.wrong(
                 f"`{settings.entry}` wrote no {DESCRIPTION_FILE}: it must write a dataset in"

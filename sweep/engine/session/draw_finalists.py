@@ -34,8 +34,9 @@ def draw_finalists(
     """Draw what is not drawn yet, within ``pictures.megabytes``.
 
     The leader and the baseline come first, each with the cases on which they differ, then the other
-    finalists. Of each, the run of the search is drawn: these validate on the same cases, unless the
-    search varies the fold. A trial that cannot be drawn is told and left out.
+    finalists. Where the baseline leads or there is none, the leader is compared with the next one.
+    Of each, the run of the search is drawn: these validate on the same cases, unless the search
+    varies the fold. A trial that cannot be drawn is told and left out.
 
     Args:
         spec: of a sweep that has ended.
@@ -65,12 +66,14 @@ def draw_finalists(
 
 
 def _in_order(spec: SweepSpec, records: Iterable[TrialRecord], leader: str) -> list[list[str]]:
-    """Ids of the finalists, those together that are compared: leader and baseline, then the others
-    by their rank."""
-    found = finalists(spec, records)
-    baseline = [record.trial_id for record in found if record.preset == BASELINE]
-    pair = list(dict.fromkeys([leader, *baseline[:1]]))
-    return [pair, *([name] for record in found if (name := record.trial_id) not in pair)]
+    """Ids of the finalists, the two together that are compared, then the others by their rank.
+
+    The leader is compared with the baseline; where there is none or it leads, with the next one.
+    """
+    others = [record for record in finalists(spec, records) if record.trial_id != leader]
+    others.sort(key=lambda record: record.preset != BASELINE)
+    names = [record.trial_id for record in others]
+    return [[leader, *names[:1]], *([name] for name in names[1:])]
 
 
 @dataclass(slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,14 @@ from sweep.vocabulary.record import TrialRecord, representing
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Evaluate, Evaluated
+
+
+Show = Callable[[str], object]
+"""Takes what is being evaluated, for people who wait."""
+
+
+def _nothing(_words: str) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +76,14 @@ def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
 
 
 def evaluate_each(
-    candidates: Iterable[tuple[str, Iterable[TrialRecord]]],
+    candidates: Sequence[tuple[str, Iterable[TrialRecord]]],
     evaluate: Evaluate[Evaluated],
     store: Store,
     warn: Callable[[str], None],
     *,
     done: str,
     tolerated: type[SweepError] = ResultsError,
-    busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
+    show: Show = _nothing,
 ) -> Iterator[tuple[str, Evaluated]]:
     """Evaluate candidates one by one, so that each result can be recorded immediately.
 
@@ -87,25 +94,27 @@ def evaluate_each(
         warn: called for candidates that could not be evaluated, with the reason.
         done: what is done with them, in a sentence: "tested".
         tolerated: errors after which the next candidate is evaluated.
-        busy: entered while one is evaluated.
+        show: called with the name of each and its place among all: ``t0003, 2 of 5``.
     """
     from sweep.spec.load import load_trial
 
-    for name, runs in candidates:
+    for number, (name, runs) in enumerate(candidates, start=1):
+        show(f"{name}, {number} of {len(candidates)}")
         weights = best_weights(store, runs)
         if weights is None:
             warn(f"{name} is not {done}: its weights were not kept")
             continue
         try:
-            with busy(weights):
-                found = evaluate(load_trial(weights.paths.config), weights.paths)
+            found = evaluate(load_trial(weights.paths.config), weights.paths)
         except tolerated as error:
             warn(f"{name} is not {done}: {error}")
             continue
         yield name, found
 
 
-def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None]) -> None:
+def evaluate_finalists(
+    spec: SweepSpec, store: Store, warn: Callable[[str], None], show: Show = _nothing
+) -> None:
     """Evaluate the finalists that have not been evaluated on the test split. Record each run.
 
     Recorded runs are not evaluated again, so an interrupted evaluation can be resumed.
@@ -114,6 +123,7 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
         spec: of a sweep that has ended.
         store: its results folder.
         warn: called for runs whose weights are missing or damaged.
+        show: as of `evaluate_each`.
     Raises:
         SweepFailed: results cannot be written.
     """
@@ -123,7 +133,8 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
     from sweep.trial.kinds.kind_table import kind_of
 
     if (evaluate := kind_of(spec).test) is not None:
-        for name, cases in evaluate_each(_each(runs), evaluate, store, warn, done="tested"):
+        each = _each(runs)
+        for name, cases in evaluate_each(each, evaluate, store, warn, done="tested", show=show):
             store.record_test(name, cases)
 
 
@@ -131,7 +142,7 @@ def validate_finalists(
     spec: SweepSpec,
     store: Store,
     warn: Callable[[str], None],
-    busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
+    show: Show = _nothing,
 ) -> None:
     """Validate the finalists on whole cases, where their kind of trainer can. Record each run.
 
@@ -140,7 +151,7 @@ def validate_finalists(
     Args:
         spec, store: as in `evaluate_finalists`.
         warn: called for these runs, with the reason.
-        busy: entered while one is validated.
+        show: as of `evaluate_each`.
     """
     from sweep.trial.kinds.kind_table import kind_of
 
@@ -155,7 +166,7 @@ def validate_finalists(
         warn,
         done="validated on whole cases",
         tolerated=SweepError,
-        busy=busy,
+        show=show,
     ):
         store.record_real_validation(name, found)
 

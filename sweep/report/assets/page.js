@@ -1,59 +1,57 @@
-"use strict";
-// The page: its text, its tables and its figures, drawn from one value that `update` replaces.
-const part = (name) => JSON.parse(document.querySelector(`[data-part="${name}"]`).textContent);
-const element = (tag, attributes = {}, ...children) => {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-};
-const options = { responsive: true, displaylogo: false, displayModeBar: true };
+// The start of the page, and `sweepPage.update`, which takes newer data of the same sweep.
 
-function drawSections(data) {
-  for (const { name, html } of data.sections) {
-    const body = document.querySelector(`#${CSS.escape(name)} > .body`);
-    if (body && name !== "ranking" && body.innerHTML !== html) body.innerHTML = html;
-  }
-}
-
-function drawTables(data) {
-  const body = document.querySelector("#ranking > .body");
-  body.replaceChildren();
-  for (const table of data.tables) {
-    if (table.title) body.append(element("h3", {}, table.title));
-    body.append(element("p", { class: "reading" }, table.order));
-    const heads = table.columns.map(({ title }) => element("th", { scope: "col" }, title));
-    const rows = table.trials.map((_, row) => element("tr", {}, ...table.columns.map(
-      ({ kind, texts }) => element("td", kind === "number" ? { class: "n" } : {}, texts[row]))));
-    const grid = element("table", { id: table.name }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
-    body.append(element("div", { class: "wide" }, grid));
-  }
-  if (!data.tables.length) body.append(element("p", { class: "reading" }, "No trial has ended yet."));
-}
-
-async function drawFigures(figures) {
-  for (const { name, finding, reading, height, figure } of figures) {
-    const section = document.querySelector(`[data-figure="${name}"]`);
-    section.querySelector(".finding").textContent = finding;
-    let place = section.querySelector(".figure");
-    if (!figure) { place?.parentElement.remove(); section.querySelector(".reading")?.remove(); continue; }
-    if (!place) {
-      place = element("div", { class: "figure", id: `figure-${name}`, style: `height: ${height}px` });
-      section.append(element("div", { class: "wide" }, place), element("p", { class: "reading" }));
+function drawSections({ sections, state, written, name }) {
+  document.getElementById("state").textContent = state;
+  document.getElementById("written").textContent = written;
+  document.title = `${name}: sweep report`;
+  const main = document.querySelector("main");
+  let before = null;
+  for (const { name: anchor, title, html } of sections) {
+    let section = document.getElementById(anchor);
+    if (!section) {
+      section = element("section", { id: anchor }, element("h2", {}, title), element("div", { class: "body" }));
+      main.insertBefore(section, before ? before.nextSibling : main.firstChild);
     }
-    section.querySelector(".reading").textContent = reading;
-    await Plotly.react(place, figure.data, { ...figure.layout, uirevision: name }, options);
+    before = section;
+    if (anchor === "ranking" || anchor === "figures" || section.dataset.html === html) continue;
+    if (section.dataset.html !== undefined || !section.querySelector(".body").childNodes.length) section.querySelector(".body").innerHTML = html;
+    section.dataset.html = html;
   }
-  document.body.dataset.drawn = "true";
+  const names = new Set(sections.map(({ name: anchor }) => anchor));
+  for (const section of [...main.children]) if (!names.has(section.id)) section.remove();
 }
 
+function drawContents(data) {
+  const links = data.sections.filter(({ name }) => name !== "summary").flatMap(({ name, title }) => (name === "figures"
+    ? data.figures.filter(({ figure }) => figure).map((one) => [one.name, one.title]) : [[name, title]]));
+  document.querySelector("header nav").replaceChildren(...links.map(([name, title]) => element("a", { href: `#${name}` }, title)));
+}
+
+/** Draws newer data. What the reader has opened, sorted, filtered, selected and zoomed stays. */
 function update(data) {
-  document.getElementById("state").textContent = data.state;
-  document.getElementById("written").textContent = data.written;
+  setData(data);
   drawSections(data);
+  drawContents(data);
+  drawControls();
+  updateControls(data);
   drawTables(data);
-  return drawFigures(data.figures);
+  tellSelection();
+  drawGroups();
+  if (data.figures) drawFigures(data.figures);
 }
 
-window.sweepPage = { update };
-update({ ...part("page"), figures: part("figures"), trials: part("trials") });
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest?.("input[type=search], select, textarea, dialog");
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) clear();
+  if (event.key === "/" && !isTyping) { event.preventDefault(); controls.filter.focus(); }
+});
+
+window.sweepPage = { update, drawAll, page, trialParts, compareParts };
+{
+  const first = part("page");
+  lazily(first, "trials", () => part("trials"));
+  lazily(first, "figures", () => part("figures"));
+  update(first);
+  route();
+  document.body.dataset.ready = "true";
+}

@@ -6,13 +6,14 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.report.sections.page_section import PageSection, rendered
+from sweep.spec.words.phrases import counted
 
 TEMPLATE = """\
 {% for trials, cause, advice in causes %}
 <p class="cause"><b>{{ trials }}</b> {{ cause }} <span class="advice">{{ advice }}</span></p>
 {% endfor %}
 <details{% if ended|length <= 8 %} open{% endif %}>
-<summary>{{ ended|length }} trials and what ended them</summary>
+<summary>{{ count }} and what ended {{ "it" if ended|length == 1 else "them" }}</summary>
 <ul class="verdicts">
 {% for trial, status, cause in ended %}
 <li><a href="#trial/{{ trial }}">{{ trial }}</a> {{ status }}: {{ cause }}</li>
@@ -31,6 +32,7 @@ def causes_section(results: Results) -> PageSection | None:
     html = rendered(
         TEMPLATE,
         causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in causes],
+        count=counted(len(ended), "trial"),
         ended=[
             (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
             for r in ended

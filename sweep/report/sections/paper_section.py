@@ -8,6 +8,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.report.takeaway.latex_ranking import TOP, top_of_ranking
 from sweep.report.takeaway.methods import methods, to_add
+from sweep.report.takeaway.winner_use import whole_path
 
 TEMPLATE = """\
 <p class="reading">Written from this sweep's file and records alone. Please check it, and add what
@@ -45,7 +46,7 @@ def paper_section(results: Results) -> PageSection | None:
     text = methods(results)
     if text is None:
         return None
-    export = ["python", "-m", "sweep.export", str(results.folder.absolute())]
+    export = ["python", "-m", "sweep.export", str(whole_path(results.folder))]
     html = rendered(
         TEMPLATE,
         text=text,

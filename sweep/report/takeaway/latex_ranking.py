@@ -13,7 +13,9 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.per_class import class_columns
 from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF,
+    MEAN_OF_RUNS,
     REAL,
+    RUNS,
     confirmed_names,
     divided_by,
     divider,
@@ -103,6 +105,8 @@ def latex_table(frame: pd.DataFrame) -> str:
 
 def _table(columns: Sequence[_Column], lines: Sequence[str], caption: str) -> str:
     """The source of a table; an empty line becomes a rule."""
+    if not lines:
+        return "% No trial to show.\n"
     headings = " & ".join(column.heading for column in columns)
     return "\n".join([
         r"\begin{table}",
@@ -157,6 +161,7 @@ def _columns(
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
     found += column(PARETO_RANK, "front") if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
+    found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_frame import winner
 from sweep.report.takeaway.latex_text import latex
+from sweep.report.takeaway.methods_references import references
 from sweep.report.takeaway.methods_result import (
     effort_words,
     result_words,
@@ -110,6 +111,7 @@ def methods(results: Results) -> Methods | None:
         "Statistics": statistics_words(results),
         "Software and effort": effort_words(of),
     }
+    parts["References"] = references(parts.values())
     acts = [name for name in results.parameters if results.acting([record], name)]
     space = tuple(
         (

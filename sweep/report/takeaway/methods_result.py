@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
+from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
@@ -73,8 +74,10 @@ def _reads_evaluation(results: Results) -> bool:
 def _finalists(results: Results) -> Iterator[str]:
     found, spec = results.confirmation, results.spec
     if found is None:
-        again = "after the search" if results.spec.replicate else "with another seed"
-        yield f"No configuration was trained again {again}."
+        if spec.replicate is None:
+            yield "No configuration was trained again with another seed."
+        else:
+            yield "After the search, no configuration was trained again."
         return
     blocks = {block for one in found.finalists for block in one.scores}
     seeds, folds = {seed for seed, _ in blocks}, folds_of(one.scores for one in found.finalists)
@@ -116,23 +119,20 @@ def result_words(of: Selected) -> str:
     results, record, objective = of.results, of.record, of.results.objective
     parts = []
     if record.value is not None and record.best is not None:
-        epochs = counted(len(record.history), "epoch")
         extreme = "highest" if objective.mode == "max" else "lowest"
-        best = (
+        epochs = len(record.history)
+        parts.append(
             f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
-            f" {record.best.epoch + 1} of {epochs})"
+            f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
+            " of all epochs and configurations on the cases that it was chosen by."
         )
-        if record.replicated and record.mean_score is not None:
-            mean = objective.text(objective.turned(record.mean_score))
-            parts.append(
-                f"{best}, and {mean} on average over {1 + len(record.replicated)} runs. These"
-                " values are optimistic: the configuration was chosen by them."
-            )
-        else:
-            parts.append(
-                f"{best}. This value is optimistic: it is the {extreme} of all epochs and"
-                " configurations on the cases that it was chosen by."
-            )
+    if record.replicated and (mean := record.mean_score) is not None:
+        parts.append(
+            f"The mean over its {1 + len(record.replicated)} runs of the search, by which it was"
+            f" chosen, was {objective.text(objective.turned(mean))}. It is optimistic too."
+        )
+    if (real := real_dice(record)) is not None:
+        parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
     if results.confirmation is not None:
         parts += _mean(results.confirmation)
     parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]
@@ -195,10 +195,10 @@ def statistics_words(results: Results) -> str:
     """Which tests were made, with which correction; or that there was none."""
     found = results.confirmation
     if found is None:
-        return (
-            "Differences between configurations were not tested: with one run each, they cannot be"
-            " told from those between seeds."
-        )
+        why = "with one run each, they cannot be told from those between seeds."
+        if results.spec.replicate is not None:
+            why = "the runs that chose a configuration cannot test it."
+        return f"Differences between configurations were not tested: {why}"
     by_fold = found.comparison is not None and found.comparison.by_fold
     unit = "fold, as the mean over its seeds" if by_fold else "seed"
     if found.comparison is None or not found.comparison.is_telling:
@@ -217,7 +217,7 @@ def statistics_words(results: Results) -> str:
             f"Finalists were compared by two-sided paired t-tests over {found.comparison.count}"
             f" units (one a {unit}). One is named the best only if it beats each of the others at p"
             f" < {LEVEL:g}, which needs no further correction (Gutmann and Maymin, 1987). Pairs are"
-            " told apart after Holm's correction over all pairs."
+            " told apart after Holm's correction over all pairs (Holm, 1979)."
         )
     named = (
         f"{found.winner.trial_id} was named the best."

@@ -23,10 +23,10 @@ from sweep.vocabulary.record import Status
 SEARCHERS = {
     "random": "random search",
     "grid": "grid search",
-    "tpe": "a tree-structured Parzen estimator (TPE; Bergstra et al., 2011; Optuna)",
-    "gp": "a Gaussian process (Optuna)",
-    "cmaes": "CMA-ES (Hansen, 2016; Optuna)",
-    "qmc": "a quasi-random sequence (Optuna)",
+    "tpe": "a tree-structured Parzen estimator (Bergstra et al., 2011; Optuna, Akiba et al., 2019)",
+    "gp": "a Gaussian process (Optuna; Akiba et al., 2019)",
+    "cmaes": "CMA-ES (Hansen, 2016; Optuna, Akiba et al., 2019)",
+    "qmc": "a quasi-random sequence (Optuna; Akiba et al., 2019)",
 }
 SCALES = {
     "uniform": "uniform",
@@ -91,8 +91,8 @@ def _searcher(results: Results) -> Iterator[str]:
     proposed = len(records) - len(given) - enqueued
     also = [f"{len(given)} given beforehand ({', '.join(given)})"] if given else []
     also += [f"{enqueued} enqueued by hand while it ran"] if enqueued else []
-    beside = f", with {report_words.listed(also)}" if also else ""
-    details = f" ({', '.join(own)})" if own else ""
+    beside = f", beside {report_words.listed(also)}" if also else ""
+    details = f", {', '.join(own)}" if own else ""
     yield (
         f"{capital(counted(len(records), 'configuration'))} were tried: {proposed} proposed by"
         f" {how}{details}{beside}."

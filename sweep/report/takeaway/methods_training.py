@@ -65,7 +65,8 @@ def _source(of: Selected) -> Iterator[str]:
     if isinstance(spec.trainer, NnunetTrainer):
         yield (
             f"The data are nnU-Net's dataset {spec.trainer.dataset}, planned and preprocessed by"
-            f" nnU-Net ({spec.trainer.plans}, configuration {spec.trainer.configuration})."
+            f" nnU-Net (Isensee et al., 2021; {spec.trainer.plans}, configuration"
+            f" {spec.trainer.configuration})."
         )
         return
     if not of.has("data.source"):
@@ -92,8 +93,8 @@ def _split(of: Selected) -> Iterator[str]:
     cases, spec = of.start.cases, of.results.spec
     where = ""
     fold_key = spec.trainer.traits.fold_key
-    if of.has(fold_key) and fold_key in of.start.effective:
-        fold = of.start.effective[fold_key]
+    fold = of.start.effective.get(fold_key)
+    if of.has(fold_key) and isinstance(fold, int):
         folds = of.start.effective.get("data.folds", spec.trainer.traits.folds)
         where = f" (fold {fold}" + (f" of 0 to {folds - 1})" if folds else ")")
     if cases.training is not None and cases.validation is not None:
@@ -150,7 +151,8 @@ def _network(of: Selected) -> Iterator[str]:
 
 def _loss(of: Selected) -> Iterator[str]:
     spec = of.results.spec
-    if spec.trainer.computes_its_own_loss:
+    is_own = spec.trainer.traits.is_own_loop and "loss.main" not in of.start.effective
+    if is_own or spec.trainer.computes_its_own_loss:
         yield f"The loss is that of the trainer{_entry(spec)}."
         return
     main = of.text("loss.main")
@@ -198,7 +200,8 @@ def _loop(of: Selected) -> Iterator[str]:
     effective = of.start.effective
     steps, batch = effective.get("trainer.steps_per_epoch"), effective.get("trainer.batch_size")
     size = [f"{steps} steps"] if steps else []
-    size += [f"batches of {of.text('trainer.batch_size')}"] if batch else []
+    is_searched = "trainer.batch_size" in of.results.spec.space
+    size += [f"batches of {'a searched size' if is_searched else batch}"] if batch else []
     each = f" of {' with '.join(size)}" if size else ""
     yield f"A run had at most {of.text('trainer.epochs')} epochs{each}."
     if (patience := of.text("early_stopping.patience")) == "null":
@@ -210,7 +213,15 @@ def _loop(of: Selected) -> Iterator[str]:
         yield f"Training used mixed precision ({amp})."
     if of.has("evaluation.tta") and of.value("evaluation.tta") == "flips":
         yield "In the validation, predictions were averaged over flips."
-    yield f"The seed was {of.text('seed')} for every configuration of the search."
+    again = of.results.spec.replicate
+    if again is None:
+        yield f"The seed was {of.text('seed')} for every configuration of the search."
+    else:
+        yield (
+            f"The first seed was {of.text('seed')}. A configuration was trained on up to"
+            f" {counted(again.folds, 'fold')} with {counted(again.seeds, 'seed')} each, as long as"
+            " it could still be the best."
+        )
 
 
 def _entry(spec: SweepSpec) -> str:
@@ -229,9 +240,12 @@ def _or_searched(text: str, unit: str) -> str:
 
 
 def _augmentation(of: Selected) -> Iterator[str]:
+    spec = of.results.spec
+    if isinstance(spec.trainer, NnunetTrainer):
+        strength = of.text("trainer.augmentation_strength")
+        yield f"Augmentation is nnU-Net's own (strength {strength})."
     if not of.has("augmentation.flips"):
         return
-    spec = of.results.spec
     groups: Iterable[str] = type(spec.augmentation).model_fields
     found = []
     for name in groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from sweep.spec.words.short_names import words
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import TrialRecord, representing
+from sweep.vocabulary.record import TrialRecord, confirming
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Kind
@@ -118,12 +119,17 @@ def nnunet_predict_command(model: Path) -> str:
     return _command("nnUNetv2_predict_from_modelfolder", "-i", IMAGES, "-o", MASKS, *options)
 
 
+def whole_path(folder: Path) -> Path:
+    """The path from the root, without ``..``, for a command that runs anywhere."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100  # `resolve` would follow links
+
+
 def config_file(results: Results, record: TrialRecord) -> Path:
     """``best.yaml`` where it holds the configuration of this trial, else the trial's own file.
 
     ``best.yaml`` is missing, or an earlier leader's, while a sweep runs.
     """
-    layout = Layout(results.folder.absolute())
+    layout = Layout(whole_path(results.folder))
     own = layout.trial(record.trial_id).config
     try:
         is_own = read_text(layout.best_yaml).endswith(read_text(own))
@@ -151,9 +157,8 @@ def _prediction(
     results: Results, record: TrialRecord, kind: Kind | None, config: Path
 ) -> Iterator[Step]:
     """Steps that need its weights, and those of other tools."""
-    layout = Layout(results.folder.absolute())
-    runs = runs_of([*results.records, *results.replicates], record.trial_id)
-    kept = [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
+    layout = Layout(whole_path(results.folder))
+    kept = _kept(results, record)
     if kind is None:
         return
     if not kept:
@@ -185,11 +190,19 @@ def _prediction(
     yield Step(title, tuple(lines), "Commands for the machine on which this was written.")
 
 
+def _kept(results: Results, record: TrialRecord) -> list[TrialRecord]:
+    """The runs with weights that predict for a trial, as `sweep.predict` chooses them."""
+    layout, every = Layout(results.folder), [*results.records, *results.replicates]
+    runs = runs_of(every, record.trial_id)
+    confirmed = {run.trial_id for _, run in confirming(every)}
+    chosen = [run for run in runs if run.trial_id in confirmed] or runs
+    return [run for run in chosen if layout.trial(run.trial_id).best_checkpoint.exists()]
+
+
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:
-    together = representing(kept)
-    if len(together) > 1:
-        what = "runs" if any(run.replicate is None for run in together) else "replicates"
-        return f"The mean over its {len(together)} {what} decides."
+    if len(kept) > 1:
+        runs = some([run.trial_id for run in kept])
+        return f"The mean over {len(kept)} runs decides ({runs})."
     return f"The weights are those of the best epoch of {kept[0].trial_id}."
 
 
@@ -211,8 +224,9 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
         )
     elif found is None and record.replicated:
         yield (
-            f"{record.trial_id} was chosen by its {1 + len(record.replicated)} runs in the search,"
-            " so their mean is optimistic; `confirm: {top: 5}` trains the leaders again."
+            f"The search chose {record.trial_id} by the mean of its {1 + len(record.replicated)}"
+            " runs. No run that had no part in that choice compares it with the others;"
+            " `confirm: {top: 5, seeds: 5}` trains such runs."
         )
     elif found is None and len(results.ranked) > 1:
         yield (

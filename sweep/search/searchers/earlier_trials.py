@@ -45,7 +45,7 @@ def read_earlier_sweep(spec: SweepSpec, folder: str) -> EarlierSweep:
         ResultsError: ``folder`` is not a results folder, or is broken.
     """
     try:
-        records = read_records(Path(folder))
+        records = read_records(Path(folder), whole=True)
     except OSError as error:  # not a valid name
         raise ResultsError(f"cannot read {folder}: {error.strerror}") from error
     # Without replicates: they have the parameters of their trial, and another seed.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
+
+from sweep.plugins.blamed_line import blamed
 from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
+from sweep.spec.space.distribution_yaml import as_yaml
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import SweepFailed
-from sweep.vocabulary.record import ParameterValue, TrialRecord, last_line
+from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
 class PluginSearcher:
@@ -39,12 +44,13 @@ class PluginSearcher:
             return None
         if not isinstance(found, Mapping) or not found.keys() <= self._space.keys():
             raise self._lacks(number, found)
+        returned, found = found, {key: _plain(value) for key, value in found.items()}
         drawn = drawn_in(self._space, found)
         for key, value in ((key, found[key]) for key in drawn):
             if not holds(self._space[key], value, found):
                 raise self._failed(
-                    f"`ask({number})` returned {shown(value)} for {quoted(key)}, which the space"
-                    " does not hold"
+                    f"`ask({number})` returned {_written(returned[key])} for {quoted(key)}, which"
+                    f" the space does not hold: it has {shown(as_yaml(self._space[key]))}"
                 )
         proposed = {key: found[key] for key in drawn}
         if not lies_in(self._space, proposed):
@@ -82,7 +88,7 @@ class PluginSearcher:
         try:
             yield
         except Exception as error:  # whatever a user's code raises
-            raise self._failed(f"`{call}` failed: {last_line(error)}") from error
+            raise self._failed(f"`{call}` failed: {blamed(error)}") from error
 
     def _lacks(self, number: int, found: object) -> SweepFailed:
         keys = [*found] if isinstance(found, Mapping) else found
@@ -93,3 +99,18 @@ class PluginSearcher:
 
     def _failed(self, what: str) -> SweepFailed:
         return SweepFailed(f"the searcher `{self._name}`: {what}")
+
+
+def _plain(value: Any) -> Any:
+    """A value of numpy as Python's own, which a configuration can hold; others as they are."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return _plain(value[()]) if value.ndim == 0 else tuple(value.tolist())
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _written(value: Any) -> str:
+    """A value for a message; with its type where that is not one of YAML."""
+    of_numpy = isinstance(value, np.generic | np.ndarray)
+    return shown(_plain(value)) + f" (numpy.{type(value).__name__})" * of_numpy

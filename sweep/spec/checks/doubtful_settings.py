@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sweep.machine.hardware import Machine
 from sweep.spec.checks.searched_in_vain import missing_conditions
+from sweep.spec.search.replicate_plan import full_table
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
@@ -225,6 +226,12 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
         yield (
             f"`stop_when.after` {spec.stop_when.after} with {counted(spec.trials, 'trial')}: the"
             " search never ends early"
+        )
+    budget, table = spec.confirm.budget if spec.confirm else None, full_table(spec)
+    if budget is not None and budget > table:
+        yield (
+            f"`confirm.budget` {budget} is more than the {table} trainings of all finalists on all"
+            " blocks: the race never spends it; leave it out, or allow more seeds"
         )
     if spec.searcher.learns and spec.pauses:
         yield (

@@ -69,7 +69,9 @@ The first line of the file has to name the schema:
 [trial.schema.json](../schema/trial.schema.json) for single trials;
 `python -m sweep.schema > sweep.schema.json` writes the one of the installed version. Rules that a
 schema cannot express, such as settings that limit each other, are checked by
-`python -m sweep.check`.
+`python -m sweep.check`. A schema knows plug-ins as `package.module:attribute` or
+`file.py:attribute`. It does not know which names the packages that you have installed
+[register](../how-to/plugins.md): an editor underlines those, `sweep.check` takes them.
 """
 
 

@@ -71,7 +71,7 @@ def most_replicates(spec: SweepSpec) -> int:
         return 0
     most = most_finalists(spec)
     if spec.confirm.race and most > 1:  # who is dropped leaves its share to the others
-        return min(most * len(blocks(spec)), spec.confirm.budget or sys.maxsize)
+        return min(full_table(spec), spec.confirm.budget or sys.maxsize)
     return most * blocks_in_budget(spec, most)
 
 
@@ -120,6 +120,11 @@ def check_test(spec: SweepSpec) -> Iterator[Finding]:
         if hasattr(spec.trainer, "test"):
             message += ", or let `trainer.test: imagesTs` score the finalists on the dataset's own"
         yield Finding(("data", "test"), message)
+
+
+def full_table(spec: SweepSpec) -> int:
+    """Number of replicates of all finalists on all blocks."""
+    return most_finalists(spec) * len(blocks(spec)) if spec.confirm is not None else 0
 
 
 def check_replicate(spec: SweepSpec) -> Iterator[Finding]:

@@ -91,7 +91,15 @@ def parse_conditions(value: Any) -> Conditions:
             "`when` takes the values of other searched settings, such as "
             f"`when: {{optimizer.name: sgd}}`, but has {shown(value)}"
         )
-    return Conditions(_parse(str(on), wanted) for on, wanted in value.items())
+    found, wrong = list[Condition](), list[str]()
+    for on, wanted in value.items():
+        try:
+            found.append(_parse(str(on), wanted))
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; also ".join(wrong))
+    return Conditions(found)
 
 
 def is_same(one: ParameterValue, other: ParameterValue) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
@@ -43,6 +44,8 @@ BESIDE: Mapping[str, Callable[[Any, Distribution], Any]] = {
 Each parses its field from what stands in the YAML and the distribution without it. It raises
 ValueError with what would be right. A field's value has `as_yaml()`, unless it is empty.
 """
+ANY = Uniform(0, 1)
+"""Stands for a distribution that is wrong, where the distribution does not matter."""
 NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
 """Words known from elsewhere whose meaning differs: proposed, not taken."""
 
@@ -57,6 +60,8 @@ def parse_distribution(value: Any) -> Distribution:
         return value
     try:
         return _parse(value)
+    except _Several:
+        raise
     except ValueError as error:
         several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
         proposed = None if several or _is_wrong_beside(value) else in_our_words(value)
@@ -87,8 +92,34 @@ def _parse(value: Any) -> Distribution:
         raise ValueError(_unknown_distribution(word, arguments))
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    found = parse_bounds(kind, arguments)
-    return replace(found, **{key: BESIDE[key](below, found) for key, below in beside.items()})
+    return _with(partial(parse_bounds, kind, arguments), beside)
+
+
+class _Several(ValueError):
+    """Several things are wrong with one searched setting: a hint for one would hide the others."""
+
+
+def _with(parse: Callable[[], Distribution], beside: Mapping[str, Any]) -> Distribution:
+    """A distribution with what stands beside it; tells all that is wrong with both at once."""
+    wrong, fields = list[str](), dict[str, Any]()
+    # A prior cannot be judged without its bounds. A condition can.
+    found: Distribution | None = None
+    try:
+        found = parse()
+    except ValueError as error:
+        wrong.append(str(error))
+    for key, below in beside.items():
+        if found is None and key == "prior":
+            continue
+        try:
+            fields[key] = BESIDE[key](below, found or ANY)
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong[1:]:
+        raise _Several("; also ".join(wrong))
+    if wrong or found is None:
+        raise ValueError(*wrong)
+    return replace(found, **fields)
 
 
 def _is_wrong_beside(value: Any) -> bool:
@@ -121,6 +152,11 @@ def _unknown_distribution(word: str, arguments: Any) -> str:
     name = quoted(str(word))
     if plain(str(word)) in ("value", "fixed", "constant"):
         return f"{name} is not a distribution: a value of all trials stands outside of `space`"
+    if "." in str(word) and not isinstance(arguments, dict):
+        return (
+            f"{name} is not a distribution; `when` and `prior` stand beside one, such as "
+            "`optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`"
+        )
     if isinstance(arguments, dict):
         return (
             f"{name} is not a distribution; the settings of a group are searched by their "

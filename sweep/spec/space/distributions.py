@@ -147,9 +147,14 @@ class LogUniform(Interval):
 
     def __post_init__(self) -> None:
         if self.low <= 0:
-            raise ValueError(
-                f"`loguniform` needs low > 0, but has {shown(self.arguments)}; "
+            order = "" if self.low < self.high else " and low < high"
+            cure = (
                 "give a small positive bound, or list the values with 0 in a `choice`"
+                if self.low == 0
+                else f"a negative number has no logarithm: `{Uniform.name}` takes it"
+            )
+            raise ValueError(
+                f"`loguniform` needs low > 0{order}, but has {shown(self.arguments)}; {cure}"
             )
         super().__post_init__()
 
@@ -289,7 +294,11 @@ class LogRandInt(RandInt):
         if self.low < 1:
             raise ValueError(
                 f"`lograndint` needs low >= 1, but has {shown(self.arguments)}; "
-                "list the values with 0 in a `choice`"
+                + (
+                    "list the values with 0 in a `choice`"
+                    if self.low == 0
+                    else f"a negative number has no logarithm: `{RandInt.name}` takes it"
+                )
             )
         super().__post_init__()
 

@@ -166,13 +166,14 @@ def _wrong_condition(
         try:
             value = base(on)
         except LookupError:
-            yield _unknown(on)
+            yield _unknown(on, space)
             return
         fixed = f"{quoted(on)} is not searched, it is {shown(value)} in every trial"
         if condition.holds(value):
             yield f"{fixed}, so {condition.words} always holds; leave it out"
         else:
-            yield f"{fixed}, so {condition.words} never holds; search {quoted(on)} too"
+            cure = did_you_mean(_searched(on, space)) or f"; search {quoted(on)} too"
+            yield f"{fixed}, so {condition.words} never holds{cure}"
 
 
 def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
@@ -204,7 +205,15 @@ def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
         yield f"{condition.words} holds in every trial; leave it out"
 
 
-def _unknown(name: str) -> str:
+def _searched(name: str, space: Mapping[str, Distribution]) -> str | None:
+    """The searched setting of which only the end was written: `name` for `optimizer.name`."""
+    meant = [one for one in space if one.endswith(f".{name}")]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _unknown(name: str, space: Mapping[str, Distribution]) -> str:
+    if meant := _searched(name, space):
+        return f"{quoted(name)} is not a setting{did_you_mean(meant)}"
     if name in setting_names():
         return f"{quoted(name)} is a setting of another kind than that of this sweep"
     return unknown_setting(name, TrialSettings)[0]
@@ -278,7 +287,7 @@ def _reach(
     except LookupError:
         otherwise = None
         if of not in space:
-            raise _WrongBound(_unknown(of), of) from None
+            raise _WrongBound(_unknown(of, space), of) from None
     values = [otherwise]
     if of in space:
         own = [condition for condition in distribution.when if condition.on == of]

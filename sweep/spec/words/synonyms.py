@@ -118,6 +118,10 @@ ELSEWHERE: Mapping[str, str] = {
     "in_channels out_channels num_classes n_classes": (
         "the data say how many channels and classes there are: leave it out"
     ),
+    "when prior": (
+        "it stands beside a distribution, such as"
+        " `optimizer.momentum: {uniform: [0.8, 0.99], when: {optimizer.name: sgd}}`"
+    ),
     "stop": "a trial ends after `trainer.epochs`, or earlier by `early_stopping` or `scheduler`",
     "max_failures failure_config max_retries max_retries_per_trial": (
         "faults of the machine are retried twice, mistakes of a configuration never: leave it out"

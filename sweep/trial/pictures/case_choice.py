@@ -1,11 +1,13 @@
-"""Which validation cases are drawn, chosen by their Dice."""
+"""Which validation cases are drawn, chosen by their Dice, and which of their channels."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from sweep.spec.words.phrases import must_be, one_of
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
+from sweep.vocabulary.errors import InputError
 
 DIFFERENT = 3
 """Cases on which leader and baseline are compared."""
@@ -41,3 +43,15 @@ def most_different(
     gaps = {case: abs(first[case] - second[case]) for case in first if case in second}
     order = sorted(gaps, key=lambda case: (-gaps[case], case))
     return [case for case in order if gaps[case] > 0][:most]
+
+
+def channel_index(channels: Sequence[str], name: str | None) -> int:
+    """The number of a channel; raises `InputError` if there is none of this name."""
+    if name is None:
+        return 0
+    if name not in channels:
+        raise InputError.single(
+            must_be(one_of(channels), name, channels),
+            key="pictures.channel",
+        )
+    return channels.index(name)

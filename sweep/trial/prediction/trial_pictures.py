@@ -10,7 +10,7 @@ from statistics import fmean
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.words.phrases import must_be, one_of
+from sweep.spec.words.phrases import must_be
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_record
 from sweep.store.layout import TrialPaths
@@ -18,7 +18,12 @@ from sweep.store.pictures.picture_index import TrialPictures, read_pictures
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.kinds.kind_table import kind_of
 from sweep.trial.pictures.batch_drawing import draw_batch
-from sweep.trial.pictures.case_choice import dice_of_cases, extreme_cases, most_different
+from sweep.trial.pictures.case_choice import (
+    channel_index,
+    dice_of_cases,
+    extreme_cases,
+    most_different,
+)
 from sweep.trial.pictures.case_drawing import CaseToDraw, disagreement, draw_cases
 from sweep.trial.pictures.segmented_case import Classes, SegmentedCase
 from sweep.trial.pictures.slice_drawing import WINDOW
@@ -253,18 +258,6 @@ def draw_divergence(
     )
     pictures = TrialPictures(channel=before.channels[number], window=WINDOW, batch=batch)
     return pictures, files
-
-
-def channel_index(channels: Sequence[str], name: str | None) -> int:
-    """The number of a channel; raises `InputError` if there is none of this name."""
-    if name is None:
-        return 0
-    if name not in channels:
-        raise InputError.single(
-            must_be(one_of(channels), name, channels),
-            key="pictures.channel",
-        )
-    return channels.index(name)
 
 
 def _scored(settings: TrialSettings) -> EvaluationSettings:

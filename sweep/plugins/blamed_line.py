@@ -1,0 +1,50 @@
+"""Where in a user's own code an exception was raised."""
+
+from __future__ import annotations
+
+import site
+import sysconfig
+import traceback
+from pathlib import Path
+
+from sweep.vocabulary.record import last_line
+
+_OURS = Path(__file__).resolve().parents[1]
+_OF_OTHERS = tuple(
+    Path(folder).resolve()
+    for folder in {
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        site.getusersitepackages(),
+    }
+)
+
+
+def blamed(error: BaseException) -> str:
+    """The last line of an exception's traceback, with the file and line of the user's code.
+
+    ``ValueError: no cases, at searcher.py:12``. That is the last frame outside of this package,
+    Python and installed packages: the call that the user can change. Of a file that cannot be
+    parsed, it is the place of the mistake. Without any such frame, there is no place.
+    """
+    place = _place(error)
+    return last_line(error) + (f", at {place}" if place else "")
+
+
+def _place(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+        return f"{_near(error.filename)}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_users(frame.filename)]
+    return f"{_near(own[-1].filename)}:{own[-1].lineno}" if own else ""
+
+
+def _is_users(file: str) -> bool:
+    path = Path(file).resolve()
+    inside = any(path.is_relative_to(folder) for folder in (_OURS, *_OF_OTHERS))
+    return path.is_file() and not inside
+
+
+def _near(file: str) -> str:
+    """A path, relative to the working directory if it lies there."""
+    path = Path(file).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,189 @@
+// Filter, selection and groups: the controls above the tables, and the bar that says what is selected.
+
+const controls = {};
+
+function drawControls() {
+  const body = document.querySelector("#ranking > .body");
+  if (!body || controls.filter) return;
+  controls.filter = element("input", {
+    type: "search", id: "filter", spellcheck: "false", autocomplete: "off", list: "filter-names",
+    "aria-describedby": "filter-wrong", input: () => applyFilter(controls.filter.value),
+  });
+  controls.names = element("datalist", { id: "filter-names" });
+  controls.wrong = element("p", { id: "filter-wrong", class: "wrong", role: "status" });
+  controls.statuses = element("div", { class: "chips", role: "group", "aria-label": "Keep only trials of a status" });
+  controls.group = element("select", { id: "group", change: () => { page.group = controls.group.value; changed(); } });
+  controls.groups = element("div", { id: "groups" });
+  const box = element("div", { class: "controls" },
+    element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
+    element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
+    controls.statuses, controls.wrong);
+  body.append(box, controls.groups, element("div", { id: "tables" }));
+  controls.told = element("span", { role: "status" });
+  controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");
+  controls.bar = element("aside", { id: "selection", "aria-label": "Selection", hidden: true }, controls.told,
+    controls.compare,
+    element("a", { href: "#ranking", class: "button" }, "Show in table"),
+    element("button", { type: "button", click: clear }, "Clear ", element("kbd", {}, "Esc")));
+  document.body.append(controls.bar);
+}
+
+function updateControls(data) {
+  const names = [...new Set(data.tables.flatMap(({ columns }) => columns.map(({ name }) => name)))];
+  const metric = names.includes(data.objective.metric) ? data.objective.metric : "epochs";
+  controls.filter.placeholder = `${metric} > ${example(metric)} and status = completed`;
+  controls.names.replaceChildren(...names.map((name) => element("option", { value: `${name} ` })));
+  const parameters = data.tables[0]?.columns.filter(({ is_parameter }) => is_parameter) ?? [];
+  const chosen = page.group;
+  controls.group.replaceChildren(element("option", { value: "" }, "nothing"),
+    ...parameters.map(({ name, title }) => element("option", { value: name }, title)));
+  controls.group.value = parameters.some(({ name }) => name === chosen) ? chosen : "";
+  page.group = controls.group.value;
+  const statuses = page.columns.get("status")?.of ?? new Map(), counts = new Map();
+  for (const status of statuses.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
+  controls.statuses.replaceChildren(...(counts.size > 1 ? [...counts] : []).map(([status, count]) =>
+    element("button", {
+      type: "button", class: `chip ${status}`, "data-status": status, "aria-pressed": String(page.statuses.has(status)),
+      click: (event) => toggleStatus(status, event.currentTarget),
+    }, `${status.replaceAll("_", "-")} ${count}`)));
+}
+
+/** A value for the filter's example: that of the trial after the first quarter of the ranking. */
+function example(metric) {
+  const values = [...(page.columns.get(metric)?.of.values() ?? [])].filter((value) => value !== null);
+  const value = values[Math.floor(values.length / 4)];
+  return value === undefined ? "0.9" : Number(value.toPrecision(2));
+}
+
+function applyFilter(text) {
+  const wrong = setFilter(text);
+  controls.wrong.textContent = wrong;
+  controls.filter.setAttribute("aria-invalid", String(Boolean(wrong)));
+}
+
+function toggleStatus(status, button) {
+  if (!page.statuses.delete(status)) page.statuses.add(status);
+  button.setAttribute("aria-pressed", String(page.statuses.has(status)));
+  refilter();
+  changed();
+}
+
+/** Forgets the selection; where there is none, the filter. */
+function clear() {
+  if (page.selection) return select(null, "");
+  controls.filter.value = "";
+  page.statuses.clear();
+  for (const chip of controls.statuses.children) chip.setAttribute("aria-pressed", "false");
+  applyFilter("");
+}
+
+function compareSelected() {
+  const [one, other] = page.ids.filter((id) => page.selection?.has(id));
+  if (other) location.hash = `compare/${one}/${other}`;
+}
+
+function tellSelection() {
+  const kept = active();
+  controls.bar.hidden = !kept;
+  if (!kept) return;
+  const { metric, short: name } = page.data.objective;
+  const column = page.columns.get(metric), ids = page.ids.filter((id) => kept.has(id));
+  const values = ids.map((id) => column?.of.get(id) ?? null).filter((value) => value !== null);
+  const what = page.selection ? "selected" : "pass the filter";
+  const average = values.length > 1 ? `; ${name} ${score(mean(values))} ± ${score(deviation(values))}` : "";
+  const first = ids.length ? `, first ${ids[0]}` : "";
+  controls.told.textContent = `${ids.length} of ${counted(page.ids.length, "trial")} ${what}${average}${first}`;
+  controls.compare.hidden = !page.selection || ids.length < 2;
+  controls.compare.textContent = ids.length > 2 ? "Compare the first two" : "Compare";
+}
+
+// Groups.
+
+const MOST_GROUPS = 6;
+const LOOKS = [["#08306b", "solid"], ["#c05621", "dash"], ["#3f8fc5", "dot"], ["#5b7553", "dashdot"], ["#8e6c8a", "longdash"], ["#4b5563", "longdashdot"]];
+
+/** The trials by the values of a parameter; of many numbers by quarters. Of all others there are none. */
+function groupsOf(name, ids) {
+  const column = page.columns.get(name), by = new Map(), texts = new Map();
+  for (const table of page.data.tables) {
+    const own = table.columns.find((one) => one.name === name);
+    if (own) table.trials.forEach((id, row) => texts.set(id, own.texts[row]));
+  }
+  const known = ids.filter((id) => (column.of.get(id) ?? null) !== null);
+  const distinct = new Set(known.map((id) => column.of.get(id)));
+  if (column.kind === "number" && distinct.size > MOST_GROUPS) {
+    const order = [...known].sort((a, b) => column.of.get(a) - column.of.get(b));
+    for (let quarter = 0; quarter < 4; quarter += 1) {
+      const part = order.slice(Math.ceil(quarter * order.length / 4), Math.ceil((quarter + 1) * order.length / 4));
+      if (part.length) by.set(`${texts.get(part[0])} to ${texts.get(part.at(-1))}`, part);
+    }
+    return by;
+  }
+  const order = column.kind === "number" ? [...known].sort((a, b) => column.of.get(a) - column.of.get(b)) : known;
+  for (const id of order) by.set(texts.get(id), [...(by.get(texts.get(id)) ?? []), id]);
+  return by;
+}
+
+function drawGroups() {
+  const home = controls.groups;
+  if (!page.group) return home.replaceChildren();
+  const kept = active(), ids = kept ? page.ids.filter((id) => kept.has(id)) : page.ids;
+  const groups = [...groupsOf(page.group, ids)], { metric, heading, short: name, label } = page.data.objective;
+  const status = page.columns.get("status").of, value = page.columns.get(metric)?.of ?? new Map();
+  const rows = groups.map(([title, members]) => {
+    const values = members.map((id) => value.get(id) ?? null).filter((one) => one !== null);
+    const diverged = members.filter((id) => status.get(id) === "diverged").length;
+    const best = members.find((id) => (value.get(id) ?? null) !== null);
+    return element("tr", {}, element("th", { scope: "row" }, title),
+      ...[members.length, diverged, values.length ? score(mean(values)) : "–", values.length > 1 ? score(deviation(values)) : "–", best ? score(value.get(best)) : "–"]
+        .map((text) => element("td", { class: "n" }, String(text))),
+      element("td", {}, best ? element("a", { href: `#trial/${best}` }, best) : "–"));
+  });
+  const title = page.data.parameters[page.group] ?? page.group;
+  const heads = [title, "trials", "diverged", `mean ${heading}`, "SD", "best", "best trial"];
+  const place = element("div", { class: "figure", style: "height: 340px" });
+  home.replaceChildren(
+    element("h3", {}, `Grouped by ${title}`),
+    element("p", { class: "reading" }, `Mean and standard deviation (SD) of the best ${label} of each group's trials with a result. The curves are means over the trials that reached the epoch, the bands one SD. Pruned and diverged trials end early, so late epochs average those that were worth going on with. Other parameters vary within a group.`),
+    element("div", { class: "split" },
+      element("div", { class: "wide" }, element("table", { class: "plain" }, element("caption", { class: "unseen" }, `Groups by ${title}`),
+        element("thead", {}, element("tr", {}, ...heads.map((text, n) => element("th", { scope: "col", class: n && n < 6 ? "n" : null }, text)))),
+        element("tbody", {}, ...rows))),
+      place));
+  const traces = groups.slice(0, MOST_GROUPS).flatMap(([text, members], n) => bandOf(text, members, LOOKS[n]));
+  plain(place, traces, { xaxis: { title: { text: "epoch (from 0)" } }, yaxis: { title: { text: `mean ${name}` } } });
+}
+
+/** A group's mean curve and the band of one standard deviation around it. */
+function bandOf(name, members, [color, dash]) {
+  const curves = members.map((id) => page.data.trials[id].curves.value);
+  const x = [], middle = [], low = [], high = [];
+  for (let epoch = 0; epoch < Math.max(...curves.map(({ length }) => length)); epoch += 1) {
+    const values = curves.map((curve) => curve[epoch]).filter((value) => value !== null && value !== undefined);
+    if (!values.length) continue;
+    const m = mean(values), d = values.length > 1 ? deviation(values) : 0;
+    x.push(epoch); middle.push(m); low.push(m - d); high.push(m + d);
+  }
+  const edge = { x, mode: "lines", line: { width: 0, color }, showlegend: false, hoverinfo: "skip", legendgroup: name };
+  return [
+    { ...edge, y: low }, { ...edge, y: high, fill: "tonexty", fillcolor: `${color}22` },
+    { x, y: middle, name, mode: "lines", legendgroup: name, line: { color, dash, width: 2 }, hovertemplate: `${name}, epoch %{x}: %{y:.4~f}<extra></extra>` },
+  ];
+}
+
+/** A figure of the page's own, in its fonts and colours. */
+function plain(place, traces, layout = {}) {
+  const axis = { gridcolor: tone("line"), linecolor: tone("soft"), zeroline: false, ticks: "outside", tickcolor: tone("soft"), automargin: true };
+  const titled = Object.fromEntries(Object.entries(layout).map(([key, value]) => [key, /^[xy]axis/.test(key) ? { ...axis, ...value } : value]));
+  Plotly.react(place, isDark() ? traces.map(lightened) : traces, {
+    template: {}, font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: tone("ink") },
+    margin: { l: 56, r: 12, t: 28, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, modebar: { bgcolor: "rgba(0,0,0,0)" }, hovermode: "closest", dragmode: touches ? false : "zoom", ...titled,
+  }, { ...options, displayModeBar: false });
+}
+
+/** A trace in dark colours; eight-digit colours (with alpha) are kept legible too. */
+const lightened = (trace) => themed({ ...trace, ...(trace.fillcolor ? { fillcolor: `${turned(trace.fillcolor.slice(0, 7)).replace(/, 1\)$/, ", 0.13)")}` } : {}) });
+
+onChange(() => { tellSelection(); drawGroups(); });
+for (const media of [dark, printing]) media.addEventListener("change", drawGroups);

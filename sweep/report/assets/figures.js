@@ -1,0 +1,253 @@
+// Figures: drawn as they come into view, linked by the ids of their points, zoomed as the reader left them.
+
+const options = {
+  responsive: true,
+  displaylogo: false,
+  displayModeBar: true,
+  toImageButtonOptions: { format: "svg" },
+};
+const plots = new Map();  // name of a figure → {place, figure, text, revision, isDrawn, isStale, isSeen}
+const touches = window.matchMedia("(pointer: coarse)").matches;  // there a drag scrolls the page
+const FADED = 0.12;
+
+const isParallel = (trace) => trace.type === "parcoords";
+const isPoints = (trace) => Boolean(trace.ids) && !isParallel(trace) && (trace.mode ?? "markers").includes("markers");
+const isJoined = (trace) => Boolean(trace.ids) && trace.mode === "lines";  // curves of many trials in one trace
+const isLinked = (trace) => Boolean(trace.ids) || Boolean(trace.meta?.trial);
+
+const observer = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const plot = plots.get(target.dataset.plot);
+    if (!plot) continue;
+    plot.isSeen = isIntersecting;
+    if (isIntersecting && (!plot.isDrawn || plot.isStale)) draw(plot);
+  }
+}, { rootMargin: "200px" });
+
+/** What plotly draws for a figure, in the colours of the page. */
+function shown(plot) {
+  const kept = active();
+  const isFaded = (trace) => kept && trace.ids && isParallel(trace) && page.from !== plot.name;
+  const traces = plot.figure.data.map((trace) => (isFaded(trace) ? { ...trace, line: fadedLines(trace, kept) } : trace));
+  const mayBrush = plot.figure.data.some(isPoints) && !plot.figure.data.some(isJoined);
+  const layout = {
+    ...themed(plot.figure.layout),
+    uirevision: `${plot.name} ${plot.revision}`,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: tone("soft"), activecolor: tone("accent") },
+    dragmode: touches ? false : mayBrush ? "select" : "zoom",
+  };
+  return [themed(traces), layout];
+}
+
+/**
+ * Fades the trials that are not active, in what plotly has drawn. Plotly's own way, `selectedpoints`,
+ * computes the whole figure anew: seconds for thousands of points, where this takes milliseconds.
+ * It relies on the classes of plotly's SVG, and on the values that D3 binds to its nodes.
+ */
+function fade(plot, isAnew = false) {
+  const kept = active();
+  for (const node of plot.place.querySelectorAll(".scatterlayer .trace")) {
+    const full = node.__data__?.[0]?.trace, trace = full && plot.figure.data[full.index];
+    if (!trace || !isLinked(trace)) continue;
+    const id = trace.meta?.trial;
+    if (id) node.style.opacity = kept && !kept.has(id) ? FADED : full.opacity ?? 1;
+    else if (isJoined(trace)) fadeCurves(node, trace, kept, plot.place);
+    else fadePoints(node, trace, kept, isAnew);
+  }
+}
+
+function fadePoints(node, { ids }, kept, isAnew) {
+  for (const point of node.querySelectorAll(".points > path, .text > .textpoint")) {
+    const at = point.__data__?.i;
+    if (at === undefined) continue;
+    const isFaded = Boolean(kept) && !kept.has(ids[at]);
+    if (point.isFaded === isFaded && !isAnew) continue;
+    point.isFaded = isFaded;  // `opacity` would cost a layer for each point
+    point.style.fillOpacity = isFaded ? FADED : "";
+    point.style.strokeOpacity = isFaded ? FADED : "";
+  }
+}
+
+/** Curves that share a trace share a path, so the kept ones are drawn once more above it. */
+function fadeCurves(node, { ids, x, y }, kept, place) {
+  const line = node.querySelector(".js-line");
+  if (!line) return;
+  node.querySelector(".kept")?.remove();
+  line.style.opacity = kept ? FADED : 1;
+  if (!kept) return;
+  const { xaxis, yaxis } = place._fullLayout;
+  let path = "", isDown = false;
+  for (let n = 0; n < ids.length; n += 1) {
+    if (y[n] === null || y[n] === undefined || !kept.has(ids[n])) { isDown = false; continue; }
+    path += `${isDown ? "L" : "M"}${xaxis.c2p(x[n]).toFixed(1)},${yaxis.c2p(y[n]).toFixed(1)}`;
+    isDown = true;
+  }
+  const copy = line.cloneNode();
+  copy.setAttribute("class", "kept");
+  copy.setAttribute("d", path || "M0,0");
+  Object.assign(copy.style, { opacity: 1, strokeWidth: "1.6px" });
+  line.after(copy);
+}
+
+/** Parallel lines cannot be faded one by one: the others get a pale colour below the scale's own. */
+function fadedLines({ ids, line }, kept) {
+  const span = line.cmax - line.cmin || 1, below = 0.02 * span;
+  const scale = line.colorscale.map(([at, color]) => [(at * span + below) / (span + below), color]);
+  const pale = "#eceff1", edge = scale[0][0];
+  return {
+    ...line,
+    cmin: line.cmin - below,
+    color: line.color.map((value, n) => (kept.has(ids[n]) ? value : line.cmin - below)),
+    colorscale: [[0, pale], [edge * 0.99, pale], ...scale],
+  };
+}
+
+function draw(plot) {
+  const [data, layout] = shown(plot);
+  const isNew = !plot.isDrawn;
+  plot.isDrawn = true;
+  plot.isStale = false;
+  Plotly.react(plot.place, data, layout, options);
+  fade(plot, true);
+  if (isNew) listen(plot);
+}
+
+/** Brushes of a figure become the selection of the page; a click on a point opens its trial. */
+function listen(plot) {
+  const { place, name } = plot;
+  const idOf = (point) => point.data.ids?.[point.pointNumber ?? point.pointIndex] ?? point.data.meta?.trial;
+  place.on("plotly_afterplot", () => fade(plot, true));
+  place.on("plotly_selected", (event) => {
+    if (!event) return;
+    const found = (event.points ?? []).map(idOf).filter(Boolean);
+    select(new Set(found), name);
+  });
+  place.on("plotly_deselect", () => select(null, ""));
+  place.on("plotly_click", ({ points }) => {
+    const id = points.map(idOf).find(Boolean);
+    if (id && id in page.data.trials) location.hash = `trial/${id}`;
+  });
+  place.on("plotly_restyle", () => {
+    const trace = place.data.find(isParallel);
+    if (trace) select(within(trace), name);
+  });
+}
+
+/** The trials whose lines pass all brushed stretches of parallel axes; null where nothing is brushed. */
+function within({ ids, dimensions }) {
+  const brushed = dimensions.filter(({ constraintrange }) => constraintrange?.length);
+  if (!brushed.length) return null;
+  const passes = ({ constraintrange, values }, n) => {
+    const ranges = Array.isArray(constraintrange[0]) ? constraintrange : [constraintrange];
+    return ranges.some(([low, high]) => low <= values[n] && values[n] <= high);
+  };
+  return new Set(ids.filter((_, n) => brushed.every((one) => passes(one, n))));
+}
+
+/** Fades what the reader sees now, and the rest when it comes into view. */
+function relink() {
+  for (const plot of plots.values()) {
+    if (!plot.isDrawn || !plot.figure.data.some(isLinked)) continue;
+    forgetBrush(plot);
+    if (!plot.figure.data.some(isParallel)) fade(plot);
+    else if (page.from !== plot.name || !page.selection) plot.isStale = true;
+  }
+  clearTimeout(relink.later);  // parallel lines are drawn anew: once the brush rests
+  relink.later = setTimeout(() => {
+    for (const plot of plots.values()) if (plot.isStale && plot.isSeen) draw(plot);
+  }, 150);
+}
+
+/** Takes the outline of a brush away from a figure once the selection is another's. */
+function forgetBrush(plot) {
+  const isOwn = page.from === plot.name;
+  if (!isOwn && plot.hadBrush) {
+    plot.revision += 1;  // plotly then forgets stretches of parallel axes
+    if (plot.place.layout.selections?.length) Plotly.relayout(plot.place, { selections: [] });
+    if (plot.place.data.some(({ selectedpoints }) => selectedpoints)) Plotly.restyle(plot.place, { selectedpoints: [null] });
+  }
+  plot.hadBrush = isOwn;
+}
+
+/** Whether a figure needs the whole width: parallel axes, many panels, or the first of the page. */
+function isWide({ figure: { data, layout } }, place) {
+  return place === 0 || data.some(isParallel) || Object.keys(layout).some((key) => /^xaxis([3-9]|\d\d)$/.test(key));
+}
+
+/** The names of the figures that get the whole width; one that would stand alone in a row does too. */
+function broadOnes(figures) {
+  const broad = new Set(figures.filter(isWide).map(({ name }) => name));
+  let alone = null;
+  for (const { name } of [...figures, { name: null }]) {
+    if (name !== null && !broad.has(name)) alone = alone === null ? name : null;
+    else if (alone !== null) { broad.add(alone); alone = null; }
+  }
+  return broad;
+}
+
+/** The sections of the figures, in order; those without a picture are a sentence each below them. */
+function drawFigures(figures) {
+  const home = document.getElementById("figures");
+  if (!home) return;
+  const drawn = figures.filter(({ figure }) => figure);
+  const names = new Set(drawn.map(({ name }) => name));
+  for (const [name, plot] of plots) {
+    if (names.has(name)) continue;
+    observer.unobserve(plot.place);
+    Plotly.purge(plot.place);
+    plot.place.closest("section").remove();
+    plots.delete(name);
+  }
+  const broad = broadOnes(drawn);
+  drawn.forEach((one, place) => {
+    const plot = plots.get(one.name) ?? newPlot(one, home);
+    const section = plot.place.closest("section");
+    if (home.children[place] !== section) home.insertBefore(section, home.children[place] ?? null);
+    section.classList.toggle("broad", broad.has(one.name));
+    section.querySelector("h2").textContent = one.title;
+    section.querySelector(".finding").textContent = one.finding;
+    section.querySelector(".reading").textContent = one.reading;
+    plot.place.style.height = `${one.height}px`;
+    const text = JSON.stringify(one.figure);
+    if (text === plot.text) return;
+    Object.assign(plot, { figure: one.figure, text });
+    if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
+  });
+  undrawn(figures.filter(({ figure }) => !figure), home);
+}
+
+function newPlot({ name }, home) {
+  const place = element("div", { class: "figure", id: `figure-${name}`, "data-plot": name, role: "img", "aria-describedby": `finding-${name}` });
+  const hint = element("p", { class: "reading" });
+  home.append(element("section", { id: name, "data-figure": name },
+    element("h2"), element("p", { class: "finding", id: `finding-${name}` }),
+    element("div", { class: "wide" }, place), hint));
+  const plot = { name, place, figure: null, text: "", revision: 0, isDrawn: false, isStale: false, isSeen: false };
+  plots.set(name, plot);
+  observer.observe(place);
+  return plot;
+}
+
+function undrawn(figures, home) {
+  home.querySelector("#undrawn")?.remove();
+  if (!figures.length) return;
+  const items = figures.map(({ title, finding }) => element("li", {}, element("b", {}, `${title}. `), finding));
+  home.append(element("section", { id: "undrawn", class: "broad" }, element("h2", {}, "Nothing to draw"), element("ul", { class: "verdicts" }, ...items)));
+}
+
+/** Draws every figure, also those out of view: for printing. */
+function drawAll() {
+  for (const plot of plots.values()) if (!plot.isDrawn || plot.isStale) draw(plot);
+}
+
+onChange(() => requestAnimationFrame(relink));
+for (const media of [dark, printing]) {
+  media.addEventListener("change", () => {
+    for (const plot of plots.values()) {
+      if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
+    }
+  });
+}
+window.addEventListener("beforeprint", drawAll);

@@ -1,0 +1,173 @@
+// The ranking: rows drawn as they scroll into view, first columns frozen, sorted by a click.
+
+const ROW = 30;  // pixels; as in page.css
+const MARGIN = 12;  // rows drawn above and below what is seen
+const FROZEN = new Set(["rank", "trial_id"]);
+const grids = new Map();  // name of a table → its parts and how the reader has sorted it
+
+function drawTables(data) {
+  const home = document.getElementById("tables");
+  const names = data.tables.map(({ name }) => name).join();
+  if (home.dataset.names !== names) {
+    home.replaceChildren();
+    grids.clear();
+    home.dataset.names = names;
+  }
+  if (!data.tables.length) home.replaceChildren(element("p", { class: "reading" }, "No trial has ended yet."));
+  for (const table of data.tables) {
+    const grid = grids.get(table.name) ?? newGrid(table, home);
+    grid.table = table;
+    grid.rowOf = new Map(table.trials.map((id, row) => [id, row]));
+    drawHead(grid);
+    grid.order.textContent = table.order;
+    refresh(grid);
+  }
+}
+
+function newGrid({ name, title }, home) {
+  const grid = { name, sort: "", turns: 0, falls: false, ids: [] };
+  grid.head = element("tr");
+  grid.body = element("tbody");
+  grid.columns = element("colgroup");
+  grid.view = element("table", { id: name }, element("caption", { class: "unseen" }, title || "Ranking of the trials"),
+    grid.columns, element("thead", {}, grid.head), grid.body);
+  grid.scroll = element("div", { class: "grid", tabindex: "0", role: "region", "aria-label": title || "Ranking" }, grid.view);
+  grid.order = element("p", { class: "reading" });
+  grid.more = element("p", { class: "more", "aria-live": "polite" });
+  grid.scroll.addEventListener("scroll", () => { drawRows(grid); tellMore(grid); }, { passive: true });
+  new ResizeObserver(() => { drawRows(grid); tellMore(grid); }).observe(grid.scroll);
+  home.append(element("div", { class: "part" }, title ? element("h3", {}, title) : null, grid.order, grid.more, grid.scroll));
+  grids.set(name, grid);
+  return grid;
+}
+
+/** Pixels that hold the widest text of a column; long words are cut with an ellipsis. */
+function widthOf({ title, texts, name }) {
+  if (name === "rank") return 44;
+  const widest = texts.reduce((most, text) => Math.max(most, text.length), 0);
+  const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => one.trim().length));  // bold
+  return Math.round(Math.max(8 * Math.min(26, widest), 9 * Math.min(20, word), 32) + 20);
+}
+
+function drawHead(grid) {
+  const { columns } = grid.table;
+  const text = JSON.stringify(columns.map(({ name, title, kind }) => [name, title, kind]));
+  grid.widths = columns.map(widthOf);
+  let left = 34;
+  grid.lefts = columns.map(({ name }, n) => {
+    if (!FROZEN.has(name)) return null;
+    left += grid.widths[n];
+    return left - grid.widths[n];
+  });
+  grid.view.style.width = `${34 + grid.widths.reduce((sum, width) => sum + width, 0)}px`;
+  grid.columns.replaceChildren(...[34, ...grid.widths].map((width) =>
+    element("col", { style: `width: ${width}px` })));
+  if (grid.text === text) return;
+  grid.text = text;
+  const all = element("input", { type: "checkbox", "aria-label": "Select all rows", change: () => selectAll(grid, all.checked) });
+  grid.all = all;
+  const heads = columns.map(({ name, title, kind }, n) => {
+    const label = title.split(/(?<=[._ ])/).flatMap((one, at) => (at ? [element("wbr"), one] : [one]));
+    const button = element("button", { type: "button", title: name, click: () => sortBy(grid, name) }, ...label);
+    const style = grid.lefts[n] === null ? null : `left: ${grid.lefts[n]}px`;
+    const marks = [kind === "number" ? "n" : "", style ? "frozen" : ""].join(" ").trim();
+    return element("th", { scope: "col", "data-name": name, class: marks || null, style }, button);
+  });
+  grid.head.replaceChildren(element("th", { scope: "col", class: "frozen pick", style: "left: 0" }, all), ...heads);
+}
+
+/** The first click sorts, the second sorts the other way round, the third restores the ranking. */
+function sortBy(grid, name) {
+  const { metric, mode } = page.data.objective;
+  const turns = grid.sort === name ? (grid.turns + 1) % 3 : 1;
+  const isBestFirst = name === metric && mode === "max";
+  Object.assign(grid, { turns, sort: turns ? name : "", falls: turns === (isBestFirst ? 1 : 2) });
+  refresh(grid);
+}
+
+/** The rows that the filter and a brush leave, in the order of the ranking or of a column. */
+function refresh(grid) {
+  const { table, sort, falls } = grid;
+  const kept = page.selection && page.from !== "table" ? page.selection : page.kept;
+  grid.ids = kept ? table.trials.filter((id) => kept.has(id)) : [...table.trials];
+  const column = table.columns.find(({ name }) => name === sort);
+  if (column) {
+    const at = (id) => column.values[grid.rowOf.get(id)];
+    const compare = column.kind === "number" ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
+    grid.ids.sort((one, other) => {
+      const a = at(one) ?? null, b = at(other) ?? null;
+      if (a === null || b === null) return (a === null) - (b === null);  // empty cells are last both ways
+      return falls ? compare(b, a) : compare(a, b);
+    });
+  }
+  for (const head of grid.head.cells) {
+    if (head.dataset.name === sort && sort) head.setAttribute("aria-sort", falls ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  }
+  grid.view.setAttribute("aria-rowcount", grid.ids.length + 1);
+  grid.drawn = "";
+  drawRows(grid);
+  tellMore(grid);
+}
+
+function drawRows(grid) {
+  const { scroll, ids } = grid;
+  const height = printing.matches ? Infinity : scroll.clientHeight || 600;
+  const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - MARGIN);
+  const last = Math.min(ids.length, Math.ceil((scroll.scrollTop + height) / ROW) + MARGIN);
+  const drawn = `${first} ${last}`;
+  if (grid.drawn === drawn) return;
+  grid.drawn = drawn;
+  const space = (rows) => element("tr", { class: "space", "aria-hidden": "true", style: `height: ${rows * ROW}px` });
+  grid.body.replaceChildren(
+    space(first), ...ids.slice(first, last).map((id, n) => rowOf(grid, id, first + n)), space(ids.length - last));
+}
+
+function rowOf(grid, id, place) {
+  const { table, lefts } = grid, row = grid.rowOf.get(id), isChosen = Boolean(page.selection?.has(id));
+  const pick = element("input", { type: "checkbox", "aria-label": `Select ${id}`, change: () => toggle(id) });
+  pick.checked = isChosen;
+  const cells = table.columns.map(({ name, kind, texts }, n) => {
+    const style = lefts[n] === null ? null : `left: ${lefts[n]}px`;
+    const text = texts[row];
+    const content = name === "trial_id" ? element("a", { href: `#trial/${id}` }, text) : text;
+    const marks = [kind === "number" ? "n" : "", style ? "frozen" : "", text === "–" ? "none" : ""].filter(Boolean).join(" ");
+    return element(name === "trial_id" ? "th" : "td", { class: marks || null, style, scope: name === "trial_id" ? "row" : null, title: text.length > 26 ? text : null }, content);
+  });
+  return element("tr", { "data-id": id, "aria-rowindex": place + 2, class: isChosen ? "chosen" : null },
+    element("td", { class: "frozen pick", style: "left: 0" }, pick), ...cells);
+}
+
+/** Says how many rows and columns are out of sight. */
+function tellMore(grid) {
+  const { scroll, ids, table } = grid;
+  const beyond = scroll.scrollLeft + scroll.clientWidth;
+  const hidden = [...grid.head.cells].filter((cell) => !cell.classList.contains("frozen") && cell.offsetLeft + cell.offsetWidth > beyond + 2);
+  const parts = [];
+  if (ids.length < table.trials.length) parts.push(`${ids.length} of ${counted(table.trials.length, "trial")}`);
+  else if (scroll.scrollHeight > scroll.clientHeight + 2) parts.push(`${counted(ids.length, "trial")}, scroll down for more`);
+  if (hidden.length) parts.push(`${counted(hidden.length, "more column")} to the right`);
+  const text = parts.join(" · ");
+  if (grid.more.textContent !== text) grid.more.textContent = text;
+  scroll.classList.toggle("cut", hidden.length > 0);
+}
+
+function toggle(id) {
+  const chosen = new Set(page.selection ?? []);
+  if (!chosen.delete(id)) chosen.add(id);
+  select(chosen, page.from || "table");
+}
+
+function selectAll(grid, isOn) {
+  const chosen = new Set(page.selection ?? []);
+  for (const id of grid.ids) if (isOn) chosen.add(id); else chosen.delete(id);
+  select(chosen, page.from || "table");
+}
+
+onChange(() => {
+  for (const grid of grids.values()) {
+    refresh(grid);
+    grid.all.checked = grid.ids.length > 0 && grid.ids.every((id) => page.selection?.has(id));
+  }
+});
+printing.addEventListener("change", () => grids.forEach((grid) => { grid.drawn = ""; drawRows(grid); }));

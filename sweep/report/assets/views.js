@@ -1,0 +1,245 @@
+// The views of one trial and of two beside each other, in a dialog that the address names:
+// `#trial/t0003`, `#compare/t0003/t0007`.
+
+/** Parts of a trial's view, (id, trial) → element or null, in order. Other scripts add to it. */
+const trialParts = [settingsOf, commandOf, diagnosisOf, curvesOf, casesOf, testOf, remarksOf, originOf];
+/** Parts of a comparison, ([id, trial], [id, trial]) → element or null, in order. */
+const compareParts = [differencesOf, curvesOfBoth, pairsOf];
+
+let dialog = null;
+const drawLater = [];  // figures of the open view, drawn once it has a size
+
+function openDialog(title, ...content) {
+  if (!dialog) {
+    dialog = element("dialog", { id: "view", "aria-labelledby": "view-title" });
+    dialog.addEventListener("close", () => {
+      if (/^#(trial|compare)\//.test(location.hash)) history.replaceState(null, "", location.pathname + location.search);
+    });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step && !event.target.closest("select, input, .figure, .wide") && dialog.dataset.trial) go(step);
+    });
+    document.body.append(dialog);
+  }
+  const close = element("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "×");
+  dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content);
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+  dialog.querySelector("#view-title").focus({ preventScroll: true });
+  drawLater.splice(0).forEach((drawn) => drawn());
+}
+
+/** Opens the view that the address names, or closes the open one. */
+function route() {
+  const [kind, one, other] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const { trials } = page.data;
+  if (kind === "trial" && one in trials) openTrial(one);
+  else if (kind === "compare" && one in trials && other in trials) openComparison(one, other);
+  else if (dialog?.open) dialog.close();
+}
+
+function go(step) {
+  const at = page.ids.indexOf(dialog.dataset.trial) + step;
+  if (page.ids[at]) location.replace(`#trial/${page.ids[at]}`);
+}
+
+function openTrial(id) {
+  const trial = page.data.trials[id], place = page.ids.indexOf(id);
+  const rank = page.columns.get("rank")?.of.get(id);
+  const { label } = page.data.objective;
+  const facts = [
+    trial.status_words + (trial.preset ? `, preset ${trial.preset}` : ""),
+    rank ? `rank ${rank}` : null,
+    trial.value === null ? null : `${label} ${score(trial.value)} in epoch ${trial.best_epoch}`,
+    counted(trial.epochs, "epoch"),
+    trial.replicate ? `replicate of ${trial.replicate.of}, seed ${trial.replicate.seed}, fold ${trial.replicate.fold}` : null,
+  ].filter(Boolean).join(" · ");
+  const step = (n, text) => element("button", { type: "button", click: () => go(n), disabled: !page.ids[place + n] || place < 0 }, text);
+  const others = page.ids.filter((one) => one !== id);
+  const against = element("select", { "aria-label": `Compare ${id} with`, change: () => { location.hash = `compare/${id}/${against.value}`; } },
+    element("option", { value: "" }, "compare with …"), ...others.slice(0, 500).map((one) => element("option", { value: one }, one)));
+  openDialog(id,
+    element("p", { class: "state" }, facts),
+    trial.cause ? element("p", { class: "cause" }, trial.cause) : null,
+    element("div", { class: "choices" }, step(-1, "← better"), step(1, "worse →"), others.length ? against : null),
+    ...trialParts.map((draw) => draw(id, trial)).filter(Boolean));
+  dialog.dataset.trial = id;
+}
+
+const titled = (title, ...content) => element("section", {}, element("h3", {}, title), ...content);
+
+function simpleTable(caption, heads, rows, numbers = 1) {
+  return element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    element("table", { class: "plain" }, element("caption", { class: "unseen" }, caption),
+      element("thead", {}, element("tr", {}, ...heads.map((text, n) => element("th", { scope: "col", class: n >= numbers ? "n" : null }, text)))),
+      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((text, n) =>
+        element(n ? "td" : "th", { class: n >= numbers ? "n" : null, scope: n ? null : "row" }, typeof text === "number" || text === null ? short(text) : text)))))));
+}
+
+function settingsOf(id, trial) {
+  const names = Object.keys(trial.parameters);
+  if (!names.length) return null;
+  return titled("Settings that were searched", element("dl", { class: "pairs" }, ...names.flatMap((name) =>
+    [element("dt", {}, name), element("dd", {}, trial.parameters[name])])));
+}
+
+function commandOf(id, trial) {
+  const button = element("button", { type: "button", click: () => copy(trial.command, button) }, "Copy");
+  return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {  // a page from a file may not have the clipboard
+    const area = element("textarea", { style: "position: fixed; opacity: 0" });
+    area.value = text;
+    (dialog?.open ? dialog : document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+/** The curves of some trials as small figures: objective, loss terms, further metrics, gradient norm. */
+function panels(pairs) {
+  const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
+  const { metric, label } = page.data.objective;
+  const groups = [[label, ["value"]]];
+  if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", ["val_dice"]]);
+  if (names.has("train_loss")) groups.push(["training loss", ["train_loss"]]);
+  for (const name of names) if (name.startsWith("terms/")) groups.push([`loss term ${name.slice(6)}`, [name]]);
+  for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) groups.push([name.slice(8), [name]]);
+  if (names.has("grad_norm")) groups.push(["gradient norm", ["grad_norm"], "log"]);
+  if (names.has("learning_rate")) groups.push(["learning rate", ["learning_rate"], "log"]);
+  return element("div", { class: "panels" }, ...groups.map(([title, [name], type]) => panel(title, name, pairs, type)));
+}
+
+function panel(title, name, pairs, type) {
+  const place = element("div", { class: "figure small", role: "img", "aria-label": `${title} over the epochs` });
+  const traces = pairs.filter(([, { curves }]) => curves[name]).map(([id, { curves }], n) => ({
+    x: curves[name].map((_, epoch) => epoch), y: curves[name], name: id, mode: curves[name].length < 40 ? "lines+markers" : "lines",
+    line: { color: LOOKS[n][0], dash: LOOKS[n][1], width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value",
+    hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>`,
+  }));
+  const shapes = pairs.flatMap(([, { switch_on: at, curves }], n) => (at !== null && at < curves.value.length && at > 0
+    ? [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(n ? "soft" : "accent"), width: 1, dash: "dot" } }] : []));
+  const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
+  drawLater.push(() => plain(place, traces, {
+    title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: pairs.length > 1 && name === "value" ? 52 : 30, b: 32 },
+    xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: type === "log" && isPositive ? { type: "log", exponentformat: "e" } : {},
+  }));
+  return place;
+}
+
+/** An axis of epochs: plotly's own ticks, but never half an epoch. */
+const whole = (epochs) => (epochs < 6 ? { dtick: 1 } : {});
+
+function curvesOf(id, trial) {
+  if (!trial.epochs) return null;
+  const on = trial.switch_on === null ? "" : ` Its geometric loss switches on in epoch ${trial.switch_on}${trial.switch_on < trial.epochs ? " (dotted)" : "; it completed no epoch from there on"}.`;
+  const shared = trial.shared_epochs ? ` It took over the first ${counted(trial.shared_epochs, "epoch")} from a shared warm-up.` : "";
+  const rest = trial.in_full ? "" : " Only the objective is in this file, because the sweep has many epochs; the others stand in history.jsonl.";
+  return titled("Curves", element("p", { class: "reading" }, `Epochs count from 0. Loss terms are means of the epoch, before their weight.${on}${shared}${rest}`), panels([[id, trial]]));
+}
+
+function diagnosisOf(id, { diagnosis, error }) {
+  if (!diagnosis) return error ? titled("The error", element("pre", { tabindex: "0" }, error)) : null;
+  const { message, likely_cause: cause, advice, cases = [], recent = [] } = diagnosis;
+  const terms = [...new Set(recent.flatMap((step) => Object.keys(step.terms)))];
+  const rows = recent.map((step) => [`${step.epoch} / ${step.step}`, step.loss, ...terms.map((name) => step.terms[name] ?? null), step.grad_norm]);
+  return titled("Why it diverged",
+    element("p", {}, message), cause ? element("p", { class: "cause" }, `${cause} `, element("span", { class: "advice" }, advice)) : null,
+    cases.length ? element("p", { class: "reading" }, `Cases of the batch: ${cases.join(", ")}.`) : null,
+    rows.length ? simpleTable("The last steps", ["epoch / step", "loss", ...terms, "gradient norm"], rows) : null);
+}
+
+function casesOf(id, { cases, case_metrics: metrics }) {
+  if (!cases) return null;
+  const worst = [...cases].sort((a, b) => (a[2] ?? Infinity) - (b[2] ?? Infinity));
+  const heads = ["case", "class", ...metrics];
+  const table = (rows) => simpleTable("Validation cases", heads, rows, 2);
+  return titled("Validation cases of the best epoch", element("p", { class: "reading" }, "Worst Dice first."), table(worst.slice(0, 8)),
+    worst.length > 8 ? element("details", {}, element("summary", {}, `All ${worst.length} rows`), table(worst)) : null);
+}
+
+function testOf(id, { test }) {
+  return test ? titled("Test cases", simpleTable("Test cases", ["case", "Dice", "HD95"], test)) : null;
+}
+
+function remarksOf(id, { warnings = [], notes = [] }) {
+  if (!warnings.length && !notes.length) return null;
+  return titled("Warnings and notes", element("ul", { class: "verdicts" }, ...warnings.map((text) => element("li", {}, text)),
+    ...notes.map(({ text, by, at }) => element("li", {}, text, " ", element("span", { class: "reading" }, `${by}, ${at.slice(0, 16).replace("T", " ")}`)))));
+}
+
+function originOf(id, { runs = [], files = [], folder }) {
+  if (!runs.length && !files.length) return null;
+  const shown = runs.map((run) => element("li", {}, Object.entries(run).map(([name, value]) => `${name} ${value}`).join(" · ")));
+  return titled("Where it comes from", shown.length ? element("ul", { class: "verdicts" }, ...shown) : null,
+    files.length ? element("p", { class: "reading" }, element("code", {}, folder), `: ${files.join(", ")}`) : null);
+}
+
+// Two trials.
+
+function openComparison(one, other) {
+  const pairs = [one, other].map((id) => [id, page.data.trials[id]]);
+  const choices = pairs.map(([id], n) => {
+    const select = element("select", { "aria-label": n ? "The other trial" : "One trial", change: () => {
+      location.replace(`#compare/${n ? one : select.value}/${n ? select.value : other}`);
+    } }, ...[...new Set([one, other, ...page.ids.slice(0, 500)])].map((text) => element("option", { value: text }, text)));
+    select.value = id;
+    return select;
+  });
+  openDialog(`${one} and ${other}`, element("div", { class: "choices" }, choices[0], " beside ", choices[1]),
+    ...compareParts.map((draw) => draw(...pairs)).filter(Boolean));
+  delete dialog.dataset.trial;
+}
+
+function differencesOf([one, a], [other, b]) {
+  const names = [...new Set([...Object.keys(a.parameters), ...Object.keys(b.parameters)])];
+  const differ = names.filter((name) => a.parameters[name] !== b.parameters[name]);
+  const { label } = page.data.objective;
+  const link = (id) => element("a", { href: `#trial/${id}` }, id);
+  const rows = [
+    ["status", a.status_words, b.status_words], [label, score(a.value), score(b.value)], ["best epoch", a.best_epoch, b.best_epoch], ["epochs", a.epochs, b.epochs],
+    ...(a.preset || b.preset ? [["preset", a.preset ?? "–", b.preset ?? "–"]] : []),
+    ...differ.map((name) => [name, a.parameters[name] ?? "–", b.parameters[name] ?? "–"]),
+  ];
+  const same = names.length - differ.length;
+  const note = differ.length ? `Searched settings that differ: ${differ.length} of ${names.length}.` : "Their searched settings are the same.";
+  return titled("What differs", element("p", { class: "reading" }, note, same && differ.length ? ` The same: ${names.filter((name) => !differ.includes(name)).join(", ")}.` : ""),
+    simpleTable("What differs", ["", link(one), link(other)], rows));
+}
+
+function curvesOfBoth(one, other) {
+  return titled("Curves", element("p", { class: "reading" }, "Dotted verticals: where the geometric loss switches on."), panels([one, other]));
+}
+
+/** Scores of the cases that both have: a point above the diagonal is a case that the second does better. */
+function pairsOf([one, a], [other, b]) {
+  const [from, first, second] = a.cases && b.cases ? ["validation cases", a.cases, b.cases] : a.test && b.test ? ["test cases", a.test, b.test] : [];
+  if (!from) return titled("Case by case", element("p", { class: "reading" }, "This page does not have scores of the same cases for both trials."));
+  const isClassed = from === "validation cases";
+  const key = (row) => (isClassed ? `${row[0]}, ${row[1]}` : row[0]), dice = (row) => row[isClassed ? 2 : 1];
+  const theirs = new Map(second.map((row) => [key(row), dice(row)]));
+  const both = first.map((row) => [key(row), dice(row), theirs.get(key(row)) ?? null]).filter(([, x, y]) => x !== null && y !== null);
+  if (!both.length) return null;
+  const gains = both.map(([, x, y]) => y - x), better = gains.filter((gain) => gain > 0).length, worse = gains.filter((gain) => gain < 0).length;
+  const low = Math.min(...both.flatMap(([, x, y]) => [x, y])), edge = [Math.max(-0.02, low - 0.02), 1.02];
+  const place = element("div", { class: "figure square", role: "img", "aria-label": `Dice of each case, ${other} over ${one}` });
+  drawLater.push(() => plain(place, [
+    { x: edge, y: edge, mode: "lines", line: { color: tone("soft"), width: 1, dash: "dot" }, hoverinfo: "skip", showlegend: false },
+    { x: both.map(([, x]) => x), y: both.map(([, , y]) => y), text: both.map(([name]) => name), mode: "markers", showlegend: false,
+      marker: { size: 8, color: "#3f8fc5", line: { width: 1, color: "#08306b" } }, hovertemplate: `%{text}<br>${one} %{x:.4f}, ${other} %{y:.4f}<extra></extra>` },
+  ], { xaxis: { title: { text: `Dice of ${one}` }, range: edge }, yaxis: { title: { text: `Dice of ${other}` }, range: edge } }));
+  const spread = gains.length > 1 ? ` (SD of the differences ${deviation(gains).toFixed(4)})` : "";
+  const gain = mean(gains);
+  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.`),
+    element("p", { class: "reading" }, "Each point is a case: above the diagonal the second trial is better. These are single runs; other seeds would move them."), place);
+}
+
+window.addEventListener("hashchange", route);

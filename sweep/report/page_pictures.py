@@ -1,0 +1,88 @@
+"""Pictures of segmentations in the page: what is said of them, and those that its file holds."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from sweep.analysis.figures.sweep_results import Results
+from sweep.store.layout import Layout, TrialPaths
+from sweep.store.pictures.picture_index import Picture, TrialPictures, picture_bytes, read_pictures
+
+EMBEDDED = 2_000_000
+"""Most characters of pictures in a file."""
+
+
+class _Placed(NamedTuple):
+    """A picture with its place in the order in which pictures are embedded."""
+
+    priority: int
+    trial: int
+    number: int
+    paths: TrialPaths
+    picture: Picture
+
+
+def picture_facts(paths: TrialPaths) -> dict[str, Any] | None:
+    """What is drawn of a trial as plain values; None if nothing is.
+
+    Raises:
+        ResultsError: the index is broken.
+    """
+    found = read_pictures(paths)
+    return None if found is None else asdict(found)
+
+
+def embedded_pictures(results: Results, space: int = EMBEDDED) -> dict[str, Any]:
+    """The pictures that a file holds, the most telling of all trials first.
+
+    Two trials that show the same slice share its image.
+
+    Args:
+        space: most characters of all of them.
+
+    Returns:
+        ``places``: ``TRIAL/FILE`` → number of its ``data``, and these: addresses with the content.
+
+    Raises:
+        ResultsError: an index is broken, or a picture that it names cannot be read.
+    """
+    places: dict[str, int] = {}
+    data: dict[str, int] = {}
+    for _, _, _, paths, picture in sorted(_placed(results), key=lambda one: one[:3]):
+        names = picture.image, picture.marks
+        uris = [_uri(picture_bytes(paths, name)) for name in names]
+        space -= sum(len(uri) for uri in uris if uri not in data)
+        if space < 0:
+            break
+        for name, uri in zip(names, uris, strict=True):
+            places[f"{paths.folder.name}/{name}"] = data.setdefault(uri, len(data))
+    return {"places": places, "data": list(data)}
+
+
+def drawn_trials(results: Results) -> dict[str, TrialPictures]:
+    """Trials with pictures in the order of the ranking, replicates last."""
+    layout = Layout(results.folder)
+    names = [record.trial_id for record in (*results.ended, *results.replicates)]
+    found = ((name, read_pictures(layout.trial(name))) for name in names)
+    return {name: pictures for name, pictures in found if pictures is not None}
+
+
+def _placed(results: Results) -> Iterator[_Placed]:
+    drawn = drawn_trials(results)
+    # The two that are compared come before the other finalists.
+    first = next((name for name, one in drawn.items() if one.compared_with is not None), None)
+    order = [first, drawn[first].compared_with] if first is not None else []
+    names = list(dict.fromkeys([*(name for name in order if name in drawn), *drawn]))
+    number = 0
+    for place, name in enumerate(names):
+        for picture in drawn[name].pictures:
+            number += 1
+            paths = Layout(results.folder).trial(name)
+            yield _Placed(picture.priority, place, number, paths, picture)
+
+
+def _uri(content: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"

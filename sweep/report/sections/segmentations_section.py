@@ -1,0 +1,89 @@
+"""Leader and baseline beside each other on the cases on which they differ most."""
+
+from __future__ import annotations
+
+import shlex
+
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.ranking_frame import winner
+from sweep.report.page_pictures import drawn_trials
+from sweep.report.sections.page_section import PageSection, rendered
+from sweep.store.pictures.picture_index import CasePictures, TrialPictures
+
+TEMPLATE = """\
+{% if sentence %}
+<p class="finding">{{ sentence }}</p>
+{% endif %}
+{% if pair %}
+<sweep-pictures trials="{{ pair|join(" ") }}"></sweep-pictures>
+{% endif %}
+{% if names %}
+<p class="reading">More in the views of
+{% for name in names %}
+<a href="#trial/{{ name }}">{{ name }}</a>{{ ". " if loop.last else ", " }}
+{% endfor %}
+Others are drawn by <code>{{ command }} TRIAL</code>.</p>
+{% else %}
+<p class="reading">None is drawn. <code>{{ command }}</code> draws the leader and the baseline.</p>
+{% endif %}
+"""
+
+
+def segmentations_section(results: Results) -> PageSection | None:
+    """The pair, and where the pictures of other trials are; None as long as the sweep runs and
+    nothing is drawn."""
+    drawn = drawn_trials(results)
+    if not drawn and (
+        results.in_use or winner(results.frame) is None or results.spec.trainer.kind == "custom"
+    ):
+        return None
+    pair = compared_pair(drawn)
+    html = rendered(
+        TEMPLATE,
+        sentence=_sentence(results, drawn, pair),
+        pair=pair if pair is not None and _differing(drawn[pair[0]]) else None,
+        names=list(drawn),
+        command=f"python -m sweep.pictures {shlex.quote(str(results.folder))}",
+    )
+    return PageSection(name="segmentations", title="Segmentations", html=html)
+
+
+def compared_pair(drawn: dict[str, TrialPictures]) -> tuple[str, str] | None:
+    """The first two trials that were drawn to be compared with each other."""
+    for name, pictures in drawn.items():
+        other = pictures.compared_with
+        if other is not None and other in drawn and drawn[other].compared_with == name:
+            return name, other
+    return None
+
+
+def _sentence(
+    results: Results, drawn: dict[str, TrialPictures], pair: tuple[str, str] | None
+) -> str:
+    """On which case the two differ most, with the Dice of both."""
+    if pair is None:
+        return ""
+    names = [_named(results, name) for name in pair]
+    ours, theirs = (_differing(drawn[name]) for name in pair)
+    both = [
+        (one, theirs[case])
+        for case, one in ours.items()
+        if case in theirs and one.dice is not None and theirs[case].dice is not None
+    ]
+    if not both:
+        return f"{' and '.join(names)} have the same Dice on every validation case."
+    first, second = max(both, key=lambda two: abs((two[0].dice or 0) - (two[1].dice or 0)))
+    return (
+        f"{' and '.join(names)} differ most on {first.case}: Dice {first.dice:.4f} against"
+        f" {second.dice:.4f}."
+    )
+
+
+def _named(results: Results, name: str) -> str:
+    baseline = results.baseline
+    is_baseline = baseline is not None and baseline.trial_id == name
+    return f"{name} (the baseline)" if is_baseline else name
+
+
+def _differing(pictures: TrialPictures) -> dict[str, CasePictures]:
+    return {one.case: one for one in pictures.cases if "differs" in one.reasons}
