@@ -33,32 +33,79 @@ settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=
 settings.load_profile("sweep")
 
 
-ON_A_CLUSTER = (
-    "tests/engine/test_cluster_e2e.py",
-    "tests/engine/test_sweep_e2e.py",
-    "tests/engine/test_foreign_e2e.py",
-    "tests/nnunet/test_nnunet_sweep_e2e.py",
-    "tests/engine/test_monitoring_e2e.py",
-    "tests/engine/test_packs_e2e.py",
-    "tests/api/test_notebook_progress.py",
+ON_A_CLUSTER = {
+    "tests/engine/test_cluster_e2e.py": 1,
+    "tests/engine/test_sweep_e2e.py": 1,
+    "tests/engine/test_packs_e2e.py": 1,
+    "tests/nnunet/test_nnunet_sweep_e2e.py": 2,
+    "tests/engine/test_foreign_e2e.py": 2,
+    "tests/engine/test_monitoring_e2e.py": 2,
+    "tests/api/test_notebook_progress.py": 2,
+}
+"""Files whose tests start Ray, and the process that runs them. They wait more than they compute,
+and take longest: both processes begin with theirs."""
+
+SLOW = (
+    *ON_A_CLUSTER,
+    "tests/hostile/",
+    "tests/nnunet/test_command.py",
+    "tests/nnunet/test_copies.py",
+    "tests/nnunet/test_explained_alike.py",
+    "tests/nnunet/test_nnunet_training.py",
+    "tests/nnunet/test_ordered_batches.py",
+    "tests/nnunet/test_planning.py",
+    "tests/nnunet/test_record.py",
+    "tests/nnunet/test_regions.py",
+    "tests/nnunet/test_trainer.py",
+    "tests/trainer/test_divergence.py",
+    "tests/trainer/test_effective.py",
+    "tests/trainer/test_fast_steps.py",
+    "tests/trainer/test_fit.py",
+    "tests/trainer/test_guard_on_real_runs.py",
+    "tests/trainer/test_own_optimizers.py",
+    "tests/trainer/test_region_training.py",
+    "tests/trainer/test_replayed_patience.py",
+    "tests/trainer/test_statistics.py",
+    "tests/trainer/test_trunk.py",
+    "tests/trainer/test_volume_training.py",
+    "tests/commands/test_all_cases_training.py",
+    "tests/commands/test_export_command.py",
+    "tests/commands/test_predict_command.py",
+    "tests/plugins/",
+    "tests/report/test_browser.py",
+    "tests/report/test_notebook.py",
+    "tests/api/test_notebook_example.py",
+    "tests/api/test_steered_sweep.py",
+    "tests/data/test_cache.py",
+    "tests/store/test_crashes.py",
+    "tests/engine/test_actor.py",
 )
-"""Files whose tests start Ray: they take longest, so they begin first."""
+"""Files that train for long, start processes or try many inputs. ``pytest -m "not slow"`` runs the
+others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+    # Those that take long come first, so that the processes end together.
+    items.sort(key=lambda item: (file_group(item.nodeid), not item.nodeid.startswith(SLOW)))
+
+
+def file_group(nodeid: str) -> int:
+    """The process that must run the tests of a file: 1 or 2, and 3 for either."""
+    return ON_A_CLUSTER.get(nodeid.partition("::")[0], 3)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The process that runs the tests of Ray takes longest: the other one steps back for it."""
-    is_others = not item.nodeid.startswith(ON_A_CLUSTER)
-    if is_others and "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) == 0:
+    """A process whose tests do not start Ray steps back for the one that waits for it."""
+    if file_group(item.nodeid) == 3 and "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) == 0:
         os.nice(5)
 
 
 class ByFile(LoadScopeScheduling):
-    """One process runs all tests of a file, which share its fixtures, and one all that start Ray:
-    two clusters at a time would be short of memory and cores.
+    """One process runs all tests of a file, which share its fixtures. No process runs more than one
+    cluster of Ray at a time: three would be short of memory and cores.
 
     The marks of ``--dist loadgroup`` would say so too, but xdist 3.8 does not see them under
     pytest 9.2.
@@ -66,7 +113,7 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "ray" if file in ON_A_CLUSTER else file
+        return f"ray {ON_A_CLUSTER[file]}" if file in ON_A_CLUSTER else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -43,42 +43,56 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "absent"),
+    ("absent", "modules"),
     [
+        ({"ray"}, ["nnunet.training.geometric_trainer", "data.prepared.prepare"]),
         # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
-        ("sweep.trial.fit, sweep.trainer.custom.function_run", HEAVY - {"torch"}),
-        ("sweep.analysis.ranking.ranking_frame", {"torch", "ray"}),
-        ("sweep.report.report_figures", {"torch", "ray", "monai"}),
-        ("sweep.report.notebook", {"torch", "ray", "monai"}),
-        ("sweep.report.page", {"torch", "ray", "monai"}),
-        ("sweep.nnunet.training.geometric_trainer", {"ray"}),
-        ("sweep.data.prepared.prepare", {"ray"}),
-        ("sweep.search.searchers.searcher", {"torch", "ray", "pandas"}),
-        ("sweep.search.searchers.optuna_search", {"torch", "ray", "pandas"}),
-        ("sweep.engine.decisions.sweep_controller", {"torch", "ray", "pandas"}),
-        ("sweep.store.store", HEAVY),
-        ("sweep.spec.load", HEAVY),
-        ("sweep.console.live_view", HEAVY),
-        ("sweep.tracking.make_trackers", HEAVY | {"tensorboard", "mlflow"}),
-        ("sweep.tracking.tensorboard_tracker", HEAVY | {"mlflow"}),
-        ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
-        ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
-        ("sweep.console.ranking_table", HEAVY),
-        ("sweep.console.watch_view", HEAVY),
-        ("sweep.export", HEAVY | {"numpy", "plotly"}),
-        ("sweep.serve", HEAVY | {"numpy", "plotly", "starlette", "uvicorn"}),
-        ("sweep.page_server.page_app", {"torch", "ray", "monai"}),
-        ("sweep.page_server.page_process", HEAVY | {"numpy", "plotly", "starlette", "uvicorn"}),
-        ("sweep.watch", HEAVY | {"numpy"}),
-        ("sweep.run", HEAVY | {"numpy"}),
-        ("sweep.train", HEAVY | {"numpy"}),
-        ("sweep.shapes", HEAVY | {"numpy"}),
-        ("sweep.predict", HEAVY | {"numpy"}),
-        ("sweep.pictures", HEAVY | {"numpy"}),
+        (HEAVY - {"torch"}, ["trial.fit", "trainer.custom.function_run"]),
+        ({"torch", "ray"}, ["analysis.ranking.ranking_frame"]),
+        (
+            {"torch", "ray", "monai"},
+            ["report.report_figures", "report.notebook", "report.page", "page_server.page_app"],
+        ),
+        (
+            {"torch", "ray", "pandas"},
+            [
+                "search.searchers.searcher",
+                "search.searchers.optuna_search",
+                "engine.decisions.sweep_controller",
+            ],
+        ),
+        (
+            HEAVY,
+            [
+                "store.store",
+                "spec.load",
+                "console.live_view",
+                "console.ranking_table",
+                "console.watch_view",
+            ],
+        ),
+        (HEAVY | {"tensorboard", "mlflow"}, ["tracking.make_trackers"]),
+        (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
+        ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
+        ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
+        (HEAVY | {"numpy", "plotly"}, ["export"]),
+        (
+            HEAVY | {"numpy", "plotly", "starlette", "uvicorn"},
+            ["serve", "page_server.page_process"],
+        ),
+        (
+            HEAVY | {"numpy"},
+            ["watch", "run", "train", "shapes", "predict", "pictures"],
+        ),
     ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
-    assert loaded(f"import {module}") & absent == set()
+def test_layers_are_usable_without_what_they_do_not_need(
+    absent: set[str], modules: list[str]
+) -> None:
+    """In one process: what none of them loads is loaded by none of them."""
+    imports = ", ".join(f"sweep.{module}" for module in modules)
+    assert loaded(f"import {imports}") & absent == set()
 
 
 def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray() -> None:

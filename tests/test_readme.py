@@ -140,7 +140,7 @@ def test_files_of_the_tutorial_are_as_right_and_wrong_as_it_says(tmp_path: Path)
     assert load_sweep(file).trials == 12
 
 
-@pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))
+@pytest.mark.parametrize("command", sorted({*re.findall(r"python -m (sweep\.\w+)", README)}))
 def test_every_command_of_the_readme_exists(command: str) -> None:
     done = subprocess.run([sys.executable, "-m", command, "--help"], capture_output=True)
     assert done.returncode == 0

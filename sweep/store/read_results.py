@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +119,19 @@ def read_sweep(folder: Path) -> Mapping[str, Any]:
     require_results(layout)
     file = str(layout.sweep_yaml)
     try:
-        document = parse_document(read_text(layout.sweep_yaml, MOST_BYTES_OF_A_SWEEP), file)
-        if document.mistakes:
-            raise InputError(document.mistakes)
+        return deepcopy(_values_of(read_text(layout.sweep_yaml, MOST_BYTES_OF_A_SWEEP), file))
     except InputError as error:
         first = error.mistakes[0]
         place = f"{file}:{first.line}" if first.line else file
         raise ResultsError(f"{place}: broken, {first.message}") from error
+
+
+@lru_cache(maxsize=4)
+def _values_of(text: str, file: str) -> Mapping[str, Any]:
+    """What a sweep.yaml with this text holds. A command asks several times, and it takes 20 ms."""
+    document = parse_document(text, file)
+    if document.mistakes:
+        raise InputError(document.mistakes)
     return document.values
 
 

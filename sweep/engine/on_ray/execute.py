@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,8 @@ def execute(
             tuner = make_tuner(doors, scratch, verbose=verbose)
             with reporting_errors(log, describe):
                 try:
-                    tuner.fit()
+                    with _callbacks_uncounted():
+                        tuner.fit()
                     door.require()  # an error in Ray's last step
                 except Stopped as stopped:
                     return stopped.ending
@@ -103,6 +105,23 @@ def execute(
         if over and location.uri is not None:
             clean_nodes(location.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
+
+
+@contextmanager
+def _callbacks_uncounted() -> Iterator[None]:
+    """Keep Ray's usage statistics from counting our callback.
+
+    To see whether it is one of theirs, Ray imports MLflow, Weights & Biases and others, if they are
+    installed. That takes seconds before the first trial starts.
+    """
+    from ray.air._internal import usage  # Ray's public interface has no such switch
+
+    usual = usage.tag_callbacks
+    usage.tag_callbacks = lambda _: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = usual
 
 
 def _doors(
