@@ -288,7 +288,7 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     changed = json.loads(dumped(newer.to_json()))
     changed["unfinished"] = ["t0007"]
     changed["sections"][0]["html"] = "<p class='headline'>Another leads.</p>"
-    curves = next(one for one in changed["figures"] if one["name"] == "learning-curves")
+    (curves,) = (one for one in changed["figures"] if one["name"] == "learning-curves")
     curves["figure"]["layout"]["height"] += 1
     opened.evaluate("(data) => sweepPage.update(data)", changed)
     settled(opened)
