@@ -174,7 +174,7 @@ def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
             value = validator.validate_json(line)
         except ValidationError:
             with _blaming(f"{path}:{number}"):
-                value = parsed(cls, parse_json(line.decode()))
+                value = parsed(cls, parse_json(f"{line.decode()}\n"))
         yield value
 
 
