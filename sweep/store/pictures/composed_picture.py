@@ -25,9 +25,9 @@ def composed(trial: TrialPaths, picture: Picture) -> bytes:
 
     image, marks = (picture_bytes(trial, name) for name in (picture.image, picture.marks))
     try:
-        with Image.open(io.BytesIO(image)) as below, Image.open(io.BytesIO(marks)) as above:
-            together = Image.alpha_composite(below.convert("RGBA"), above.convert("RGBA"))
-    except (OSError, ValueError) as error:
+        below, above = (Image.open(io.BytesIO(one), formats=["webp"]) for one in (image, marks))
+        together = Image.alpha_composite(below.convert("RGBA"), above.convert("RGBA"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ResultsError(f"{trial.pictures / picture.image}: broken, {error}") from error
     content = io.BytesIO()
     together.convert("RGB").save(content, format="png", optimize=True)
