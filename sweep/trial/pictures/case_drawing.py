@@ -209,7 +209,7 @@ def disagreement(
 ) -> Iterator[tuple[int, int]]:
     """Axis → the slice in which most voxels are right in one of two predictions alone.
 
-    Nothing where the references have different shapes: the search may vary the size of drawn images.
+    Nothing where the references differ in shape: a search may vary the size of drawn images.
 
     Args:
         first, second: the same case, predicted by two trials.
