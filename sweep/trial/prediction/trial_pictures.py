@@ -173,7 +173,7 @@ def _further_slices(before: TrialPictures) -> dict[str, dict[int, Sequence[int]]
 
 
 def chosen_pair(
-    first: Segmentations, second: Segmentations, asked: Sequence[str] = ()
+    first: Segmentations, second: Segmentations, *, asked: Sequence[str] = ()
 ) -> tuple[Choice, Choice]:
     """The same for two trials, then the cases on which they differ most, for both.
 
