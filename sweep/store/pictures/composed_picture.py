@@ -35,7 +35,7 @@ def composed(trial: TrialPaths, picture: Picture) -> bytes:
 
 
 def titled_pictures(pictures: TrialPictures) -> Iterator[tuple[str, Picture]]:
-    """The first picture of each plane, with a title: ``worst: a, Dice 0.71, axial slice 3 of 9``."""
+    """The first picture of each plane, titled ``worst: a, Dice 0.71, axial slice 3 of 9``."""
     for case in pictures.cases:
         dice = "" if case.dice is None else f", Dice {case.dice:.4f}"
         for plane in case.planes:
