@@ -18,6 +18,7 @@ from sweep.report.takeaway.winner_use import parameter_words
 from sweep.spec.space.presets import BASELINE, PRESETS
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
+from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, VAL_DICE
 from sweep.vocabulary.record import distance_unit_of
 
@@ -69,7 +70,7 @@ def _criterion(results: Results) -> Iterator[str]:
     if "nsd" in results.spec.evaluation.metrics and unit:
         tolerance = results.spec.evaluation.nsd_tolerance
         if isinstance(tolerance, float):
-            yield f"NSD has a tolerance of {tolerance:g} {unit}."
+            yield f"NSD has a tolerance of {tolerance:g}{UNITS[unit]}."
 
 
 def _scores_cases(results: Results) -> bool:
