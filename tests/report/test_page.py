@@ -41,7 +41,7 @@ def test_page_asks_the_network_for_nothing(sweep_folder: Path) -> None:
     own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", own) == []
     assert "url(" not in own
-    assert text.count("<script") == 5
+    assert text.count("<script") == 6
 
 
 def test_ranking_has_a_row_for_each_ended_trial(sweep_folder: Path) -> None:
