@@ -13,7 +13,7 @@ from sweep.cli import app
 Call = Callable[..., Result]
 
 COMMANDS = ["run", "check", "rank", "export", "train", "schema", "shapes", "watch", "predict"]
-COMMANDS += ["stop", "enqueue", "note", "serve", "pictures"]
+COMMANDS += ["pictures", "stop", "enqueue", "note", "serve"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
