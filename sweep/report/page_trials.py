@@ -46,9 +46,12 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     for place, record in enumerate(records):
         epochs += len(record.history)
         in_full = epochs <= MOST_CURVE_EPOCHS
-        found[record.trial_id] = _trial(results, record, in_full=in_full)
+        paths = Layout(results.folder).trial(record.trial_id)
+        trial = found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
-            found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
+            trial |= _files(paths)
+        if (drawn := picture_facts(paths)) is not None:
+            trial["pictures"] = drawn
     return found
 
 
@@ -140,8 +143,6 @@ def _files(paths: TrialPaths) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
-    if (drawn := picture_facts(paths)) is not None:
-        found["pictures"] = drawn
     if paths.provenance.exists():
         found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
     if paths.folder.is_dir():
