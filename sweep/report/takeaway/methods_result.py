@@ -280,9 +280,9 @@ def _used(package: str, of: Selected) -> bool:
     """Whether a package that is installed had a part in this sweep, as far as its spec says."""
     spec = of.results.spec
     if package == "nnunetv2":
-        return spec.trainer.kind == "nnunet"
+        return package in spec.trainer.traits.packages
     if package == "monai":
-        return spec.trainer.kind == "monai"
+        return "network" in spec.trainer.traits.reads
     if package == "optuna":
         return spec.searcher.name in ("tpe", "gp", "cmaes", "qmc")
     return package != "ray"  # which executor trained is not recorded
