@@ -2,9 +2,11 @@
 
 import logging
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 from sweep.machine.codebase import PACKAGE
 
+
+def _free_memory() -> int:
+    """Bytes that are free or can be freed at once; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line), 0)
+
+
 # Before anything imports sweep.data: generated datasets are shared by the whole test session, all
 # its processes included, each of which inherits what the first has set.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -20,6 +32,11 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
 # Before anything imports torch: processes that each take every core slow one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Every step of a sweep is flushed to disk, which costs a test of many sweeps most of its time. In
+# memory it costs nothing. A container may have little of it there.
+_MEMORY, _ENOUGH = "/dev/shm", 6 * 2**30
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH < _free_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
 # Ten processes that only the tests of monitoring look at.
 os.environ["MEDICAL_SWEEP_DASHBOARD"] = "0"
 
