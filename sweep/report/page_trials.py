@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
-from sweep.report.page_pictures import picture_facts
+from sweep.report.page_pictures import drawn_trials
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
@@ -46,12 +46,11 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     for place, record in enumerate(records):
         epochs += len(record.history)
         in_full = epochs <= MOST_CURVE_EPOCHS
-        paths = Layout(results.folder).trial(record.trial_id)
-        trial = found[record.trial_id] = _trial(results, record, in_full=in_full)
+        found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
-            trial |= _files(paths)
-        if (drawn := picture_facts(paths)) is not None:
-            trial["pictures"] = drawn
+            found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
+    for name, drawn in drawn_trials(results).items():  # wherever they rank
+        found[name]["pictures"] = asdict(drawn)
     return found
 
 

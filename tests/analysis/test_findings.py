@@ -468,7 +468,7 @@ def test_last_row_of_maps_is_of_the_most_important_weight_only_where_that_is_kno
         )
         for n in range(6)
     ]
-    assert "the map of compactness by the length" in stability_map(results_of(*few)).reading
+    assert "the map of weights.compactness by the length" in stability_map(results_of(*few)).reading
     many = stability_map(results_of(*(drawn(n) for n in range(80))))
     assert "compactness, the weight that matters most by fANOVA, by the" in many.reading
 
@@ -656,11 +656,10 @@ def test_replicates_of_the_confirmation_are_a_part_of_the_budget_of_their_own() 
     ]
     exhibit = budget_by_status(results)
     assert exhibit.finding == (
-        "17 epochs in 34 s of training: 6 % in pruned trials and 71 % in replicates of the"
-        " confirmation."
+        "17 epochs in 34 s of training: 6 % in pruned trials and 71 % in replicates."
     )
     assert exhibit.figure is not None
-    assert "confirmation (3)" in [bar for trace in exhibit.figure.data for bar in trace.y]
+    assert "replicates (3)" in [bar for trace in exhibit.figure.data for bar in trace.y]
 
 
 # --- importance, slices, contour, parallel --------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import pytest
 from synthetic import drawn, write_sweep
@@ -20,7 +19,6 @@ from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Outcome, Status
 
 Serve = Callable[..., Visitor]
@@ -171,19 +169,6 @@ def test_resumed_sweep_is_running_again(serve: Serve, tmp_path: Path, counted: l
     last = visit("/sweeps/toy/data").json
     assert not last["running"]
     assert last["trials"]["t0000"]["status"] == "completed"
-
-
-def test_page_says_that_a_large_sweep_is_being_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read, may_read = live_sweep.snapshot, Event()
-    monkeypatch.setattr(live_sweep, "snapshot", lambda folder: may_read.wait() and read(folder))
-    sweep = LiveSweep(tmp_path / "toy")
-    begin(sweep.folder).__exit__(None, None, None)
-    with pytest.raises(ResultsError, match="toy is being read"):
-        sweep.look_soon(seconds=0.01)
-    may_read.set()
-    assert sweep.look_soon(seconds=60) is sweep.look()
 
 
 def test_page_of_a_sweep_that_has_not_started_waits_for_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
 
-CONFIRMATION = style.MarkerStyle("#5c6b78", "circle-open", "\\")
+REPLICATES = style.MarkerStyle("#5c6b78", "circle-open", "\\")
 SAVED = "saved by sharing warm-ups"
 
 
@@ -59,7 +59,7 @@ def spent(results: Results) -> list[Spent]:
 
 
 def budget_by_status(results: Results) -> ReportFigure:
-    """Epochs and seconds by status and of the confirmation, with what sharing saved."""
+    """Epochs and seconds by status and of the replicates, with what sharing saved."""
     found = spent(results)
     epochs = sum(part.epochs for part in found)
     return ReportFigure(
@@ -100,7 +100,7 @@ def _figure(found: Sequence[Spent]) -> go.Figure:
     white = {"color": "#ffffff", "line": style.OUTLINE}
     shares = [part for part in found if part.shared_epochs]
     for part in found:
-        kind, look = "confirmation", CONFIRMATION
+        kind, look = "replicates", REPLICATES
         if part.status is not None:
             kind, look = words.status(part.status), style.LOOKS[part.status]
         pattern = {"shape": look.pattern, "fgcolor": "#ffffff"}

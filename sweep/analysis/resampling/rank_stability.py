@@ -12,7 +12,7 @@ from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import percent
+from sweep.analysis.report_words import percent, some
 from sweep.analysis.resampling.case_scores import (
     CaseScores,
     scores_on_test,
@@ -20,6 +20,7 @@ from sweep.analysis.resampling.case_scores import (
 )
 from sweep.analysis.resampling.rank_bootstrap import DRAWS, LEVEL, RankBootstrap
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.objective import VAL_DICE, Objective
 
 LARGEST = 34
 """Diameter of the circle of a rank that a trial always has, in pixels."""
@@ -27,38 +28,41 @@ LEAST_WIDTH = 4
 """Width of a panel with few trials, in trials."""
 
 READING = (
-    f"Cases are drawn with replacement {DRAWS:,} times, and trials ranked by their mean Dice over"
-    " each draw. The area of a circle is the share of draws with that rank; the cross is the median"
-    " rank, the line the ranks of 95 % of the draws (Wiesenfarth et al., 2021). This shows what"
-    " other cases of the same kind might change, not what another seed would. A share is no"
+    f"Cases are drawn with replacement {DRAWS:,} times, and trials ranked by their mean {{metric}}"
+    " over each draw. The area of a circle is the share of draws with that rank; the cross is the"
+    " median rank, the line the ranks of 95 % of the draws (Wiesenfarth et al., 2021). This shows"
+    " what other cases of the same kind might change, not what another seed would. A share is no"
     " probability of being the best: of two equal trials, one stays first in three of four draws on"
     f" average. In simulation, equal trials reached {percent(LEVEL)} in at most 6 % of the samples"
     " of 20 cases or more. The validation cases chose these trials and their best epochs, so there"
     " the order looks steadier than it is; the test cases chose nothing."
 )
+METRIC_OF_CASES = {VAL_DICE: "dice", "nsd": "nsd", "hd95": "hd95"}
+"""Objective → its name in the tables of cases. Others are not kept for each case."""
 
 
 def rank_stability(results: Results) -> ReportFigure:
     """Whether other cases would rank the same."""
-    tables = (scores_on_test(results), scores_on_validation(results))
-    found = [one for one in tables if one is not None]
+    metric = METRIC_OF_CASES.get(results.objective.metric)
+    tables = (scores_on_test(results), scores_on_validation(results)) if metric else ()
+    found = [one for one in tables if one is not None and metric in one.scores]
     telling = [one for one in found if one.is_telling]
-    drawn = [RankBootstrap(one.scores["dice"]) for one in telling]
+    drawn = [RankBootstrap(one.scores[str(metric)]) for one in telling]
     sentences = [_finding(one, ranks) for one, ranks in zip(telling, drawn, strict=True)]
     return ReportFigure(
         name="rank-stability",
         title="Would other cases rank the same?",
-        finding=" ".join(sentences) or _nothing(found),
-        reading=READING,
+        finding=" ".join(sentences) or _nothing(found, results.objective),
+        reading=READING.format(metric=results.objective.short),
         figure=_figure(telling, drawn) if telling else None,
     )
 
 
-def _nothing(found: Sequence[CaseScores]) -> str:
+def _nothing(found: Sequence[CaseScores], objective: Objective) -> str:
     if not found:
         return (
-            "Nothing to resample: that takes two trials with a table of their cases (cases.csv, or"
-            " the test split)."
+            f"Nothing to resample: that takes two trials with {objective.short} for each case"
+            " (cases.csv, or the test split)."
         )
     largest = max(found, key=lambda one: one.cases)
     return (
@@ -72,12 +76,16 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
     share = float((found.ranks[:, first] == 1).mean())
     low, high = found.interval(first)
     chose = "" if of.split == "test" else ", which chose these trials"
+    # Trials that differ only in a setting without effect are equal, and share each place.
+    alike = (found.ranks == found.ranks[:, [first]]).all(axis=0)
+    equal = [trial for trial, is_equal in zip(of.trials, alike, strict=True) if is_equal]
+    are, their = ("are together", "their") if len(equal) > 1 else ("is", "its")
     sentence = (
         f"In {percent(share)} of the draws from {counted(of.cases, f'{of.split} case')}{chose},"
-        f" {of.trials[first]} is first"
+        f" {some(equal)} {are} first"
     )
     if share >= LEVEL:
-        sentence += ": its place is steady"
+        sentence += f": {their} place is steady"
     elif high > low:
         sentence += f" (ranks {low} to {high} in 95 %)"
     if len(of.trials) > 2:

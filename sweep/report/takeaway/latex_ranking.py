@@ -235,7 +235,9 @@ def _caption(
 ) -> str:
     of_sweep = f" of {title}" if title else ""
     best = "higher" if objective.mode == "max" else "lower"
-    sentences = [f"Ranking{of_sweep} by {objective.label} ({best} is better)."]
+    in_order = "rank" not in frame or frame["rank"].is_monotonic_increasing
+    what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
+    sentences = [f"{what} by {objective.label} ({best} is better)."]
     if divider(frame) is not None:
         again = "validated on whole cases" if divided_by(frame) == REAL else "trained again"
         sentences.append(
