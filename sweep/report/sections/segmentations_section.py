@@ -34,7 +34,7 @@ def segmentations_section(results: Results) -> PageSection | None:
     nothing is drawn."""
     drawn = drawn_trials(results)
     if not drawn and (
-        results.in_use or winner(results.frame) is None or results.spec.trainer.kind == "custom"
+        results.in_use or winner(results.frame) is None or results.spec.trainer.traits.is_own_loop
     ):
         return None
     pair = compared_pair(drawn)
