@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from sweep.api.predict_images import representing_runs
 from sweep.api.results import SweepResults
 from sweep.spec.load import load_trial
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 from sweep.store.files import parsed, read_json, read_jsonl
-from sweep.store.layout import Layout, TrialPaths, is_replicate
+from sweep.store.layout import Layout, TrialPaths
 from sweep.trial.kinds.kind_table import kind_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
@@ -61,7 +62,7 @@ class AllCases:
             return cls(every, "since no results lie beside its file that say when it was best")
         after = "after which it was best in the search"
         if len(found) > 1:
-            after = f"the median of those after which its {len(found)} replicates were best"
+            after = f"the median of those after which its {len(found)} runs were best"
         return cls(min(every, round(median(found))), after)
 
     def warnings(self, settings: TrialSettings, cases: int) -> list[str]:
@@ -95,9 +96,8 @@ def _best_epochs(config: Path, settings: TrialSettings) -> list[int]:
         best = SweepResults(runs[0].folder).best
         if load_trial(config) != best.config:  # the file is of another trial
             return []
-        every = [TrialPaths(folder) for folder in (*best.runs, best.folder)]
-        replicates = [run for run in every if is_replicate(run.folder.name)]
-        runs = replicates or every[-1:]
+        every = dict.fromkeys((*best.runs, best.folder))
+        runs = representing_runs([TrialPaths(folder) for folder in every])
     found = (_best_epoch(run, settings) for run in runs if run.history.is_file())
     return [epochs for epochs in found if epochs is not None]
 

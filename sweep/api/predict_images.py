@@ -135,9 +135,7 @@ def runs_of_model(
         ResultsError: it is none of these, or no weights were kept.
     """
     runs = [TrialPaths(run) for run in _run_folders(local_folder(model, "MODEL"))]
-    replicates = [run for run in runs if is_trial(run.folder) and is_replicate(run.folder.name)]
-    confirming = [run for run in replicates if not read_json(run.trial, dict).get("in_search")]
-    chosen = confirming or runs[: len(replicates) + 1]
+    chosen = representing_runs(runs) if is_trial(runs[0].folder) else runs[:1]
     kept = [run for run in chosen if run.best_checkpoint.exists()]
     if not kept:
         raise ResultsError(f"no weights of {chosen[0].folder} were kept")
@@ -145,6 +143,13 @@ def runs_of_model(
         if run not in kept:
             warn(f"{run.folder.name} is left out: its weights were not kept")
     return kept[:1] if single else kept
+
+
+def representing_runs(runs: Sequence[TrialPaths]) -> list[TrialPaths]:
+    """As `sweep.vocabulary.record.representing`, of the folders of runs of one trial."""
+    replicates = [run for run in runs if is_replicate(run.folder.name)]
+    confirming = [run for run in replicates if not read_json(run.trial, dict).get("in_search")]
+    return confirming or list(runs)
 
 
 def is_trial(folder: Path) -> bool:
@@ -168,11 +173,11 @@ def _run_folders(folder: Path) -> Sequence[Path]:
         if name not in results:
             raise ResultsError(f"{folder} is no trial of {results.folder}, or was never started")
         trial = results[name]
-        return [*trial.runs, trial.folder]
+        return [*dict.fromkeys((*trial.runs, trial.folder))]
     if TrialPaths(folder).config.is_file():
         return [folder]
     best = SweepResults(folder).best  # raises for what is no results folder
-    return [*best.runs, best.folder]
+    return [*dict.fromkeys((*best.runs, best.folder))]
 
 
 def local_folder(path: str | Path, name: str) -> Path:

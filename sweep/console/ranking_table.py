@@ -154,9 +154,7 @@ def _columns(
     texts = {
         **SPECIAL,
         "delta_baseline": _words(objective.signed),
-        **dict.fromkeys(
-            ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS), _words(objective.text)
-        ),
+        **dict.fromkeys(OF_THE_OBJECTIVE, _words(objective.text)),
         **dict.fromkeys((REAL, "test_dice"), _words(DICE.text)),
     }
     for name, heading in MEASURED.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median
 
@@ -19,7 +20,7 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.analysis.report_words import listed, some, status, trials
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, TrialRecord, confirming
 
 AROUND = 5
 """Epochs on each side of the best one that show how much a curve varies, and least number of
@@ -168,11 +169,10 @@ def state(results: Results) -> str:
         race = None if results.confirmation is None else results.confirmation.race
         if race is not None and race.block is not None:
             return f"confirming: {race.words}"
-        replicates = _ended_replicates(results)
-        all_ended = replicates == len(results.replicates)
-        return (
-            _finished(results) if all_ended else f"confirming: {replicates} replicates have ended"
-        )
+        replicates = [run for _, run in confirming(results.replicates)]
+        if (so_far := _ended(replicates)) < len(replicates):
+            return f"confirming: {so_far} replicates have ended"
+        return _finished(results)
     how = "running" if results.in_use else "not running"
     return f"{how}: {ended} of {planned} trials have ended"
 
@@ -188,14 +188,14 @@ def counts(results: Results) -> dict[str, int]:
     found = Counter(record.status for record in results.records)
     named = {status(kind): found[kind] for kind in Status if kind.is_final}
     named["running" if results.in_use else "interrupted"] = found[Status.RUNNING]
-    in_search = [one for one in results.replicates if one.replicate and one.replicate.in_search]
-    named["replicates in the search"] = sum(one.status.is_final for one in in_search)
-    named["replicates of the leaders"] = _ended_replicates(results) - len(in_search)
+    of_leaders = _ended(run for _, run in confirming(results.replicates))
+    named["replicates in the search"] = _ended(results.replicates) - of_leaders
+    named["replicates of the leaders"] = of_leaders
     return {name: count for name, count in named.items() if count}
 
 
-def _ended_replicates(results: Results) -> int:
-    return sum(record.status.is_final for record in results.replicates)
+def _ended(runs: Iterable[TrialRecord]) -> int:
+    return sum(run.status.is_final for run in runs)
 
 
 def _over_baseline(results: Results) -> str:

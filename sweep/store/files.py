@@ -159,7 +159,8 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
 def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
     """`parsed` of each line in order, without a torn last line; raises as `read_jsonl`.
 
-    Fast for many lines: `parse_json` reads only what the parser in Rust refuses.
+    Fast for many lines: `parse_json` reads only what the parser in Rust refuses. So a number too
+    large for a float, in a key that is ignored, is no error here.
     """
     content = _first_bytes(path, MOST_BYTES)
     *lines, torn = content.split(b"\n")

@@ -236,6 +236,11 @@ class TrialRecord:
         """Id of the trial whose configuration it runs: its own, or the one that it repeats."""
         return self.replicate.of if self.replicate else self.trial_id
 
+    @cached_property
+    def configuration(self) -> str:
+        """What it trains, but for seed and fold: equal for trials with the same configuration."""
+        return repr((self.preset, sorted(self.parameters.items())))
+
     @property
     def status(self) -> Status:
         return self.outcome.status if self.outcome else Status.RUNNING
@@ -409,9 +414,14 @@ def representing(runs: Iterable[TrialRecord]) -> list[TrialRecord]:
 def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
     """Their scores in the order of training, up to the first without any."""
     ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))
+    return up_to_none(run.score for run in ordered)
+
+
+def up_to_none(scores: Iterable[float | None]) -> tuple[float, ...]:
+    """The scores before the first that is None."""
     found: list[float] = []
-    for run in ordered:
-        if (score := run.score) is None:
+    for score in scores:
+        if score is None:
             break
         found.append(score)
     return tuple(found)

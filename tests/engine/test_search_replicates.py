@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +30,7 @@ from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.api.results import SweepResults
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.report.headline import headline, state
+from sweep.report.headline import counts, headline, state
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import extended
@@ -103,7 +104,7 @@ def test_searcher_that_learns_has_its_replicates_before_the_proposals_that_learn
     order = started(tmp_path / "x")
     first = next(n for n, name in enumerate(order) if is_replicate(name))
     assert order[:first] == ["t0000", "t0001", "t0002", "t0003"]
-    assert not is_replicate(order[-1]) or any(not is_replicate(name) for name in order[first:])
+    assert not all(is_replicate(name) for name in order[first:])
 
 
 def test_searcher_that_learns_nothing_has_its_replicates_after_all_trials(tmp_path: Path) -> None:
@@ -175,6 +176,10 @@ def test_unfinished_replicates_are_told(tmp_path: Path) -> None:
     due = results.due_in_search
     assert due > 0
     assert state(results).startswith("not running: all trials have ended, with ")
+    ended = sum(record.status.is_final for record in results.replicates)
+    assert 0 < ended < len(results.replicates)
+    assert counts(results)["replicates in the search"] == ended
+    assert "replicates of the leaders" not in counts(results)
     assert not SweepResults(tmp_path / "x").is_finished
     records = go_on(spec, tmp_path / "x")
     assert not SearchReplicates.of(spec, records).due
@@ -188,6 +193,16 @@ def test_unfinished_replicates_are_told(tmp_path: Path) -> None:
     assert list(means.ids) == list(best["trial_id"])
     assert list(means.x) == pytest.approx(list(best["mean_of_runs"]))
     assert {name for name in runs.y if name} >= set(best["trial_id"])
+
+
+def test_results_without_the_folder_of_a_replicated_trial_are_read(tmp_path: Path) -> None:
+    spec = replicated()
+    of = in_search(run(spec, tmp_path / "x", 0, 1))[0][0]
+    shutil.rmtree(Layout(tmp_path / "x").trial(of).folder)
+    results = read_results(tmp_path / "x")
+    assert of not in results.scores
+    assert results.due_in_search >= 0
+    assert state(results).startswith("not running: 8 of 9 trials have ended")
 
 
 def test_extended_sweep_compares_its_new_trials_with_what_it_had(tmp_path: Path) -> None:

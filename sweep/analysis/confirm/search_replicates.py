@@ -34,15 +34,12 @@ from sweep.analysis.confirm.paired_statistics import DECIMALS
 from sweep.analysis.confirm.race_statistics import overtakes
 from sweep.spec.search.replicate_plan import search_blocks
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.record import Replicate, Status, TrialRecord
+from sweep.vocabulary.record import Replicate, Status, TrialRecord, up_to_none
 
 RISK = 0.2
 """Chance to be the best in the end below which a trial is trained on no further fold."""
 FIRST = 3
 """Trials that are trained on a second fold before any spread is known."""
-
-Runs = Mapping[str, Sequence[float]]
-"""Trial → its scores on the first blocks."""
 
 
 class SearchReplicates:
@@ -88,7 +85,8 @@ class SearchReplicates:
             return
         if record.replicate is not None:
             self.ended += 1
-            self._scores[record.replicate.of].append(record.score)
+            if (scores := self._scores.get(record.replicate.of)) is not None:  # else it was deleted
+                scores.append(record.score)
         elif record.score is not None and record.status is not Status.PRUNED:
             self._trials[record.trial_id] = replace(record, history=())
             self._scores[record.trial_id] = [record.score]
@@ -96,12 +94,7 @@ class SearchReplicates:
 
     def replicated(self, trial_id: str) -> tuple[float, ...]:
         """Scores of a trial's replicates, up to the first without any."""
-        found = list[float]()
-        for score in self._scores[trial_id][1:]:
-            if score is None:
-                break
-            found.append(score)
-        return tuple(found)
+        return up_to_none(self._scores.get(trial_id, [])[1:])
 
     @property
     def due(self) -> Sequence[tuple[Replicate, TrialRecord]]:
@@ -137,11 +130,10 @@ class SearchReplicates:
         one, that of the most runs counts, then the first."""
         found = dict[str, str]()
         for one in sorted(self._trials, key=lambda one: self._trials[one].number):
-            trial = self._trials[one]
-            key = repr((trial.preset, sorted(trial.parameters.items())))
-            other = found.setdefault(key, one)
+            configuration = self._trials[one].configuration
+            other = found.setdefault(configuration, one)
             if len(self._scores[one]) > len(self._scores[other]):
-                found[key] = one
+                found[configuration] = one
         return ((one, self._scores[one]) for one in found.values())
 
 

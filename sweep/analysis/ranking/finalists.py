@@ -31,7 +31,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
     for record in every:
         if len(found) == _places(spec):
             break
-        found.setdefault(_configuration(record), record)
+        found.setdefault(record.configuration, record)
     leaders = list(found.values())
     controls = [r for r in every if r.preset == BASELINE and r not in leaders]
     return [*leaders, *controls]
@@ -56,7 +56,7 @@ class TopTrials:
         raise it: a trial before it may fall back a front. The baseline is always a finalist.
         """
         assert record.score is not None
-        own, found = _configuration(record), place(record)
+        own, found = record.configuration, place(record)
         self._best[own] = min(found, self._best.get(own, found))
         if record.preset == BASELINE:
             self._baseline = found
@@ -125,7 +125,8 @@ class Planned:
     @property
     def is_upper_bound(self) -> bool:
         """Whether ``total`` may only fall. Replicates inside the search may add to it."""
-        if self.spec.replicate is not None and not self._search_has_ended:
+        searches = not self._search_has_ended or bool(self._in_search.due)
+        if self.spec.replicate is not None and searches:
             return False
         if self.spec.stop_when is not None and not self._end and self._searched < self.searched:
             return True
@@ -220,7 +221,3 @@ def missing_replicates(
 
 def _places(spec: SweepSpec) -> int:
     return spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
-
-
-def _configuration(record: TrialRecord) -> str:
-    return repr((record.preset, sorted(record.parameters.items())))

@@ -114,9 +114,13 @@ def _callbacks_uncounted() -> Iterator[None]:
     To see whether it is one of theirs, Ray imports MLflow, Weights & Biases and others, if they are
     installed. That takes seconds before the first trial starts.
     """
-    from ray.air._internal import usage  # Ray's public interface has no such switch
+    try:
+        from ray.air._internal import usage  # Ray's public interface has no such switch
 
-    usual = usage.tag_callbacks
+        usual = usage.tag_callbacks
+    except (ImportError, AttributeError):  # in a Ray of its own inside, it only takes longer
+        yield
+        return
     usage.tag_callbacks = lambda _: False
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.page_section import PageSection, rendered
-from sweep.report.takeaway.provenance_facts import last_start
+from sweep.report.takeaway.provenance_facts import Start, last_start
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
@@ -34,10 +34,7 @@ def settings_section(results: Results) -> PageSection:
 def _versions(results: Results) -> list[tuple[str, str]]:
     """How the first trial with a provenance.json was last started."""
     trials = (Layout(results.folder).trial(record.trial_id) for record in results.records)
-    recorded = next((trial for trial in trials if trial.provenance.exists()), None)
-    if recorded is None:
-        return []
-    run = last_start(recorded)
+    run = next((last_start(trial) for trial in trials if trial.provenance.exists()), Start())
     found = {name: version for name, version in run.versions.items() if version}
     if run.code.version:
         found["medical-sweep"] = f"{run.code.version} ({(run.code.commit or 'no commit')[:10]})"

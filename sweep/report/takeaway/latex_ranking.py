@@ -159,7 +159,7 @@ def _columns(
     found = column("rank", "#") + column("trial_id", "trial", align="l")
     found += column("sweep", "sweep", align="l") + column("preset", "preset", align="l")
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
-    found += column(PARETO_RANK, "front") if objective.others else []
+    found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
     found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)

@@ -279,10 +279,10 @@ def effort_words(of: Selected) -> str:
 def _used(package: str, of: Selected) -> bool:
     """Whether a package that is installed had a part in this sweep, as far as its spec says."""
     spec = of.results.spec
-    if package == "nnunetv2":
-        return spec.trainer.kind == "nnunet"
-    if package == "monai":
-        return spec.trainer.kind == "monai"
-    if package == "optuna":
-        return spec.searcher.name in ("tpe", "gp", "cmaes", "qmc")
-    return package != "ray"  # which executor trained is not recorded
+    known = {
+        "monai": "network" in spec.trainer.traits.reads,
+        "nnunetv2": "nnunetv2" in spec.trainer.traits.packages,
+        "optuna": spec.searcher.name in ("tpe", "gp", "cmaes", "qmc"),
+        "ray": False,  # which executor trained is not recorded
+    }
+    return known.get(package, True)

@@ -131,10 +131,7 @@ def check_replicate(spec: SweepSpec) -> Iterator[Finding]:
     """Contradictions of `replicate` in a valid sweep."""
     if spec.replicate is None:
         return
-    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
-        if key in spec.space:
-            message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
-            yield Finding(("replicate",), message)
+    yield from _searched_too(spec, "replicate")
     if spec.judged_by.others:
         message = (
             "trials of several objectives are not compared by a mean over folds: leave this out,"
@@ -163,10 +160,7 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
     """Contradictions of `confirm` in a valid sweep."""
     if spec.confirm is None:
         return
-    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
-        if key in spec.space:
-            message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
-            yield Finding(("confirm",), message)
+    yield from _searched_too(spec, "confirm")
     seeds, asked = spec.confirm.blocks
     folds = most_folds(spec)
     if asked > folds:
@@ -181,3 +175,11 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
         who = counted(most_finalists(spec), "finalist")
         message = f"must be at least {least}, two trainings for each of {who}, but is {budget}"
         yield Finding(("confirm", "budget"), message)
+
+
+def _searched_too(spec: SweepSpec, setting: str) -> Iterator[Finding]:
+    """Searched settings in which the replicates of ``setting`` differ."""
+    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
+        if key in spec.space:
+            message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
+            yield Finding((setting,), message)

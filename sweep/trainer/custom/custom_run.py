@@ -88,7 +88,8 @@ class CustomTraining(GuardedRun):
         self.options = Options(settings.trainer.options)
         self.device = choose_device(settings)
         make_deterministic(settings)
-        import monai.losses  # noqa: F401 - of the loss; its import draws random numbers, so: now
+        # The loss needs it. Its first import draws random numbers, so it comes before the seed.
+        import monai.losses  # noqa: F401
 
         seed_everything(settings.seed, 0)
         self.model = self._built_model().to(self.device)
