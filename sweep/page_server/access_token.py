@@ -21,9 +21,10 @@ NO_TOKEN = (
 )
 
 HEADERS = {
-    # The page asks for nothing from elsewhere, and nobody frames it. Plotly compiles functions.
+    # The page asks for nothing from elsewhere, and nobody frames it. Plotly compiles functions. A
+    # script without the nonce does not run: none that came with a text of a trial.
     "content-security-policy": (
-        "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;"
+        "default-src 'none'; script-src 'nonce-{nonce}' 'unsafe-eval' blob:;"
         " worker-src blob:; style-src 'unsafe-inline'; img-src 'self' data: blob:; font-src data:;"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
@@ -37,10 +38,15 @@ def is_token(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode(), token.encode())
 
 
-def guarded(token: str) -> list[Middleware]:
-    """What a request passes before it is answered."""
+def guarded(token: str, nonce: str) -> list[Middleware]:
+    """What a request passes before it is answered.
+
+    Args:
+        token: what a browser must bring.
+        nonce: what a script of a page must have.
+    """
     return [
-        Middleware(_Headers),
+        Middleware(_Headers, nonce=nonce),
         Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(_TokenRequired, token=token),
     ]
@@ -81,14 +87,16 @@ class _TokenRequired:
 class _Headers:
     """Adds `HEADERS` to every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, nonce: str) -> None:
         self._app = app
+        self._more = [
+            (name.encode(), value.format(nonce=nonce).encode()) for name, value in HEADERS.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message["headers"], *more]}
+                message = {**message, "headers": [*message["headers"], *self._more]}
             await send(message)
 
         await self._app(scope, receive, send_with)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -45,10 +46,12 @@ class LivePages:
 
     Args:
         sweeps: which there are.
+        nonce: what a script of a page must have to run.
         control: lets the page ask something of a sweep; None: it is read-only.
     """
 
     sweeps: SweepList
+    nonce: str
     control: Control | None = None
 
     def overview(self, request: Request) -> Response:
@@ -56,9 +59,10 @@ class LivePages:
         if self.sweeps.is_single:
             return RedirectResponse(f"/sweeps/{quote(self.sweeps.names()[0], safe='')}/")
         try:
-            html = _render("list.html", folder=self.sweeps.folder, rows=self.sweeps.rows())
+            rows = self.sweeps.rows()
         except ResultsError as error:
             return self._message("No sweeps", str(error))
+        html = _render("list.html", folder=self.sweeps.folder, rows=rows, nonce=self.nonce)
         return _unless_known(request, utf8(html), "text/html", _etag(utf8(html)))
 
     def page(self, request: Request) -> Response:
@@ -73,7 +77,7 @@ class LivePages:
         if self.control is not None:
             live["key"] = self.control.key
             scripts.append(CONTROL)
-        html = page_html(found.data, scripts=scripts, styles=STYLES, live=live)
+        html = page_html(found.data, scripts=scripts, styles=STYLES, live=live, nonce=self.nonce)
         return HTMLResponse(utf8(html), headers=FRESH)
 
     def data(self, request: Request) -> Response:
@@ -143,7 +147,8 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
         token: what a browser must bring.
         control: whether the page may ask something of a sweep.
     """
-    pages = LivePages(sweeps, Control.new() if control else None)
+    nonce = secrets.token_urlsafe(24)
+    pages = LivePages(sweeps, nonce, Control.new() if control else None)
     return Starlette(
         routes=[
             Route("/", pages.overview),
@@ -154,7 +159,7 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
             Route("/sweeps/{name}/ask/{kind}", pages.ask, methods=["POST"]),
         ],
         # Compressed fast: a page of many megabytes may come through ssh.
-        middleware=[*guarded(token), Middleware(GZipMiddleware, compresslevel=1)],
+        middleware=[*guarded(token, nonce), Middleware(GZipMiddleware, compresslevel=1)],
     )
 
 

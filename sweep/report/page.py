@@ -58,6 +58,7 @@ def page_html(
     styles: Sequence[str] = (),
     live: Mapping[str, Any] | None = None,
     pictures: Mapping[str, Any] = NO_PICTURES,
+    nonce: str = "",
 ) -> str:
     """The page of these data.
 
@@ -67,6 +68,7 @@ def page_html(
         scripts, styles: further files of ``assets/`` that follow the page's own.
         live: what they know of the server that sends the page, in ``data-live`` of its body.
         pictures: those that the page holds, as of `embedded_pictures`; a server sends the others.
+        nonce: what the server lets run; empty: the page has no server.
     """
     small = data.to_json()
     parts = {name: small.pop(name) for name in LARGE} | {"page": small}
@@ -79,6 +81,7 @@ def page_html(
             plotly=Markup(get_plotlyjs()),
             style=Markup(assets([*STYLES, *styles])),
             script=Markup(assets([*SCRIPTS, *scripts])),
+            nonce=nonce,
             live=None if live is None else json.dumps(live),
         )
     )

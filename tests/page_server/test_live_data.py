@@ -10,6 +10,7 @@ import pytest
 from synthetic import drawn, write_sweep
 from visitor import Visitor, served
 
+from sweep.api.user_requests import ask_to_note
 from sweep.page_server import live_sweep
 from sweep.page_server.live_sweep import LiveSweep
 from sweep.page_server.sweep_list import SweepList
@@ -196,6 +197,15 @@ def test_list_names_every_sweep_with_its_best_trial(serve: Serve, root: Path) ->
     assert "1 completed, 1 pruned, 1 diverged of 3 trials" in text
     assert "sweep.yaml:2: broken" in text or "sweep.yaml:1: broken" in text
     assert ">notes<" not in text
+
+
+def test_name_or_note_that_is_no_utf8_breaks_no_page(serve: Serve, root: Path) -> None:
+    (root / "small").rename(root / "small\udcff")  # Python's way to write such a byte
+    ask_to_note(root / "other one", "t0000", "half a \udcff character")
+    visit = serve(root)
+    assert "/sweeps/other%20one/" in visit("/").text
+    assert visit("/sweeps/other%20one/data").status == 200
+    assert r"half a \udcff character" in visit("/sweeps/other%20one/").text
 
 
 def test_list_follows_sweeps_that_come(serve: Serve, root: Path) -> None:

@@ -66,3 +66,16 @@ def test_page_may_ask_only_this_server_and_be_framed_by_nobody(root: Path) -> No
             assert "connect-src 'self'" in policy
             assert "frame-ancestors 'none'" in policy
             assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_no_script_runs_but_those_of_the_page(root: Path) -> None:
+    with served(SweepList(root)) as visit:
+        for path in ("/", "/sweeps/small/"):
+            answer = visit.enter()(path)
+            rules = answer.headers["content-security-policy"].split("; ")
+            (scripts,) = (one for one in rules if one.startswith("script-src"))
+            assert "'unsafe-inline'" not in scripts
+            nonce = scripts.partition("'nonce-")[2].partition("'")[0]
+            assert len(nonce) == 32
+            assert f'<script nonce="{nonce}">' in answer.text
+            assert "<script>" not in answer.text

@@ -117,6 +117,7 @@ def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
         ("val_dice >", "a value must follow “val_dice >”."),
         ("val_dice > high", "“val_dice” has numbers, and “high” is none."),
         ("status > pruned", "“status” has words, which “>” cannot compare; use “=”."),
+        ("epochs = ''", "“epochs” has numbers, and “” is none."),
         ("(diverged", "a bracket is not closed."),
         ("prned", "no trial is “prned”; did you mean “pruned”?"),
         ("diverged pruned", "“pruned” is one too many; join conditions by “and” or “or”."),
@@ -130,6 +131,28 @@ def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
     opened.press("#filter", "Escape")
     opened.fill("#filter", "trial_id in (t0001, t0002)")
     assert sorted(shown(opened)) == ["t0001", "t0002"]
+    opened.fill("#filter", "val_dice != 0.5")
+    with_empty_cells = opened.inner_text("#selection")
+    opened.fill("#filter", "val_dice ≠ 0.5")
+    assert opened.inner_text("#selection") == with_empty_cells
+
+
+def test_filter_compares_numbers_in_a_column_that_has_words_too(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    mixed = json.loads(dumped(data.to_json()))
+    (patience,) = (
+        one for one in mixed["tables"][0]["columns"] if one["name"] == "early_stopping.patience"
+    )
+    patience["kind"] = "text"
+    patience["values"] = [1e-6, "null", *("none" for _ in table.trials[2:])]
+    opened = open_page(file.as_uri())
+    opened.evaluate("(data) => sweepPage.update(data)", mixed)
+    for text, row in (("1e-6", 0), ("0.000001", 0), ("NULL", 1)):
+        opened.fill("#filter", f"patience = {text}")
+        assert shown(opened) == [table.trials[row]]
 
 
 def test_status_buttons_sorting_and_choosing_rows(
@@ -201,6 +224,12 @@ def test_brush_on_a_parallel_axis_selects_the_lines_that_pass_there(
     assert chosen
     assert {epsilon[one] for one in chosen} == {1e-8}
     assert sorted(shown(opened)) == sorted(chosen)
+    opened.locator("#figure-parallel").scroll_into_view_if_needed()
+    opened.keyboard.press("Escape")
+    opened.wait_for_function(
+        "!document.getElementById('figure-parallel').data[0].dimensions[2].constraintrange"
+    )
+    assert opened.evaluate("sweepPage.page.selection") is None
 
 
 def test_groups_have_the_mean_of_their_trials(
@@ -219,6 +248,35 @@ def test_groups_have_the_mean_of_their_trials(
         values = [d for t in members if (d := dice[t]) is not None]
         assert int(row[1]) == len(members)
         assert row[3] == (f"{sum(values) / len(values):.4f}" if values else "–")  # type: ignore[arg-type]
+
+
+def test_quarters_hold_every_trial_once_and_name_their_best(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    newer = json.loads(dumped(data.to_json()))
+    (weight,) = (
+        c for c in newer["tables"][0]["columns"] if c["name"] == "loss.weights.compactness"
+    )
+    values = [1.0 if n < 40 else float(n) for n in range(60)]  # two quarters and more are equal
+    weight.update(values=values, texts=list(map(str, values)))
+    opened = open_page(file.as_uri())
+    opened.evaluate("(data) => sweepPage.update(data)", newer)
+    opened.select_option("#group", "loss.weights.compactness")
+    rows = opened.eval_on_selector_all(
+        "#groups tbody tr", "all => all.map((row) => [...row.cells].map((c) => c.textContent))"
+    )
+    assert [row[:2] for row in rows] == [
+        ["1.0", "40"],
+        ["40.0 to 44.0", "5"],
+        ["45.0 to 59.0", "15"],
+    ]
+    dice = column(data, "val_dice")
+    for row, part in zip(rows, (slice(40), slice(40, 45), slice(45, 60)), strict=True):
+        measured = {t: d for t in table.trials[part] if isinstance(d := dice[t], float)}
+        best = max(measured, key=lambda t: measured[t], default=None)
+        assert row[5:] == (["–", "–"] if best is None else [f"{measured[best]:.4f}", best])
 
 
 def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
@@ -298,6 +356,41 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
     assert opened.is_checked(f"input[aria-label='Select {before[1]}']")
     assert opened.evaluate(zoom) == zoomed
     assert opened.inner_text(".unfinished") == "Not ranked, 1 unfinished: t0007"
+
+
+def test_newer_data_leave_the_focus_and_what_is_opened_as_they_are(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    newer = json.loads(dumped(data.to_json()))
+    (spec,) = (one for one in newer["sections"] if one["name"] == "spec")
+    opened = open_page(file.as_uri())
+    opened.click("#spec summary")
+    for number, target in enumerate(
+        ("#ranking tbody input >> nth=2", "[data-status=pruned]", "nav a >> nth=2")
+    ):
+        place = opened.locator(target)
+        place.focus()
+        opened.keyboard.press("Space")
+        spec["html"] += "<p>more</p>"
+        newer["tables"][0]["columns"][1]["texts"][0] = f"changed {number}"
+        opened.evaluate("(data) => sweepPage.update(data)", newer)
+        assert place.evaluate("(one) => one === document.activeElement")
+    assert opened.locator("#spec pre").is_visible()
+    assert opened.locator("#spec .body > p:last-child").inner_text() == "more"
+
+
+def test_figures_of_a_view_end_with_it(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(f"{file.as_uri()}#trial/t0003")
+    opened.evaluate("window.before = document.querySelector('dialog .js-plotly-plot')")
+    assert opened.evaluate("Boolean(before._fullLayout)")
+    opened.evaluate("location.hash = 'trial/t0004'")
+    opened.wait_for_function("!before._fullLayout")
+    opened.evaluate("location.hash = 'trial/constructor'")  # what every object has is no trial
+    opened.wait_for_selector("dialog[open]", state="detached")
 
 
 def test_open_view_of_a_trial_follows_newer_data(

@@ -116,6 +116,11 @@ def test_page_in_a_notebook_has_links_that_stay_in_it(
     frame.wait_for_function("scrollY > 0")
     assert frame.locator("h1").inner_text() == "synthetic"
     assert "synthetic" not in repr(shown)
+    for _ in range(2):  # also once it was closed
+        frame.locator("tbody a").first.click()
+        frame.wait_for_selector("dialog[open]")
+        page.keyboard.press("Escape")
+        frame.wait_for_selector("dialog[open]", state="detached")
 
 
 SLOW_UNTIL_STOPPED = (

@@ -72,10 +72,9 @@ def _sentence(
     ]
     # Of the cases that differ, some may have found no space.
     is_whole = not any(drawn[name].left_out for name in pair)
-    if not both and not is_whole:
-        return ""
     if not both:
-        return f"{' and '.join(names)} have the same Dice on every validation case."
+        same = f"{' and '.join(names)} have the same Dice on every validation case."
+        return same if is_whole else ""
     first, second = max(both, key=lambda two: abs((two[0].dice or 0) - (two[1].dice or 0)))
     return (
         f"{' and '.join(names)} {'differ most' if is_whole else 'differ'} on {first.case}:"

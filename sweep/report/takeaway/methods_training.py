@@ -102,7 +102,7 @@ def _split(of: Selected) -> Iterator[str]:
             f"{counted(cases.training, 'case')} were used for training and {cases.validation} for"
             f" validation{where}."
         )
-    elif where:
+    elif where and spec.replicate is None and fold_key not in spec.space:
         yield f"Configurations were compared on one validation split{where}."
     tested = of.results.held_out
     if tested is not None:
