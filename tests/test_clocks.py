@@ -11,6 +11,7 @@ import sweep
 PACKAGE = Path(sweep.__file__).parent
 WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 STAMPS = {
+    "console/last_look.py",  # how long ago the reader last looked
     "engine/session/ending.py",  # when something went wrong
     "report/page_data.py",  # when it was written
     "store/spool/request_spool.py",  # when a user asked for something

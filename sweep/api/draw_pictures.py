@@ -115,7 +115,7 @@ def _drawn(
         for trial in group
         if trial.best_checkpoint.exists() or batches[trial] is None
     ]
-    pair = chosen_pair(*opened) if len(opened) == 2 else None
+    pair = chosen_pair(*opened, asked=cases) if len(opened) == 2 else None
     found = {
         one.trial: draw_trial(one, chosen(one, cases) if pair is None else pair[number], space)
         for number, one in enumerate(opened)

@@ -63,7 +63,8 @@ def hand_over(
 def draw(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> None:
     """Draw the segmentations of the finalists, and log them to the sweep's trackers.
 
-    Neither a failure nor Ctrl-C affects the results of the sweep.
+    Neither a failure of any kind, such as a GPU without memory, nor Ctrl-C affects the results of
+    the sweep or how its command ends.
     """
     from sweep.engine.session.draw_finalists import draw_finalists
     from sweep.machine.interrupted import forget_interruption
@@ -84,6 +85,8 @@ def draw(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> None:
                         tracker.pictures_drawn(name, pictures)
     except SweepError as error:
         view.warn([f"not all pictures are drawn: {error}"])
+    except Exception as error:  # noqa: BLE001 - of torch, a data plug-in, …: all results are written
+        view.warn([f"not all pictures are drawn: {type(error).__name__}: {error}"])
     except KeyboardInterrupt:
         forget_interruption()
         folder = shlex.quote(str(store.layout.folder))

@@ -86,7 +86,7 @@ class LiveSweep:
             first.start()
             first.join(seconds)
         if self._found is None:
-            raise ResultsError(f"{self.folder} is being read: it is a large sweep")
+            raise ResultsError(f"{self.folder} is being read for the first time")
         return self.look()
 
     def _look_quietly(self) -> None:
@@ -120,6 +120,11 @@ class LiveSweep:
             self._rests_until = time.monotonic() + spent * (1 / SHARE - 1)
 
 
+def utf8(text: str) -> bytes:
+    """Bytes of a note or of a file name that are no UTF-8 are shown as they are escaped."""
+    return text.encode(errors="backslashreplace")
+
+
 def snapshot(folder: Path) -> Snapshot:
     """The state of a results folder.
 
@@ -128,6 +133,5 @@ def snapshot(folder: Path) -> Snapshot:
     """
     data = page_data(read_results(folder))
     values = data.to_json()
-    body = dumped(values).encode(errors="backslashreplace")
-    written = dumped(values | {"written": ""}).encode(errors="backslashreplace")
+    body, written = utf8(dumped(values)), utf8(dumped(values | {"written": ""}))
     return Snapshot(data, f'"{hashlib.blake2b(written, digest_size=12).hexdigest()}"', body)

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from sweep.page_server.access_token import guarded
-from sweep.page_server.live_sweep import LiveSweep
+from sweep.page_server.live_sweep import LiveSweep, utf8
 from sweep.page_server.page_requests import Control, configuration
 from sweep.page_server.picture_file import read_picture
 from sweep.page_server.sweep_list import SweepList
@@ -59,7 +59,7 @@ class LivePages:
             html = _render("list.html", folder=self.sweeps.folder, rows=self.sweeps.rows())
         except ResultsError as error:
             return self._message("No sweeps", str(error))
-        return _unless_known(request, html.encode(), "text/html", _etag(html.encode()))
+        return _unless_known(request, utf8(html), "text/html", _etag(utf8(html)))
 
     def page(self, request: Request) -> Response:
         """The page of a sweep; before there is anything to show, a page that says so."""
@@ -74,7 +74,7 @@ class LivePages:
             live["key"] = self.control.key
             scripts.append(CONTROL)
         html = page_html(found.data, scripts=scripts, styles=STYLES, live=live)
-        return HTMLResponse(html, headers=FRESH)
+        return HTMLResponse(utf8(html), headers=FRESH)
 
     def data(self, request: Request) -> Response:
         """The data of a sweep as JSON, or that they have not changed (304)."""
@@ -115,7 +115,7 @@ class LivePages:
     def _message(self, title: str, words: str) -> Response:
         """A page of one sentence, which looks again by itself."""
         html = _render("message.html", title=title, words=words, home=self._home)
-        return HTMLResponse(html, NOT_THERE, headers=FRESH)
+        return HTMLResponse(utf8(html), NOT_THERE, headers=FRESH)
 
     @property
     def _home(self) -> str:

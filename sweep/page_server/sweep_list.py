@@ -61,7 +61,7 @@ class SweepList:
         self._lock = Lock()
 
     def names(self) -> list[str]:
-        """Names of the folders, sorted.
+        """Names of the folders, sorted. One with a name that no address can hold is left out.
 
         Raises:
             ResultsError: the folder is gone or cannot be listed.
@@ -72,7 +72,8 @@ class SweepList:
             folders = [path for path in self.folder.iterdir() if Layout(path).sweep_yaml.is_file()]
         except OSError as error:
             raise ResultsError(f"cannot read {self.folder}: {error.strerror or error}") from error
-        return sorted(path.name for path in folders)
+        # Bytes that are no UTF-8 are not printable.
+        return sorted(path.name for path in folders if path.name.isprintable())
 
     def __getitem__(self, name: str) -> LiveSweep:
         """The sweep in the folder of this name; raises KeyError if none was ever there."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from sweep.analysis.figures.sweep_results import Results
@@ -23,16 +22,6 @@ class _Placed(NamedTuple):
     number: int
     paths: TrialPaths
     picture: Picture
-
-
-def picture_facts(paths: TrialPaths) -> dict[str, Any] | None:
-    """What is drawn of a trial as plain values; None if nothing is.
-
-    Raises:
-        ResultsError: the index is broken.
-    """
-    found = read_pictures(paths)
-    return None if found is None else asdict(found)
 
 
 def embedded_pictures(results: Results, space: int = EMBEDDED) -> dict[str, Any]:

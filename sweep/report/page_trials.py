@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
-from sweep.report.page_pictures import picture_facts
+from sweep.report.page_pictures import drawn_trials
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
@@ -49,6 +49,8 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
         found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
             found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
+    for name, drawn in drawn_trials(results).items():  # wherever they rank
+        found[name]["pictures"] = asdict(drawn)
     return found
 
 
@@ -140,8 +142,6 @@ def _files(paths: TrialPaths) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
-    if (drawn := picture_facts(paths)) is not None:
-        found["pictures"] = drawn
     if paths.provenance.exists():
         found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
     if paths.folder.is_dir():

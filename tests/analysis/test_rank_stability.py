@@ -135,6 +135,12 @@ def test_validation_says_that_its_cases_chose_the_trials(tmp_path: Path) -> None
     assert "Kendall's τ between the ranking of all cases and that of a draw is" in found.finding
 
 
+def test_trials_with_the_same_scores_are_first_together(tmp_path: Path) -> None:
+    base = noisy(CASES, 0.8)
+    found = rank_stability(with_cases(tmp_path / "x", np.hstack([base, base, base - 0.1])))
+    assert "t0000 and t0001 are together first: their place is steady; Kend" in found.finding
+
+
 def test_too_few_cases_are_not_resampled(tmp_path: Path) -> None:
     found = rank_stability(with_cases(tmp_path / "x", noisy(19, 0.8, 0.7)))
     assert found.figure is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import sweep
+from sweep.analysis.ranking.ranking_frame import write_ranking
+from sweep.api.handover import draw
 from sweep.api.results import SweepResults
 from sweep.cli import app
+from sweep.console.sweep_view import View, Words
 from sweep.engine.session.draw_finalists import draw_finalists
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
@@ -113,6 +117,11 @@ def test_drawn_again_the_bytes_are_the_same_and_an_asked_case_is_added(
     found = read_pictures(trial)
     assert found is not None
     assert found.compared_with == pair_of(results)[1]
+    code, output = run(results.folder, "--cases", "nobody")
+    assert (code, "must be a validation case of" in output) == (2, True)
+    shutil.rmtree(trial.pictures)
+    code, output = run(copy.folder, "--cases", other)  # of the leader and the baseline
+    assert (code, output.count(f"{other} (asked)")) == (0, 2)
 
 
 def test_a_folder_of_before_gets_its_pictures_from_the_weights(
@@ -159,6 +168,24 @@ def test_the_batch_of_a_divergence_is_drawn_with_its_soft_masks(results: SweepRe
     assert {one.case for one in batch.samples} == set(verdict.diagnosis.cases)
     areas = [area for area in verdict.diagnosis.soft_areas if area is not None]
     assert [one.soft_area for one in batch.samples] == pytest.approx(sorted(areas))
+
+
+def test_a_failure_of_a_library_while_drawing_is_a_warning(
+    results: SweepResults, tmp_path: Path
+) -> None:
+    class BrokenGpu(View):
+        def working(self, on: str) -> AbstractContextManager[Words]:
+            raise RuntimeError("CUDA error: out of memory")
+
+        def warn(self, warnings: Iterable[str]) -> None:
+            told.extend(warnings)
+
+    told = list[str]()
+    copy = Path(shutil.copytree(results.folder, tmp_path / "copy"))
+    shutil.rmtree(Layout(copy).trial(results.best.trial_id).pictures)
+    with Store.open(copy) as store:
+        draw(results.spec, store, write_ranking(copy), BrokenGpu())
+    assert told == ["not all pictures are drawn: RuntimeError: CUDA error: out of memory"]
 
 
 def test_without_space_nothing_is_drawn_and_what_is_drawn_is_not_drawn_again(

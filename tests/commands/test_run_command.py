@@ -271,10 +271,11 @@ def test_grid_counts_its_own_combinations_as_trials(call: Call) -> None:
 
 
 @pytest.mark.parametrize("name", ["[bold]out", "a [link] b"])
-def test_paths_are_printed_as_they_are(call: Call, folder: Path, name: str) -> None:
+def test_paths_are_printed_as_a_shell_takes_them(call: Call, folder: Path, name: str) -> None:
     result = call("run", "tiny.yaml", "--results", name)
     assert result.exit_code == 0
-    assert f"Ranking: {folder / name / 'tiny' / 'ranking.csv'}" in result.stdout
+    ranking = shlex.quote(str(folder / name / "tiny" / "ranking.csv"))
+    assert f"Ranking: {ranking}" in result.stdout
 
 
 def test_sweep_in_an_object_store_is_resumed_by_the_command_that_it_printed(

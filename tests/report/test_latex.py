@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 from finalists import CLEAR, TIE
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
-from sweep.report.takeaway.latex_ranking import top_of_ranking
+from sweep.report.takeaway.latex_ranking import latex_table, top_of_ranking
 from sweep.report.takeaway.latex_text import SPECIAL, escaped, latex
 from sweep.vocabulary.record import Status
 
@@ -32,6 +33,11 @@ def test_escaped_text_holds_no_character_with_a_meaning_in_latex(text: str) -> N
     for source in sorted(SPECIAL.values(), key=len, reverse=True):
         rest = rest.replace(source, "")
     assert not set("\\{}#$%&_^~") & set(rest)
+
+
+def test_no_row_begins_with_an_option_of_the_row_before() -> None:
+    frame = pd.DataFrame({"trainer.patch": [(3, 5), "*"]})
+    assert rows(latex_table(frame)) == [["{[}3, 5]"], ["{*}"]]
 
 
 def test_code_is_set_in_typewriter_and_may_break_after_dots() -> None:

@@ -88,7 +88,7 @@ def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -
     assert "DynUNet (29,500 parameters" in passage(results, "Network and training")
     assert effort.startswith(
         "Software: medical-sweep 0.1.0, commit 0123456789, with local changes; PyTorch 9.9."
-        " t0000 was trained on: abacus, CUDA 1.2. All 1 run together trained 2 epochs in 4 s"
+        " t0000 was trained on: abacus, CUDA 1.2. The one run trained 2 epochs in 4 s"
     )
 
 
@@ -96,7 +96,7 @@ def test_what_is_not_recorded_is_not_said() -> None:
     text = found(results_of(trial(0, Status.COMPLETED, [0.5]))).plain
     for word in ("commit", "trained on:", "spacing", "used for training", "The network is", "None"):
         assert word not in text
-    assert "Differences between configurations were not tested" in text
+    assert "There is no second configuration with a result to compare with." in text
     assert "no result on cases that were not used for the selection" in text
 
 
@@ -112,6 +112,21 @@ def test_winner_is_named_only_where_it_was_told_apart(tmp_path: Path) -> None:
     # By hand: s = 0.00854, t(0.975, 3) = 3.182.
     mean = "mean validation Dice was 0.9088 (95 % confidence interval 0.8952 to 0.9223"
     assert mean in passage(clear, "Result")
+
+
+def test_best_value_is_called_the_highest_of_all_only_where_it_is(tmp_path: Path) -> None:
+    first, second = trial(0, Status.COMPLETED, [0.4, 0.5]), trial(1, Status.COMPLETED, [0.3])
+    highest = passage(results_of(first, second), "Result")
+    assert "it is the highest of all epochs and configurations, on the cases" in highest
+    clear = read_results(write_sweep(tmp_path / "x", CLEAR))  # t0001 leads, t0000 had the highest
+    assert "it is the highest of all epochs of this configuration" in passage(clear, "Result")
+
+
+def test_nothing_is_said_of_what_only_a_custom_trainer_knows() -> None:
+    yaml = "name: x\ntrials: {trials}\nspace: {{optimizer.lr: {{uniform: [0.1, 0.2]}}}}\n"
+    results = sweep_with(yaml + "trainer: {{kind: custom, entry: 'my.py:My', epochs: 3}}\n")
+    assert "test split" not in passage(results, "Data")
+    assert "averaged over" not in passage(results, "Selection")
 
 
 def test_mean_that_a_search_chose_by_is_called_that() -> None:

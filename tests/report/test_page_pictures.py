@@ -17,6 +17,7 @@ from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.notebook_pictures import show_segmentations
 from sweep.report.page import page
 from sweep.report.page_pictures import embedded_pictures
+from sweep.report.page_trials import page_trials
 from sweep.report.sections.segmentations_section import segmentations_section
 from sweep.store.layout import Layout
 from sweep.store.pictures.picture_index import (
@@ -106,6 +107,15 @@ def test_a_file_holds_the_most_telling_pictures_and_a_shared_image_once(folder: 
     }
 
 
+def test_pictures_are_in_the_page_wherever_their_trial_ranks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.report.page_trials.MOST_READ", 1)
+    found = page_trials(read_results(folder))
+    assert "files" not in found["t0001"]
+    assert found["t0001"]["pictures"]["compared_with"] == "t0000"
+
+
 def test_a_notebook_shows_both_trials_with_titles(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +127,7 @@ def test_a_notebook_shows_both_trials_with_titles(
     (html,) = shown
     assert html.count("<img") == 2
     assert html.index("t0000") < html.index("t0001")
-    assert "worst, differs: liver_03, Dice 0.9000, axial 10" in html
+    assert "worst, differs: liver_03, Dice 0.9000, axial slice 11 of 30" in html
 
 
 def test_one_slider_moves_both_trials_by_keys_and_marks_can_be_hidden(

@@ -97,7 +97,7 @@ def test_marks_lie_over_the_image_in_one_png_with_a_title(tmp_path: Path) -> Non
     write_pictures(trial, PICTURES, FILES)
     found = titled_pngs(trial)
     assert list(found) == [
-        "worst, differs: case_03, Dice 0.5000, axial 3",
+        "worst, differs: case_03, Dice 0.5000, axial slice 4 of 9",
         "soft mask of liver before step 2 of epoch 1: case_04",
     ]
     for png in found.values():

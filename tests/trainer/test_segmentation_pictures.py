@@ -282,6 +282,8 @@ def test_two_trials_are_compared_on_the_slice_where_one_of_them_is_right() -> No
     theirs[2, 0, 0] = 0
     found = dict(disagreement(case_of(ours, reference), case_of(theirs, reference), ONE))
     assert found[0] == 2
+    small = reference[:, :-1]
+    assert not [*disagreement(case_of(ours, reference), case_of(small, small), ONE)]
 
 
 def test_grey_values_are_cut_at_percentiles_of_the_case_and_what_is_no_number_is_black() -> None:

@@ -177,7 +177,7 @@ def _frame(leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]) -> lis
 
 
 def _values(records: Iterable[TrialRecord]) -> list[float | None]:
-    return [record.objective.value(epoch) for record in records for epoch in record.history]
+    return [value for record in records for value in record.objective.values(record.history)]
 
 
 def _last_value(record: TrialRecord) -> float | None:

@@ -95,6 +95,8 @@ def _finding(
         if agreed
         else f"First is {listed([f'{who} by {name}' for name, who in leaders.items()])}."
     )
+    if not pairs:
+        return f"All {len(trials)} trials have the same value of a metric, so orders cannot differ."
     return f"Kendall's τ over {len(trials)} trials: {', '.join(pairs)}. {first}"
 
 

@@ -12,7 +12,7 @@ from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import percent
+from sweep.analysis.report_words import percent, some
 from sweep.analysis.resampling.case_scores import (
     CaseScores,
     scores_on_test,
@@ -76,12 +76,16 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
     share = float((found.ranks[:, first] == 1).mean())
     low, high = found.interval(first)
     chose = "" if of.split == "test" else ", which chose these trials"
+    # Trials that differ only in a setting without effect are equal, and share each place.
+    alike = (found.ranks == found.ranks[:, [first]]).all(axis=0)
+    equal = [trial for trial, is_equal in zip(of.trials, alike, strict=True) if is_equal]
+    are, their = ("are together", "their") if len(equal) > 1 else ("is", "its")
     sentence = (
         f"In {percent(share)} of the draws from {counted(of.cases, f'{of.split} case')}{chose},"
-        f" {of.trials[first]} is first"
+        f" {some(equal)} {are} first"
     )
     if share >= LEVEL:
-        sentence += ": its place is steady"
+        sentence += f": {their} place is steady"
     elif high > low:
         sentence += f" (ranks {low} to {high} in 95 %)"
     if len(of.trials) > 2:

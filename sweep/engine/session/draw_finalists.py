@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sweep.analysis.ranking.finalists import finalists
+from sweep.analysis.report_words import some
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
@@ -83,6 +84,7 @@ class _Drawing:
     Args:
         left: bytes that are left for pictures.
         channel: the image channel that is shown; None: the first.
+        without: reason → trials that have no pictures for it.
     """
 
     spec: SweepSpec
@@ -91,6 +93,7 @@ class _Drawing:
     busy: Busy
     left: int
     channel: str | None
+    without: dict[str, list[str]] = field(default_factory=dict)
 
     def batches(self, records: Iterable[TrialRecord]) -> Iterator[str]:
         """Draw the batches of the first diverged trials."""
@@ -146,10 +149,12 @@ class _Drawing:
                 except SweepFailed:
                     raise
                 except SweepError as error:
-                    self.warn(f"{' and '.join(group)}: no pictures: {error}")
+                    self.without.setdefault(str(error), []).extend(group)
+        for reason, names in self.without.items():
+            self.warn(f"no pictures of {some(names)}: {reason}")
 
     def _opened(self, name: str) -> Segmentations | None:
-        """The cases of a trial; None, with a warning, if there is nothing to predict them."""
+        """The cases of a trial; None if there is nothing to predict them."""
         from sweep.trial.prediction.trial_pictures import Segmentations
 
         paths = self.store.with_best_weights(name)
@@ -160,7 +165,7 @@ class _Drawing:
         except SweepFailed:
             raise
         except SweepError as error:
-            self.warn(f"{name} has no pictures: {error}")
+            self.without.setdefault(str(error), []).append(name)
             return None
 
     def _is_drawn(self, name: str, group: list[str]) -> bool:

@@ -15,7 +15,7 @@
       const isJson = answer.headers.get("content-type")?.startsWith("application/json");
       return isJson ? await answer.json() : { mistakes: [await answer.text()] };
     } catch {
-      return { mistakes: ["The server does not answer. Nothing was asked."] };
+      return { mistakes: ["The server does not answer: whether it was asked is not known."] };
     }
   }
 

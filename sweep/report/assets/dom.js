@@ -16,6 +16,21 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Replaces what an element holds, if it is not that already; the focus stays at its place. */
+function refill(home, ...children) {
+  const fresh = home.cloneNode(false);
+  fresh.append(...children);
+  if (home.isEqualNode(fresh)) return;
+  const at = [...home.children].indexOf(document.activeElement);
+  home.replaceChildren(...fresh.childNodes);
+  home.children[at]?.focus();
+}
+
+/** Ends the figures in an element: each listens to the window until then. */
+function purge(home) {
+  for (const place of home.querySelectorAll(".js-plotly-plot")) Plotly.purge(place);
+}
+
 /** A property that is computed when it is first read. */
 function lazily(object, name, compute) {
   Object.defineProperty(object, name, {

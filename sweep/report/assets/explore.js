@@ -14,6 +14,7 @@ function drawControls() {
   controls.statuses = element("div", { class: "chips", role: "group", "aria-label": "Keep only trials of a status" });
   controls.group = element("select", { id: "group", change: () => { page.group = controls.group.value; changed(); } });
   controls.groups = element("div", { id: "groups" });
+  controls.curves = element("div", { class: "figure", style: "height: 340px" });
   const box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
@@ -33,16 +34,16 @@ function updateControls(data) {
   const names = [...new Set(data.tables.flatMap(({ columns }) => columns.map(({ name }) => name)))];
   const metric = names.includes(data.objective.metric) ? data.objective.metric : "epochs";
   controls.filter.placeholder = `${metric} > ${example(metric)} and status = completed`;
-  controls.names.replaceChildren(...names.map((name) => element("option", { value: `${name} ` })));
+  refill(controls.names, ...names.map((name) => element("option", { value: `${name} ` })));
   const parameters = data.tables[0]?.columns.filter(({ is_parameter }) => is_parameter) ?? [];
   const chosen = page.group;
-  controls.group.replaceChildren(element("option", { value: "" }, "nothing"),
+  refill(controls.group, element("option", { value: "" }, "nothing"),
     ...parameters.map(({ name, title }) => element("option", { value: name }, title)));
   controls.group.value = parameters.some(({ name }) => name === chosen) ? chosen : "";
   page.group = controls.group.value;
   const statuses = page.columns.get("status")?.of ?? new Map(), counts = new Map();
   for (const status of statuses.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
-  controls.statuses.replaceChildren(...(counts.size > 1 ? [...counts] : []).map(([status, count]) =>
+  refill(controls.statuses, ...(counts.size > 1 ? [...counts] : []).map(([status, count]) =>
     element("button", {
       type: "button", class: `chip ${status}`, "data-status": status, "aria-pressed": String(page.statuses.has(status)),
       click: (event) => toggleStatus(status, event.currentTarget),
@@ -103,38 +104,48 @@ function tellSelection() {
 const MOST_GROUPS = 6;
 const LOOKS = [["#08306b", "solid"], ["#c05621", "dash"], ["#3f8fc5", "dot"], ["#5b7553", "dashdot"], ["#8e6c8a", "longdash"], ["#4b5563", "longdashdot"]];
 
-/** The trials by the values of a parameter; of many numbers by quarters. Of all others there are none. */
+/**
+ * The trials by the values of a parameter, [text, ids], each in the order of the ranking. Many numbers
+ * are split into quarters of the trials; equal ones stay together, so the quarters may differ in size.
+ */
 function groupsOf(name, ids) {
-  const column = page.columns.get(name), by = new Map(), texts = new Map();
+  const column = page.columns.get(name), texts = new Map();
   for (const table of page.data.tables) {
     const own = table.columns.find((one) => one.name === name);
     if (own) table.trials.forEach((id, row) => texts.set(id, own.texts[row]));
   }
   const known = ids.filter((id) => (column.of.get(id) ?? null) !== null);
-  const distinct = new Set(known.map((id) => column.of.get(id)));
-  if (column.kind === "number" && distinct.size > MOST_GROUPS) {
-    const order = [...known].sort((a, b) => column.of.get(a) - column.of.get(b));
-    for (let quarter = 0; quarter < 4; quarter += 1) {
-      const part = order.slice(Math.ceil(quarter * order.length / 4), Math.ceil((quarter + 1) * order.length / 4));
-      if (part.length) by.set(`${texts.get(part[0])} to ${texts.get(part.at(-1))}`, part);
-    }
-    return by;
-  }
-  const order = column.kind === "number" ? [...known].sort((a, b) => column.of.get(a) - column.of.get(b)) : known;
-  for (const id of order) by.set(texts.get(id), [...(by.get(texts.get(id)) ?? []), id]);
-  return by;
+  const isNumber = column.kind === "number", by = new Map();
+  const order = isNumber ? [...known].sort((a, b) => column.of.get(a) - column.of.get(b)) : known;
+  const isSplit = isNumber && new Set(known.map((id) => column.of.get(id))).size > MOST_GROUPS;
+  let quarter = 0;
+  order.forEach((id, n) => {
+    if (column.of.get(id) !== column.of.get(order[n - 1])) quarter = Math.floor(4 * n / order.length);
+    const key = isSplit ? quarter : texts.get(id);
+    if (!by.has(key)) by.set(key, []);
+    by.get(key).push(id);
+  });
+  const place = new Map(ids.map((id, n) => [id, n]));
+  return [...by.values()].map((members) => {
+    const ends = [members[0], members.at(-1)].map((id) => texts.get(id));
+    return [[...new Set(ends)].join(" to "), members.sort((a, b) => place.get(a) - place.get(b))];
+  });
 }
 
 function drawGroups() {
   const home = controls.groups;
-  if (!page.group) return home.replaceChildren();
+  if (!page.group) {
+    Plotly.purge(controls.curves);
+    return home.replaceChildren();
+  }
   const kept = active(), ids = kept ? page.ids.filter((id) => kept.has(id)) : page.ids;
-  const groups = [...groupsOf(page.group, ids)], { metric, heading, short: name, label } = page.data.objective;
+  const groups = groupsOf(page.group, ids), { metric, mode, heading, short: name, label } = page.data.objective;
   const status = page.columns.get("status").of, value = page.columns.get(metric)?.of ?? new Map();
   const rows = groups.map(([title, members]) => {
     const values = members.map((id) => value.get(id) ?? null).filter((one) => one !== null);
     const diverged = members.filter((id) => status.get(id) === "diverged").length;
-    const best = members.find((id) => (value.get(id) ?? null) !== null);
+    const edge = mode === "max" ? Math.max(...values) : Math.min(...values);
+    const best = members.find((id) => value.get(id) === edge);
     return element("tr", {}, element("th", { scope: "row" }, title),
       ...[members.length, diverged, values.length ? score(mean(values)) : "–", values.length > 1 ? score(deviation(values)) : "–", best ? score(value.get(best)) : "–"]
         .map((text) => element("td", { class: "n" }, String(text))),
@@ -142,17 +153,17 @@ function drawGroups() {
   });
   const title = page.data.parameters[page.group] ?? page.group;
   const heads = [title, "trials", "diverged", `mean ${heading}`, "SD", "best", "best trial"];
-  const place = element("div", { class: "figure", style: "height: 340px" });
+  const left = groups.length - MOST_GROUPS;
   home.replaceChildren(
     element("h3", {}, `Grouped by ${title}`),
-    element("p", { class: "reading" }, `Mean and standard deviation (SD) of the best ${label} of each group's trials with a result. The curves are means over the trials that reached the epoch, the bands one SD. Pruned and diverged trials end early, so late epochs average those that were worth going on with. Other parameters vary within a group.`),
+    element("p", { class: "reading" }, `Mean and standard deviation (SD) of the best ${label} of each group's trials with a result. The curves are means over the trials that reached the epoch, the bands one SD. Pruned and diverged trials end early, so late epochs average those that were worth going on with. Other parameters vary within a group.${left > 0 ? ` The last ${counted(left, "group")} of the table ${left > 1 ? "have" : "has"} no curve.` : ""}`),
     element("div", { class: "split" },
       element("div", { class: "wide" }, element("table", { class: "plain" }, element("caption", { class: "unseen" }, `Groups by ${title}`),
         element("thead", {}, element("tr", {}, ...heads.map((text, n) => element("th", { scope: "col", class: n && n < 6 ? "n" : null }, text)))),
         element("tbody", {}, ...rows))),
-      place));
+      controls.curves));
   const traces = groups.slice(0, MOST_GROUPS).flatMap(([text, members], n) => bandOf(text, members, LOOKS[n]));
-  plain(place, traces, { xaxis: { title: { text: "epoch (from 0)" } }, yaxis: { title: { text: `mean ${name}` } } });
+  plain(controls.curves, traces, { uirevision: page.group, xaxis: { title: { text: "epoch (from 0)" } }, yaxis: { title: { text: `mean ${name}` } } });
 }
 
 /** A group's mean curve and the band of one standard deviation around it. */

@@ -164,7 +164,8 @@ function relink() {
 function forgetBrush(plot) {
   const isOwn = page.from === plot.name;
   if (!isOwn && plot.hadBrush) {
-    plot.revision += 1;  // plotly then forgets stretches of parallel axes
+    plot.revision += 1;  // plotly then forgets stretches of parallel axes, which it notes in the data
+    for (const { dimensions = [] } of plot.figure.data) for (const one of dimensions) delete one.constraintrange;
     if (plot.place.layout.selections?.length) Plotly.relayout(plot.place, { selections: [] });
     if (plot.place.data.some(({ selectedpoints }) => selectedpoints)) Plotly.restyle(plot.place, { selectedpoints: [null] });
   }

@@ -3,13 +3,11 @@
 class FilterError extends Error {}
 
 const TOKEN = /\s*(?:(<=|>=|!=|==|=|<|>|≤|≥|≠|\(|\)|,)|"([^"]*)"|'([^']*)'|([^\s<>=!()",≤≥≠]+))/y;
+const SAME = { "≤": "<=", "≥": ">=", "==": "=", "≠": "!=" };
 const OPERATORS = {
-  "<": (a, b) => a < b, "<=": (a, b) => a <= b, "≤": (a, b) => a <= b,
-  ">": (a, b) => a > b, ">=": (a, b) => a >= b, "≥": (a, b) => a >= b,
-  "=": (a, b) => a === b, "==": (a, b) => a === b,
-  "!=": (a, b) => a !== b, "≠": (a, b) => a !== b,
+  "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
+  "=": (a, b) => a === b, "!=": (a, b) => a !== b,
 };
-const ORDERED = new Set(["<", "<=", "≤", ">", ">=", "≥"]);
 
 function tokens(text) {
   const found = [];
@@ -19,7 +17,7 @@ function tokens(text) {
     const match = TOKEN.exec(text);
     if (!match) throw new FilterError(`cannot read “${text.slice(at).trim()}”`);
     const [, sign, double, single, word] = match;
-    found.push(sign ? { sign } : word !== undefined ? { word } : { quoted: double ?? single });
+    found.push(sign ? { sign: SAME[sign] ?? sign } : word !== undefined ? { word } : { quoted: double ?? single });
   }
   return found;
 }
@@ -41,7 +39,7 @@ function likely(word, names) {
     return row[other.length];
   };
   const [best] = [...names].sort((a, b) => near(a) - near(b));
-  return best !== undefined && near(best) <= Math.max(1, word.length / 3) ? best : null;
+  return best !== undefined && near(best) <= word.length / 3 ? best : null;
 }
 
 /**
@@ -90,7 +88,7 @@ function parseFilter(text, columns) {
     const compare = OPERATORS[operator], wanted = value(found, name, operator);
     return (id) => {
       const own = found.of.get(id) ?? null;
-      return own === null ? compare === OPERATORS["!="] : compare(cell(own), wanted);
+      return own === null ? operator === "!=" : compare(cell(own), wanted);
     };
   }
   function among(found, name) {
@@ -111,14 +109,14 @@ function parseFilter(text, columns) {
     const text = token?.word ?? token?.quoted;
     if (text === undefined) throw new FilterError(`a value must follow “${name} ${operator}”`);
     at += 1;
-    const number = Number(text.replace("−", "-"));
-    if (found.kind === "number" && Number.isNaN(number)) {
+    const wanted = cell(text);
+    if (found.kind === "number" && typeof wanted !== "number") {
       throw new FilterError(`“${name}” has numbers, and “${text}” is none`);
     }
-    if (ORDERED.has(operator) && found.kind !== "number") {
+    if (/[<>]/.test(operator) && found.kind !== "number") {
       throw new FilterError(`“${name}” has words, which “${operator}” cannot compare; use “=”`);
     }
-    return found.kind === "number" ? number : cell(text);
+    return wanted;
   }
   /** A bare word: a status, a preset or a trial. */
   function known(name) {
@@ -140,5 +138,12 @@ function parseFilter(text, columns) {
   return keeps;
 }
 
-/** Words are compared without regard to case, and `early-stopped` is `early_stopped`. */
-const cell = (value) => (typeof value === "string" ? value.toLowerCase().replaceAll("_", "-") : value);
+/**
+ * What is compared: a number, also where a column has words beside it; of words neither their case
+ * counts, nor whether it is `early-stopped` or `early_stopped`.
+ */
+function cell(value) {
+  if (typeof value !== "string") return value;
+  const number = value.trim() ? Number(value.replace("−", "-")) : NaN;
+  return Number.isNaN(number) ? value.toLowerCase().replaceAll("_", "-") : number;
+}

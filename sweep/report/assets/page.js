@@ -14,7 +14,12 @@ function drawSections({ sections, state, written, name }) {
     }
     before = section;
     if (anchor === "ranking" || anchor === "figures" || section.dataset.html === html) continue;
-    if (section.dataset.html !== undefined || !section.querySelector(".body").childNodes.length) section.querySelector(".body").innerHTML = html;
+    const body = section.querySelector(".body");
+    if (section.dataset.html !== undefined || !body.childNodes.length) {
+      const opened = [...body.querySelectorAll("details")].map(({ open }) => open);
+      body.innerHTML = html;
+      body.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? one.open; });
+    }
     section.dataset.html = html;
   }
   const names = new Set(sections.map(({ name: anchor }) => anchor));
@@ -24,7 +29,7 @@ function drawSections({ sections, state, written, name }) {
 function drawContents(data) {
   const links = data.sections.filter(({ name }) => name !== "summary").flatMap(({ name, title }) => (name === "figures"
     ? data.figures.filter(({ figure }) => figure).map((one) => [one.name, one.title]) : [[name, title]]));
-  document.querySelector("header nav").replaceChildren(...links.map(([name, title]) => element("a", { href: `#${name}` }, title)));
+  refill(document.querySelector("header nav"), ...links.map(([name, title]) => element("a", { href: `#${name}` }, title)));
 }
 
 /** Draws newer data. What the reader has opened, sorted, filtered, selected and zoomed stays. */

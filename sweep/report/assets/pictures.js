@@ -1,5 +1,5 @@
-// <sweep-pictures trials="t0003 t0000">: segmentations of one trial, or of two beside each other. An element of its own with a tree of its own, so that sections and the view of a trial
-// only name it, and a section that is replaced by an equal one keeps its sliders where they are.
+// <sweep-pictures trials="t0003 t0000">: segmentations of one trial, or of two beside each other. An
+// element of its own with a tree of its own: sections and the view of a trial only name it.
 (() => {
   const LOOK = `
     :host { display: block; margin-top: 12px; }
@@ -33,13 +33,8 @@
     .note { font-size: 13px; color: var(--soft); margin: 14px 0 0; max-width: 62em; overflow-wrap: anywhere; }
     @media print { .slide input, .legend label { display: none; } }`;
   const WORDS = { worst: "worst Dice", median: "median Dice", best: "best Dice", differs: "differs most", asked: "asked for" };
-  const make = (tag, attributes, ...children) => {
-    const made = Object.assign(document.createElement(tag), attributes);
-    made.append(...children.filter((child) => child !== null));
-    return made;
-  };
   const score = (value) => (value === null ? "–" : value.toFixed(4));
-  let embedded = null, trials = null;
+  let embedded = null;
 
   /** Address of a picture: in this file, or at the server that sent the page; null: neither. */
   function address(trial, file) {
@@ -49,14 +44,11 @@
     return document.body.dataset.live ? `trials/${trial}/pictures/${file}` : null;
   }
 
-  /** A trial of the data that the page shows, also before its state is set. */
-  const trialOf = (id) => (page.data ?? { trials: (trials ??= part("trials")) }).trials[id];
-
   const isThere = (trial) => ({ image, marks }) => address(trial, image) && address(trial, marks);
 
   /** Everything that is drawn of a trial and can be shown here, and how much cannot. */
   function shownOf(trial) {
-    const drawn = trialOf(trial)?.pictures;
+    const drawn = page.data.trials[trial]?.pictures;
     if (!drawn) return null;
     let missing = 0;
     const kept = (pictures) => {
@@ -73,8 +65,8 @@
 
   /** Image and marks of one picture, which `show` can replace. */
   function stack(trial) {
-    const image = make("img", { decoding: "async" }), marks = make("img", { className: "marks", alt: "", decoding: "async" });
-    const place = make("div", { className: "stack" }, image, marks);
+    const image = element("img", { decoding: "async" }), marks = element("img", { class: "marks", alt: "", decoding: "async" });
+    const place = element("div", { class: "stack" }, image, marks);
     return {
       place,
       show(picture, alt) {
@@ -93,14 +85,14 @@
   function scores(one) {
     const names = Object.keys(one.classes);
     const each = names.length < 2 ? null : names.map((name) => `${name} ${score(one.classes[name].dice ?? null)}`).join(" · ");
-    return [make("b", {}, `Dice ${score(one.dice)} · NSD ${score(one.nsd)}`), each ? make("div", {}, `Dice of each class: ${each}`) : null];
+    return [element("b", {}, `Dice ${score(one.dice)} · NSD ${score(one.nsd)}`), each ? element("div", {}, `Dice of each class: ${each}`) : null];
   }
 
   /** A slider over the slices of a plane; without others there is none. */
   function slider(plane, pictures, label, show) {
-    const place = make("output", {});
+    const place = element("output", {});
     const at = pictures.indexOf(first(pictures));
-    const range = make("input", { type: "range", min: 0, max: pictures.length - 1, step: 1, value: at, ariaLabel: label });
+    const range = element("input", { type: "range", min: 0, max: pictures.length - 1, step: 1, value: at, "aria-label": label });
     const move = () => {
       const picture = pictures[range.value];
       place.textContent = where(plane, picture);
@@ -111,7 +103,7 @@
     range.addEventListener("keydown", (event) => event.stopPropagation());  // the view of a trial has keys of its own
     move();
     if (plane.slices === 1) return null;
-    return make("div", { className: "slide" }, place, pictures.length > 1 ? range : null);
+    return element("div", { class: "slide" }, place, pictures.length > 1 ? range : null);
   }
 
   function altOf(one, plane, picture) {
@@ -121,13 +113,13 @@
   /** A case of one trial: one picture, or three planes with a slider each. */
   function card({ trial, compared_with: other }, one) {
     const reasons = one.reasons.map((reason) => WORDS[reason] + (reason === "differs" ? ` from ${other}` : "")).join(", ");
-    return make("figure", {},
-      make("h4", {}, one.case, " ", make("small", {}, reasons)),
+    return element("figure", {},
+      element("h4", {}, one.case, " ", element("small", {}, reasons)),
       ...one.planes.flatMap((plane) => {
         const shown = stack(trial);
         return [shown.place, slider(plane, plane.pictures, `${one.case}, ${plane.name} slices`, (picture) => shown.show(picture, altOf(one, plane, picture)))];
       }).filter(Boolean),
-      make("figcaption", {}, ...scores(one).filter(Boolean)));
+      element("figcaption", {}, ...scores(one).filter(Boolean)));
   }
 
   /** A case of two trials beside each other, plane by plane; one slider moves both. */
@@ -146,8 +138,8 @@
       return [...stacks.map(({ place }) => place), slide];
     }).filter(Boolean);
     if (!parts.length) return null;
-    const captions = both.map((one, n) => make("figcaption", {}, make("b", {}, trials[n].trial), " ", ...scores(one).filter(Boolean)));
-    return make("section", { className: "pair" }, make("header", {}, both[0].case), ...parts, ...captions);
+    const captions = both.map((one, n) => element("figcaption", {}, element("b", {}, trials[n].trial), " ", ...scores(one).filter(Boolean)));
+    return element("section", { class: "pair" }, element("header", {}, both[0].case), ...parts, ...captions);
   }
 
   function batch({ trial, samples }) {
@@ -155,15 +147,15 @@
       const words = area === null ? "its soft mask is not finite" : `soft area ${Math.round(area)} px`;
       const shown = stack(trial);
       shown.show(picture, `${name} before the diverging step: ${label}, ${words}`);
-      return make("figure", {}, make("h4", {}, name, " ", make("small", {}, label)), shown.place, make("figcaption", {}, words));
+      return element("figure", {}, element("h4", {}, name, " ", element("small", {}, label)), shown.place, element("figcaption", {}, words));
     });
   }
 
   function legend(root, keys) {
-    const toggle = make("input", { type: "checkbox", checked: true });
+    const toggle = element("input", { type: "checkbox", checked: true });
     toggle.addEventListener("change", () => root.classList.toggle("bare", !toggle.checked));
-    const entries = keys.map(([kind, words]) => make("span", {}, make("i", { className: kind }), words));
-    return make("div", { className: "legend" }, ...entries, make("label", {}, toggle, "show marks"));
+    const entries = keys.map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
+    return element("div", { class: "legend" }, ...entries, element("label", {}, toggle, "show marks"));
   }
 
   const CASES = [["reference", "reference"], ["prediction", "prediction"], ["extra", "false positive"], ["missed", "false negative"]];
@@ -175,7 +167,7 @@
     if (tolerance) sentences.push(`NSD has a tolerance of ${tolerance}.`);
     if (missing) sentences.push(`${missing} more pictures of ${trial} are not in this file; they lie in trials/${trial}/pictures.`);
     if (left) sentences.push(`${left} pictures of ${trial} did not fit the space of the setting pictures.megabytes.`);
-    return make("p", { className: "note" }, sentences.join(" "));
+    return element("p", { class: "note" }, sentences.join(" "));
   }
 
   /** The cases that two trials show, the largest difference first; of a pair that was drawn to be
@@ -190,21 +182,22 @@
   class SweepPictures extends HTMLElement {
     connectedCallback() {
       if (this.shadowRoot) return;
-      const root = make("div", {});
-      this.attachShadow({ mode: "open" }).append(make("style", { textContent: LOOK }), root);
+      const root = element("div", {});
+      this.attachShadow({ mode: "open" }).append(element("style", {}, LOOK), root);
       const shown = this.getAttribute("trials").split(" ").map(shownOf);
       if (shown.some((one) => one === null)) return;
       const [one, other] = shown, keys = shown.some(({ cases }) => cases.some(({ classes }) => Object.keys(classes).length > 1)) ? [...CASES, OTHER] : CASES;
       if (other) {
-        root.append(legend(root, keys), make("div", { className: "pairs" }, ...common(one, other).map((both) => pair(shown, both))), note(one));
+        root.append(legend(root, keys), element("div", { class: "pairs" }, ...common(one, other).map((both) => pair(shown, both))), note(one));
       } else {
-        if (one.samples.length) root.append(legend(root, BATCH), make("div", { className: "cases" }, ...batch(one)));
-        if (one.cases.length) root.append(legend(root, keys), make("div", { className: "cases" }, ...one.cases.map((each) => card(one, each))));
+        if (one.samples.length) root.append(legend(root, BATCH), element("div", { class: "cases" }, ...batch(one)));
+        if (one.cases.length) root.append(legend(root, keys), element("div", { class: "cases" }, ...one.cases.map((each) => card(one, each))));
         root.append(note(one));
       }
     }
   }
-  customElements.define("sweep-pictures", SweepPictures);
+  // After the last script of the page, when it has its data.
+  queueMicrotask(() => customElements.define("sweep-pictures", SweepPictures));
 
   const drawnPart = (...ids) => titled("Segmentations", element("sweep-pictures", { trials: ids.join(" ") }));
 

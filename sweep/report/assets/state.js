@@ -73,8 +73,8 @@ function setData(data) {
       if (!page.columns.has(name)) page.columns.set(name, column);
     }
   }
-  if (page.selection) page.selection = new Set([...page.selection].filter((id) => data.tables.length && page.ids.includes(id)));
-  if (page.selection && !page.selection.size) page.selection = null;
+  const there = new Set(page.ids), chosen = [...page.selection ?? []].filter((id) => there.has(id));
+  page.selection = chosen.length ? new Set(chosen) : null;
   if (page.keeps) {
     try { page.keeps = parseFilter(page.filter, page.columns); } catch { page.keeps = null; }
   }

@@ -40,7 +40,7 @@ function newGrid({ name, title }, home) {
   grid.head = element("tr");
   grid.body = element("tbody");
   grid.columns = element("colgroup");
-  grid.view = element("table", { id: name }, element("caption", { class: "unseen" }, title || "Ranking of the trials"),
+  grid.view = element("table", { id: title ? name : null }, element("caption", { class: "unseen" }, title || "Ranking of the trials"),
     grid.columns, element("thead", {}, grid.head), grid.body);
   grid.scroll = element("div", { class: "grid", tabindex: "0", role: "region", "aria-label": title || "Ranking" }, grid.view);
   grid.order = element("p", { class: "reading" });
@@ -116,6 +116,7 @@ function refresh(grid) {
     else head.removeAttribute("aria-sort");
   }
   grid.view.setAttribute("aria-rowcount", grid.ids.length + 1);
+  grid.all.checked = grid.ids.length > 0 && grid.ids.every((id) => page.selection?.has(id));
   grid.drawn = "";
   drawRows(grid);
   tellMore(grid);
@@ -130,8 +131,10 @@ function drawRows(grid) {
   if (grid.drawn === drawn) return;
   grid.drawn = drawn;
   const space = (rows) => element("tr", { class: "space", "aria-hidden": "true", style: `height: ${rows * ROW}px` });
+  const focus = grid.body.contains(document.activeElement) ? document.activeElement : null;
   grid.body.replaceChildren(
     space(first), ...ids.slice(first, last).map((id, n) => rowOf(grid, id, first + n)), space(ids.length - last));
+  if (focus) grid.body.querySelector(`[data-id="${focus.closest("tr").dataset.id}"] ${focus.tagName}`)?.focus({ preventScroll: true });
 }
 
 function rowOf(grid, id, place) {
@@ -175,10 +178,5 @@ function selectAll(grid, isOn) {
   select(chosen, page.from || "table");
 }
 
-onChange(() => {
-  for (const grid of grids.values()) {
-    refresh(grid);
-    grid.all.checked = grid.ids.length > 0 && grid.ids.every((id) => page.selection?.has(id));
-  }
-});
+onChange(() => grids.forEach(refresh));
 printing.addEventListener("change", () => grids.forEach((grid) => { grid.drawn = ""; drawRows(grid); }));

@@ -5,9 +5,9 @@
     try {
       await navigator.clipboard.writeText(text);
     } catch { // a page that is a file may not use the clipboard
-      const area = document.createElement("textarea");
+      const area = element("textarea", { style: "position: fixed; opacity: 0" });
       area.value = text;
-      document.body.append(area);
+      (document.querySelector("dialog[open]") ?? document.body).append(area);
       area.select();
       document.execCommand("copy");
       area.remove();
@@ -45,8 +45,8 @@
       return;
     }
     await copied(button.dataset.text ?? button.parentElement.querySelector("pre").textContent);
-    const label = button.textContent;
+    button.dataset.words ??= button.textContent;
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
+    setTimeout(() => { button.textContent = button.dataset.words; }, 1500);
   });
 }

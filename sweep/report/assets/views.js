@@ -14,7 +14,8 @@ function openDialog(title, ...content) {
   if (!dialog) {
     dialog = element("dialog", { id: "view", "aria-labelledby": "view-title" });
     dialog.addEventListener("close", () => {
-      if (/^#(trial|compare)\//.test(location.hash)) history.replaceState(null, "", location.pathname + location.search);
+      if (/^#(trial|compare)\//.test(location.hash)) history.replaceState(null, "", "#");  // a page in a notebook has no path
+      purge(dialog);
     });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("keydown", (event) => {
@@ -24,6 +25,7 @@ function openDialog(title, ...content) {
     document.body.append(dialog);
   }
   const close = element("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "×");
+  purge(dialog);
   dialog.replaceChildren(element("div", { class: "view-head" }, element("h2", { id: "view-title", tabindex: "-1" }, title), close), ...content.filter(Boolean));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -37,8 +39,9 @@ function route() {
   if (kind !== "trial" && kind !== "compare") return dialog?.close();
   const { trials } = page.data;
   viewed = JSON.stringify([trials[one], trials[other]]);
-  if (kind === "trial" && one in trials) return openTrial(one);
-  if (kind === "compare" && one in trials && other in trials) return openComparison(one, other);
+  const isThere = (id) => Object.hasOwn(trials, id);
+  if (kind === "trial" && isThere(one)) return openTrial(one);
+  if (kind === "compare" && isThere(one) && isThere(other)) return openComparison(one, other);
   return dialog?.close();
 }
 
@@ -54,8 +57,8 @@ function refreshView() {
 }
 
 function go(step) {
-  const at = page.ids.indexOf(dialog.dataset.trial) + step;
-  if (page.ids[at]) location.replace(`#trial/${page.ids[at]}`);
+  const at = page.ids.indexOf(dialog.dataset.trial), next = page.ids[at + step];
+  if (at >= 0 && next) location.replace(`#trial/${next}`);
 }
 
 function openTrial(id) {
@@ -99,23 +102,8 @@ function settingsOf(id, trial) {
 }
 
 function commandOf(id, trial) {
-  const button = element("button", { type: "button", click: () => copy(trial.command, button) }, "Copy");
+  const button = element("button", { type: "button", "data-copy": true, "data-text": trial.command }, "Copy");
   return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
-}
-
-async function copy(text, button) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {  // a page from a file may not have the clipboard
-    const area = element("textarea", { style: "position: fixed; opacity: 0" });
-    area.value = text;
-    (dialog?.open ? dialog : document.body).append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
 }
 
 /** The curves of some trials as small figures: objective, loss terms, further metrics, gradient norm. */

@@ -34,7 +34,7 @@ def segmentations_section(results: Results) -> PageSection | None:
     nothing is drawn."""
     drawn = drawn_trials(results)
     if not drawn and (
-        results.in_use or winner(results.frame) is None or results.spec.trainer.kind == "custom"
+        results.in_use or winner(results.frame) is None or results.spec.trainer.traits.is_own_loop
     ):
         return None
     pair = compared_pair(drawn)
@@ -70,12 +70,16 @@ def _sentence(
         for case, one in ours.items()
         if case in theirs and one.dice is not None and theirs[case].dice is not None
     ]
+    # Of the cases that differ, some may have found no space.
+    is_whole = not any(drawn[name].left_out for name in pair)
+    if not both and not is_whole:
+        return ""
     if not both:
         return f"{' and '.join(names)} have the same Dice on every validation case."
     first, second = max(both, key=lambda two: abs((two[0].dice or 0) - (two[1].dice or 0)))
     return (
-        f"{' and '.join(names)} differ most on {first.case}: Dice {first.dice:.4f} against"
-        f" {second.dice:.4f}."
+        f"{' and '.join(names)} {'differ most' if is_whole else 'differ'} on {first.case}:"
+        f" Dice {first.dice:.4f} against {second.dice:.4f}."
     )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.page_section import PageSection, rendered
-from sweep.store.files import read_record, read_text
+from sweep.report.takeaway.provenance_facts import Start, last_start
+from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
 TEMPLATE = """\
@@ -20,33 +18,6 @@ TEMPLATE = """\
 <pre tabindex="0">{{ spec }}</pre>
 </details>
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Code:
-    version: str | None = None
-    commit: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Machine:
-    device: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """One start of a trial, as far as the report shows it."""
-
-    versions: Mapping[str, str | None] = field(default_factory=dict)
-    code: _Code = _Code()
-    machine: _Machine = _Machine()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Provenance:
-    """Content of provenance.json."""
-
-    runs: tuple[_Run, ...] = ()
 
 
 def settings_section(results: Results) -> PageSection:
@@ -63,9 +34,7 @@ def settings_section(results: Results) -> PageSection:
 def _versions(results: Results) -> list[tuple[str, str]]:
     """How the first trial with a provenance.json was last started."""
     trials = (Layout(results.folder).trial(record.trial_id) for record in results.records)
-    path = next((trial.provenance for trial in trials if trial.provenance.exists()), None)
-    runs = read_record(path, _Provenance).runs if path is not None else ()
-    run = runs[-1] if runs else _Run()
+    run = next((last_start(trial) for trial in trials if trial.provenance.exists()), Start())
     found = {name: version for name, version in run.versions.items() if version}
     if run.code.version:
         found["medical-sweep"] = f"{run.code.version} ({(run.code.commit or 'no commit')[:10]})"

@@ -159,7 +159,7 @@ def _columns(
     found = column("rank", "#") + column("trial_id", "trial", align="l")
     found += column("sweep", "sweep", align="l") + column("preset", "preset", align="l")
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
-    found += column(PARETO_RANK, "front") if objective.others else []
+    found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
     found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
@@ -235,7 +235,9 @@ def _caption(
 ) -> str:
     of_sweep = f" of {title}" if title else ""
     best = "higher" if objective.mode == "max" else "lower"
-    sentences = [f"Ranking{of_sweep} by {objective.label} ({best} is better)."]
+    in_order = "rank" not in frame or frame["rank"].is_monotonic_increasing
+    what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
+    sentences = [f"{what} by {objective.label} ({best} is better)."]
     if divider(frame) is not None:
         again = "validated on whole cases" if divided_by(frame) == REAL else "trained again"
         sentences.append(

@@ -24,6 +24,9 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",  # at the beginning of a row, it would be an option of the row before
+    "*": "{*}",
     "×": r"$\times$",
     "−": "$-$",
     "±": r"$\pm$",

@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
+from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
-from sweep.report.takeaway.methods_search import capital
 from sweep.report.takeaway.methods_training import Selected
 from sweep.report.takeaway.winner_use import parameter_words
 from sweep.spec.space.presets import BASELINE, PRESETS
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
-from sweep.vocabulary.objective import DICE
+from sweep.vocabulary.class_scores import UNITS
+from sweep.vocabulary.objective import DICE, VAL_DICE
 from sweep.vocabulary.record import distance_unit_of
 
 PACKAGES = {
@@ -53,28 +54,34 @@ def _criterion(results: Results) -> Iterator[str]:
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])
         yield f"There were several objectives ({names}): they were ranked front by front."
-    if objective.is_dice and objective.dice == "validation":
+    if objective.metric == VAL_DICE and objective.dice == "validation" and _scores_cases(results):
         yield "Dice was averaged over cases, then over classes without background."
+    is_real = any(real_dice(record) is not None for record in results.records)
+    if is_real and results.confirmation is None and results.spec.replicate is None:
+        yield "The first of these were then ranked by their Dice on whole validation cases."
+    if not _scores_cases(results):
+        return
     unit = distance_unit_of(results.records)
-    if "hd95" in results.spec.evaluation.metrics and unit and _reads_evaluation(results):
+    if "hd95" in results.spec.evaluation.metrics and unit:
         yield (
             f"HD95 is in {unit}. Where prediction or reference is empty and the other is not, it is"
             " the image's diagonal."
         )
-    if "nsd" in results.spec.evaluation.metrics and unit and _reads_evaluation(results):
+    if "nsd" in results.spec.evaluation.metrics and unit:
         tolerance = results.spec.evaluation.nsd_tolerance
         if isinstance(tolerance, float):
-            yield f"NSD has a tolerance of {tolerance:g} {unit}."
+            yield f"NSD has a tolerance of {tolerance:g}{UNITS[unit]}."
 
 
-def _reads_evaluation(results: Results) -> bool:
+def _scores_cases(results: Results) -> bool:
+    """Whether the metrics are this package's own, rather than those of the trainer."""
     return "evaluation" in results.spec.trainer.traits.reads
 
 
 def _finalists(results: Results) -> Iterator[str]:
-    found, spec = results.confirmation, results.spec
+    found = results.confirmation
     if found is None:
-        if spec.replicate is None:
+        if results.spec.replicate is None:
             yield "No configuration was trained again with another seed."
         else:
             yield "After the search, no configuration was trained again."
@@ -82,15 +89,20 @@ def _finalists(results: Results) -> Iterator[str]:
     blocks = {block for one in found.finalists for block in one.scores}
     seeds, folds = {seed for seed, _ in blocks}, folds_of(one.scores for one in found.finalists)
     raced = ", in a race that dropped those that could not become first" if found.race else ""
-    total = sum(len(one.replicates) for one in found.finalists)
-    where = f"{counted(len(folds), 'fold')}" if len(folds) > 1 else f"fold {min(folds, default=0)}"
+    count, total = len(found.finalists), sum(len(one.replicates) for one in found.finalists)
+    who = f"The {count} finalists were" if count > 1 else "One finalist was"
+    if not blocks:
+        yield f"{who} trained again ({counted(total, 'run')}), and none of these runs has a result."
+        return
+    where = counted(len(folds), "fold") if len(folds) > 1 else f"fold {min(folds)}"
     yield (
-        f"The {len(found.finalists)} finalists were trained again with"
-        f" {counted(len(seeds), 'further seed')} on {where}{raced} ({counted(total, 'run')}), and"
-        " ranked by the mean over these runs alone."
+        f"{who} trained again with {counted(len(seeds), 'further seed')} on {where}{raced}"
+        f" ({counted(total, 'run')}), and ranked by the mean over these runs alone."
     )
-    if spec.confirm is not None and found.unfinished:
-        yield f"{capital(counted(found.unfinished, 'run'))} of these had not ended."
+    if found.behind:
+        yield "Finalists with more diverged runs than others, or without a result, rank behind."
+    if found.unfinished:
+        yield f"{counted(found.unfinished, 'run')} of these had not ended."
 
 
 def _chosen(of: Selected) -> Iterator[str]:
@@ -98,7 +110,8 @@ def _chosen(of: Selected) -> Iterator[str]:
     named = f", the configuration `{of.record.preset}`{_own(of)}" if of.record.preset else ""
     found = of.results.confirmation
     told = found is not None and found.winner is not None
-    how = "selected configuration" if told or found is None else "first of the ranking"
+    alone = found is None and not of.results.objective.others
+    how = "selected configuration" if told or alone else "first of the ranking"
     yield f"The {how} is {of.record.trial_id}{named}" + (f": {values}." if values else ".")
     if found is not None and not told and len(found.tied) > 1:
         yield f"It cannot be told apart from {counted(len(found.tied) - 1, 'other finalist')}."
@@ -120,11 +133,12 @@ def result_words(of: Selected) -> str:
     parts = []
     if record.value is not None and record.best is not None:
         extreme = "highest" if objective.mode == "max" else "lowest"
-        epochs = len(record.history)
+        is_extreme = record.score == max(results.scores.values()) and len(results.scores) > 1
+        every = "epochs and configurations" if is_extreme else "epochs of this configuration"
         parts.append(
             f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
-            f" {record.best.epoch + 1} of {epochs}). This value is optimistic: it is the {extreme}"
-            " of all epochs and configurations on the cases that it was chosen by."
+            f" {record.best.epoch + 1} of {len(record.history)}). This value is optimistic: it is"
+            f" the {extreme} of all {every}, on the cases that it was chosen by."
         )
     if record.replicated and (mean := record.mean_score) is not None:
         parts.append(
@@ -195,15 +209,20 @@ def statistics_words(results: Results) -> str:
     """Which tests were made, with which correction; or that there was none."""
     found = results.confirmation
     if found is None:
+        if len(results.ranked) < 2:
+            return "There is no second configuration with a result to compare with."
         why = "with one run each, they cannot be told from those between seeds."
         if results.spec.replicate is not None:
             why = "the runs that chose a configuration cannot test it."
         return f"Differences between configurations were not tested: {why}"
+    if len(found.compared) < 2:
+        return "Finalists were not tested against each other: fewer than two could be compared."
     by_fold = found.comparison is not None and found.comparison.by_fold
     unit = "fold, as the mean over its seeds" if by_fold else "seed"
+    least = LEAST_UNITS if found.race is None else FIRST_LOOK
     if found.comparison is None or not found.comparison.is_telling:
         return (
-            f"Finalists were not tested against each other: that takes {LEAST_UNITS} units (one a"
+            f"Finalists were not tested against each other: that takes {least} units (one a"
             f" {unit}) that all of them share."
         )
     if found.race is not None:
@@ -244,13 +263,14 @@ def effort_words(of: Selected) -> str:
         cuda = f", CUDA {start.machine.cuda}" if start.machine.cuda else ""
         parts.append(f"{of.record.trial_id} was trained on: {start.machine.device}{cuda}.")
     runs = len(results.records) + len(results.replicates)
+    every = f"All {runs} runs together" if runs > 1 else "The one run"
     parts.append(
-        f"All {counted(runs, 'run')} together trained {counted(epochs, 'epoch')} in"
+        f"{every} trained {counted(epochs, 'epoch')} in"
         f" {report_words.duration(seconds)} (wall time of the epochs, summed over runs)."
     )
     if shared:
         parts.append(
-            f"{capital(counted(shared, 'epoch'))} more of shared warm-ups were trained once and"
+            f"{counted(shared, 'epoch')} more of shared warm-ups were trained once and"
             " not repeated."
         )
     return " ".join(parts)
@@ -259,10 +279,10 @@ def effort_words(of: Selected) -> str:
 def _used(package: str, of: Selected) -> bool:
     """Whether a package that is installed had a part in this sweep, as far as its spec says."""
     spec = of.results.spec
-    if package == "nnunetv2":
-        return spec.trainer.kind == "nnunet"
-    if package == "monai":
-        return spec.trainer.kind == "monai"
-    if package == "optuna":
-        return spec.searcher.name in ("tpe", "gp", "cmaes", "qmc")
-    return package != "ray"  # which executor trained is not recorded
+    known = {
+        "monai": "network" in spec.trainer.traits.reads,
+        "nnunetv2": "nnunetv2" in spec.trainer.traits.packages,
+        "optuna": spec.searcher.name in ("tpe", "gp", "cmaes", "qmc"),
+        "ray": False,  # which executor trained is not recorded
+    }
+    return known.get(package, True)

@@ -63,8 +63,8 @@ def scale(kind: Distribution) -> str:
 def space_words(results: Results) -> str:
     """Name, range and scale of each searched parameter."""
     found = [f"`{n}` ({span(kind)}; {scale(kind)})" for n, kind in results.spec.space.items()]
-    sentence = f"{capital(counted(len(found), 'parameter'))} "
-    sentence += f"{'was' if len(found) == 1 else 'were'} searched: {'; '.join(found)}."
+    count = len(found)
+    sentence = f"{counted(count, 'parameter')} {_were(count)} searched: {'; '.join(found)}."
     if replayed := results.spec.replayed:
         names = report_words.listed([f"`{name}`" for name in replayed])
         sentence += (
@@ -94,11 +94,11 @@ def _searcher(results: Results) -> Iterator[str]:
     beside = f", beside {report_words.listed(also)}" if also else ""
     details = f", {', '.join(own)}" if own else ""
     yield (
-        f"{capital(counted(len(records), 'configuration'))} were tried: {proposed} proposed by"
-        f" {how}{details}{beside}."
+        f"{counted(len(records), 'configuration')} {_were(len(records))} tried: {proposed} proposed"
+        f" by {how}{details}{beside}."
     )
-    if spec.warm_start is not None:
-        yield "The searcher also learned from the results of earlier sweeps."
+    if spec.warm_start is not None and searcher.name not in ("random", "grid", "qmc"):
+        yield "The searcher was also given the results of earlier sweeps."
     if results.search_end is not None:
         yield (
             f"The search was planned for {spec.trials} and ended earlier, by a rule on the"
@@ -112,12 +112,16 @@ def _counts(results: Results) -> Iterator[str]:
     if left := found[Status.RUNNING]:
         parts.append(f"{left} not ended")
     if parts:
-        yield f"Of these {report_words.listed(parts)}."
+        yield f"Of these, {report_words.listed(parts)}."
     if found[Status.DIVERGED]:
+        guard = results.spec.guard
+        when = ["its loss, gradient or weights were not finite"]
+        if guard.on_nonfinite == "skip":
+            when = ["too many steps had to be skipped because loss or gradient was not finite"]
+        when += ["loss or gradient exploded"] if guard.exploded_factor is not None else []
+        when += ["its predictions collapsed"] if guard.collapsed_epochs is not None else []
         yield (
-            "A run counts as diverged from the step on at which its loss, gradient or weights were"
-            " not finite, it exploded, or its prediction collapsed. It was ended there, and has no"
-            " rank."
+            f"A run was ended as diverged if {', or if '.join(when)}. Diverged runs have no rank."
         )
 
 
@@ -175,6 +179,5 @@ def _bounds(written: object) -> str:
     return " or ".join(str(value) for value in values)
 
 
-def capital(text: str) -> str:
-    """``text`` with a capital letter at its beginning."""
-    return text[:1].upper() + text[1:]
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

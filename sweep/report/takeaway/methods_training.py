@@ -107,10 +107,10 @@ def _split(of: Selected) -> Iterator[str]:
     tested = of.results.held_out
     if tested is not None:
         count = counted(len(tested.tested[0].dice), "further case")
-        yield f"{count} were held out for the test and used for nothing else."
+        yield f"The test split has {count}, which were used for nothing else."
     elif spec.has_test_cases:
         yield "A test split was held out, and has not been evaluated."
-    else:
+    elif not spec.trainer.traits.is_own_loop:  # whose data only the trainer knows
         yield "No test split was held out."
 
 
@@ -165,11 +165,14 @@ def _loss(of: Selected) -> Iterator[str]:
     if not acting:
         return
     terms = listed([f"{key.rpartition('.')[2]} ({of.text(key)})" for key in acting])
-    yield (
-        f"Geometric terms were added to it with these weights: {terms}. They were off for the"
-        f" first epochs (`loss.warmup_epochs`: {of.text('loss.warmup_epochs')}) and then rose"
-        f" linearly to full weight (`loss.rampup_epochs`: {of.text('loss.rampup_epochs')})."
-    )
+    yield f"Geometric terms were added to it with these weights: {terms}."
+    warmup, rampup = (of.text(f"loss.{name}_epochs") for name in ("warmup", "rampup"))
+    if warmup != "0":
+        yield f"They were off for the first epochs (`loss.warmup_epochs`: {warmup})."
+    if rampup != "0":
+        yield (
+            f"From then on they rose linearly to full weight (over `loss.rampup_epochs`: {rampup})."
+        )
     if any(key.endswith(("compactness", "aspect")) for key in acting):
         yield (
             f"Their square roots were guarded by ε (`loss.sqrt_epsilon`:"

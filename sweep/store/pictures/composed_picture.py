@@ -25,9 +25,9 @@ def composed(trial: TrialPaths, picture: Picture) -> bytes:
 
     image, marks = (picture_bytes(trial, name) for name in (picture.image, picture.marks))
     try:
-        with Image.open(io.BytesIO(image)) as below, Image.open(io.BytesIO(marks)) as above:
-            together = Image.alpha_composite(below.convert("RGBA"), above.convert("RGBA"))
-    except (OSError, ValueError) as error:
+        below, above = (Image.open(io.BytesIO(one), formats=["webp"]) for one in (image, marks))
+        together = Image.alpha_composite(below.convert("RGBA"), above.convert("RGBA"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ResultsError(f"{trial.pictures / picture.image}: broken, {error}") from error
     content = io.BytesIO()
     together.convert("RGB").save(content, format="png", optimize=True)
@@ -35,11 +35,12 @@ def composed(trial: TrialPaths, picture: Picture) -> bytes:
 
 
 def titled_pictures(pictures: TrialPictures) -> Iterator[tuple[str, Picture]]:
-    """The first picture of each plane, with a title: ``worst: case_03, Dice 0.71, axial 12``."""
+    """The first picture of each plane, titled ``worst: a, Dice 0.71, axial slice 3 of 9``."""
     for case in pictures.cases:
         dice = "" if case.dice is None else f", Dice {case.dice:.4f}"
         for plane in case.planes:
-            where = "" if plane.slices == 1 else f", {plane.name} {plane.first.position}"
+            number = f"slice {plane.first.position + 1} of {plane.slices}"  # as in the page
+            where = "" if plane.slices == 1 else f", {plane.name} {number}"
             yield f"{', '.join(case.reasons)}: {case.case}{dice}{where}", plane.first
     if (batch := pictures.batch) is not None:
         for sample in batch.samples:

@@ -209,9 +209,13 @@ def disagreement(
 ) -> Iterator[tuple[int, int]]:
     """Axis → the slice in which most voxels are right in one of two predictions alone.
 
+    Nothing where the references differ in shape: a search may vary the size of drawn images.
+
     Args:
         first, second: the same case, predicted by two trials.
     """
+    if first.reference.shape != second.reference.shape:
+        return
     ours, theirs = (errors(one.prediction, one.reference, classes) for one in (first, second))
     apart = np.where((ours == 0) != (theirs == 0), np.uint8(1), np.uint8(0))
     for axis in first.directions:

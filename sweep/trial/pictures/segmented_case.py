@@ -96,10 +96,13 @@ def errors(
     for ours, theirs in pairs:
         extra |= ours & ~theirs
         missed |= theirs & ~ours
-    found = np.where(extra, np.where(missed, OTHER_CLASS, EXTRA), np.where(missed, MISSED, RIGHT))
+    found = np.zeros(reference.shape, dtype=np.uint8)  # a byte a voxel: volumes are large
+    found[extra] = EXTRA
+    found[missed] = MISSED
+    found[extra & missed] = OTHER_CLASS
     if classes.ignore is not None:
         found[reference == classes.ignore] = IGNORED
-    return found.astype(np.uint8)
+    return found
 
 
 def wrong_pixels(found: NDArray[np.uint8], axis: int) -> NDArray[np.int64]:

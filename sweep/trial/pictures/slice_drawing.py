@@ -53,7 +53,7 @@ def window_of(image: NDArray[np.float32]) -> tuple[float, float]:
     finite = image[np.isfinite(image)]
     if not finite.size:
         return 0.0, 1.0
-    low, high = np.percentile(finite, [DARK, BRIGHT])
+    low, high = np.percentile(finite, [DARK, BRIGHT], overwrite_input=True)  # it is a copy
     return float(low), float(high)
 
 

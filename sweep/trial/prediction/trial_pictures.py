@@ -172,10 +172,15 @@ def _further_slices(before: TrialPictures) -> dict[str, dict[int, Sequence[int]]
     }
 
 
-def chosen_pair(first: Segmentations, second: Segmentations) -> tuple[Choice, Choice]:
+def chosen_pair(
+    first: Segmentations, second: Segmentations, *, asked: Sequence[str] = ()
+) -> tuple[Choice, Choice]:
     """The same for two trials, then the cases on which they differ most, for both.
 
     Of a volume, both also show the slice on which they differ most.
+
+    Raises:
+        InputError: one that is asked for is no validation case of both.
     """
     pair = first, second
     different = most_different(first.dice, second.dice)
@@ -188,7 +193,7 @@ def chosen_pair(first: Segmentations, second: Segmentations) -> tuple[Choice, Ch
     }
     found = []
     for one, other in (pair, pair[::-1]):
-        kept = chosen(one).reasons.items()
+        kept = chosen(one, asked).reasons.items()
         reasons = {case: tuple(why for why in whys if why != "differs") for case, whys in kept}
         reasons = {case: whys for case, whys in reasons.items() if whys}
         for case in different:
