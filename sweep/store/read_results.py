@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -220,14 +220,14 @@ def _read_compact(trial_id: str, paths: TrialPaths, objective: Objective) -> Tri
     record = _read_trial(trial_id, paths, objective)
     metrics = [one.metric for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
     columns = EpochColumns.of(record.history, metrics, record.best)
+    return replace(record, history=StoredHistory(columns, partial(_read_again, paths, columns)))
 
-    def again() -> tuple[EpochMetrics, ...]:
-        history = read_history(paths)[: len(columns.val_dice)]  # more may have come since
-        if tuple([epoch.val_dice for epoch in history]) != columns.val_dice:
-            raise ResultsError(f"{paths.history} was changed in the meantime: read it again")
-        return history
 
-    return replace(record, history=StoredHistory(columns, again))
+def _read_again(paths: TrialPaths, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
+    history = read_history(paths)[: len(columns.val_dice)]  # more may have come since
+    if tuple([epoch.val_dice for epoch in history]) != columns.val_dice:
+        raise ResultsError(f"{paths.history} was changed in the meantime: read it again")
+    return history
 
 
 def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:

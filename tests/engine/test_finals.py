@@ -94,7 +94,7 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
 
         monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
-    ranked = [one.trial_id for one in finalists(SPEC, first)]  # which is better is not known here
+    ranked = [one.trial_id for one in finalists(SPEC, first)]  # the better one first
     assert shown == [f"{ranked[0]}, 1 of 2", f"{ranked[1]}, 2 of 2"]
     assert warned[0] == "t0001 is not tested: its weights were not kept"
     assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]

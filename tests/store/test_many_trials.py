@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def test_history_that_was_changed_after_reading_is_an_error(
     path.write_text("\n".join(path.read_text().splitlines()[:1]) + "\n")
     with pytest.raises(ResultsError, match=r"history\.jsonl was changed in the meantime"):
         tuple(compact[1].history)
+
+
+def test_trials_of_a_large_sweep_can_go_to_another_process(compact: list[TrialRecord]) -> None:
+    assert pickle.loads(pickle.dumps(compact)) == compact
 
 
 @pytest.mark.parametrize(
