@@ -31,7 +31,7 @@ def test_moved_dataset_is_the_same_and_another_is_refused(
     assert make_ready(settings) is None
     assert pinned(TrialSettings(trainer=of(copy)), None) == settings
 
-    plans = next(copy.glob("Dataset502*")) / "nnUNetPlans.json"
+    plans = next(copy.glob("Dataset502*/")) / "nnUNetPlans.json"
     plans.write_text(plans.read_text().replace('"batch_size"', '"batch_size" '))
     with pytest.raises(InputError) as caught:
         make_ready(settings)
@@ -43,7 +43,7 @@ def test_splits_that_nnunet_deals_itself_are_none_and_others_are_told(
     preprocessed: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(preprocessed, tmp_path / "copy")
-    folder = next(copy.glob("Dataset502*"))
+    folder = next(copy.glob("Dataset502*/"))
     splits = folder / "splits_final.json"
     splits.unlink(missing_ok=True)
     before = fingerprint(of(copy))
