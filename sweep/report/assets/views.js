@@ -122,11 +122,11 @@ function panels(pairs) {
 
 function panel(title, name, pairs, type) {
   const place = element("div", { class: "figure small", role: "img", "aria-label": `${title} over the epochs` });
-  const traces = pairs.filter(([, { curves }]) => curves[name]).map(([id, { curves }], n) => ({
+  const traces = pairs.map(([id, { curves }], n) => curves[name] && ({
     x: curves[name].map((_, epoch) => epoch), y: curves[name], name: id, mode: curves[name].length < 40 ? "lines+markers" : "lines",
     line: { color: LOOKS[n][0], dash: LOOKS[n][1], width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value",
     hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>`,
-  }));
+  })).filter(Boolean); // whoever lacks this curve keeps its colour for the others
   const shapes = pairs.flatMap(([, { switch_on: at, curves }], n) => (at !== null && at < curves.value.length && at > 0
     ? [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(n ? "soft" : "accent"), width: 1, dash: "dot" } }] : []));
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));

@@ -22,7 +22,7 @@ TEMPLATE = """\
 {% for name in names %}
 <a href="#trial/{{ name }}">{{ name }}</a>{{ ". " if loop.last else ", " }}
 {% endfor %}
-Others are drawn by <code>{{ command }} TRIAL</code>.</p>
+Others that kept their weights are drawn by <code>{{ command }} TRIAL</code>.</p>
 {% else %}
 <p class="reading">None is drawn. <code>{{ command }}</code> draws the leader and the baseline.</p>
 {% endif %}
