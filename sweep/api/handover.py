@@ -61,24 +61,26 @@ def hand_over(
 
 
 def draw(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> None:
-    """Draw the segmentations of the finalists, and log them to the sweep's trackers.
+    """Draw the segmentations of the finalists, and log them to the sweep's own trackers.
 
+    A plug-in's tracker has been closed, and need not keep what it logged when it is made again.
     Neither a failure of any kind, such as a GPU without memory, nor Ctrl-C affects the results of
     the sweep or how its command ends.
     """
     from sweep.engine.session.draw_finalists import draw_finalists
     from sweep.machine.interrupted import forget_interruption
     from sweep.store.pictures.composed_picture import titled_pngs
-    from sweep.tracking.make_trackers import Tracked, tracking
+    from sweep.tracking.make_trackers import TRACKERS, Tracked, tracking
 
     def warn(text: str) -> None:
         view.warn([text])
 
     try:
         drawn = draw_finalists(spec, store, ranking.winner, warn, view.working)
-        if drawn and spec.tracking:
+        own = [name for name in spec.tracking if name in TRACKERS]
+        if drawn and own:
             tracked = Tracked(spec.name, store.layout, store.layout.trial)
-            with tracking(spec.tracking, tracked, warn) as trackers:
+            with tracking(own, tracked, warn) as trackers:
                 for name in drawn:
                     pictures = titled_pngs(store.layout.trial(name))
                     for tracker in trackers:
