@@ -83,7 +83,8 @@ TIMEOUT = 300.0
 STDOUT = re.compile(
     r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
     r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
-    r"|\s*(tiny|stormy|sqrt|epsilon|name|#).*|\s*─+\s*|\s+\d  t\d{4}  .*|\s*"  # the table
+    r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|network\.|name|#).*|\s*─+\s*"  # the table
+    r"|\s+\d  t\d{4}  .*|\s*"
     r"|t\d{4} (diverged|failed): .*|Why t.*|Ranking: .*|Best: .*"  # what follows it
     r"|Weights: .*|Predict: .*"
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
