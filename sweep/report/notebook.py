@@ -14,7 +14,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import BY_RUNS, RUNS, divider
 from sweep.machine.codebase import PACKAGE
-from sweep.report.page_pictures import drawn_trials
 from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 
@@ -130,7 +129,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
 
 
 def _segmentations(results: Results) -> list[Any]:
-    if not drawn_trials(results):
+    if not results.pictures:
         return []
     explained = '`show_segmentations(results, "t0003")` shows those of another trial.'
     return [

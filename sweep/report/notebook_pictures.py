@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.report.page_pictures import drawn_trials
+from sweep.report.page_pictures import compared_pair
 from sweep.report.sections.page_section import rendered
-from sweep.report.sections.segmentations_section import compared_pair
 from sweep.store.layout import Layout
 from sweep.store.pictures.composed_picture import titled_pngs
 
@@ -40,7 +39,7 @@ def show_segmentations(results: Results, *names: str) -> None:
     """
     from IPython.display import display
 
-    drawn = drawn_trials(results)
+    drawn = results.pictures
     shown = names or compared_pair(drawn) or tuple(drawn)[:1]
     layout = Layout(results.folder)
     trials = [

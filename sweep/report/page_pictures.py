@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.store.layout import Layout, TrialPaths
-from sweep.store.pictures.picture_index import Picture, TrialPictures, picture_bytes, read_pictures
+from sweep.store.pictures.picture_index import Picture, TrialPictures, picture_bytes
 
 EMBEDDED = 2_000_000
 """Most characters of pictures in a file."""
@@ -51,20 +51,19 @@ def embedded_pictures(results: Results, space: int = EMBEDDED) -> dict[str, Any]
     return {"places": places, "data": list(data)}
 
 
-def drawn_trials(results: Results) -> dict[str, TrialPictures]:
-    """Trials with pictures in the order of the ranking, replicates last."""
-    layout = Layout(results.folder)
-    names = [record.trial_id for record in (*results.ended, *results.replicates)]
-    found = ((name, read_pictures(layout.trial(name))) for name in names)
-    return {name: pictures for name, pictures in found if pictures is not None}
+def compared_pair(drawn: Mapping[str, TrialPictures]) -> tuple[str, str] | None:
+    """The first two trials that were drawn to be compared with each other."""
+    for name, pictures in drawn.items():
+        other = pictures.compared_with
+        if other is not None and other in drawn and drawn[other].compared_with == name:
+            return name, other
+    return None
 
 
 def _placed(results: Results) -> Iterator[_Placed]:
-    drawn = drawn_trials(results)
+    drawn = results.pictures
     # The two that are compared come before the other finalists.
-    first = next((name for name, one in drawn.items() if one.compared_with is not None), None)
-    order = [first, drawn[first].compared_with] if first is not None else []
-    names = list(dict.fromkeys([*(name for name in order if name in drawn), *drawn]))
+    names = list(dict.fromkeys([*(compared_pair(drawn) or ()), *drawn]))
     number = 0
     for place, name in enumerate(names):
         for picture in drawn[name].pictures:

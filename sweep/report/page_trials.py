@@ -9,7 +9,6 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
-from sweep.report.page_pictures import drawn_trials
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
@@ -49,7 +48,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
         found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
             found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
-    for name, drawn in drawn_trials(results).items():  # wherever they rank
+    for name, drawn in results.pictures.items():  # wherever they rank
         found[name]["pictures"] = asdict(drawn)
     return found
 

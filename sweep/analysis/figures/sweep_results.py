@@ -23,6 +23,7 @@ from sweep.spec.tree.setting_tree import is_late
 from sweep.store.journal import NoteAdded, search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
+from sweep.store.pictures.picture_index import TrialPictures, read_pictures
 from sweep.store.read_results import read_records
 from sweep.store.spool.trial_notes import read_notes
 from sweep.vocabulary.objective import Objective
@@ -235,6 +236,18 @@ class Results:
             for name in self.spec.drawn
             if len({repr(r.parameters[name]) for r in self.inside if name in r.parameters}) > 1
         ]
+
+    @cached_property
+    def pictures(self) -> Mapping[str, TrialPictures]:
+        """What is drawn of trials by their ids, in the order of the ranking, replicates last.
+
+        Raises:
+            ResultsError: an index of pictures is broken.
+        """
+        layout = Layout(self.folder)
+        names = [record.trial_id for record in (*self.ended, *self.replicates)]
+        found = ((name, read_pictures(layout.trial(name))) for name in names)
+        return {name: drawn for name, drawn in found if drawn is not None}
 
     @cached_property
     def _by_id(self) -> Mapping[str, TrialRecord]:

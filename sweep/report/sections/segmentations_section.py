@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_frame import winner
-from sweep.report.page_pictures import drawn_trials
+from sweep.report.page_pictures import compared_pair
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.store.pictures.picture_index import CasePictures, TrialPictures
 
@@ -32,7 +33,7 @@ Others that kept their weights are drawn by <code>{{ command }} TRIAL</code>.</p
 def segmentations_section(results: Results) -> PageSection | None:
     """The pair, and where the pictures of other trials are; None as long as the sweep runs and
     nothing is drawn."""
-    drawn = drawn_trials(results)
+    drawn = results.pictures
     if not drawn and (
         results.in_use or winner(results.frame) is None or results.spec.trainer.traits.is_own_loop
     ):
@@ -48,17 +49,8 @@ def segmentations_section(results: Results) -> PageSection | None:
     return PageSection(name="segmentations", title="Segmentations", html=html)
 
 
-def compared_pair(drawn: dict[str, TrialPictures]) -> tuple[str, str] | None:
-    """The first two trials that were drawn to be compared with each other."""
-    for name, pictures in drawn.items():
-        other = pictures.compared_with
-        if other is not None and other in drawn and drawn[other].compared_with == name:
-            return name, other
-    return None
-
-
 def _sentence(
-    results: Results, drawn: dict[str, TrialPictures], pair: tuple[str, str] | None
+    results: Results, drawn: Mapping[str, TrialPictures], pair: tuple[str, str] | None
 ) -> str:
     """On which case the two differ most, with the Dice of both."""
     if pair is None:
