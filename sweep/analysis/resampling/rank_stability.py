@@ -37,17 +37,16 @@ READING = (
     " of 20 cases or more. The validation cases chose these trials and their best epochs, so there"
     " the order looks steadier than it is; the test cases chose nothing."
 )
-METRIC_OF_CASES = {VAL_DICE: "dice", "nsd": "nsd", "hd95": "hd95"}
-"""Objective → its name in the tables of cases. Others are not kept for each case."""
 
 
 def rank_stability(results: Results) -> ReportFigure:
     """Whether other cases would rank the same."""
-    metric = METRIC_OF_CASES.get(results.objective.metric)
-    tables = (scores_on_test(results), scores_on_validation(results)) if metric else ()
+    judged = results.objective.metric
+    metric = "dice" if judged == VAL_DICE else judged  # its name in the tables of cases
+    tables = (scores_on_test(results), scores_on_validation(results))
     found = [one for one in tables if one is not None and metric in one.scores]
     telling = [one for one in found if one.is_telling]
-    drawn = [RankBootstrap(one.scores[str(metric)]) for one in telling]
+    drawn = [RankBootstrap(one.scores[metric]) for one in telling]
     sentences = [_finding(one, ranks) for one, ranks in zip(telling, drawn, strict=True)]
     return ReportFigure(
         name="rank-stability",
