@@ -6,7 +6,6 @@ Epochs and steps are counted from 0, as in the formulas (the geometric factor is
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics, column, distance_unit_in, warnings_of
-from sweep.vocabulary.errors import SweepError
+from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.strict_json import finite_fields
 
@@ -127,9 +126,9 @@ class Outcome:
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
-        """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
+        """The trainer raised: as cause one line, with its place if a user's own code raised it."""
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=last_line(error), error=text)
+        return cls(status=Status.FAILED, cause=blamed(error), error=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,19 +424,3 @@ def up_to_none(scores: Iterable[float | None]) -> tuple[float, ...]:
             break
         found.append(score)
     return tuple(found)
-
-
-def last_line(error: BaseException) -> str:
-    """The line that ends an exception's traceback: its type and the first line of its message.
-
-    For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
-    beginning are left out.
-    """
-    if isinstance(error, SweepError) and (own := str(error).strip()):
-        return own.splitlines()[0]
-    formatted = traceback.TracebackException(type(error), error, None)
-    formatted.__notes__ = None
-    text = list(formatted.format_exception_only())[-1]
-    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
-    # Only the type, if the message begins with a new line.
-    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first

@@ -1,13 +1,14 @@
-"""Where in a user's own code an exception was raised."""
+"""An exception in one line, with its place in the user's own code. Standard library only."""
 
 from __future__ import annotations
 
+import re
 import site
 import sysconfig
 import traceback
 from pathlib import Path
 
-from sweep.vocabulary.record import last_line
+from sweep.vocabulary.errors import SweepError
 
 _OURS = Path(__file__).resolve().parents[1]
 _OF_OTHERS = tuple(
@@ -17,6 +18,22 @@ _OF_OTHERS = tuple(
         site.getusersitepackages(),
     }
 )
+
+
+def last_line(error: BaseException) -> str:
+    """The line that ends an exception's traceback: its type and the first line of its message.
+
+    For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
+    beginning are left out.
+    """
+    if isinstance(error, SweepError) and (own := str(error).strip()):
+        return own.splitlines()[0]
+    formatted = traceback.TracebackException(type(error), error, None)
+    formatted.__notes__ = None
+    text = list(formatted.format_exception_only())[-1]
+    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
+    # Only the type, if the message begins with a new line.
+    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first
 
 
 def blamed(error: BaseException) -> str:
