@@ -6,18 +6,12 @@ import re
 import site
 import sysconfig
 import traceback
+from functools import cache
 from pathlib import Path
 
 from sweep.vocabulary.errors import SweepError
 
 _OURS = Path(__file__).resolve().parents[1]
-_OF_OTHERS = tuple(
-    Path(folder).resolve()
-    for folder in {
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        site.getusersitepackages(),
-    }
-)
 
 
 def last_line(error: BaseException) -> str:
@@ -57,8 +51,16 @@ def _place(error: BaseException) -> str:
 
 def _is_users(file: str) -> bool:
     path = Path(file).resolve()
-    inside = any(path.is_relative_to(folder) for folder in (_OURS, *_OF_OTHERS))
+    inside = any(path.is_relative_to(folder) for folder in (_OURS, *_installed()))
     return path.is_file() and not inside
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
+    """The folders of Python and of installed packages."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {*map(sysconfig.get_path, names), site.getusersitepackages()}
+    return tuple(Path(folder).resolve() for folder in folders)
 
 
 def _near(file: str) -> str:
