@@ -215,6 +215,7 @@ class TrialRecord:
         objective: the objective of its sweep.
         replicated: scores of its replicates in the search, in the order of training, up to the
             first without a score; see `searched`.
+        diverged_runs: ids of its replicates in the search that diverged.
     """
 
     trial_id: str
@@ -229,6 +230,7 @@ class TrialRecord:
     real: RealValidation | None = None
     objective: Objective = DICE
     replicated: tuple[float, ...] = ()
+    diverged_runs: tuple[str, ...] = ()
 
     @property
     def configuration_id(self) -> str:
@@ -288,6 +290,17 @@ class TrialRecord:
         """
         own = self.score
         return None if own is None else fmean((own, *self.replicated))
+
+    @property
+    def has_further_runs(self) -> bool:
+        """Whether a replicate of it in the search has a score, or diverged."""
+        return bool(self.replicated or self.diverged_runs)
+
+    def with_runs(self, runs: Iterable[TrialRecord]) -> TrialRecord:
+        """The trial with these replicates in the search, of whatever status, counted."""
+        runs = list(runs)
+        diverged = tuple(run.trial_id for run in runs if run.status is Status.DIVERGED)
+        return replace(self, replicated=_scores(runs), diverged_runs=diverged)
 
     @property
     def point(self) -> Point | None:
@@ -379,7 +392,8 @@ def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials of the search itself, without replicates.
 
-    Each has the scores of those of its replicates that are the search's own.
+    Each has the scores of those of its replicates that are the search's own, and the names of
+    those that diverged.
     """
     trials: list[TrialRecord] = []
     runs = defaultdict[str, list[TrialRecord]](list)
@@ -388,10 +402,7 @@ def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
             trials.append(record)
         elif record.replicate.in_search:
             runs[record.replicate.of].append(record)
-    return [
-        replace(one, replicated=_scores(runs[one.trial_id])) if one.trial_id in runs else one
-        for one in trials
-    ]
+    return [one.with_runs(runs[one.trial_id]) if one.trial_id in runs else one for one in trials]
 
 
 def confirming(records: Iterable[TrialRecord]) -> list[tuple[Replicate, TrialRecord]]:
