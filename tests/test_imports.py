@@ -82,7 +82,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ),
         (
             HEAVY | {"numpy"},
-            ["watch", "run", "train", "shapes", "predict", "pictures"],
+            ["watch", "run", "train", "shapes", "predict", "pictures", "init"],
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
@@ -212,11 +212,12 @@ FLOORS = [
     {"trainer"},
     {"nnunet"},
     {"trial", "analysis"},
-    {"console", "command_line", "tracking", "report"},
+    {"console", "command_line", "tracking", "report", "starter"},
     {"engine"},
     {"api", "testing"},
     {"page_server"},
     {
+        "init",
         "run",
         "check",
         "rank",

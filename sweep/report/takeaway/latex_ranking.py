@@ -16,6 +16,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divided_by,
     divider,
@@ -157,7 +158,10 @@ def _columns(
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
     found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
-    found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
+    found += column(RUNS, "runs")
+    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+        found += column(RUNS_DIVERGED, "runs diverged")
+    found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
@@ -263,6 +267,8 @@ def _caption(
     if same:
         pairs = [f"{name} {value}" for name, value in same.items()]
         sentences.append(f"In every row: {', '.join(pairs)}.")
+    if not all(Status(value).has_result for value in frame.get("status", ())):
+        sentences.append("Diverged and failed runs are ranked last, in no order of merit.")
     if of is not None and of > len(frame):
         sentences.append(f"The first {len(frame)} of {of} rows.")
     return " ".join(sentences)
