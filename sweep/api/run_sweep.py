@@ -200,7 +200,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.engine.packs.pack_sizes import Packing
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
-    from sweep.vocabulary.record import last_line
+    from sweep.vocabulary.error_lines import last_line
 
     log = store.layout.log
 

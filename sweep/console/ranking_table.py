@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divided_by,
     divider,
@@ -37,7 +38,7 @@ from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,7 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "group": "group",
     DROPPED: "dropped",
     RUNS: RUNS,
+    RUNS_DIVERGED: "runs\ndiverged",
     MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
@@ -159,7 +161,7 @@ def _columns(
     }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source in frame and source != objective.metric and frame[source].notna().any():
+        if source != objective.metric and _says_something(frame, source):
             heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
@@ -170,6 +172,13 @@ def _columns(
     for name, short in short_names(parameters).items():
         found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _says_something(frame: pd.DataFrame, name: str) -> bool:
+    """Whether a column has a value; that no run diverged takes no column."""
+    if name not in frame:
+        return False
+    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
 
 
 def _in_lines(name: str) -> str:
@@ -238,15 +247,21 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
     return table
 
 
-def causes(frame: pd.DataFrame) -> list[Text]:
-    """One line for each diverged or failed trial."""
-    return [
-        Text.assemble(
-            (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
-            f": {one_line(row['cause'])}",
-        )
+def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[Text]:
+    """One line for each diverged or failed trial, then for each such replicate of a trial."""
+    found = [
+        (row["trial_id"], Status(row["status"]), row["cause"])
         for row in rows_of(frame)
         if not Status(row["status"]).has_result
+    ]
+    found += [
+        (run.trial_id, run.status, run.outcome.cause)
+        for run in replicates
+        if run.outcome is not None and not run.status.has_result
+    ]
+    return [
+        Text.assemble((f"{name} {status_words(status)}", STYLES[status]), f": {one_line(cause)}")
+        for name, status, cause in found
     ]
 
 

@@ -75,7 +75,10 @@ def print_results(console: Console, found: Summary) -> None:
     )
     console.print(table)
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
-    for line in [*causes(frame), *cures(searched(records)), *confirmed(found), *narrow]:
+    shown = set(frame["trial_id"]) if "trial_id" in frame and "sweep" not in frame else set()
+    runs = [one for one in records if one.replicate and one.replicate.of in shown]
+    broken = [*searched(records), *runs]
+    for line in [*causes(frame, runs), *cures(broken), *confirmed(found), *narrow]:
         print_sentence(console, line)
     for sentence in found.outlook:
         print_sentence(console, sentence)

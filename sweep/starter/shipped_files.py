@@ -57,7 +57,9 @@ SHIPPED: Mapping[str, Shipped] = {
         ("examples/plugin",),
         "pip install ./examples/plugin && python -m sweep.run examples/plugin/plugin.yaml",
     ),
-    "notebook": Shipped("a sweep from Python, in a notebook", ("examples/notebook.ipynb",)),
+    "notebook": Shipped(
+        "a sweep from Python, in a notebook", ("examples/notebooks/quickstart.ipynb",)
+    ),
     "cluster": Shipped("a sweep on Kubernetes, or on machines of yours", ("examples/cluster",)),
     "monitoring": Shipped("Prometheus and Grafana for a sweep", ("examples/monitoring",)),
 }

@@ -116,7 +116,7 @@ class Results:
         every trial has; in a search with replicates the order is by the mean over the runs.
         """
         found = {r.trial_id: score for r in self.ended if (score := r.score) is not None}
-        if any(record.replicated for record in self.ended):  # by the mean over as many runs
+        if any(record.has_further_runs for record in self.ended):  # by the mean over as many runs
             by_mean = sorted((self._by_id[one] for one in found), key=place)
             return {record.trial_id: found[record.trial_id] for record in by_mean}
         return _falling(found)  # equals stay as they are ranked

@@ -16,6 +16,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divided_by,
     divider,
@@ -161,7 +162,10 @@ def _columns(
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
     found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
-    found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
+    found += column(RUNS, "runs")
+    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+        found += column(RUNS_DIVERGED, "runs diverged")
+    found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
@@ -248,6 +252,8 @@ def _caption(
         sentences.append("Bold: told apart from all other finalists.")
     elif "group" in frame and frame["group"].notna().any():
         sentences.append("Configurations with a common letter cannot be told apart.")
+    if not all(Status(value).has_result for value in frame.get("status", ())):
+        sentences.append("Diverged and failed runs are ranked last, in no order of merit.")
     if of is not None and of > len(frame):
         sentences.append(f"The first {len(frame)} of {of} rows.")
     return " ".join(sentences)
