@@ -112,6 +112,13 @@ def test_help_is_answered_without_anything_heavy(arguments: list[str]) -> None:
     assert loaded(code) & (HEAVY | {"numpy"}) == set()
 
 
+def test_help_loads_what_draws_it_and_nothing_else() -> None:
+    """Of all that is installed; so the answer takes a fraction of a second everywhere."""
+    assert loaded("import sweep") - sys.stdlib_module_names == {"sweep"}
+    drawn_by = {"typer", "annotated_doc", "shellingham", "click", "typing_extensions"}
+    assert loaded("import sweep.cli") - sys.stdlib_module_names <= {"sweep", *drawn_by}
+
+
 # The sources themselves.
 
 
