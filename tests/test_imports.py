@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -121,6 +122,7 @@ def test_help_loads_what_draws_it_and_nothing_else() -> None:
 # The sources themselves.
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """Every module of the package by its dotted name."""
     found = {}
@@ -163,6 +165,7 @@ def test_only_trainers_and_data_import_torch_and_monai() -> None:
     assert {name.split(".")[1] for name in users} <= {"trainer", "data", "nnunet", "trial"}, users
 
 
+@functools.cache
 def arrows() -> dict[str, set[str]]:
     """Module → the modules of the package that it imports anywhere: inside functions, and for type
     checkers alone, too.
@@ -178,6 +181,7 @@ def arrows() -> dict[str, set[str]]:
     }
 
 
+@functools.cache
 def room_of(module: str) -> str:
     """The folder of a module; a file that lies beside further folders is a room of its own."""
     folder = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else ""
