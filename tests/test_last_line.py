@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import SweepFailed
-from sweep.vocabulary.record import last_line
 
 
 @pytest.mark.parametrize(

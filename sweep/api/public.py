@@ -256,7 +256,7 @@ def predict(
             or one file.
         output: folder for the masks, ``CASE.nii.gz``.
         labels: folder with references ``CASE.nii.gz``, to score the masks against.
-        single: use only the best replicate.
+        single: use only the best replicate on the sweep's own fold, not the mean of all.
         tta: average over flipped images; None: as in the validation of the training.
         device: ``auto``, ``cpu`` or ``cuda``, in place of ``trainer.device``.
         resume: keep the masks of an interrupted prediction, which must be of the same model.

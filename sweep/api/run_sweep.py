@@ -228,7 +228,7 @@ def _execute(
     from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.engine.packs.pack_sizes import Packing
-    from sweep.vocabulary.record import last_line
+    from sweep.vocabulary.error_lines import last_line
 
     log = store.layout.log
 

@@ -19,8 +19,9 @@ from sweep.store.store import is_used
 from sweep.store.trial_files import discard, write_end, write_epoch, write_start
 from sweep.tracking.make_trackers import Tracked, tracking
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepFailed
-from sweep.vocabulary.record import Observer, Outcome, Status, TrialRecord, last_line
+from sweep.vocabulary.record import Observer, Outcome, Status, TrialRecord
 
 Warn = Callable[[Iterable[str]], None]
 """Shows warnings, each one sentence."""

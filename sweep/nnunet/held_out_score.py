@@ -19,8 +19,9 @@ from sweep.nnunet.real_validation import read_summary
 from sweep.nnunet.training.nnunet_run import made
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import SweepError, SweepFailed
-from sweep.vocabulary.record import CaseScore, last_line
+from sweep.vocabulary.record import CaseScore
 
 
 def held_out_score(

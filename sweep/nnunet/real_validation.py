@@ -20,8 +20,9 @@ from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.nnunet_run import LatestValues, made
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import SweepError, SweepFailed
-from sweep.vocabulary.record import RealValidation, last_line
+from sweep.vocabulary.record import RealValidation
 
 
 def real_validation(

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from sweep.plugins.blamed_line import blamed
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
 from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of
+from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
 

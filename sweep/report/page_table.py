@@ -14,6 +14,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divider,
     headings,
@@ -153,7 +154,10 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     if objective.others:
         found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
-    found |= {RUNS: (RUNS, str), MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
+    found |= {RUNS: (RUNS, str)}
+    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+        found |= {RUNS_DIVERGED: (HEADINGS[RUNS_DIVERGED], str)}
+    found |= {MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:
         found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}

@@ -39,6 +39,7 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import Layout, TrialPaths, trial_id
 from sweep.store.lock import lock_results
+from sweep.store.packing import CardPacking
 from sweep.store.pictures.picture_index import TrialPictures, write_pictures
 from sweep.store.read_results import (
     read_objective,
@@ -58,7 +59,6 @@ from sweep.store.trial_files import (
 from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.packing import CardPacking
 from sweep.vocabulary.record import (
     CaseScore,
     Enqueued,

@@ -14,8 +14,8 @@ from sweep.store.case_table import write_cases
 from sweep.store.files import atomic_write_bytes, reading, sync_folder
 from sweep.store.layout import TrialPaths
 from sweep.vocabulary.class_scores import ClassScore
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import last_line
 
 
 class Checkpoints:

@@ -6,7 +6,6 @@ Epochs and steps are counted from 0, as in the formulas (the geometric factor is
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics, column, distance_unit_in, warnings_of
-from sweep.vocabulary.errors import SweepError
+from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.strict_json import finite_fields
 
@@ -127,9 +126,9 @@ class Outcome:
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
-        """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
+        """The trainer raised: as cause one line, with its place if a user's own code raised it."""
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=last_line(error), error=text)
+        return cls(status=Status.FAILED, cause=blamed(error), error=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +215,7 @@ class TrialRecord:
         objective: the objective of its sweep.
         replicated: scores of its replicates in the search, in the order of training, up to the
             first without a score; see `searched`.
+        diverged_runs: ids of its replicates in the search that diverged.
     """
 
     trial_id: str
@@ -230,6 +230,7 @@ class TrialRecord:
     real: RealValidation | None = None
     objective: Objective = DICE
     replicated: tuple[float, ...] = ()
+    diverged_runs: tuple[str, ...] = ()
 
     @property
     def configuration_id(self) -> str:
@@ -249,6 +250,12 @@ class TrialRecord:
     def values(self) -> list[float | None]:
         """The objective in each epoch; None where it was not measured or is not finite."""
         return self.objective.values(self.history)
+
+    @cached_property
+    def scores(self) -> list[float | None]:
+        """The same as scores: higher is better."""
+        turned = self.objective.turned
+        return [None if value is None else turned(value) for value in self.values]
 
     @cached_property
     def best_places(self) -> list[int | None]:
@@ -289,6 +296,17 @@ class TrialRecord:
         """
         own = self.score
         return None if own is None else fmean((own, *self.replicated))
+
+    @property
+    def has_further_runs(self) -> bool:
+        """Whether a replicate of it in the search has a score, or diverged."""
+        return bool(self.replicated or self.diverged_runs)
+
+    def with_runs(self, runs: Iterable[TrialRecord]) -> TrialRecord:
+        """The trial with these replicates in the search, of whatever status, counted."""
+        runs = list(runs)
+        diverged = tuple(run.trial_id for run in runs if run.status is Status.DIVERGED)
+        return replace(self, replicated=_scores(runs), diverged_runs=diverged)
 
     @property
     def point(self) -> Point | None:
@@ -380,7 +398,8 @@ def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials of the search itself, without replicates.
 
-    Each has the scores of those of its replicates that are the search's own.
+    Each has the scores of those of its replicates that are the search's own, and the names of
+    those that diverged.
     """
     trials: list[TrialRecord] = []
     runs = defaultdict[str, list[TrialRecord]](list)
@@ -389,10 +408,7 @@ def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
             trials.append(record)
         elif record.replicate.in_search:
             runs[record.replicate.of].append(record)
-    return [
-        replace(one, replicated=_scores(runs[one.trial_id])) if one.trial_id in runs else one
-        for one in trials
-    ]
+    return [one.with_runs(runs[one.trial_id]) if one.trial_id in runs else one for one in trials]
 
 
 def confirming(records: Iterable[TrialRecord]) -> list[tuple[Replicate, TrialRecord]]:
@@ -425,19 +441,3 @@ def up_to_none(scores: Iterable[float | None]) -> tuple[float, ...]:
             break
         found.append(score)
     return tuple(found)
-
-
-def last_line(error: BaseException) -> str:
-    """The line that ends an exception's traceback: its type and the first line of its message.
-
-    For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
-    beginning are left out.
-    """
-    if isinstance(error, SweepError) and (own := str(error).strip()):
-        return own.splitlines()[0]
-    formatted = traceback.TracebackException(type(error), error, None)
-    formatted.__notes__ = None
-    text = list(formatted.format_exception_only())[-1]
-    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
-    # Only the type, if the message begins with a new line.
-    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first

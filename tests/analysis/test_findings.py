@@ -79,6 +79,40 @@ def test_headline_names_the_leader_and_its_lead() -> None:
     )
 
 
+def test_lead_within_the_movement_of_the_leaders_own_curve_is_called_a_tie() -> None:
+    leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5, 0.625, 0.5], {WARMUP: 0})
+    baseline = trial(1, Status.COMPLETED, [0.6875], preset="baseline")  # 0.0625 of 0.125 behind
+    assert headline(results_of(leader, baseline)) == (
+        "t0000 leads with validation Dice 0.7500 (epoch 1), 0.0625 ahead of t0001, the baseline."
+        " That is a tie with the baseline: around its best epoch, the leader's own Dice moves by as"
+        " much from one epoch to the next."
+    )
+    assert "tie" not in headline(results_of(leader, trial(1, Status.COMPLETED, [0.5])))
+
+
+@pytest.mark.parametrize(
+    ("second", "words"), [(0.75, "level with"), (0.74999, "under 0.0001 ahead")]
+)
+def test_no_lead_is_written_as_nought(second: float, words: str) -> None:
+    first = trial(0, Status.COMPLETED, [0.75], {WARMUP: 0})
+    found = headline(results_of(first, trial(1, Status.COMPLETED, [second], {WARMUP: 0})))
+    assert f"(epoch 0), {words}" in found
+    assert "0.0000" not in found
+
+
+def test_headline_says_that_the_leader_is_the_baseline_or_was_pruned() -> None:
+    baseline = trial(0, Status.COMPLETED, [0.75], preset="baseline")
+    others = [trial(1, Status.COMPLETED, [0.5], {WARMUP: 0}), trial(2, Status.PRUNED, [0.5])]
+    assert headline(results_of(baseline, *others)).endswith(
+        "It is the baseline, without a geometric loss: none of 2 trials with one did better (1 of"
+        " them pruned)."
+    )
+    pruned = trial(3, Status.PRUNED, [0.5, 0.875], {WARMUP: 0})
+    assert headline(results_of(baseline, pruned)).endswith(
+        "It was pruned after 2 epochs, so this is not what a whole training of it reaches."
+    )
+
+
 def test_caveat_counts_the_trials_within_the_leaders_own_movement() -> None:
     # 0.25, then four times 0.125 or more from epoch to epoch: the median is 0.125.
     leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5, 0.625, 0.5])

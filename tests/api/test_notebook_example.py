@@ -10,7 +10,7 @@ import pytest
 
 import sweep
 
-NOTEBOOK = Path(sweep.__file__).parent.parent / "examples" / "notebook.ipynb"
+NOTEBOOK = Path(sweep.__file__).parent.parent / "examples" / "notebooks" / "quickstart.ipynb"
 SHORTER = {
     '"trials": 10': '"trials": 2',
     '"epochs": 16': '"epochs": 4',

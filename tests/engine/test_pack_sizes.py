@@ -21,9 +21,9 @@ from sweep.engine.packs.pack_sizes import (
     PackSizes,
     choose,
 )
+from sweep.store.packing import CardPacking, Measurement
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.packing import CardPacking, Measurement
 
 GIB = 2**30
 CARD = "a card"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -64,6 +65,9 @@ def nothing(prediction, reference):
 
 def text(prediction, reference):
     return "good"
+
+def raises(*given):
+    raise ZeroDivisionError("no pixels")
 
 def empty(folder):
     pass
@@ -262,6 +266,25 @@ def test_main_loss_that_is_no_scalar_fails_its_trial_in_words(mine: Path, tmp_pa
     results = run(spec, tmp_path / "results")
     error = (results.folder / "trials" / "t0000" / "error.txt").read_text()
     assert "must return a scalar, but returned [4]" in error
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"loss": {"main": "{}:raises"}},
+        {"loss": {"terms": "{}:raises", "weights": {"raises": 0.5}, "warmup_epochs": 0}},
+        {"evaluation": {"metrics": ["{}:raises"]}},
+    ],
+)
+def test_trial_whose_plugin_raises_names_its_file_and_line(
+    setting: dict[str, Any], mine: Path, tmp_path: Path
+) -> None:
+    setting = json.loads(json.dumps(setting).replace("{}:", f"{mine}:"))
+    results = run(values(**setting, presets=[], trials=1), tmp_path / "results")
+    line = MINE.splitlines().index('    raise ZeroDivisionError("no pixels")') + 1
+    assert results["t0000"].record.outcome.cause == (
+        f"ZeroDivisionError: no pixels, at {mine}:{line}"
+    )
 
 
 def test_metric_of_a_plugin_can_be_the_objective(mine: Path, tmp_path: Path) -> None:

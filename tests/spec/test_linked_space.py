@@ -250,6 +250,16 @@ WHEN = "optimizer.momentum"
             "`optimizer.nam` is not a setting; did you mean `optimizer.name`?",
         ),
         (
+            NAME | {WHEN: {"uniform": [0, 1], "when": {"optimizer": "sgd"}}},
+            "space.optimizer.momentum.when.optimizer",
+            "`optimizer` is a group of settings; did you mean `optimizer.name`?",
+        ),
+        (
+            NAME | {WHEN: {"uniform": [0, 1], "when": {"loss": "dice"}}},
+            "space.optimizer.momentum.when.loss",
+            "`loss` is a group of settings; name one that is searched",
+        ),
+        (
             NAME | {WHEN: {"uniform": [0, 1], "when": {"optimizer.name": ["adamw", "sgd"]}}},
             "space.optimizer.momentum.when.optimizer.name",
             '`when: {optimizer.name: ["adamw", "sgd"]}` holds in every trial; leave it out',

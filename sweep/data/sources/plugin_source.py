@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE
 from sweep.data.sources.raw_source import RawSource
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.plugins.blamed_line import blamed
 from sweep.plugins.plugin_kinds import DATA_SOURCE
 from sweep.spec.settings.data_settings import PluginData
+from sweep.vocabulary.error_lines import blamed
 
 
 class WritesData(Protocol):

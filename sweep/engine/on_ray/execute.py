@@ -18,7 +18,7 @@ from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.session.ending import Ending, noting_stops, reporting_errors
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.record import last_line
+from sweep.vocabulary.error_lines import last_line
 
 if TYPE_CHECKING:
     from sweep.engine.on_ray.ray_tune import Doors, Supervised

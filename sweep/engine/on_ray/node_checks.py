@@ -19,8 +19,8 @@ from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, Mistake, SweepError
-from sweep.vocabulary.record import last_line
 
 NEEDED = ("torch", "monai", "scipy", "skimage", "nibabel", "ruamel.yaml", "pydantic", "filelock")
 """Packages that a worker imports besides this one, which is sent to it."""

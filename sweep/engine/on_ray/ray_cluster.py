@@ -20,8 +20,8 @@ from sweep.machine.codebase import PACKAGE
 from sweep.machine.cpus import usable_cpus
 from sweep.machine.installed_packages import how_to_install
 from sweep.machine.interrupted import STOPS
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, SweepFailed
-from sweep.vocabulary.record import last_line
 
 ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 """Ray's switch between one machine and a cluster, named after where it is off by default.

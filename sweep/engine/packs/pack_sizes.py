@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sweep.vocabulary.packing import CardPacking, Measurement
+from sweep.store.packing import CardPacking, Measurement
 
 LEAST_GAIN = 1.05
 """Twice as many trials must train this many times as many steps a second, or they do not pay."""

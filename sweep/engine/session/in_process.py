@@ -22,8 +22,9 @@ from sweep.machine.interrupted import forget_interruption
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import ResultsError, StorageFailed
-from sweep.vocabulary.record import Outcome, last_line
+from sweep.vocabulary.record import Outcome
 
 
 def execute_here(

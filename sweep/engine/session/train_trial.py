@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from sweep.engine.decisions.faults import is_infrastructure, memory_hint
 from sweep.store.files import to_json
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import Outcome, last_line
+from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:
     from sweep.store.at_uri.worker_folder import Workplace

@@ -121,7 +121,8 @@ def _counts(results: Results) -> Iterator[str]:
         when += ["loss or gradient exploded"] if guard.exploded_factor is not None else []
         when += ["its predictions collapsed"] if guard.collapsed_epochs is not None else []
         yield (
-            f"A run was ended as diverged if {', or if '.join(when)}. Diverged runs have no rank."
+            f"A run was ended as diverged if {', or if '.join(when)}. Diverged runs rank last,"
+            " whatever they had reached."
         )
 
 

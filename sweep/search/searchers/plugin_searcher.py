@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from sweep.plugins.blamed_line import blamed
 from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
@@ -16,6 +15,7 @@ from sweep.spec.space.distribution_yaml import as_yaml
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.spec.words.phrases import quoted, shown
+from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from pydantic import BaseModel
+
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.conditions import Condition
 from sweep.spec.space.dependent_bounds import Bound
@@ -167,6 +169,12 @@ def _wrong_condition(
             value = base(on)
         except LookupError:
             yield _unknown(on, space)
+            return
+        if isinstance(value, BaseModel):
+            inside = [name for name in space if name.startswith(f"{on}.")]
+            meant = [name for name in inside if not [*_wrong_values(condition, space[name])]]
+            cure = did_you_mean(meant[0] if meant else None) or "; name one that is searched"
+            yield f"{quoted(on)} is a group of settings{cure}"
             return
         fixed = f"{quoted(on)} is not searched, it is {shown(value)} in every trial"
         if condition.holds(value):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, StorageFailed
-from sweep.vocabulary.record import last_line
 
 THREADS = 8
 """Concurrent transfers: the store's response time matters, not the bytes."""

@@ -44,8 +44,8 @@ from sweep.trainer.runs.readers import of_groups, optimizer_name
 from sweep.trainer.runs.returned_values import Method, described
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.trainer.runs.under_guard import StepAgain
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.record import last_line
 
 
 class CustomTraining(GuardedRun):

@@ -17,8 +17,8 @@ from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.runs.returned_values import described
 from sweep.trainer.runs.run_protocol import Run
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import last_line
 
 NEEDED = tuple(name for name in vars(Run) if name in Run.__abstractmethods__)
 """The methods that every run has."""

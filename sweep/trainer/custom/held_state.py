@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.record import last_line
 
 Groups = Sequence[Sequence[nn.Parameter]]
 

@@ -15,8 +15,8 @@ from types import TracebackType
 
 from sweep.trainer.custom.inverted_function import TrialStopped
 from sweep.trainer.runs.returned_values import Method, near
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import ResultsError, SweepFailed, TrainerError
-from sweep.vocabulary.record import last_line
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.runs.returned_values import Method, described
-from sweep.vocabulary.record import last_line
+from sweep.vocabulary.error_lines import last_line
 
 
 class OwnBatch(NamedTuple):

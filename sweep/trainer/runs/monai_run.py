@@ -60,9 +60,9 @@ from sweep.vocabulary.class_scores import (
 )
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import VAL_DICE, Objective
-from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
 """Training images of the first epoch that are compared with what the normalisation promises."""

@@ -16,8 +16,9 @@ from sweep.data.sources.source_table import open_source
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import Kind, Pixels, Predictor, Segmenter, ShowProgress
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import CaseScore, Divergence, last_line
+from sweep.vocabulary.record import CaseScore, Divergence
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths

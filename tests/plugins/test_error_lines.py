@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sweep.plugins.blamed_line import blamed
 from sweep.search.searchers.plugin_searcher import PluginSearcher
 from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.space.distribution_yaml import parse_distribution
+from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import InputError, SweepFailed
 
 SPACE = {

@@ -1,4 +1,4 @@
-"""How many trials share a GPU, and what was measured of that. Standard library only."""
+"""How many trials share a GPU, and what was measured of that."""
 
 from __future__ import annotations
 

@@ -1,22 +1,33 @@
-"""Where in a user's own code an exception was raised."""
+"""An exception in one line, with its place in the user's own code. Standard library only."""
 
 from __future__ import annotations
 
+import re
 import site
 import sysconfig
 import traceback
+from functools import cache
 from pathlib import Path
 
-from sweep.vocabulary.record import last_line
+from sweep.vocabulary.errors import SweepError
 
 _OURS = Path(__file__).resolve().parents[1]
-_OF_OTHERS = tuple(
-    Path(folder).resolve()
-    for folder in {
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        site.getusersitepackages(),
-    }
-)
+
+
+def last_line(error: BaseException) -> str:
+    """The line that ends an exception's traceback: its type and the first line of its message.
+
+    For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
+    beginning are left out.
+    """
+    if isinstance(error, SweepError) and (own := str(error).strip()):
+        return own.splitlines()[0]
+    formatted = traceback.TracebackException(type(error), error, None)
+    formatted.__notes__ = None
+    text = list(formatted.format_exception_only())[-1]
+    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
+    # Only the type, if the message begins with a new line.
+    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first
 
 
 def blamed(error: BaseException) -> str:
@@ -40,8 +51,16 @@ def _place(error: BaseException) -> str:
 
 def _is_users(file: str) -> bool:
     path = Path(file).resolve()
-    inside = any(path.is_relative_to(folder) for folder in (_OURS, *_OF_OTHERS))
+    inside = any(path.is_relative_to(folder) for folder in (_OURS, *_installed()))
     return path.is_file() and not inside
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
+    """The folders of Python and of installed packages."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {*map(sysconfig.get_path, names), site.getusersitepackages()}
+    return tuple(Path(folder).resolve() for folder in folders)
 
 
 def _near(file: str) -> str:
