@@ -14,7 +14,7 @@ from sweep.command_line.exit_codes import exit_codes, run_alone
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="What to write; default: list all."),
+        typer.Argument(metavar="NAME", help="What to write; default: list all."),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -93,18 +93,18 @@ def _fit(
     from sweep.console.console_words import print_warnings
     from sweep.machine.hardware import Machine
     from sweep.spec.reading.yaml_document import parse_document
-    from sweep.starter.dataset_sizes import dataset_folder, dataset_sizes
+    from sweep.starter.dataset_sizes import dataset_folder, dataset_sizes, named_after
     from sweep.starter.fitted_file import fitted_file, memory_of
     from sweep.starter.shipped_files import refuse_existing
     from sweep.store.files import atomic_write_text, make_folder
 
     sizes = dataset_sizes(dataset_folder(dataset))
-    file = target or Path(f"{sizes.dataset.folder.name}.yaml")
+    file = target or named_after(sizes)
     refuse_existing([file], force=force)
     text = fitted_file(sizes, memory_of(gpu_memory), trainer, file)
     # With a given memory, the trials will run elsewhere.
     machine = Machine.here() if gpu_memory is None else Machine.any()
-    values = parse_document(text, str(file)).values | {"name": "fitted"}
+    values = parse_document(text, str(file)).values | {"name": file.stem}
     print_warnings(load_checked(values, machine=machine)[1])
     make_folder(file.parent)
     atomic_write_text(file, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -111,9 +112,17 @@ def test_help_is_answered_without_anything_heavy(arguments: list[str]) -> None:
     assert loaded(code) & (HEAVY | {"numpy"}) == set()
 
 
+def test_help_loads_what_draws_it_and_nothing_else() -> None:
+    """Of all that is installed; so the answer takes a fraction of a second everywhere."""
+    assert loaded("import sweep") - sys.stdlib_module_names == {"sweep"}
+    drawn_by = {"typer", "annotated_doc", "shellingham", "click", "typing_extensions"}
+    assert loaded("import sweep.cli") - sys.stdlib_module_names <= {"sweep", *drawn_by}
+
+
 # The sources themselves.
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """Every module of the package by its dotted name."""
     found = {}
@@ -156,6 +165,7 @@ def test_only_trainers_and_data_import_torch_and_monai() -> None:
     assert {name.split(".")[1] for name in users} <= {"trainer", "data", "nnunet", "trial"}, users
 
 
+@functools.cache
 def arrows() -> dict[str, set[str]]:
     """Module → the modules of the package that it imports anywhere: inside functions, and for type
     checkers alone, too.
@@ -171,6 +181,7 @@ def arrows() -> dict[str, set[str]]:
     }
 
 
+@functools.cache
 def room_of(module: str) -> str:
     """The folder of a module; a file that lies beside further folders is a room of its own."""
     folder = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else ""

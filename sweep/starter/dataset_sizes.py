@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sweep.data.nnunet_raw.splits import Split, read_splits
 from sweep.data.prepared.case_arrays import array_spacing
 from sweep.machine.user_paths import argument
 from sweep.nnunet.dataset.nnunet_datasets import NAME, need_dataset
+from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
@@ -69,11 +71,20 @@ def dataset_folder(given: str) -> Path:
     folder = argument(Path(given), "--from")
     if folder.is_dir() or not (given.isdecimal() or NAME.fullmatch(given)):
         return folder.absolute()
+    if Folders.here().raw is None:
+        message = f"there is no folder {given} here, and nnUNet_raw, which may have one, is not set"
+        raise InputError.single(message, key="--from")
     name = int(given) if given.isdecimal() else given
     try:
         return need_dataset(NnunetTrainer(kind="nnunet", dataset=name), "raw").absolute()
     except InputError as error:
         raise InputError.single(error.mistakes[0].message, key="--from") from None
+
+
+def named_after(sizes: DatasetSizes) -> Path:
+    """The file of a sweep of a dataset; its name without extension can be the sweep's."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", sizes.dataset.folder.name).strip("-.")
+    return Path(f"{name or 'space'}.yaml")
 
 
 def dataset_sizes(folder: Path) -> DatasetSizes:

@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from textwrap import wrap
 
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated
-from sweep.machine.gpu_memory import gpu_memory
+from sweep.machine.hardware import gpu_memory
 from sweep.nnunet.dataset.nnunet_datasets import NAME
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
@@ -77,13 +78,13 @@ def _device(memory: float | None) -> str:
 def _head(sizes: DatasetSizes, memory: float | None, file: Path) -> Iterator[str]:
     dataset = sizes.dataset
     yield from _why(
-        f"A sweep of {dataset.folder.name}, written by sweep.init for {_device(memory)} after a look"
-        " at the headers of the images. The values are starting points, and none of them is tuned"
-        " to these images: change what you know better."
+        f"A sweep of {dataset.folder.name}, written by sweep.init for {_device(memory)} from the"
+        " headers of its images. The values are starting points. None of them is tuned: change what"
+        " you know better."
     )
     yield "#"
-    yield f"#   python -m sweep.check {file} --data    # reads the images too"
-    yield f"#   python -m sweep.run {file}"
+    yield f"#   python -m sweep.check {quote(str(file))} --data    # reads the images too"
+    yield f"#   python -m sweep.run {quote(str(file))}"
     yield "#"
     channels = enumerated(list(dataset.channel_names), most=6)
     yield from _why(
@@ -98,7 +99,7 @@ def _head(sizes: DatasetSizes, memory: float | None, file: Path) -> Iterator[str
 def _search(memory: float | None) -> Iterator[str]:
     size = ON_CPU if memory is None else ON_GPU
     yield f"trials: {size.trials}"
-    yield "presets: [baseline]      # a trial without geometric losses; all others are compared with it"
+    yield "presets: [baseline]      # a trial without geometric losses, to compare with"
     yield f"searcher: {{name: tpe, startup_trials: {size.trials // 3}}}"
     yield "scheduler: {name: asha, reduction_factor: 2}"
 
@@ -112,13 +113,12 @@ def _monai(sizes: DatasetSizes, made: Plan, memory: float | None) -> Iterator[st
     yield from _spacing(sizes, made)
     yield from _patch(sizes, made, memory)
     yield from _folds(sizes)
-    yield from _test(sizes, "  ")
-    yield from _geometric_class(sizes, "  ")
+    yield from _test(sizes)
+    yield from _geometric_class(sizes)
     yield "trainer:"
     yield from _length(made, memory)
     yield from _why(
-        f"About {made.memory:.2g} GiB a step by estimate, and {counted(made.samples, 'sample')} to"
-        " train on: raise it if memory is left.", 2,
+        f"A step takes about {made.memory:.1f} GiB by estimate. Raise it if memory is left.", 2,
     )  # fmt: skip
     yield f"  batch_size: {made.batch}"
     if memory is not None:
@@ -186,18 +186,18 @@ def _folds(sizes: DatasetSizes) -> Iterator[str]:
     yield "  fold: 0"
 
 
-def _test(sizes: DatasetSizes, indent: str) -> Iterator[str]:
+def _test(sizes: DatasetSizes) -> Iterator[str]:
     if sizes.has_test:
-        yield f"{indent}# No trial sees the test images; the finalists are scored on them at the end."
-        yield f"{indent}test: {TEST_FOLDER}"
+        yield from _why("No trial sees the test images. The finalists are scored on them.", 2)
+        yield f"  test: {TEST_FOLDER}"
 
 
-def _geometric_class(sizes: DatasetSizes, indent: str) -> Iterator[str]:
+def _geometric_class(sizes: DatasetSizes) -> Iterator[str]:
     names = sizes.dataset.classes[1:]
     if len(names) > 1:
         why = "Each class is a mask of its own. Better name those with a smooth outline."
-        yield from _why(why, len(indent))
-        yield f"{indent}geometric_class: all"
+        yield from _why(why, 2)
+        yield "  geometric_class: all"
 
 
 def _length(made: Plan, memory: float | None) -> Iterator[str]:
@@ -208,10 +208,8 @@ def _length(made: Plan, memory: float | None) -> Iterator[str]:
         )  # fmt: skip
         yield f"  steps_per_epoch: {made.steps}"
     steps = made.epochs * (made.steps or -(-made.samples // made.batch))
-    more = (
-        "for a try on a CPU; train the winner longer" if memory is None else "raise it for a final"
-    )
-    yield from _why(f"{steps} steps a trial: {more}.", 2)
+    rest = ": short, for a CPU" if memory is None else ""
+    yield from _why(f"{steps} steps a trial{rest}. Train the winner longer.", 2)
     yield f"  epochs: {made.epochs}"
 
 
@@ -262,8 +260,8 @@ def _nnunet(sizes: DatasetSizes, made: Plan, memory: float | None) -> Iterator[s
     if sizes.splits is not None:
         yield from _why(f"The folds are those of {SPLITS_FILE}: {len(sizes.splits)}.", 2)
     yield "  fold: 0"
-    yield from _test(sizes, "  ")
-    yield from _geometric_class(sizes, "  ")
+    yield from _test(sizes)
+    yield from _geometric_class(sizes)
     if memory is None:
         yield from _why("nnU-Net's 250 steps an epoch take long on a CPU.", 2)
         yield "  steps_per_epoch: 20"
@@ -280,7 +278,5 @@ def _nnunet_folders(raw: Path) -> Iterator[str]:
         yield f"  raw: {_text(str(raw.absolute()))}"
     variable = FROM_ENVIRONMENT["trainer.preprocessed"]
     if not os.environ.get(variable):
-        yield from _why(
-            f"${variable} is not set. What nnU-Net plans and preprocesses goes here.", 2
-        )
+        yield from _why(f"${variable} is not set. What nnU-Net prepares goes here.", 2)
         yield f"  preprocessed: {_text(str(raw.absolute().parent / 'nnUNet_preprocessed'))}"

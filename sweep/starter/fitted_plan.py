@@ -113,7 +113,7 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
         patch[patch.index(max(patch))] //= 2
         whole = False
         channels, patch = _network(patch, target, size, each, keep=False)
-    most = max(smallest, min(2 if volumes else size.batch, samples // 5))
+    most = max(smallest, min(2 if volumes else size.batch, samples // 4))
     batch = smallest
     while 2 * batch <= most and _gib(channels, patch, target, 2 * batch) <= budget:
         batch *= 2

@@ -49,9 +49,7 @@ SHIPPED: Mapping[str, Shipped] = {
     "losses": _space("losses", "main losses and presets side by side, on circles"),
     "brain": _space("brain", "real anatomy in slices, without a download (extra: brain)"),
     "brain-volumes": _space("brain-volumes", "the same in 3D (extra: brain)"),
-    "nnunet": _space(
-        "nnunet-dataset502", "nnU-Net's own trainer on its Dataset502 (extra: nnunet)"
-    ),
+    "nnunet": _space("nnunet-dataset502", "nnU-Net's own trainer, on Dataset502 (extra: nnunet)"),
     "function": _trainer("function", "your own training loop, as a function"),
     "custom": _trainer("custom", "your own training loop, as a class, with our losses and guard"),
     "plugin": Shipped(

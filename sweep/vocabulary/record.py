@@ -252,6 +252,12 @@ class TrialRecord:
         return self.objective.values(self.history)
 
     @cached_property
+    def scores(self) -> list[float | None]:
+        """The same as scores: higher is better."""
+        turned = self.objective.turned
+        return [None if value is None else turned(value) for value in self.values]
+
+    @cached_property
     def best_places(self) -> list[int | None]:
         """The best epoch of the first n, for each n from 0: see `Objective.best_places`."""
         return self.objective.best_places(self.history)

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
-from scripted import write_scripted
 
 from sweep.report.notebook import ARGUMENTS
 
-VALIDATE = """\
-if epoch == 3:
-    print(f"the trainer's own line {self.settings.seed}", flush=True)
-return Validation(dice=0.5 + 0.01 * epoch + self.settings.optimizer.lr)
+TRAINER = """\
+def train(config, trial):
+    for epoch in range(trial.epochs):
+        if epoch == 3:
+            print(f"the trainer's own line {trial.seed}", flush=True)
+        trial.report(epoch, dice=0.5 + 0.01 * epoch + config["level"])
 """
 
 CELL = """\
@@ -28,9 +29,10 @@ results = sweep.run(
         "trials": 2,
         "searcher": {{"name": "grid"}},
         "scheduler": "none",
-        "trainer": {{"kind": "custom", "entry": {entry!r}, "epochs": 4}},
-        "loss": {{"warmup_epochs": 1}},
-        "space": {{"optimizer.lr": {{"choice": [0.1, 0.2]}}}},
+        "trainer": {{
+            "kind": "custom", "entry": "mine.py:train", "epochs": 4, "options": {{"level": 0}},
+        }},
+        "space": {{"trainer.options.level": {{"choice": [0.1, 0.2]}}}},
     }},
     executor={executor!r},
     dashboard=False,
@@ -49,7 +51,8 @@ class Noting(NotebookClient):
 def test_cell_shows_the_last_state_in_one_output_and_keeps_what_is_printed(
     tmp_path: Path, executor: str
 ) -> None:
-    source = CELL.format(entry=write_scripted(tmp_path, VALIDATE), executor=executor)
+    (tmp_path / "mine.py").write_text(TRAINER)
+    source = CELL.format(executor=executor)
     draft = new_notebook(cells=[new_code_cell(source)])
     client = Noting(
         draft, resources={"metadata": {"path": str(tmp_path)}}, extra_arguments=ARGUMENTS

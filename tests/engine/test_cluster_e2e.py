@@ -43,6 +43,7 @@ loss: {warmup_epochs: 3, rampup_epochs: 0}
 optimizer: {lr: 0.1, momentum: 0.95}
 early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
+pictures: null
 space:
   loss.weights.boundary: {grid: [0.01, 0.1, 1.0]}
 """

@@ -47,10 +47,20 @@ trainer: {epochs: 100000, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 2, rampup_epochs: 0, weights: {compactness: 0.5}}
 optimizer: {lr: 0.1, momentum: 0.95}
+evaluation: {metrics: [waits.py:waits]}
 early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
 space:
   loss.sqrt_epsilon: {grid: [0, 1.0e-6]}
+"""
+# Measured in each epoch, so that the trial takes no core from other tests while it is watched.
+WAITS = """\
+import time
+
+
+def waits(prediction, reference):
+    time.sleep(0.05)
+    return 0.0
 """
 
 needs_prometheus = pytest.mark.skipif(
@@ -149,6 +159,7 @@ def prometheus(folder: Path, discovery: Path) -> Iterator[str | None]:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     cwd = tmp_path_factory.mktemp("watched")
     (cwd / "tiny.yaml").write_text(SWEEP)
+    (cwd / "waits.py").write_text(WAITS)
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short:  # sockets lie in there
         environment = os.environ | {
             "COLUMNS": "1000",

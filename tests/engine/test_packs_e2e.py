@@ -31,6 +31,7 @@ loss: {{rampup_epochs: 0}}
 optimizer: {{lr: 0.1, momentum: 0.95}}
 early_stopping: {{patience: null}}
 resources: {{cpu: 1, gpu: 1, trials_per_gpu: 3}}
+pictures: null
 space:
   loss.warmup_epochs: {{randint: [1, 3]}}
   loss.weights.compactness: {{loguniform: [1.0e-2, 30]}}

@@ -59,6 +59,7 @@ evaluation: {{metrics: [{PLUGINS}:area_error]}}
 optimizer: {{lr: 0.1, momentum: 0.9}}
 early_stopping: {{patience: null}}
 resources: {{cpu: 0.5, gpu: 0}}
+pictures: null
 space:
   loss.warmup_epochs: {{randint: [0, 9]}}
   loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
@@ -75,9 +76,31 @@ network: {channels: [4, 4, 4, 4, 4, 4]}
 loss: {warmup_epochs: 39}
 early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
+pictures: null
 space:
   network.name: {grid: [dynunet, attention_unet]}
 """
+# For what happens to processes, whatever they train: its workers import neither MONAI nor data.
+PLAIN = """\
+searcher: grid
+scheduler: none
+max_concurrent: 2
+trainer: {kind: custom, entry: plain.py:train, epochs: 100000, device: cpu, options: {level: 0}}
+early_stopping: {patience: null}
+resources: {cpu: 1, gpu: 0}
+space:
+  trainer.options.level: {grid: [0.25, 0.5, 0.75]}
+"""
+TRAIN = """\
+import time
+
+
+def train(config, trial):
+    for epoch in range(trial.epochs):
+        time.sleep(0.02)
+        trial.report(epoch, dice=config["level"])
+"""
+ONE_PLAIN = ("--set", "space={trainer.options.level: {grid: [0.5]}}")
 TIMEOUT = 300.0
 """Seconds; far more than anything here takes, for machines that do other things too."""
 STDOUT = re.compile(
@@ -359,6 +382,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     cwd = tmp_path_factory.mktemp("interrupted")
     (cwd / "tiny.yaml").write_text(SWEEP)
     changes = ("trials=3", "max_concurrent=1", "trainer.epochs=40", "loss.sqrt_epsilon=1.0e-6")
+    changes += ("pictures=null",)
     changes += ("space={loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}}",)
     process = start(cwd, "tiny.yaml", *(part for item in changes for part in ("--set", item)))
     folder = cwd / "results" / "tiny"
@@ -466,11 +490,10 @@ def test_only_the_best_weights_of_a_trial_that_has_ended_are_kept(interrupted: I
 def test_sweep_whose_processes_are_all_told_to_end_is_ranked_and_can_be_resumed(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "tiny.yaml").write_text(SWEEP)
-    changes = ("trainer.epochs=1000", "loss.warmup_epochs=999")  # none of its trials ends
-    options = [part for item in changes for part in ("--set", item)]
-    process = start(tmp_path, "tiny.yaml", *options)
-    folder = tmp_path / "results" / "tiny"
+    write_plain(tmp_path)
+    options = ["--set", "trainer.epochs=10000"]
+    process = start(tmp_path, "plain.yaml", *options)
+    folder = tmp_path / "results" / "plain"
     wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 2, process)
     for pid in living_in_session(process.pid):  # as a batch system or a service manager does
         with suppress(ProcessLookupError):
@@ -515,6 +538,11 @@ class Storm:
     epochs_before: tuple[int, int]
     """Those of the second trial before the kill, and before the full disk."""
     addresses: set[IPv6Address]
+
+
+def write_plain(folder: Path) -> None:
+    (folder / "plain.yaml").write_text(PLAIN)
+    (folder / "plain.py").write_text(TRAIN)
 
 
 def write_stormy(folder: Path) -> None:
@@ -585,14 +613,12 @@ def test_trial_whose_worker_was_killed_or_could_not_write_goes_on_from_its_check
 def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_stormy(tmp_path)
+    write_plain(tmp_path)
     # Ray's memory monitor kills a worker where the node uses more than this share of its memory.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    process = start(
-        tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [attention_unet]}}"
-    )
-    run = finish(process, tmp_path / "results" / "stormy")
+    process = start(tmp_path, "plain.yaml", *ONE_PLAIN)
+    run = finish(process, tmp_path / "results" / "plain")
     assert run.code == 1
     [failed] = run.ranking
     assert failed["status"] == "failed"
@@ -605,13 +631,12 @@ def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
 def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_stormy(tmp_path)
+    write_plain(tmp_path)
     # Ray looks for lost nodes more often than it would.
     monkeypatch.setenv("RAY_health_check_period_ms", "1000")
     monkeypatch.setenv("RAY_health_check_failure_threshold", "5")
-    changes = ("space={network.name: {grid: [attention_unet]}}", "trainer.epochs=1000")
-    process = start(tmp_path, "stormy.yaml", *(p for item in changes for p in ("--set", item)))
-    folder = tmp_path / "results" / "stormy"
+    process = start(tmp_path, "plain.yaml", *ONE_PLAIN)
+    folder = tmp_path / "results" / "plain"
     wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 3, process)
     [raylet] = [pid for pid, title in descendants(process.pid).items() if "raylet/raylet " in title]
     os.kill(raylet, signal.SIGKILL)

@@ -147,6 +147,12 @@ def test_works_that_are_named_are_listed_and_no_others() -> None:
     assert "Bergstra, J. et al. (2011)" in text
     assert "Li, L. et al. (2020)" in text
     assert "Golovin" not in text
+    bibtex = found(results_of(trial(0, Status.COMPLETED, [0.5]))).bibtex
+    keys = re.findall(r"^@\w+\{(\w+),$", bibtex, re.MULTILINE)
+    assert keys[:2] == ["medicalsweep", "liaw2018tune"]
+    assert {"bergstra2011algorithms", "li2020asha"} <= {*keys}
+    assert "golovin2017vizier" not in keys
+    assert bibtex.count("{") == bibtex.count("}")
 
 
 def test_test_split_is_reported_with_what_it_is_worth(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from sweep.search.schedulers.asha import Asha
@@ -60,9 +61,32 @@ def halving() -> Scheduler:
     return Halving(rungs=[1, 3, 9], reduction_factor=3)
 
 
-every_that_judges_on_arrival = pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
-every_scheduler = pytest.mark.parametrize(
-    "make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"]
+def with_each(
+    name: str, values: Mapping[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Call the test with each value in turn, on the same example: drawing one takes longer."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        asked = inspect.signature(test).parameters
+        left = inspect.Signature([asked[other] for other in asked if other != name])
+
+        def test_with_each(*positional: Any, **named: Any) -> None:
+            drawn = left.bind(*positional, **named).arguments
+            for said, value in values.items():
+                note(f"{name}: {said}")
+                test(**{name: value}, **drawn)
+
+        test_with_each.__name__ = test.__name__
+        test_with_each.__signature__ = left  # type: ignore[attr-defined]
+        return test_with_each
+
+    return decorate
+
+
+every_that_judges_on_arrival = with_each("make", SCHEDULERS)
+every_scheduler = with_each("make", SCHEDULERS | {"halving": halving})
+broken_in_each_way = with_each(
+    "status", {status: status for status in (Status.DIVERGED, Status.FAILED)}
 )
 
 
@@ -102,16 +126,21 @@ def side_by_side(curves: list[list[float]]) -> list[Report]:
     return sorted(one_after_the_other(curves), key=lambda report: report.epochs)
 
 
-@every_scheduler
+in_either_order = with_each(
+    "order", {"one after the other": one_after_the_other, "side by side": side_by_side}
+)
+
+
 @given(calls)
+@every_scheduler
 def test_replaying_the_same_calls_gives_the_same_decisions(
     make: Callable[[], Scheduler], sequence: list[Call]
 ) -> None:
     assert play(begun(make), sequence) == play(begun(make), sequence)
 
 
-@every_scheduler
 @given(calls, calls)
+@every_scheduler
 def test_replayed_scheduler_goes_on_like_the_uninterrupted_one(
     make: Callable[[], Scheduler], before: list[Call], after: list[Call]
 ) -> None:
@@ -121,24 +150,24 @@ def test_replayed_scheduler_goes_on_like_the_uninterrupted_one(
     assert play(replayed, after) == play(uninterrupted, after)
 
 
-@every_that_judges_on_arrival
 @given(st.lists(dice, min_size=EPOCHS, max_size=EPOCHS))
+@every_that_judges_on_arrival
 def test_one_trial_alone_is_never_stopped(
     make: Callable[[], Scheduler], curve: list[float]
 ) -> None:
     assert set(play(make(), one_after_the_other([curve]))) == {Decision.CONTINUE}
 
 
-@every_that_judges_on_arrival
 @given(curves)
+@every_that_judges_on_arrival
 def test_first_arrival_of_many_is_never_stopped(
     make: Callable[[], Scheduler], curves: list[list[float]]
 ) -> None:
     assert set(play(make(), one_after_the_other(curves))[:EPOCHS]) == {Decision.CONTINUE}
 
 
-@every_that_judges_on_arrival
 @pytest.mark.parametrize("order", [one_after_the_other, side_by_side])
+@pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
 def test_equal_trials_all_continue(
     make: Callable[[], Scheduler], order: Callable[[list[list[float]]], list[Report]]
 ) -> None:
@@ -146,9 +175,9 @@ def test_equal_trials_all_continue(
     assert set(play(make(), order([curve] * 20))) == {Decision.CONTINUE}
 
 
-@every_that_judges_on_arrival
-@pytest.mark.parametrize("order", [one_after_the_other, side_by_side])
 @given(curves=curves)
+@every_that_judges_on_arrival
+@in_either_order
 def test_trial_that_is_the_best_at_every_epoch_is_never_stopped(
     make: Callable[[], Scheduler],
     order: Callable[[list[list[float]]], list[Report]],
@@ -161,8 +190,8 @@ def test_trial_that_is_the_best_at_every_epoch_is_never_stopped(
         assert decision is Decision.CONTINUE or report.trial_id != f"t{len(curves):04d}"
 
 
-@every_scheduler
 @given(calls)
+@every_scheduler
 def test_stopped_trial_stays_stopped(make: Callable[[], Scheduler], sequence: list[Call]) -> None:
     scheduler = begun(make)
     stopped = set()
@@ -175,9 +204,9 @@ def test_stopped_trial_stays_stopped(make: Callable[[], Scheduler], sequence: li
             assert call.trial_id not in stopped
 
 
-@every_that_judges_on_arrival
-@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
 @given(curves=curves, broken=curves)
+@every_that_judges_on_arrival
+@broken_in_each_way
 def test_diverged_and_failed_trials_change_no_decision_on_the_healthy(
     make: Callable[[], Scheduler],
     status: Status,
@@ -192,9 +221,9 @@ def test_diverged_and_failed_trials_change_no_decision_on_the_healthy(
     assert play(scheduler, side_by_side(curves)) == play(make(), side_by_side(curves))
 
 
-@every_that_judges_on_arrival
-@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 @given(curves=curves)
+@every_that_judges_on_arrival
+@with_each("value", {str(value): value for value in [None, math.nan, math.inf, -math.inf]})
 def test_values_that_are_no_dice_change_no_decision_on_the_healthy(
     make: Callable[[], Scheduler], value: float | None, curves: list[list[float]]
 ) -> None:
@@ -206,18 +235,23 @@ def test_values_that_are_no_dice_change_no_decision_on_the_healthy(
     assert decisions == play(make(), side_by_side(curves))
 
 
+@given(
+    curves=curves,
+    broken=st.lists(st.tuples(st.integers(0, 12 * EPOCHS), st.lists(dice))),
+)
 @every_that_judges_on_arrival
-@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
-@given(data=st.data(), curves=curves)
+@broken_in_each_way
 def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_healthy(
-    make: Callable[[], Scheduler], status: Status, data: st.DataObject, curves: list[list[float]]
+    make: Callable[[], Scheduler],
+    status: Status,
+    curves: list[list[float]],
+    broken: list[tuple[int, list[float]]],
 ) -> None:
     healthy = side_by_side(curves)
-    broken = data.draw(st.lists(st.tuples(st.integers(0, len(healthy)), st.lists(dice))))
     sequence: list[Call] = []
     for place in range(len(healthy) + 1):
         for number, (inserted_at, curve) in enumerate(broken):
-            if inserted_at == place:
+            if inserted_at % (len(healthy) + 1) == place:
                 name = f"broken{number}"
                 sequence += [Report(name, epochs, value) for epochs, value in enumerate(curve, 1)]
                 sequence.append(End(name, status))
@@ -233,8 +267,8 @@ def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_
     assert decisions == play(make(), healthy)
 
 
-@every_scheduler
 @given(calls, final, st.lists(st.tuples(st.integers(1, EPOCHS), dice), min_size=1))
+@every_scheduler
 def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nobody(
     make: Callable[[], Scheduler],
     sequence: list[Call],
@@ -254,8 +288,8 @@ def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nob
     assert decisions == expected
 
 
-@every_that_judges_on_arrival
 @given(calls=calls, jump=st.integers(1, EPOCHS))
+@every_that_judges_on_arrival
 def test_trial_that_jumps_over_epochs_is_judged_like_any_other(
     make: Callable[[], Scheduler], calls: list[Call], jump: int
 ) -> None:
@@ -268,16 +302,16 @@ def test_trial_that_jumps_over_epochs_is_judged_like_any_other(
     assert on_time.report("on time", 1, 0.0) is Decision.CONTINUE
 
 
-@every_scheduler
 @given(curve=st.lists(dice, min_size=EPOCHS, max_size=EPOCHS))
+@every_scheduler
 def test_trial_that_trains_alone_comes_to_its_end(
     make: Callable[[], Scheduler], curve: list[float]
 ) -> None:
     assert trained(make(), {"alone": curve}) == {"alone": EPOCHS}
 
 
-@every_scheduler
 @given(curves=curves, workers=st.integers(1, 4), place=st.integers(0, 12))
+@every_scheduler
 def test_trial_that_is_better_than_all_others_comes_to_its_end(
     make: Callable[[], Scheduler], curves: list[list[float]], workers: int, place: int
 ) -> None:
@@ -286,9 +320,9 @@ def test_trial_that_is_better_than_all_others_comes_to_its_end(
     assert trained(make(), dict(trials), workers)["better"] == EPOCHS
 
 
-@every_scheduler
-@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
 @given(curves=curves, count=st.integers(1, 6))
+@every_scheduler
+@broken_in_each_way
 def test_trials_that_break_before_they_report_anything_change_nothing_for_the_others(
     make: Callable[[], Scheduler], status: Status, curves: list[list[float]], count: int
 ) -> None:
@@ -303,9 +337,9 @@ def test_trials_that_break_before_they_report_anything_change_nothing_for_the_ot
     )
 
 
-@every_scheduler
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @given(curves=curves)
+@every_scheduler
+@with_each("value", {str(value): value for value in [math.nan, math.inf, -math.inf]})
 def test_trial_whose_scores_are_no_numbers_does_not_wait_and_takes_nobodys_place(
     make: Callable[[], Scheduler], value: float, curves: list[list[float]]
 ) -> None:
@@ -314,8 +348,8 @@ def test_trial_whose_scores_are_no_numbers_does_not_wait_and_takes_nobodys_place
     assert epochs == {"blind": epochs["blind"], **trained(make(), named(curves), workers=1)}
 
 
-@every_that_judges_on_arrival
 @given(calls)
+@every_that_judges_on_arrival
 def test_where_trials_are_judged_on_arrival_nobody_pauses_and_nothing_is_left_to_decide(
     make: Callable[[], Scheduler], sequence: list[Call]
 ) -> None:

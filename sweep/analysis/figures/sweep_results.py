@@ -20,12 +20,14 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.case_table import read_cases
 from sweep.store.journal import NoteAdded, search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.pictures.picture_index import TrialPictures, read_pictures
 from sweep.store.read_results import read_records
 from sweep.store.spool.trial_notes import read_notes
+from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
@@ -249,6 +251,20 @@ class Results:
         found = ((name, read_pictures(layout.trial(name))) for name in names)
         return {name: drawn for name, drawn in found if drawn is not None}
 
+    def cases(self, trial_id: str) -> Sequence[ClassScore]:
+        """Scores of a trial's validation cases in its best epoch; none where it has no table.
+
+        Raises:
+            ResultsError: the table is broken.
+        """
+        if trial_id not in self._cases:  # figures and the views of trials ask for them
+            self._cases[trial_id] = read_cases(Layout(self.folder).trial(trial_id).cases)
+        return self._cases[trial_id]
+
+    @cached_property
+    def _cases(self) -> dict[str, Sequence[ClassScore]]:
+        return {}
+
     @cached_property
     def _by_id(self) -> Mapping[str, TrialRecord]:
         return {record.trial_id: record for record in self.records}
@@ -275,7 +291,12 @@ class Results:
         return any(self.switch_on(record) is not None for record in self.records)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
-        return lies_in(self.spec.drawn, record.parameters)
+        return record.trial_id in self._inside
+
+    @cached_property
+    def _inside(self) -> frozenset[str]:
+        drawn = self.spec.drawn
+        return frozenset(one.trial_id for one in self.records if lies_in(drawn, one.parameters))
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)

@@ -295,11 +295,10 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a ranking as plain values; empty cells are None."""
-    plain = frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in plain.where(frame.notna(), None).to_dict("records")
-    ]
+    names = [*map(str, frame.columns)]
+    columns = (zip(column.tolist(), column.isna(), strict=True) for _, column in frame.items())
+    plain = [[None if missing else value for value, missing in column] for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
 def divider(frame: pd.DataFrame) -> int | None:

@@ -32,9 +32,8 @@ BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
     """Best score since the geometric loss switched on; of a trial without one simply its best."""
-    since = record.values[ramp_of(spec, record).switch_on or 0 :]
-    turned = record.objective.turned
-    return max([turned(value) for value in since if value is not None], default=None)
+    since = record.scores[ramp_of(spec, record).switch_on or 0 :]
+    return max([score for score in since if score is not None], default=None)
 
 
 def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:

@@ -68,6 +68,8 @@ def _scores(metric: Objective, rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _nothing(metrics: Sequence[Objective], count: int) -> str:
+    if not metrics:
+        return "No trial has a result."
     if len(metrics) < 2:
         return "Only one metric was measured: `evaluation.metrics` adds NSD and HD95."
     return (

@@ -14,7 +14,7 @@ function drawControls() {
   controls.statuses = element("div", { class: "chips", role: "group", "aria-label": "Keep only trials of a status" });
   controls.group = element("select", { id: "group", change: () => { page.group = controls.group.value; changed(); } });
   controls.groups = element("div", { id: "groups" });
-  controls.curves = element("div", { class: "figure", style: "height: 340px" });
+  controls.curves = element("div", { class: "figure", style: "height: 340px", role: "img", "aria-label": "Mean curves of the groups" });
   const box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
@@ -80,8 +80,8 @@ function clear() {
 }
 
 function compareSelected() {
-  const [one, other] = page.ids.filter((id) => page.selection?.has(id));
-  if (other) location.hash = `compare/${one}/${other}`;
+  const ids = page.ids.filter((id) => page.selection?.has(id)).slice(0, MOST_COMPARED);
+  if (ids.length > 1) location.hash = `compare/${ids.join("/")}`;
 }
 
 function tellSelection() {
@@ -96,13 +96,13 @@ function tellSelection() {
   const first = ids.length ? `, first ${ids[0]}` : "";
   controls.told.textContent = `${ids.length} of ${counted(page.ids.length, "trial")} ${what}${average}${first}`;
   controls.compare.hidden = !page.selection || ids.length < 2;
-  controls.compare.textContent = ids.length > 2 ? "Compare the first two" : "Compare";
+  controls.compare.textContent = ids.length > MOST_COMPARED ? `Compare the first ${MOST_COMPARED}` : "Compare";
 }
 
 // Groups.
 
-const MOST_GROUPS = 6;
 const LOOKS = [["#08306b", "solid"], ["#c05621", "dash"], ["#3f8fc5", "dot"], ["#5b7553", "dashdot"], ["#8e6c8a", "longdash"], ["#4b5563", "longdashdot"]];
+const MOST_GROUPS = LOOKS.length, MOST_COMPARED = LOOKS.length;
 
 /**
  * The trials by the values of a parameter, [text, ids], each in the order of the ranking. Many numbers

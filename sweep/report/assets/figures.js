@@ -220,10 +220,10 @@ function drawFigures(figures) {
 }
 
 function newPlot({ name }, home) {
-  const place = element("div", { class: "figure", id: `figure-${name}`, "data-plot": name, role: "img", "aria-describedby": `finding-${name}` });
+  const place = element("div", { class: "figure", id: `figure-${name}`, "data-plot": name, role: "img", "aria-labelledby": `title-${name}`, "aria-describedby": `finding-${name}` });
   const hint = element("p", { class: "reading" });
   home.append(element("section", { id: name, "data-figure": name },
-    element("h2"), element("p", { class: "finding", id: `finding-${name}` }),
+    element("h2", { id: `title-${name}` }), element("p", { class: "finding", id: `finding-${name}` }),
     element("div", { class: "wide" }, place), hint));
   const plot = { name, place, figure: null, text: "", revision: 0, isDrawn: false, isStale: false, isSeen: false };
   plots.set(name, plot);

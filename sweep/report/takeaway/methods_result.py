@@ -30,6 +30,8 @@ PACKAGES = {
     "optuna": "Optuna",
     "numpy": "NumPy",
 }
+CITED = {"monai": " (Cardoso et al., 2022)"}
+"""What follows a package's version."""
 
 
 def selection_words(of: Selected) -> str:
@@ -257,7 +259,8 @@ def effort_words(of: Selected) -> str:
         commit = f", commit {start.code.commit[:10]}" if start.code.commit else ""
         changed = ", with local changes" if start.code.diff else ""
         parts.append(f"Software: medical-sweep {start.code.version}{commit}{changed}")
-        own = [f"{PACKAGES.get(n, n)} {v}" for n, v in start.versions.items() if v and _used(n, of)]
+        versions = {name: version for name, version in start.versions.items() if _used(name, of)}
+        own = [f"{PACKAGES.get(n, n)} {v}{CITED.get(n, '')}" for n, v in versions.items() if v]
         parts[-1] += f"; {', '.join(own)}." if own else "."
     if start.machine.device:
         cuda = f", CUDA {start.machine.cuda}" if start.machine.cuda else ""
