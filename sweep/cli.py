@@ -7,6 +7,7 @@ import typer
 from sweep.check import command as check
 from sweep.enqueue import command as enqueue
 from sweep.export import command as export
+from sweep.init import command as init
 from sweep.note import command as note
 from sweep.pictures import command as pictures
 from sweep.predict import command as predict
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("init")(init)
 app.command("run")(run)
 app.command("check")(check)
 app.command("rank")(rank)

@@ -132,8 +132,10 @@ def _texts(
             from sweep.report.takeaway.methods import methods
 
             found = methods(results)
-            plain, latex = (None, None) if found is None else (found.plain, found.latex)
-            return {layout.methods_txt: plain, layout.methods_tex: latex}
+            paths = layout.methods_txt, layout.methods_tex, layout.methods_bib
+            if found is None:
+                return dict.fromkeys(paths)
+            return dict(zip(paths, (found.plain, found.latex, found.bibtex), strict=True))
         case _:
             path = layout.best_yaml
             return {path: best_yaml(results.folder, results.frame, path)}

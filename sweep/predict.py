@@ -42,7 +42,7 @@ def command(
     ] = None,
     single: Annotated[
         bool,
-        typer.Option("--single", help="Only the winner's best replicate, not the mean of all."),
+        typer.Option("--single", help="Only its best replicate on the first fold, not the mean."),
     ] = False,
     tta: Annotated[
         bool | None,

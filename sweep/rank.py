@@ -91,15 +91,17 @@ def command(
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
         places = [results_argument(one) for one in results]
-        found = whole = read(places, per_class=per_class, notes=notes)
+        form = Format.JSON if as_json else output
+        is_table = form is Format.TABLE
+        found = whole = read(places, per_class=per_class, notes=notes, conclusions=is_table)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
         if len(frame) < len(found.frame):
             found = narrowed(found, frame)
         frame = sorted_by(frame, sort or [], found.objective)[:top]
         names = [name.strip() for name in columns.split(",")] if columns is not None else []
-        show(found, only(frame, names) if names else frame, Format.JSON if as_json else output)
-        if output is Format.TABLE and not as_json and len(places) == 1:
+        show(found, only(frame, names) if names else frame, form)
+        if is_table and len(places) == 1:
             tell_changes(places[0], whole.frame)
 
 
@@ -136,13 +138,21 @@ def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
     )
 
 
-def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False) -> Summary:
+def read(
+    results: Sequence[str],
+    *,
+    per_class: bool = False,
+    notes: bool = False,
+    conclusions: bool = True,
+) -> Summary:
     """Read results folders, and warn if the Dice of several is not comparable.
 
     Args:
         results: folders, or URIs.
         per_class: with the columns of `sweep.analysis.ranking.per_class`.
         notes: with the notes on trials.
+        conclusions: with what only a table is followed by: what patience costs, and how likely
+            further trials would be better.
 
     Raises:
         ResultsError: one is not a results folder, or is broken.
@@ -155,7 +165,7 @@ def read(results: Sequence[str], *, per_class: bool = False, notes: bool = False
 
     names = _names(results)
     found = {
-        name: _read_one(place, per_class=per_class, notes=notes)
+        name: _read_one(place, per_class=per_class, notes=notes, conclusions=conclusions)
         for name, place in zip(names, results, strict=True)
     }
     alone = found[names[0]] if len(found) == 1 else None
@@ -199,7 +209,7 @@ class _Sweep:
     notes: list[str]
 
 
-def _read_one(place: str, *, per_class: bool, notes: bool) -> _Sweep:
+def _read_one(place: str, *, per_class: bool, notes: bool, conclusions: bool) -> _Sweep:
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
     from sweep.analysis.ranking.further_improvement import outlook_words
@@ -229,8 +239,10 @@ def _read_one(place: str, *, per_class: bool, notes: bool) -> _Sweep:
             objective=read_objective(folder),
             spec=known,
             frame=frame,
-            patience=tradeoff(known, records) if known is not None and known.replayed else None,
-            outlook=outlook_words(folder, known, records),
+            patience=tradeoff(known, records)
+            if conclusions and known is not None and known.replayed
+            else None,
+            outlook=outlook_words(folder, known, records) if conclusions else (),
             notes=list(note_lines(folder)) if notes else [],
         )
 

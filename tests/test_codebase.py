@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import sweep
-from sweep.machine.codebase import Codebase, _checkout, codebase, hash_files
+from sweep.machine.codebase import PACKAGE, Codebase, _checkout, codebase, hash_files
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -92,3 +93,20 @@ def test_package_that_is_imported_from_elsewhere_than_installed_is_told() -> Non
         "the package is imported from /repo/sweep, but the installed one is "
         "/venv/site-packages/sweep: changes to the latter have no effect here"
     )
+
+
+def test_files_of_another_package_named_sweep_are_told(tmp_path: Path) -> None:
+    # As pip leaves it where PyPI's `sweep` is installed after this package.
+    mixed = tmp_path / "sweep"
+    mixed.mkdir()
+    for path in PACKAGE.iterdir():
+        (mixed / path.name).symlink_to(path)
+    (mixed / "__init__.py").unlink()
+    (mixed / "__init__.py").write_text("__version__ = '2.1.3.0'\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep.init"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "another package named `sweep`: remove that (pip uninstall sweep)" in done.stderr

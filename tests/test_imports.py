@@ -72,10 +72,11 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
                 "console.watch_view",
             ],
         ),
-        (HEAVY | {"tensorboard", "mlflow"}, ["tracking.make_trackers"]),
+        (HEAVY | {"tensorboard", "mlflow", "wandb"}, ["tracking.make_trackers"]),
         (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
+        ({"torch", "ray", "optuna", "mlflow"}, ["tracking.wandb_tracker"]),
         (HEAVY | {"numpy", "plotly"}, ["export"]),
         (
             HEAVY | {"numpy", "plotly", "starlette", "uvicorn"},
@@ -83,7 +84,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ),
         (
             HEAVY | {"numpy"},
-            ["watch", "run", "train", "shapes", "predict", "pictures"],
+            ["watch", "run", "train", "shapes", "predict", "pictures", "init"],
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
@@ -110,6 +111,13 @@ def test_help_is_answered_without_anything_heavy(arguments: list[str]) -> None:
         "except SystemExit as end: assert not end.code"
     )
     assert loaded(code) & (HEAVY | {"numpy"}) == set()
+
+
+def test_help_loads_what_draws_it_and_nothing_else() -> None:
+    """Of all that is installed; so the answer takes a fraction of a second everywhere."""
+    assert loaded("import sweep") - sys.stdlib_module_names == {"sweep"}
+    drawn_by = {"typer", "annotated_doc", "shellingham", "click", "typing_extensions"}
+    assert loaded("import sweep.cli") - sys.stdlib_module_names <= {"sweep", *drawn_by}
 
 
 # The sources themselves.
@@ -216,11 +224,12 @@ FLOORS = [
     {"trainer"},
     {"nnunet"},
     {"trial", "analysis"},
-    {"console", "command_line", "tracking", "report"},
+    {"console", "command_line", "tracking", "report", "starter"},
     {"engine"},
     {"api", "testing"},
     {"page_server"},
     {
+        "init",
         "run",
         "check",
         "rank",

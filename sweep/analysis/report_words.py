@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord
 
 NAMED = 5
@@ -39,6 +40,15 @@ def some(names: Sequence[str]) -> str:
 def status(value: Status) -> str:
     """``early-stopped`` for the key ``early_stopped``."""
     return value.value.replace("_", "-")
+
+
+def cut_short(record: TrialRecord) -> str:
+    """``pruned after 8 epochs`` where others than the trial itself ended it before its last epoch,
+    so that nobody knows what it would have reached; else empty."""
+    if record.status is not Status.PRUNED:
+        return ""
+    how = "stopped by hand" if record.is_stopped_by_hand else status(record.status)
+    return f"{how} after {counted(len(record.history), 'epoch')}"
 
 
 def duration(seconds: float) -> str:

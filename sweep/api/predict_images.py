@@ -127,7 +127,7 @@ def runs_of_model(
 
     Args:
         model: a results folder, for its winner; the folder of a trial; or that of `sweep.train`.
-        single: only the best replicate.
+        single: only the first of them (`sweep.analysis.ranking.finalists.runs_of`).
         warn: called for replicates whose weights were not kept.
 
     Raises:

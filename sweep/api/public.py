@@ -189,7 +189,7 @@ def train(
         overrides: as of `load`.
         name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
-        track: trackers, ``tensorboard`` or ``mlflow``.
+        track: trackers, ``tensorboard``, ``mlflow`` or ``wandb``.
         all_cases: train on the validation cases too, until the epoch in which the results beside
             the file of ``config`` were best; for all epochs if there are none. Dice and metrics are
             then of training cases, and the weights are those of the last epoch.
@@ -256,7 +256,7 @@ def predict(
             or one file.
         output: folder for the masks, ``CASE.nii.gz``.
         labels: folder with references ``CASE.nii.gz``, to score the masks against.
-        single: use only the best replicate.
+        single: use only the best replicate on the sweep's own fold, not the mean of all.
         tta: average over flipped images; None: as in the validation of the training.
         device: ``auto``, ``cpu`` or ``cuda``, in place of ``trainer.device``.
         resume: keep the masks of an interrupted prediction, which must be of the same model.

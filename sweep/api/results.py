@@ -123,7 +123,7 @@ class TrialResult:
     def weights(self) -> dict[str, Any]:
         """The network's state at the best epoch, with tensors on the CPU.
 
-        For a confirmed trial it is the state of its best replicate.
+        For a confirmed trial it is the state of its best replicate on the sweep's own fold.
 
         Raises:
             ResultsError: no weights were kept.

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import typer
 
 from sweep.command_line.output_stream import tolerant_output
+from sweep.machine.codebase import replaced_package
 from sweep.machine.interrupted import INTERRUPTED, forget_interruption
 from sweep.machine.user_identity import settle_user
 from sweep.vocabulary.errors import SweepError, one_line
@@ -30,6 +31,9 @@ def exit_codes(*, continues: bool = False) -> Iterator[None]:
         continues: whether the command should continue if its output cannot be written.
     """
     settle_user()
+    if (why := replaced_package()) is not None:
+        typer.echo(f"error: {why}", err=True)
+        raise typer.Exit(1)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does by default: a character that the terminal cannot show must not raise.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -48,11 +48,20 @@ def print_sentence(console: Console, sentence: str | Text) -> None:
     No path and no quoted command is broken, however long: it stays in one line of the output,
     which a terminal may fold on its screen.
     """
-    text = sentence if isinstance(sentence, Text) else Text(sentence)
-    lines = text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]
-    for line in lines:
-        line.rstrip()
-        console.print(line, soft_wrap=True, highlight=False)
+    print_sentences(console, [sentence])
+
+
+def print_sentences(console: Console, sentences: Iterable[str | Text]) -> None:
+    """Print each as `print_sentence` does, all at once: of thousands, each call would cost."""
+    lines = []
+    for sentence in sentences:
+        text = sentence if isinstance(sentence, Text) else Text(sentence)
+        divided = text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]
+        for line in divided:
+            line.rstrip()
+            lines.append(line)
+    if lines:
+        console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
 
 def _breaks(text: str, width: int) -> list[int]:

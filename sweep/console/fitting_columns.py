@@ -1,16 +1,26 @@
-"""Fit the columns of a ranking on a screen: drop the less important ones, cut no value."""
+"""The columns of a ranking on a screen: which of them fit, and their rows below each other.
+
+The less important columns are dropped, and no value is cut. The rows look as those of
+`rich.table.Table`, which takes much longer: it lays out every cell by itself, and a sweep may have
+thousands of rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import zip_longest
 from typing import Literal
 
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 BETWEEN, EDGE = 2, 1
 """Screen columns between two columns of a table, and before the first."""
+RULE = "─"
 
 DROPPED = (
     "preset",
@@ -30,37 +40,43 @@ DROPPED = (
 Columns that are not named here are always shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """One column of a ranking as it is printed.
 
     Args:
         name: name of the ranking's column.
         heading: may have several lines.
-        cells: one per row.
+        cells: one per row, each a line.
         justify: alignment.
         short: name of a searched parameter without its group; None for other columns.
         spare: whether it is left out before columns that distinguish trials, the last one first.
+        styles: text of a cell → its style.
     """
 
     name: str
     heading: str
-    cells: tuple[Text, ...]
+    cells: tuple[str, ...]
     justify: Literal["left", "right"] = "right"
     short: str | None = None
     spare: bool = False
+    styles: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of the longest line, in screen columns."""
-        lines = [*self.heading.splitlines(), *(cell.plain for cell in self.cells)]
-        return max(map(cell_len, lines), default=0)
+        return max(map(width_of, [*self.heading.splitlines(), *self.cells]), default=0)
 
     @property
     def is_constant(self) -> bool:
         """Whether it is a parameter with the same value in all of several rows."""
         several = len(self.cells) > 1 and self.short is not None
-        return several and len({cell.plain for cell in self.cells}) == 1
+        return several and len({*self.cells}) == 1
+
+
+def width_of(text: str) -> int:
+    """Screen columns of a line."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def fitted(
@@ -95,10 +111,111 @@ def _with_room_for_parameters(columns: list[Column], width: int) -> list[Column]
     """Without the number of epochs where a ``name=value`` beside it would be broken."""
     beside = [one for one in columns if one.short is None]
     pairs = (f"{one.short}={cell}" for one in columns if one.short for cell in one.cells)
-    if _total(beside) + max(map(cell_len, pairs), default=0) + BETWEEN <= width:
+    if _total(beside) + max(map(width_of, pairs), default=0) + BETWEEN <= width:
         return columns
     return [one for one in columns if one.name != "epochs"]
 
 
 def _total(columns: Iterable[Column]) -> int:
     return EDGE + sum(column.width + BETWEEN for column in columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedRows:
+    """Rows under headings, for `Console.print`.
+
+    Args:
+        columns: each as wide as its widest cell.
+        beside: a text for each row that fills the space to the right of them, in as many lines as
+            it takes; None: there is none.
+        heading: of these texts.
+        rule: number of rows above a rule; None: there is none.
+        title: above the table.
+        caption: below the table.
+    """
+
+    columns: Sequence[Column]
+    beside: Sequence[str] | None = None
+    heading: str = ""
+    rule: int | None = None
+    title: str = ""
+    caption: Text | None = None
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType | Segment]:
+        widths = [column.width for column in self.columns]
+        used = EDGE + sum(widths) + BETWEEN * len(widths)
+        room = max(options.max_width - used - BETWEEN, 1) if self.beside is not None else -BETWEEN
+        whole = used + room
+        if self.title:
+            yield Text(f"{' ' * EDGE}{self.title.center(whole)}".rstrip(), style="bold")
+        yield Segment("\n")
+        for line in self._headings(widths):
+            yield Segment(f"{line}\n", console.get_style("bold"))
+        yield Segment(f" {RULE * whole}\n")
+        for number, (cells, text) in enumerate(self._rows()):
+            if number == self.rule:
+                yield Segment(f"{self._line([RULE * width for width in widths])}\n")
+            first, *more = _wrapped(text, room) if text is not None else [""]
+            yield from self._styled(console, cells, first)
+            yield from (Segment(f"{' ' * used}{line}\n") for line in more)
+        yield Segment("\n")
+        if self.caption is not None:
+            yield Text.assemble(self.caption, style="table.caption")
+
+    def _rows(self) -> Iterator[tuple[tuple[str, ...], str | None]]:
+        rows = zip(*(column.cells for column in self.columns), strict=True)
+        return zip_longest(rows, self.beside or ())
+
+    def _headings(self, widths: Sequence[int]) -> Iterator[str]:
+        """Their last lines stand above the rows."""
+        headings = [column.heading.split("\n") for column in self.columns]
+        most = max(map(len, headings), default=1)
+        for line in range(most):
+            texts = [
+                "" if (at := line - most + len(lines)) < 0 else lines[at] for lines in headings
+            ]
+            yield self._line(
+                texts, self.heading if line == most - 1 and self.beside is not None else ""
+            )
+
+    def _line(self, cells: Sequence[str], text: str = "") -> str:
+        padded = [_padded(cell, column) for cell, column in zip(cells, self.columns, strict=True)]
+        return f" {'  '.join([*padded, text])}".rstrip()
+
+    def _styled(self, console: Console, cells: Sequence[str], text: str) -> Iterator[Segment]:
+        """A row; a cell with a style is a segment of its own."""
+        line = " "
+        for cell, column in zip(cells, self.columns, strict=True):
+            padded = _padded(cell, column)
+            if style := column.styles.get(cell):
+                yield from (Segment(line), Segment(padded, console.get_style(style)))
+                line = "  "
+            else:
+                line += f"{padded}  "
+        yield Segment(f"{line}{text}".rstrip() + "\n")
+
+
+def _padded(cell: str, column: Column) -> str:
+    space = " " * (column.width - width_of(cell))
+    return cell + space if column.justify == "left" else space + cell
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most this width, broken at spaces where that is possible."""
+    if text.isascii() and len(text) > width:
+        lines, line = [], ""
+        for word in text.split(" "):
+            joined = f"{line} {word}" if line else word
+            if len(joined) <= width:
+                line = joined
+                continue
+            lines += [line] if line else []
+            *full, line = [word[at : at + width] for at in range(0, len(word), width)]
+            lines += full
+        return [*lines, line]
+    if width_of(text) <= width:
+        return [text]
+    wrapped = Text(text).wrap(Console(width=width), width, overflow="fold")
+    return [line.plain.rstrip() for line in wrapped]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divided_by,
     divider,
@@ -31,17 +31,16 @@ from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent, some
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
-from sweep.console.fitting_columns import Column, fitted
+from sweep.console.fitting_columns import AlignedRows, Column, fitted
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.align import VerticalAlignMethod
 
 OBJECTIVE = "objective"
 """Name of the objective's column."""
@@ -53,6 +52,7 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "group": "group",
     DROPPED: "dropped",
     RUNS: RUNS,
+    RUNS_DIVERGED: "runs\ndiverged",
     MEAN_OF_RUNS: "mean\nof runs",
     REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
@@ -80,7 +80,7 @@ def ranking_table(
     objective: Objective = DICE,
     own: Sequence[str] = (),
     headings: Mapping[str, str] = HEADINGS,
-) -> Table:
+) -> AlignedRows:
     """The rows of a ranking, for a console of ``width`` columns.
 
     If not all columns fit, the less important ones are left out (see
@@ -100,27 +100,20 @@ def ranking_table(
     shown, gathered = fitted(columns, width, kept=kept)
     names = {column.name for column in shown}
     left_out = [column for column in columns if column.name not in names]
-    table = _table(title, caption=_caption(frame, left_out), caption_justify="left")
     apart = [column for column in shown if column.short is None or not gathered]
-    side: VerticalAlignMethod = "top" if gathered else "bottom"  # of cells beside longer ones
-    for column in apart:
-        heading = Text(column.heading)
-        table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
-    cells = [column.cells for column in apart]
-    if gathered:  # as `name=value name=value …`
-        table.add_column("parameters", ratio=1, overflow="fold")  # wrap a long value, do not cut it
-        named = [
-            [Text.assemble(f"{column.short}=", value) for value in column.cells]
-            for column in shown
-            if column.short is not None
-        ]
-        cells.append(tuple(Text(" ").join(row) for row in zip(*named, strict=True)))
-    last_confirmed = divider(frame)
-    for number, row in enumerate(zip(*cells, strict=True)):
-        if number == last_confirmed:
-            table.add_row(*(Rule(style="default") for _ in row))
-        table.add_row(*row)
-    return table
+    named = [  # as `name=value name=value …`
+        [f"{column.short}={value}" for value in column.cells]
+        for column in shown
+        if gathered and column.short is not None
+    ]
+    return AlignedRows(
+        columns=apart,
+        beside=[" ".join(row) for row in zip(*named, strict=True)] if named else None,
+        heading="parameters",
+        rule=divider(frame),
+        title=one_line(title),
+        caption=_caption(frame, left_out),
+    )
 
 
 def _columns(
@@ -132,20 +125,22 @@ def _columns(
 ) -> list[Column]:
     rows = rows_of(frame)
 
-    def column(name: str, heading: str, text: Callable[[Any], Text], source: str = "") -> Column:
+    def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
         return Column(name, heading, tuple(text(row[source or name]) for row in rows))
 
     def judged(name: str, one: Objective) -> Column:
-        return column(name, one_line(one.heading), lambda v: Text(value_words(v, one)), one.metric)
+        return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
 
     found = [column(name, HEADINGS[name], _value) for name in ("rank", "trial_id")]
     found += [column(name, name, _value) for name in ("sweep", "preset") if name in frame]
-    found = [replace(one, justify="left") for one in [*found, column("status", "status", _status)]]
+    status = replace(column("status", "status", lambda v: status_words(Status(v))), styles=STATUSES)
+    found = [replace(one, justify="left") for one in [*found, status]]
     found.append(judged(OBJECTIVE, objective))
     if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
         found.append(judged(VAL_DICE, DICE))
     best = column("best_epoch", HEADINGS["best_epoch"], _value)
-    marked = [cell + MARK * is_marked(row) for cell, row in zip(best.cells, rows, strict=True)]
+    pairs = zip(best.cells, rows, strict=True)
+    marked = [f"{cell}{MARK if is_marked(row) else ''}" for cell, row in pairs]
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     known = {one.name for one in found} | MEASURED.keys()
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
@@ -159,7 +154,7 @@ def _columns(
     }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source in frame and source != objective.metric and frame[source].notna().any():
+        if source != objective.metric and _says_something(frame, source):
             heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
@@ -170,6 +165,13 @@ def _columns(
     for name, short in short_names(parameters).items():
         found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _says_something(frame: pd.DataFrame, name: str) -> bool:
+    """Whether a column has a value; that no run diverged takes no column."""
+    if name not in frame:
+        return False
+    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
 
 
 def _in_lines(name: str) -> str:
@@ -212,7 +214,7 @@ def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
         heading = Text(metric) if label is None else Text(f"{metric}\n{label}", overflow="fold")
         table.add_column(heading, justify="left" if is_text else "right")
     for row in rows_of(frame):
-        table.add_row(*(_value(cell) for cell in row.values()))
+        table.add_row(*(Text(_value(cell)) for cell in row.values()))
     return table
 
 
@@ -238,45 +240,48 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
     return table
 
 
-def causes(frame: pd.DataFrame) -> list[Text]:
-    """One line for each diverged or failed trial."""
-    return [
-        Text.assemble(
-            (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
-            f": {one_line(row['cause'])}",
-        )
+def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[Text]:
+    """One line for each diverged or failed trial, then for each such replicate of a trial."""
+    found = [
+        (row["trial_id"], Status(row["status"]), row["cause"])
         for row in rows_of(frame)
         if not Status(row["status"]).has_result
     ]
+    found += [
+        (run.trial_id, run.status, run.outcome.cause)
+        for run in replicates
+        if run.outcome is not None and not run.status.has_result
+    ]
+    return [
+        Text.assemble((f"{name} {status_words(status)}", STYLES[status]), f": {one_line(cause)}")
+        for name, status, cause in found
+    ]
 
 
-def _status(value: str) -> Text:
-    status = Status(value)
-    return Text(status_words(status), style=STYLES[status])
+def _chance(value: float | None) -> str:
+    return "–" if value is None else percent(value)
 
 
-def _chance(value: float | None) -> Text:
-    return Text("–" if value is None else percent(value))
-
-
-def _when(reason: str | None) -> Text:
+def _when(reason: str | None) -> str:
     """When a race dropped a finalist. Why stands in the sentences below the table."""
     return _value(reason and reason.partition(":")[0])
 
 
-def _value(value: Any) -> Text:
+def _value(value: Any) -> str:
     if value is None:
-        return Text("–")
+        return "–"
     if isinstance(value, tuple):
-        return Text(one_line(words(value)))
-    return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
+        return one_line(words(value))
+    return f"{value:.3g}" if isinstance(value, float) else one_line(str(value))
 
 
-def _words(text: Callable[[float], str]) -> Callable[[Any], Text]:
-    return lambda value: Text("–" if value is None else text(value))
+def _words(text: Callable[[float], str]) -> Callable[[Any], str]:
+    return lambda value: "–" if value is None else text(value)
 
 
-SPECIAL: Mapping[str, Callable[[Any], Text]] = {
+STATUSES = {status_words(status): style for status, style in STYLES.items()}
+"""Word of a status → its style."""
+SPECIAL: Mapping[str, Callable[[Any], str]] = {
     "p_best": _chance,
     DROPPED: _when,
     "hd95": _words("{:.2f}".format),

@@ -18,7 +18,7 @@ from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished
 from sweep.analysis.report_words import trials
-from sweep.console.console_words import STYLES, print_sentence
+from sweep.console.console_words import STYLES, print_sentence, print_sentences
 from sweep.console.ranking_table import causes, patience_table, ranking_table
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
@@ -75,8 +75,11 @@ def print_results(console: Console, found: Summary) -> None:
     )
     console.print(table)
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
-    for line in [*causes(frame), *cures(searched(records)), *confirmed(found), *narrow]:
-        print_sentence(console, line)
+    shown = set(frame["trial_id"]) if "trial_id" in frame and "sweep" not in frame else set()
+    runs = [one for one in records if one.replicate and one.replicate.of in shown]
+    broken = [*searched(records), *runs]
+    sentences = [*causes(frame, runs), *cures(broken), *confirmed(found), *narrow]
+    print_sentences(console, sentences)
     for sentence in found.outlook:
         print_sentence(console, sentence)
     if left_out := unfinished(records):

@@ -15,11 +15,13 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sweep.analysis.ranking.ranking_frame import Ranking
+from sweep.analysis.report_words import cut_short
 from sweep.console.console_words import make_console, print_sentence, print_warnings
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.record import Observer
 
 Words = Callable[[str], object]
@@ -154,7 +156,11 @@ class TerminalView(View):
         self.say(f"Ranking: {uri or shlex.quote(str(folder / 'ranking.csv'))}")
         if ranking.winner is not None:
             best = shlex.quote(str(folder / "best.yaml"))
+            record = next(one for one in ranking.records if one.trial_id == ranking.winner)
+            what = [f"the {record.preset}"] if record.preset == BASELINE else []
+            about = ", ".join(
+                [f"trial {ranking.winner}", *what, *filter(None, [cut_short(record)])]
+            )
             self.say(
-                f"Best:    {best}  (trial {ranking.winner}; train it alone with"
-                f" python -m sweep.train {best})"
+                f"Best:    {best}  ({about}; train it alone with python -m sweep.train {best})"
             )

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,6 +51,20 @@ class Codebase:
             f"the package is imported from {self.path}, but the installed one is {self.installed}:"
             " changes to the latter have no effect here"
         )
+
+
+def replaced_package() -> str | None:
+    """One sentence if another distribution's files lie over those of this package.
+
+    PyPI has a distribution named ``sweep``, whose package has the same name. If it is installed
+    after this one, its ``__init__.py`` replaces ours. If it is removed then, none is left.
+    """
+    if "SweepSpec" in getattr(sys.modules["sweep"], "__all__", ()):
+        return None
+    return (
+        f"{PACKAGE} holds files of another package named `sweep`: remove that (pip uninstall"
+        " sweep), then write this one anew (pip install --force-reinstall --no-deps medical-sweep)"
+    )
 
 
 @functools.cache

@@ -66,6 +66,16 @@ def installed_gpus() -> int:
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
+def gpu_memory() -> float | None:
+    """GiB of the smallest NVIDIA GPU of this machine; None if there is none."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return min((int(mib) / 1024 for mib in listed.stdout.split() if mib.isdecimal()), default=None)
+
+
 def visible_gpus(installed: int, environment: Mapping[str, str]) -> int:
     """Number of installed GPUs that CUDA_VISIBLE_DEVICES leaves; CUDA stops at the first bad one.
 

@@ -60,7 +60,8 @@ class LiveSweep:
             ResultsError: the folder is not there, or a file in it is broken.
         """
         stamp = change_stamp(self._layout)
-        if self._is_due(stamp) and self._reading.acquire(blocking=self._found is None):
+        is_first = self._found is None
+        if (is_first or self._is_due(stamp)) and self._reading.acquire(blocking=is_first):
             try:
                 if self._is_due(stamp):  # nobody has read it while this thread waited
                     self._read(stamp)

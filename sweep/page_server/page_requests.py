@@ -16,6 +16,7 @@ from sweep.analysis.effective_settings import read_spec
 from sweep.api.user_requests import Asked, ask_for_trial, ask_to_note, ask_to_stop
 from sweep.page_server.access_token import is_token
 from sweep.spec.space.distribution_yaml import as_yaml
+from sweep.spec.space.distributions import Distribution, RandInt
 from sweep.spec.words.phrases import shown
 from sweep.store.files import parse_json, parsed
 from sweep.store.layout import Layout
@@ -79,8 +80,8 @@ def configuration(results: Path, trial_id: str | None) -> list[dict[str, str]]:
         trial_id: of the trial whose values fill the form in, exactly; None: it is empty.
 
     Returns:
-        of each its ``name``, the ``space`` it is drawn from, and its ``value`` as one would type
-        it; empty where the trial has none.
+        of each its ``name``, the ``space`` it is drawn from, in words that say which bound is
+        excluded, and its ``value`` as one would type it; empty where the trial has none.
 
     Raises:
         ResultsError: there is no such trial, or a file is broken.
@@ -94,11 +95,16 @@ def configuration(results: Path, trial_id: str | None) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "space": ", ".join(f"{word} {shown(of)}" for word, of in as_yaml(kind).items()),
+            "space": _space_words(kind),
             "value": json.dumps(given[name]) if name in given else "",
         }
         for name, kind in spec.drawn.items()
     ]
+
+
+def _space_words(kind: Distribution) -> str:
+    words = ", ".join(f"{word} {shown(of)}" for word, of in as_yaml(kind).items())
+    return f"{words}, upper bound excluded" if isinstance(kind, RandInt) else words
 
 
 @dataclass(frozen=True, slots=True)

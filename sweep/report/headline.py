@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from statistics import median
 
@@ -18,7 +18,8 @@ from sweep.analysis.ranking.since_switch_on import (
     is_before_switch_on,
     value_since_switch_on,
 )
-from sweep.analysis.report_words import listed, some, status, trials
+from sweep.analysis.report_words import cut_short, listed, some, status, trials
+from sweep.spec.space.presets import BASELINE
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord, confirming
 
@@ -43,43 +44,98 @@ def headline(results: Results) -> str:
         return sentence
     if results.objective.others:
         return _front_words(results)
-    first = results.ranked[0]
+    if any(one.has_further_runs for one in results.ranked):
+        return " ".join([_by_runs(results), *_about_leader(results)])
+    first, *others = results.ranked
     assert first.best is not None
     objective = results.objective
-    (leader, reached), *others = results.scores.items()
-    if first.replicated:
-        return _by_runs(results)
-    value = objective.text(objective.turned(reached))
-    sentence = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
+    value = objective.text(objective.turned(results.scores[first.trial_id]))
+    sentence = f"{first.trial_id} leads with {objective.label} {value} (epoch {first.best.epoch})"
     if not others:
-        return f"{sentence}; no other trial has a result."
-    second, next_best = others[0]
-    lead = objective.text(reached - next_best)
-    ahead = f"{sentence}, {lead} ahead of {second}{_over_baseline(results)}."
-    if not is_before_switch_on(results.spec, first):
-        return ahead
-    since = value_since_switch_on(results.spec, first)
-    later = "" if since is None else f"; since then it reached {objective.text(since)}"
-    return f"{ahead} The leader's best epoch {BEFORE_WORDS}{later}."
+        alone = f"{sentence}; no other trial has a result."
+        return " ".join([alone, *_about_leader(results)])
+    second = others[0]
+    over = ", the baseline" if second is results.baseline else _over_baseline(results)
+    ahead = f"{sentence}, {_lead(results, second.trial_id)}{over}."
+    return " ".join([ahead, *_ties(results), *_about_leader(results)])
+
+
+def _lead(results: Results, second: str) -> str:
+    """How far the leader is ahead of another trial, by their scores of one run each."""
+    lead = results.scores[results.ranked[0].trial_id] - results.scores[second]
+    return f"{_apart(results, lead)} ahead of {second}" if lead else f"level with {second}"
+
+
+def _apart(results: Results, difference: float) -> str:
+    """A difference that is not 0, and is not written as if it were."""
+    text = results.objective.text
+    return "under 0.0001" if text(difference) == text(0) else text(difference)
+
+
+def _ties(results: Results) -> Iterator[str]:
+    """Whose distance to the leader is no more than the leader's own curve moves in an epoch."""
+    change = _movement(results)
+    leader, second, *_ = results.ranked
+    gain = _gain(results)
+    behind = {second.trial_id: results.scores[leader.trial_id] - results.scores[second.trial_id]}
+    if gain is not None and results.baseline is not None:
+        behind["the baseline"] = gain
+        behind.pop(results.baseline.trial_id, None)
+    level = [name for name, lead in behind.items() if change is not None and abs(lead) <= change]
+    if level:
+        yield (
+            f"That is a tie with {listed(level)}: around its best epoch, the leader's own"
+            f" {results.objective.short} moves by as much from one epoch to the next."
+        )
+
+
+def _about_leader(results: Results) -> Iterator[str]:
+    """What a reader of the leader's name would else take for granted."""
+    leader = results.ranked[0]
+    if end := cut_short(leader):
+        yield f"It was {end}, so this is not what a whole training of it reaches."
+    others = [one for one in results.ranked if results.switch_on(one) is not None]
+    if leader.preset == BASELINE and others:
+        pruned = sum(one.status is Status.PRUNED for one in others)
+        yield (
+            f"It is the baseline, without a geometric loss: none of {counted(len(others), 'trial')}"
+            f" with one did better{f' ({pruned} of them pruned)' if pruned else ''}."
+        )
+    if is_before_switch_on(results.spec, leader):
+        since = value_since_switch_on(results.spec, leader)
+        text = results.objective.text
+        later = "" if since is None else f"; since then it reached {text(since)}"
+        yield f"The leader's best epoch {BEFORE_WORDS}{later}."
 
 
 def _by_runs(results: Results) -> str:
     """Of a search with replicates: who leads by the mean of its runs, and over how many."""
     first, *others = results.ranked
-    objective, runs = results.objective, 1 + len(first.replicated)
+    objective, runs = results.objective, counted(1 + len(first.replicated), "run")
     assert first.mean_score is not None
     mean = objective.text(objective.turned(first.mean_score))
-    sentence = f"{first.trial_id} leads with a mean {objective.label} of {mean} over {runs} runs"
+    sentence = f"{first.trial_id} leads with a mean {objective.label} of {mean} over {runs}"
+    sentence += _lost_words([first], " ({} diverged)")
     rivals = [one for one in others if len(one.replicated) == len(first.replicated)]
-    if not rivals or rivals[0].mean_score is None:
-        return f"{sentence}; no other trial has as many."
-    lead = objective.text(first.mean_score - rivals[0].mean_score)
+    whole = [one for one in rivals if not one.diverged_runs]
+    if whole and (second := whole[0].mean_score) is not None and not first.diverged_runs:
+        sentence += f", {objective.text(first.mean_score - second)} ahead of {whole[0].trial_id}"
     has = "has" if len(rivals) == 1 else "have"
-    return (
-        f"{sentence}, {lead} ahead of {rivals[0].trial_id}. {counted(len(rivals), 'other trial')}"
-        f" {has} as many; whoever has fewer could hardly come first any more, diverged in one, or"
-        " was not trained on yet."
-    )
+    as_many = f"{counted(len(rivals), 'other trial')} {has} as many"
+    if not rivals:
+        as_many = "No other trial has as many"
+    if len(rivals) < len(others):
+        as_many += (
+            "; whoever has fewer could hardly come first any more, lost a run, or was not trained"
+            " on yet"
+        )
+    return f"{sentence}. {as_many}.{_lost_words(others, ' Diverged in a further run: {}.')}"
+
+
+def _lost_words(ranked: Iterable[TrialRecord], form: str) -> str:
+    """Names of the replicates in the search that diverged, in this form; empty without any."""
+    lost = [run for one in ranked for run in one.diverged_runs]
+    return form.format(some(lost)) if lost else ""
 
 
 def _front_words(results: Results) -> str:
@@ -137,19 +193,13 @@ def _one_seed(results: Results) -> str:
         "One seed each: differences between configurations cannot be told from those between seeds."
     )
     leader, objective = results.ranked[0], results.objective
-    assert leader.best is not None
-    if leader.replicated:
+    if leader.has_further_runs:
         return (
             "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
             " trains the leaders again with seeds that chose nothing."
         )
-    at = leader.best.epoch
-    window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
-    measured = [value for epoch in window if (value := objective.value(epoch)) is not None]
-    changes = [abs(after - before) for before, after in pairwise(measured)]
-    if len(changes) < AROUND:
+    if (change := _movement(results)) is None:
         return sentence
-    change = median(changes)
     reached, *others = results.scores.values()
     close = sum(reached - other <= change for other in others)
     return (
@@ -157,6 +207,17 @@ def _one_seed(results: Results) -> str:
         f"{objective.text(change)} from one epoch to the next, and {counted(close, 'other trial')} "
         f"{'is' if close == 1 else 'are'} within that of it."
     )
+
+
+def _movement(results: Results) -> float | None:
+    """Median absolute change of the leader's objective from epoch to epoch around its best one."""
+    leader, objective = results.ranked[0], results.objective
+    assert leader.best is not None
+    at = leader.best.epoch
+    window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
+    measured = [value for epoch in window if (value := objective.value(epoch)) is not None]
+    changes = [abs(after - before) for before, after in pairwise(measured)]
+    return median(changes) if len(changes) >= AROUND else None
 
 
 def state(results: Results) -> str:
@@ -190,6 +251,7 @@ def counts(results: Results) -> dict[str, int]:
     named["running" if results.in_use else "interrupted"] = found[Status.RUNNING]
     of_leaders = _ended(run for _, run in confirming(results.replicates))
     named["replicates in the search"] = _ended(results.replicates) - of_leaders
+    named["of these diverged"] = sum(len(record.diverged_runs) for record in results.records)
     named["replicates of the leaders"] = of_leaders
     return {name: count for name, count in named.items() if count}
 
@@ -199,15 +261,22 @@ def _ended(runs: Iterable[TrialRecord]) -> int:
 
 
 def _over_baseline(results: Results) -> str:
-    """The leader's gain over the trial without a geometric loss, if there is one."""
-    leader = results.ranked[0]
-    baseline = results.baseline
-    if baseline in (None, leader) or is_before_switch_on(results.spec, leader):
+    """The same in words."""
+    gain, baseline, objective = _gain(results), results.baseline, results.objective
+    if gain is None or baseline is None:
         return ""
-    gain = results.scores[leader.trial_id] - results.scores[baseline.trial_id]
-    objective = results.objective
+    if gain == 0:
+        return f" and level with the baseline ({baseline.trial_id})"
     where = "above" if objective.mode == "max" else "below"
-    return f" and {objective.text(gain)} {where} the baseline ({baseline.trial_id})"
+    return f" and {_apart(results, gain)} {where} the baseline ({baseline.trial_id})"
+
+
+def _gain(results: Results) -> float | None:
+    """The leader's gain over the trial without a geometric loss, if there is one."""
+    leader, baseline = results.ranked[0], results.baseline
+    if baseline in (None, leader) or is_before_switch_on(results.spec, leader):
+        return None
+    return results.scores[leader.trial_id] - results.scores[baseline.trial_id]
 
 
 def _without_winner(results: Results) -> str:

@@ -25,6 +25,7 @@ SCRIPTS = (
     "figures.js",
     "table.js",
     "explore.js",
+    "axes.js",
     "views.js",
     "pictures.js",
     "page.js",

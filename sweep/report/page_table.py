@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divider,
     headings,
@@ -133,8 +134,25 @@ def _order(results: Results, confirmed: int | None) -> str:
         by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
         by = BY_RUNS if RUNS in results.frame else by
         order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
-    marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
-    return f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
+    return " ".join([order, *_explained(results)])
+
+
+def _explained(results: Results) -> Iterator[str]:
+    """What a stranger cannot know of the columns."""
+    yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
+    if any(is_before_switch_on(results.spec, record) for record in results.ended):
+        yield f"{MARK} This epoch {BEFORE_WORDS}."
+    frame, baseline = results.frame, results.baseline
+    if "delta_baseline" in frame and baseline is not None:
+        since = " since the switch-on" if results.has_geometry else ""
+        yield (
+            f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
+            " which has no geometric loss; of a pruned trial, minus what that had reached after as"
+            " many epochs."
+        )
+    names = [name for name in results.parameters if name in frame]
+    if names and frame[names].isna().any(axis=None):
+        yield f"“{EMPTY}” under a setting: it has no effect in that trial."
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:
@@ -153,7 +171,10 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     if objective.others:
         found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
-    found |= {RUNS: (RUNS, str), MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
+    found |= {RUNS: (RUNS, str)}
+    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+        found |= {RUNS_DIVERGED: (HEADINGS[RUNS_DIVERGED], str)}
+    found |= {MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:
         found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}

@@ -10,9 +10,8 @@ from typing import Any
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.spec.words.short_names import words as value_words
-from sweep.store.case_table import read_cases
 from sweep.store.files import read_json
-from sweep.store.layout import Layout, TrialPaths
+from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, TrialRecord
@@ -47,7 +46,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
         in_full = epochs <= MOST_CURVE_EPOCHS
         found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
-            found[record.trial_id] |= _files(Layout(results.folder).trial(record.trial_id))
+            found[record.trial_id] |= _files(results, record.trial_id)
     for name, drawn in results.pictures.items():  # wherever they rank
         found[name]["pictures"] = asdict(drawn)
     return found
@@ -122,6 +121,7 @@ def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
     found: dict[str, Any] = {
         "message": verdict.message,
         "where": verdict.where,
+        "term": verdict.term,
         "terms": dict(verdict.terms),
     }
     if (known := verdict.diagnosis) is not None:
@@ -130,10 +130,11 @@ def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
     return found
 
 
-def _files(paths: TrialPaths) -> dict[str, Any]:
+def _files(results: Results, trial_id: str) -> dict[str, Any]:
     """What the files of a trial beside its history tell."""
+    paths = Layout(results.folder).trial(trial_id)
     found: dict[str, Any] = {}
-    if cases := read_cases(paths.cases):
+    if cases := results.cases(trial_id):
         metrics = [
             name for name in OWN_METRICS if any(one.value(name) is not None for one in cases)
         ]

@@ -45,7 +45,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
 def figures_of(results: Results) -> list[ReportFigure]:
     """The figures of a sweep; those of replicates only if there are any to show."""
     has_finalists = results.confirmation is not None or results.held_out is not None
-    has_runs = any(record.replicated for record in results.records)
+    has_runs = any(record.has_further_runs for record in results.records)
     left_out = [
         *([] if has_finalists else [confirmed_finalists]),
         *([] if has_runs else [runs_on_folds]),

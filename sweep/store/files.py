@@ -14,10 +14,10 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
@@ -34,6 +34,8 @@ TEMPORARY = ".tmp"
 MOST_BYTES = 2**26
 """Largest size of a file that is read at once. Our files are far smaller."""
 MOST_BYTES_OF_A_LINE = 2**20
+CHUNK = 2**16
+"""Bytes that are read at a time."""
 
 
 @contextmanager
@@ -128,20 +130,35 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def _first_bytes(path: Path, most: int) -> bytes:
-    with reading(path), open(path, "rb", buffering=0, opener=own_file) as file:
-        # A buffer of `most` bytes for a small file takes longer than to read it.
-        small = os.fstat(file.fileno()).st_size < most
-        return (file.readall() if small else file.read(most) or b"")[:most]
+    """By calls of the system: a file object of Python takes longer than to read a small file."""
+    with reading(path):
+        descriptor = own_file(os.fspath(path), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            parts = []
+            while most and (part := os.read(descriptor, min(most, CHUNK))):
+                parts.append(part)
+                most -= len(part)
+        finally:
+            os.close(descriptor)
+    return b"".join(parts)
 
 
 def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
     """``parse`` of the object in ``path``; raises `ResultsError` if it is broken."""
-    with _blaming(str(path)):
+    with blaming(path):
         return parse(parse_json(read_text(path)))
 
 
 def read_record(path: Path, cls: type[T]) -> T:
-    """`parsed` of the object in ``path``; raises `ResultsError` if it is broken."""
+    """`parsed` of the object in ``path``; raises `ResultsError` if it is broken.
+
+    Fast as `read_records_of_lines`.
+    """
+    content, kind = read_bytes(path), cast(Any, cls)
+    if not _is_odd(content):
+        with suppress(ValidationError):
+            record: T = _json_validator(kind).validate_json(content)
+            return record
     return read_json(path, lambda values: parsed(cls, values))
 
 
@@ -156,27 +173,24 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
             yield value
 
 
-def read_records_of_lines(path: Path, cls: type[T]) -> Iterator[T]:
+def read_records_of_lines(path: Path, cls: type[T]) -> list[T]:
     """`parsed` of each line in order, without a torn last line; raises as `read_jsonl`.
 
     Fast for many lines: `parse_json` reads only what the parser in Rust refuses. So a number too
     large for a float, in a key that is ignored, is no error here.
     """
-    content = _first_bytes(path, MOST_BYTES)
-    *lines, torn = content.split(b"\n")
-    is_odd = b"NaN" in content or b"Infinity" in content or len(content) == MOST_BYTES
-    if is_odd or max(map(len, [*lines, torn])) >= MOST_BYTES_OF_A_LINE:
-        yield from read_jsonl(path, lambda line: parsed(cls, line))
-        return
-    kind: Any = cls
-    validator = _line_validator(kind)
-    for number, line in enumerate(lines, start=1):
-        try:
-            value = validator.validate_json(line)
-        except ValidationError:
-            with _blaming(f"{path}:{number}"):
-                value = parsed(cls, parse_json(f"{line.decode()}\n"))
-        yield value
+    content, kind = _first_bytes(path, MOST_BYTES), cast(Any, cls)
+    lines = content.split(b"\n")
+    is_long = len(content) == MOST_BYTES or max(map(len, lines)) >= MOST_BYTES_OF_A_LINE
+    if not is_long and not _is_odd(content):
+        with suppress(ValidationError):
+            return [*map(_json_validator(kind).validate_json, lines[:-1])]
+    return [*read_jsonl(path, lambda line: parsed(cls, line))]
+
+
+def _is_odd(content: bytes) -> bool:
+    """Whether the two parsers may differ about it."""
+    return b"NaN" in content or b"Infinity" in content
 
 
 def parse_lines(
@@ -193,7 +207,7 @@ def parse_lines(
             raise ResultsError(f"{path}:{number}: broken, longer than {len(line) // 1024} KiB")
         if not line.endswith(b"\n"):
             return
-        with _blaming(f"{path}:{number}"):
+        with blaming(f"{path}:{number}"):
             value = parse(parse_json(line.decode()))
         yield line, value
 
@@ -291,7 +305,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def _blaming(place: str) -> Iterator[None]:
+def blaming(place: str | Path) -> Iterator[None]:
     """Turn a parser's errors into a `ResultsError` that names the place."""
     try:
         yield
@@ -313,7 +327,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @cache
-def _line_validator(kind: Any) -> SchemaValidator:
+def _json_validator(kind: Any) -> SchemaValidator:
     """As `_adapter`, but strict about numbers that are not finite, as `parse_json` is."""
     return SchemaValidator(_with_finite_floats(_adapter(kind).core_schema))
 

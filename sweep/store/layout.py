@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self, overload
 
 CHECKPOINTS = ".pt"
 """Extension of the files that only trainers read and write."""
@@ -56,10 +57,16 @@ class _Named:
     """The path of this name in the ``folder`` of the object that has it as an attribute."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
-    def __get__(self, owner: TrialPaths | Layout, kind: type) -> Path:
-        return owner.folder / self._name
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+
+    @overload
+    def __get__(self, owner: TrialPaths | Layout, kind: type) -> Path: ...
+
+    def __get__(self, owner: TrialPaths | Layout | None, kind: type) -> Self | Path:
+        return self if owner is None else owner.folder / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,8 @@ class Layout:
     """The trials as an Optuna study for inspection. It is written from our records, never read."""
     study_lock = _Named("study.journal.lock")
     """Optuna's lock file of `study`."""
+    study_artifacts = _Named("study_artifacts")
+    """Pictures of finalists, as artifacts of `study`."""
     packing = _Named("packing.json")
     """How many trials share a GPU, and what that was measured by; only with
     ``resources.trials_per_gpu: auto``."""
@@ -149,6 +158,8 @@ class Layout:
     """The methods section of a paper about the sweep."""
     methods_tex = _Named("methods.tex")
     """The same as LaTeX, with the search space as a table."""
+    methods_bib = _Named("methods.bib")
+    """The works that it names, as BibTeX."""
     figures = _Named("figures")
     """The report's figures, a file each."""
     log = _Named("sweep.log")
@@ -156,6 +167,8 @@ class Layout:
     """One run per trial; only with ``tracking: tensorboard``."""
     mlflow = _Named("mlflow")
     """Local store and artifacts; only with ``tracking: mlflow``."""
+    wandb = _Named("wandb")
+    """W&B's own files of each run; only with ``tracking: wandb``."""
     lock = _Named(".lock")
     """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
     requests = _Named("requests")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -14,8 +14,7 @@ from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.store.files import (
-    parsed,
-    read_json,
+    blaming,
     read_record,
     read_records_of_lines,
     read_text,
@@ -69,11 +68,12 @@ def read_records(
     """
     layout = Layout(folder)
     require_results(layout)
+    paths = map(layout.trial, trial_folders(layout))
     # A folder without trial.json was being created when the sweep was killed. Nothing ran in it.
-    started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
+    started = [one for one in paths if one.trial.exists()]
     objective = objective or read_objective(folder)
-    read = _read_trial if whole or len(started) < MANY else _read_compact
-    return [read(name, layout.trial(name), objective) for name in started]
+    history_of = _whole_history if whole or len(started) < MANY else _stored_history
+    return [_read_trial(one, objective, history_of) for one in started]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -185,42 +185,60 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
     Args:
         objective: the objective of its sweep.
     """
+    file = read_record(paths.trial, _TrialFile)
+    return _record(paths, objective, file, _names(paths))
 
-    def parse(values: Mapping[str, Any]) -> TrialRecord:
-        file = parsed(_TrialFile, values)
+
+def _names(paths: TrialPaths) -> frozenset[str]:
+    """The files of a trial, by one look at its folder instead of one for each."""
+    with reading(paths.folder), os.scandir(paths.folder) as entries:
+        return frozenset([entry.name for entry in entries])
+
+
+def _record(
+    paths: TrialPaths, objective: Objective, file: _TrialFile, names: Container[str], **more: Any
+) -> TrialRecord:
+    trial_id = paths.folder.name
+    with blaming(paths.trial):
         return TrialRecord(
             trial_id=trial_id,
             number=trial_number(trial_id),
             parameters=dict(file.parameters),
-            outcome=_outcome(file, paths) if file.status.is_final else None,
+            outcome=_outcome(file, paths, names) if file.status.is_final else None,
             objective=objective,
             preset=file.preset,
             replicate=_replicate(trial_id, file),
             enqueued=Enqueued(file.request, file.enqueued_by) if file.request else None,
+            **more,
         )
 
-    return read_json(paths.trial, parse)
+
+def _read_trial(
+    paths: TrialPaths,
+    objective: Objective,
+    history_of: Callable[[TrialPaths, Objective], Sequence[EpochMetrics]],
+) -> TrialRecord:
+    # trial.json before all others, so that an ended trial has all its epochs and files.
+    file = read_record(paths.trial, _TrialFile)
+    names = _names(paths)
+    more: dict[str, Any] = {}
+    if TrialPaths.test.name in names:
+        more["test"] = read_record(paths.test, _TestFile).cases
+    if TrialPaths.real_validation.name in names:
+        more["real"] = read_record(paths.real_validation, RealValidation)
+    more["history"] = history_of(paths, objective)
+    return _record(paths, objective, file, names, **more)
 
 
-def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
-    # trial.json before the history, so that an ended trial has all its epochs.
-    record = read_facts(trial_id, paths, objective)
-    test: tuple[CaseScore, ...] = ()
-    if paths.test.exists():
-        test = read_json(
-            paths.test, lambda file: tuple(parsed(CaseScore, c) for c in file["cases"])
-        )
-    real: RealValidation | None = None
-    if paths.real_validation.exists():
-        real = read_json(paths.real_validation, lambda file: parsed(RealValidation, file))
-    return replace(record, history=read_history(paths), test=test, real=real)
+def _whole_history(paths: TrialPaths, _: Objective) -> Sequence[EpochMetrics]:
+    return read_history(paths)
 
 
-def _read_compact(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
-    record = _read_trial(trial_id, paths, objective)
+def _stored_history(paths: TrialPaths, objective: Objective) -> StoredHistory:
+    history = read_history(paths)
     metrics = [one.metric for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
-    columns = EpochColumns.of(record.history, metrics, record.best)
-    return replace(record, history=StoredHistory(columns, partial(_read_again, paths, columns)))
+    columns = EpochColumns.of(history, metrics, objective.best(history))
+    return StoredHistory(columns, partial(_read_again, paths, columns))
 
 
 def _read_again(paths: TrialPaths, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
@@ -236,8 +254,11 @@ def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
     Raises:
         ResultsError: a line is broken, or an epoch is missing.
     """
+    lines = read_records_of_lines(paths.history, EpochMetrics)
+    if [metrics.epoch for metrics in lines] == [*range(len(lines))]:
+        return tuple(lines)
     history: list[EpochMetrics] = []
-    for number, metrics in enumerate(read_records_of_lines(paths.history, EpochMetrics), start=1):
+    for number, metrics in enumerate(lines, start=1):
         if metrics.epoch > len(history):
             place = f"{paths.history}:{number}"
             raise ResultsError(f"{place}: broken, epoch {len(history)} is missing")
@@ -269,11 +290,18 @@ def _replicate(name: str, file: _TrialFile) -> Replicate | None:
     return Replicate(trial_id(trial_number(name)), file.seed, file.fold, file.in_search)
 
 
-def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:
-    has_divergence = file.status is Status.DIVERGED and paths.divergence.exists()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TestFile:
+    """Content of test.json."""
+
+    cases: tuple[CaseScore, ...]
+
+
+def _outcome(file: _TrialFile, paths: TrialPaths, names: Container[str]) -> Outcome:
+    has_divergence = file.status is Status.DIVERGED and TrialPaths.divergence.name in names
     return Outcome(
         status=file.status,
         cause=file.cause,
         divergence=read_record(paths.divergence, Divergence) if has_divergence else None,
-        error=read_text(paths.error) if paths.error.exists() else None,
+        error=read_text(paths.error) if TrialPaths.error.name in names else None,
     )

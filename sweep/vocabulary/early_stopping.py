@@ -51,4 +51,7 @@ class EarlyStopping:
         Returns:
             the number of epochs that would be trained; None if it does not stop.
         """
-        return next((epoch + 1 for epoch, value in curve if self.update(epoch, value)), None)
+        for epoch, value in curve:
+            if self.update(epoch, value):
+                return epoch + 1
+        return None

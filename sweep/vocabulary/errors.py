@@ -19,6 +19,8 @@ from pathlib import PurePath
 
 def one_line(text: str) -> str:
     """``text`` with invisible characters as escapes, so that no file name colours the screen."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

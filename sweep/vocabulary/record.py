@@ -104,6 +104,10 @@ class Divergence:
         return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
 
 
+BY_HAND = "stopped by the user"
+"""How the cause of a trial begins that a user stopped. Its status is `Status.PRUNED`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a trial ended.
@@ -215,6 +219,7 @@ class TrialRecord:
         objective: the objective of its sweep.
         replicated: scores of its replicates in the search, in the order of training, up to the
             first without a score; see `searched`.
+        diverged_runs: ids of its replicates in the search that diverged.
     """
 
     trial_id: str
@@ -229,6 +234,7 @@ class TrialRecord:
     real: RealValidation | None = None
     objective: Objective = DICE
     replicated: tuple[float, ...] = ()
+    diverged_runs: tuple[str, ...] = ()
 
     @property
     def configuration_id(self) -> str:
@@ -244,10 +250,21 @@ class TrialRecord:
     def status(self) -> Status:
         return self.outcome.status if self.outcome else Status.RUNNING
 
+    @property
+    def is_stopped_by_hand(self) -> bool:
+        """Whether a user stopped it."""
+        return self.outcome is not None and self.outcome.cause.startswith(BY_HAND)
+
     @cached_property
     def values(self) -> list[float | None]:
         """The objective in each epoch; None where it was not measured or is not finite."""
         return self.objective.values(self.history)
+
+    @cached_property
+    def scores(self) -> list[float | None]:
+        """The same as scores: higher is better."""
+        turned = self.objective.turned
+        return [None if value is None else turned(value) for value in self.values]
 
     @cached_property
     def best_places(self) -> list[int | None]:
@@ -288,6 +305,17 @@ class TrialRecord:
         """
         own = self.score
         return None if own is None else fmean((own, *self.replicated))
+
+    @property
+    def has_further_runs(self) -> bool:
+        """Whether a replicate of it in the search has a score, or diverged."""
+        return bool(self.replicated or self.diverged_runs)
+
+    def with_runs(self, runs: Iterable[TrialRecord]) -> TrialRecord:
+        """The trial with these replicates in the search, of whatever status, counted."""
+        runs = list(runs)
+        diverged = tuple(run.trial_id for run in runs if run.status is Status.DIVERGED)
+        return replace(self, replicated=_scores(runs), diverged_runs=diverged)
 
     @property
     def point(self) -> Point | None:
@@ -379,7 +407,8 @@ def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials of the search itself, without replicates.
 
-    Each has the scores of those of its replicates that are the search's own.
+    Each has the scores of those of its replicates that are the search's own, and the names of
+    those that diverged.
     """
     trials: list[TrialRecord] = []
     runs = defaultdict[str, list[TrialRecord]](list)
@@ -388,10 +417,7 @@ def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
             trials.append(record)
         elif record.replicate.in_search:
             runs[record.replicate.of].append(record)
-    return [
-        replace(one, replicated=_scores(runs[one.trial_id])) if one.trial_id in runs else one
-        for one in trials
-    ]
+    return [one.with_runs(runs[one.trial_id]) if one.trial_id in runs else one for one in trials]
 
 
 def confirming(records: Iterable[TrialRecord]) -> list[tuple[Replicate, TrialRecord]]:

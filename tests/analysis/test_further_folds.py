@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy import stats
-from synthetic import SWEEP_YAML, diverged_at, results_of, trial
+from synthetic import SWEEP_YAML, diverged_at, results_of, trial, write_sweep
 
 from sweep.analysis.confirm.search_replicates import FIRST, RISK, SearchReplicates, may_still_win
+from sweep.analysis.figures.runs_on_folds import runs_on_folds
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import finalists
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking_frame, write_ranking
+from sweep.analysis.ranking.sweep_state import LiveRanking
+from sweep.console.sweep_summary import Summary, print_results
+from sweep.report.headline import counts, headline
+from sweep.report.page_table import page_tables
+from sweep.report.sections.causes_section import causes_section
+from sweep.report.takeaway.latex_ranking import top_of_ranking
 from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -134,6 +145,49 @@ def test_ranking_compares_means_over_as_many_runs_only(seed: int) -> None:
     assert list(frame["val_dice"].dropna()) == [0.79, 0.80, 0.85, 0.95, 0.9]
     assert [one.trial_id for one in finalists(spec_of(), records)][:2] == ["t0002", "t0000"]
     assert "runs" not in ranking_frame(searched(RECORDS[-3:]), [])
+
+
+def test_trial_that_diverged_on_a_further_fold_ranks_behind_those_with_as_many_runs() -> None:
+    lost = (run_of(0, 0, 0.9), run_of(0, 1, 0.0, diverged_at(1)))
+    others = (run_of(1, 0, 0.8), run_of(2, 0, 0.7, Status.PRUNED))
+    frame = ranking_frame([*lost, *others], [], spec_of())
+    assert list(frame["trial_id"]) == ["t0001", "t0002", "t0000"]
+    assert list(frame["runs_diverged"]) == [0, 0, 1]
+    assert list(frame["val_dice"]) == [0.8, 0.7, 0.9]  # measured, so it stays in the row
+    assert finalists(spec_of(), [*lost, *others])[0].trial_id == "t0001"
+
+
+def test_live_ranking_is_that_of_all_records_whichever_run_diverged() -> None:
+    live, ended = LiveRanking(), list[TrialRecord]()
+    for record in sorted(RECORDS, key=lambda one: (one.replicate is not None, one.trial_id)):
+        ended.append(record)
+        live.add(record) if record.replicate is None else live.replicate(record)
+        expected = list(ranking_frame(ended, [])["trial_id"])
+        assert [one.trial_id for one in live.ranked] == expected
+
+
+def test_divergence_on_a_further_fold_is_told_wherever_the_ranking_is(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", RECORDS, YAML)
+    for path in (folder / "trials").glob("t*r*/trial.json"):  # as the engine writes it
+        path.write_text(path.read_text().replace('"fold"', '"in_search": true, "fold"', 1))
+    ranking, results = write_ranking(folder), read_results(folder)
+    row = results.frame.set_index("trial_id").loc["t0001"]
+    assert (row["runs"], row["runs_diverged"]) == (2, 1)
+    assert "was not trained on yet. Diverged in a further run: t0001r2." in headline(results)
+    assert counts(results)["of these diverged"] == 1
+    assert "t0001 (1 diverged)" in str(runs_on_folds(results).figure)
+    [columns] = [one.columns for one in page_tables(results)]
+    [cells] = [one.texts for one in columns if one.name == "runs_diverged"]
+    assert cells[results.ended.index(results.records[1])] == "1"
+    section = causes_section(results)
+    assert section is not None
+    assert "t0001r2</a> diverged: nonfinite gradient (compactness)" in section.html
+    assert "runs diverged" in top_of_ranking(results)
+    out = io.StringIO()
+    summary = Summary(title="x", frame=ranking.frame, records=ranking.records, spec=results.spec)
+    print_results(Console(file=out, width=300), summary)
+    assert "t0001r2 diverged: nonfinite gradient (compactness) at epoch 1 step 0" in out.getvalue()
+    assert "Why t0005 and t0001r2 diverged: " in out.getvalue()
 
 
 def test_confirmation_does_not_count_what_chose_the_finalists() -> None:

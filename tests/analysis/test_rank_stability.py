@@ -187,7 +187,9 @@ def test_metrics_that_order_trials_alike_have_a_tau_of_one_whatever_their_direct
 def test_agreement_needs_two_metrics_and_five_trials() -> None:
     few = metric_agreement(results_of(*(measured(n, 0.5 + n / 10, 3, 1) for n in range(4))))
     assert few.finding.startswith("4 trials with Dice, NSD and HD95 are too few")
-    assert metric_agreement(results_of(drawn(1))).finding.startswith("Only one metric")
+    one = trial(0, Status.COMPLETED, [0.5])
+    assert metric_agreement(results_of(one)).finding.startswith("Only one metric")
+    assert metric_agreement(results_of(trial(1, None, [0.5]))).finding == "No trial has a result."
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.5, 0.2, 0.9], [0.3, 0.3, 0.7, 0.1, 0.4]])

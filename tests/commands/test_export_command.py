@@ -47,11 +47,13 @@ def test_texts_and_tables_for_a_paper_are_written_if_they_are_asked_for(
 ) -> None:
     result = call("export", "results/toy", "--format", "methods,latex,csv", "--output", "paper")
     assert result.stdout.splitlines() == [
-        f"paper/{name}" for name in ("ranking.csv", "ranking.tex", "methods.txt", "methods.tex")
+        f"paper/{name}"
+        for name in ("ranking.csv", "ranking.tex", "methods.txt", "methods.tex", "methods.bib")
     ]
     assert Path("paper/ranking.csv").read_text().startswith("rank,trial_id,status,val_dice")
     assert r"\caption{Ranking of toy by validation Dice" in Path("paper/ranking.tex").read_text()
     assert r"\label{tab:search-space}" in Path("paper/methods.tex").read_text()
+    assert "@misc{medicalsweep," in Path("paper/methods.bib").read_text()
     assert Path("paper/methods.txt").read_text().startswith("Data. ")
 
 
@@ -59,7 +61,8 @@ def test_there_is_no_methods_text_without_a_result(call: Call, results: Path) ->
     shutil.rmtree(results / "trials")
     result = call("export", "results/toy", "--format", "methods")
     assert result.stdout.splitlines() == [
-        f"results/toy/methods.{end}: not written, no trial has a result" for end in ("txt", "tex")
+        f"results/toy/methods.{end}: not written, no trial has a result"
+        for end in ("txt", "tex", "bib")
     ]
 
 

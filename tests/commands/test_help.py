@@ -12,7 +12,18 @@ from sweep.cli import app
 
 Call = Callable[..., Result]
 
-COMMANDS = ["run", "check", "rank", "export", "train", "schema", "shapes", "watch", "predict"]
+COMMANDS = [
+    "init",
+    "run",
+    "check",
+    "rank",
+    "export",
+    "train",
+    "schema",
+    "shapes",
+    "watch",
+    "predict",
+]
 COMMANDS += ["pictures", "stop", "enqueue", "note", "serve"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from synthetic import drawn, write_sweep
@@ -19,6 +20,7 @@ from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Outcome, Status
 
 Serve = Callable[..., Visitor]
@@ -72,6 +74,21 @@ def test_reading_takes_no_more_than_its_share_of_a_core(
         assert sweep.look() is first
         now[0] += 0.2
         assert sweep.look() is not first
+
+
+def test_first_look_of_a_page_waits_only_shortly_and_the_reading_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read, read = Event(), live_sweep.snapshot
+    monkeypatch.setattr(live_sweep, "snapshot", lambda folder: may_read.wait() and read(folder))
+    sweep = LiveSweep(tmp_path / "toy")
+    with pytest.raises(ResultsError, match="toy does not exist"):
+        sweep.look_soon()
+    with begin(sweep.folder):
+        with pytest.raises(ResultsError, match="toy is being read for the first time"):
+            sweep.look_soon(0)
+        may_read.set()
+        assert sweep.look_soon(60).data.name == "toy"
 
 
 @pytest.mark.parametrize(

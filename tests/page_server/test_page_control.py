@@ -53,6 +53,7 @@ def test_form_has_the_exact_values_of_a_trial_and_enqueues_what_was_typed(
 ) -> None:
     fields = visit(f"{PAGE}configuration?trial=t0000").json
     assert [one["name"] for one in fields] == [WARMUP, COMPACTNESS, EPSILON]
+    assert fields[0]["space"] == "randint [2, 8], upper bound excluded"
     assert fields[1]["space"] == "loguniform [0.001, 1.0]"
     exact = drawn(0).parameters
     assert [json.loads(one["value"]) for one in fields] == [exact[one["name"]] for one in fields]

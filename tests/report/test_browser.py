@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,8 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     drawn_ones = opened.eval_on_selector_all(
         "#figures .figure .main-svg:first-child", "all => all.map((e) => e.closest('section').id)"
     )
-    assert drawn_ones == [one.name for one in figures_of(results) if one.figure is not None]
+    drawn_by_us = [one.name for one in figures_of(results) if one.figure is not None]
+    assert drawn_ones == [*drawn_by_us, "axes"]
 
 
 def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
@@ -131,6 +133,9 @@ def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
     opened.press("#filter", "Escape")
     opened.fill("#filter", "trial_id in (t0001, t0002)")
     assert sorted(shown(opened)) == ["t0001", "t0002"]
+    opened.fill("#filter", "val dice > 0.88 and Best at < 9")
+    best = column(data, "best_epoch")
+    assert shown(opened) == [t for t in dice if (dice[t] or 0) > 0.88 and best[t] < 9]  # type: ignore[operator]
     opened.fill("#filter", "val_dice != 0.5")
     with_empty_cells = opened.inner_text("#selection")
     opened.fill("#filter", "val_dice ≠ 0.5")
@@ -186,6 +191,7 @@ def test_brush_on_a_figure_selects_in_the_table_and_fades_in_all_others(
     drag(opened, "slices")
     opened.wait_for_function("sweepPage.page.selection")
     settled(opened)
+    opened.wait_for_function("[...plots.values()].every(({ isUnlinked }) => !isUnlinked)")
     chosen = opened.evaluate("[...sweepPage.page.selection]")
     assert 0 < len(chosen) < 60
     assert sorted(shown(opened)) == sorted(chosen)
@@ -403,6 +409,99 @@ def test_open_view_of_a_trial_follows_newer_data(
     newer["trials"]["t0003"]["warnings"] = ["one more epoch"]
     opened.evaluate("(data) => sweepPage.update(data)", newer)
     assert "one more epoch" in opened.inner_text("dialog")
+
+
+def test_open_view_keeps_its_zoom_and_what_is_opened_when_newer_data_come(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(f"{file.as_uri()}#trial/t0003")
+    assert opened.locator("dialog .figure").count() == 1
+    opened.click("dialog summary >> text=2 more curves: loss term dice; hd95")
+    opened.wait_for_function("document.querySelectorAll('dialog .js-plotly-plot').length === 3")
+    zoomed = (
+        "[...document.querySelectorAll('dialog .js-plotly-plot')]"
+        ".map((one) => one.layout.xaxis.range)"
+    )
+    for place in (0, 2):
+        opened.evaluate(
+            "(n) => Plotly.relayout(document.querySelectorAll('dialog .figure')[n], "
+            "{ 'xaxis.range': [1, 3] })",
+            place,
+        )
+    newer = json.loads(dumped(data.to_json()))
+    newer["trials"]["t0003"]["curves"]["value"][-1] = 0.123
+    opened.evaluate("(data) => sweepPage.update(data)", newer)
+    last = "document.querySelector('dialog .figure').data[0].y.at(-1)"
+    assert opened.evaluate(last) == 0.123
+    first, second, third = opened.evaluate(zoomed)
+    assert (first, third) == ([1, 3], [1, 3])
+    assert second != [1, 3]
+
+
+def test_every_control_has_a_name_for_screen_readers(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    opened = open_page(file.as_uri())
+    opened.select_option("#group", "loss.sqrt_epsilon")
+    roles = "button|link|checkbox|combobox|textbox|searchbox|slider|dialog|region|table|img"
+    told = []
+    for view in ("", f"#trial/{table.trials[0]}", f"#compare/{'/'.join(table.trials[:2])}"):
+        opened.evaluate("(view) => { location.hash = view; }", view)
+        if view:
+            opened.wait_for_selector("dialog[open]")
+        told.append(opened.locator("body").aria_snapshot())
+        nameless = re.findall(rf"^\s*- (?:{roles})(?=:|$| \[).*", told[-1], re.MULTILINE)
+        assert nameless == []
+    assert '- searchbox "Filter"' in told[0]
+    assert '- button "Close"' in told[1]
+    assert f"{table.trials[0]} and {table.trials[1]}" in told[2]
+
+
+def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri(), height=3000)
+    opened.get_by_label("Up").select_option("epochs")
+    opened.get_by_label("Across").select_option("loss.weights.compactness")
+    opened.evaluate("sweepPage.drawAll()")
+    points = opened.evaluate(
+        "Object.fromEntries(document.getElementById('figure-axes').data"
+        ".flatMap(({ ids, x, y }) => ids.map((id, n) => [id, [x[n], y[n]]])))"
+    )
+    weight, epochs = column(data, "loss.weights.compactness"), column(data, "epochs")
+    assert points == {t: [weight[t], epochs[t]] for t in weight}
+    axes = "document.getElementById('figure-axes').layout"
+    assert opened.evaluate(f"[{axes}.xaxis.type, {axes}.yaxis.type]") == ["log", "linear"]
+    drag(opened, "axes")
+    opened.wait_for_function("sweepPage.page.selection")
+    chosen = opened.evaluate("[...sweepPage.page.selection]")
+    assert sorted(shown(opened)) == sorted(chosen)
+
+
+def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    one, other, third, fourth = table.trials[:4]
+    opened = open_page(file.as_uri())
+    for trial_id in (one, other, third):
+        opened.check(f"input[aria-label='Select {trial_id}']")
+    opened.click("#selection >> text=Compare")
+    assert opened.inner_text("#view-title") == f"{one}, {other} and {third}"
+    heads = opened.locator("dialog table >> nth=0 >> thead th")
+    assert heads.all_inner_texts() == ["", one, other, third]
+    traces = "document.querySelector('dialog .figure').data.map(({ name }) => name)"
+    assert opened.evaluate(traces) == [one, other, third]
+    opened.select_option("select[aria-label='One more trial']", fourth)
+    opened.wait_for_function(f"location.hash.endsWith('/{third}/{fourth}')")
+    opened.select_option("select[aria-label='Trial 1']", "")
+    opened.wait_for_function(f"location.hash === '#compare/{other}/{third}/{fourth}'")
+    assert heads.all_inner_texts() == ["", other, third, fourth]
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(

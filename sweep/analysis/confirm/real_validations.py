@@ -35,7 +35,7 @@ def by_real_dice(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
     Equals stay in the order of the search. In a search with replicates all stay: the real
     validation of one fold does not overrule a mean over several.
     """
-    if any(one.replicated for one in ranked):
+    if any(one.has_further_runs for one in ranked):
         return list(ranked)
     found = [(dice, one) for one in ranked if (dice := real_dice(one)) is not None]
     found.sort(key=lambda pair: -pair[0])
@@ -50,7 +50,7 @@ def on_whole_cases(records: Iterable[TrialRecord]) -> str:
     """
     records = list(records)
     every = [(dice, one) for one in searched(records) if (dice := real_dice(one)) is not None]
-    repeated = any(one.replicate is not None or one.replicated for one in records)
+    repeated = any(one.replicate is not None or one.has_further_runs for one in records)
     if len(every) < 2 or repeated:
         return ""
     every.sort(key=lambda pair: -pair[0])

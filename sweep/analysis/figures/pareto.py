@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 HD95 = "hd95"
 LABELLED = 3
 """Trials that one label names; of more it names the first and gives the number of the others."""
-NEAR = 0.05
-"""Share of both axes within which trials have one common label, as their own would overlap."""
+NEAR = (0.16, 0.09)
+"""Shares of the shown stretch of both axes, across and up, within which trials have one common
+label, as their own would overlap; on a phone the figure is that narrow."""
 
 
 def pareto_front(results: Results) -> ReportFigure:
@@ -124,6 +125,7 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
     best = [row for row in rows if row["trial_id"] in front]
     epochs = [int(row["epochs"]) for row in rows]
     figure = go.Figure()
+    shown = [_frame(frame, front, axis) for axis in (across, up)]
     for name, part, size, width in (("others", others, 7, 0), ("not beaten", best, 13, 2)):
         figure.add_scatter(
             x=[row[across] for row in part],
@@ -131,7 +133,7 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
             ids=[row["trial_id"] for row in part],
             name=name,
             mode="markers+text" if width else "markers",
-            text=_labels(part, frame, (across, up)) if width else None,
+            text=_labels(part, frame, (across, up), shown) if width else None,
             textposition="bottom center" if first.mode == "max" else "top center",
             cliponaxis=False,
             marker={
@@ -151,9 +153,8 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
         )
     outlines = f"HD95 ({_unit(results)})" if _unit(results) else "HD95"
     titles = [outlines if goal.metric == HD95 else goal.label for goal in (second, first)]
-    x_range, y_range = (_frame(frame, front, axis) for axis in (across, up))
-    figure.update_xaxes(title=titles[0], range=x_range)
-    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS, range=y_range)
+    figure.update_xaxes(title=titles[0], range=shown[0])
+    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS, range=shown[1])
     return style.finished(figure, height=420)
 
 
@@ -172,9 +173,25 @@ def _outside(results: Results, goals: Sequence[Objective], front: set[str]) -> s
     return "".join(f" {goals[n].short}: {part}".rstrip() for n, part in enumerate(parts) if part)
 
 
-def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
-    """A label per trial: of trials that lie close together the first has the names of all."""
-    widths = [NEAR * float(frame[axis].max() - frame[axis].min()) for axis in axes]
+def _labels(
+    part: Sequence[Any],
+    frame: pd.DataFrame,
+    axes: tuple[str, str],
+    shown: Sequence[Sequence[float] | None],
+) -> list[str]:
+    """A label per trial: of trials that lie close together the first has the names of all.
+
+    Args:
+        part: rows of the trials.
+        frame: rows of all that are drawn.
+        axes: columns, across and up.
+        shown: the stretches of the axes that are shown; None: all.
+    """
+    ends = [
+        stretch or (float(frame[axis].min()), float(frame[axis].max()))
+        for axis, stretch in zip(axes, shown, strict=True)
+    ]
+    widths = [near * abs(end[1] - end[0]) for near, end in zip(NEAR, ends, strict=True)]
     groups: list[list[Any]] = []
     for row in part:
         for group in groups:

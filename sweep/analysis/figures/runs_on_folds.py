@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.report_words import some
 from sweep.spec.search.replicate_plan import search_blocks
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import TrialRecord
@@ -19,18 +20,22 @@ MOST = 12
 
 def runs_on_folds(results: Results) -> ReportFigure:
     """The runs of the leaders on each fold and seed of the search, and their mean."""
-    shown = [record for record in results.ranked if record.replicated][:MOST]
+    every = [record for record in results.ranked if record.has_further_runs]
+    shown = every[:MOST]
     whole = [one for one in shown if len(one.replicated) == len(shown[0].replicated)]
     finding = "No trial was trained on a further fold, which replicate: {folds: 3} does."
     if shown:
         first, objective = shown[0], results.objective
         assert first.mean_score is not None
         mean = objective.text(objective.turned(first.mean_score))
+        as_many = sum(len(r.replicated) == len(first.replicated) for r in results.ranked)
         finding = (
-            f"{first.trial_id} has the {objective.highest} mean over"
-            f" {counted(1 + len(first.replicated), 'run')}, {mean}. {len(whole)} of"
+            f"{first.trial_id} is first, with a mean of {mean} over"
+            f" {counted(1 + len(first.replicated), 'run')}. {as_many} of"
             f" {len(results.ranked)} trials with a result have as many."
         )
+        if lost := [run for one in every for run in one.diverged_runs]:
+            finding += f" Diverged on a further fold or seed: {some(lost)}."
     return ReportFigure(
         name="runs",
         title="The leaders on further folds",
@@ -38,8 +43,9 @@ def runs_on_folds(results: Results) -> ReportFigure:
         reading=(
             "Rings: best value of each run; thin lines join those of one fold and seed. Where the"
             " lines run side by side, folds explain the spread of a row. Diamonds: the mean over"
-            " all runs. A row without a diamond has fewer runs than the first, and its mean is not"
-            " compared with the others."
+            " all runs with a result. A row without a diamond has fewer of them than the first, and"
+            " its mean is not compared with the others. A run that diverged has no ring; the name"
+            " of its row says so."
         ),
         figure=_figure(results, shown, whole) if shown else None,
     )
@@ -48,7 +54,7 @@ def runs_on_folds(results: Results) -> ReportFigure:
 def _figure(
     results: Results, shown: Sequence[TrialRecord], whole: Sequence[TrialRecord]
 ) -> go.Figure:
-    objective, names = results.objective, [one.trial_id for one in shown]
+    objective, names = results.objective, [_label(one) for one in shown]
     lines = []
     for run, (seed, fold) in enumerate(search_blocks(results.spec)):
         scores = [(one.score, *one.replicated)[run : run + 1] for one in shown]
@@ -70,7 +76,7 @@ def _figure(
     means = [mean for one in whole if (mean := one.mean_score) is not None]
     figure.add_scatter(
         x=[objective.turned(mean) for mean in means],
-        y=[one.trial_id for one in whole],
+        y=names[: len(whole)],
         ids=[one.trial_id for one in whole],
         name="mean",
         mode="markers",
@@ -80,3 +86,8 @@ def _figure(
     figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
     return style.finished(figure, height=140 + 44 * len(names))
+
+
+def _label(one: TrialRecord) -> str:
+    diverged = len(one.diverged_runs)
+    return f"{one.trial_id} ({diverged} diverged)" if diverged else one.trial_id

@@ -14,18 +14,21 @@ from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
+from sweep.analysis.pruned_expectation import Expectation
 from sweep.analysis.ranking.ranking_frame import place, ranking_frame
-from sweep.analysis.ranking.since_switch_on import comparable_scores
+from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.case_table import read_cases
 from sweep.store.journal import NoteAdded, search_end
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.pictures.picture_index import TrialPictures, read_pictures
 from sweep.store.read_results import read_records
 from sweep.store.spool.trial_notes import read_notes
+from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
 
@@ -116,7 +119,7 @@ class Results:
         every trial has; in a search with replicates the order is by the mean over the runs.
         """
         found = {r.trial_id: score for r in self.ended if (score := r.score) is not None}
-        if any(record.replicated for record in self.ended):  # by the mean over as many runs
+        if any(record.has_further_runs for record in self.ended):  # by the mean over as many runs
             by_mean = sorted((self._by_id[one] for one in found), key=place)
             return {record.trial_id: found[record.trial_id] for record in by_mean}
         return _falling(found)  # equals stay as they are ranked
@@ -166,7 +169,8 @@ class Results:
 
         See `sweep.analysis.ranking.since_switch_on`.
         """
-        return _falling(comparable_scores(self.spec, self.ranked_inside, self.baseline))
+        found = comparable_scores(self.spec, self.ranked_inside, self.baseline, self.expected)
+        return _falling(found)
 
     @cached_property
     def comparable_values(self) -> Mapping[str, float]:
@@ -178,10 +182,11 @@ class Results:
         """A sentence that explains them to the reader of a figure."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
         sentence = f"{self.objective.short} is the best of a trial{since}."
-        if self.extrapolated:
+        if self.expected:
             return (
-                f"{sentence} A pruned trial's value is extrapolated: plus what the baseline gained"
-                " from that epoch to its end."
+                f"{sentence} Of a pruned trial it is expected, not measured: the baseline's end and"
+                " the trial's last distance to the baseline, of a gain the share that trials which"
+                " trained on kept, and never above the best of all."
             )
         pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
         if pruned and self.spec.compares_gains:
@@ -199,11 +204,9 @@ class Results:
         return next((record for record in self.ranked if record.preset == BASELINE), None)
 
     @cached_property
-    def extrapolated(self) -> frozenset[str]:
-        """Ids of the pruned trials whose `comparable` score is extrapolated by the baseline."""
-        if self.baseline is None:
-            return frozenset()
-        return frozenset(r.trial_id for r in self.compared if r.status is Status.PRUNED)
+    def expected(self) -> Mapping[str, Expectation]:
+        """What pruned trials inside the space would have reached, by id; needs the baseline."""
+        return pruned_expectations(self.spec, self.ranked_inside, self.baseline)
 
     @cached_property
     def exposures(self) -> Mapping[str, Exposure]:
@@ -249,6 +252,20 @@ class Results:
         found = ((name, read_pictures(layout.trial(name))) for name in names)
         return {name: drawn for name, drawn in found if drawn is not None}
 
+    def cases(self, trial_id: str) -> Sequence[ClassScore]:
+        """Scores of a trial's validation cases in its best epoch; none where it has no table.
+
+        Raises:
+            ResultsError: the table is broken.
+        """
+        if trial_id not in self._cases:  # figures and the views of trials ask for them
+            self._cases[trial_id] = read_cases(Layout(self.folder).trial(trial_id).cases)
+        return self._cases[trial_id]
+
+    @cached_property
+    def _cases(self) -> dict[str, Sequence[ClassScore]]:
+        return {}
+
     @cached_property
     def _by_id(self) -> Mapping[str, TrialRecord]:
         return {record.trial_id: record for record in self.records}
@@ -275,7 +292,12 @@ class Results:
         return any(self.switch_on(record) is not None for record in self.records)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
-        return lies_in(self.spec.drawn, record.parameters)
+        return record.trial_id in self._inside
+
+    @cached_property
+    def _inside(self) -> frozenset[str]:
+        drawn = self.spec.drawn
+        return frozenset(one.trial_id for one in self.records if lies_in(drawn, one.parameters))
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)

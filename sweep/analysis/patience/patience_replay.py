@@ -63,9 +63,7 @@ def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     A trial that its own patience, a scheduler or a divergence ended can answer only for settings
     that would have stopped it sooner. A trial that reached its last epoch answers for all.
     """
-    turned = record.objective.turned
-    curve = enumerate([None if value is None else turned(value) for value in record.values])
-    epochs = stopping.replay(curve)
+    epochs = stopping.replay(enumerate(record.scores))
     if epochs is None:
         if record.status is not Status.COMPLETED:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
@@ -46,18 +47,19 @@ class TopTrials:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._places = _places(spec)
-        self._best: dict[str, Place] = {}
+        self._places_of = defaultdict[str, dict[str, Place]](dict)  # of each configuration's trials
         self._baseline: Place | None = None
 
     def admits(self, record: TrialRecord) -> bool:
         """Add a trial that has ended with a score; False where it cannot become a finalist.
 
         Trials that end later can only lower its rank, but with several objectives one may also
-        raise it: a trial before it may fall back a front. The baseline is always a finalist.
+        raise it: a trial before it may fall back a front. The baseline is always a finalist. A
+        trial is given again when a replicate of it has ended in the search.
         """
         assert record.score is not None
-        own, found = record.configuration, place(record)
-        self._best[own] = min(found, self._best.get(own, found))
+        found = place(record)
+        self._places_of[record.configuration][record.trial_id] = found
         if record.preset == BASELINE:
             self._baseline = found
         is_always = record.preset == BASELINE or bool(record.objective.others)
@@ -66,10 +68,11 @@ class TopTrials:
     def __len__(self) -> int:
         """Number of finalists if no further trial ends."""
         is_apart = self._baseline is not None and not self._leads(self._baseline)
-        return min(self._places, len(self._best)) + is_apart
+        return min(self._places, len(self._places_of)) + is_apart
 
     def _leads(self, found: Place) -> bool:
-        return sum(other < found for other in self._best.values()) < self._places
+        others = (min(places.values()) for places in self._places_of.values())
+        return sum(other < found for other in others) < self._places
 
 
 class Planned:
@@ -160,14 +163,34 @@ class Planned:
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
-    """The runs whose weights may stand for a configuration, in order of preference.
+    """The runs with a result whose weights may stand for a configuration, in order of preference.
 
-    Its replicates with a result, then the run of the search, whose value is optimistic because the
-    configuration was chosen for it. The best of the objective comes first, but where replicates
-    have a real validation, the best of these: they are ranked by it.
+    First the replicates of a confirmation, then the run of the search, whose value is optimistic
+    because the configuration was chosen for it, then its replicates in the search.
+
+    Folds differ in how hard they are, so the best value of several would choose the easiest fold,
+    not the best weights. The fold on which the first was trained comes first, which is the sweep's
+    own. On one fold the best of the objective comes first, but where replicates have a real
+    validation, the best of these: they are ranked by it.
     """
-    runs = [r for r in records if r.configuration_id == trial_id and r.score is not None]
-    return sorted(runs, key=lambda run: (run.replicate is None, _by_real(run), place(run)))
+    every = sorted(
+        (run for run in records if run.configuration_id == trial_id),
+        key=lambda run: (_preference(run), len(run.trial_id), run.trial_id),
+    )
+    folds = dict.fromkeys((_preference(run), run.replicate and run.replicate.fold) for run in every)
+    order = {fold: number for number, fold in enumerate(folds)}
+
+    def key(run: TrialRecord) -> tuple[int, tuple[bool, float], Place]:
+        fold = order[_preference(run), run.replicate and run.replicate.fold]
+        return fold, _by_real(run), place(run)
+
+    return sorted((run for run in every if run.score is not None), key=key)
+
+
+def _preference(run: TrialRecord) -> int:
+    if run.replicate is None:
+        return 1
+    return 2 if run.replicate.in_search else 0
 
 
 def _by_real(run: TrialRecord) -> tuple[bool, float]:

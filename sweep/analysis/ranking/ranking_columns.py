@@ -49,13 +49,14 @@ MEAN_OF = "mean_of"
 """Column that says which of nnU-Net's Dices ``mean_dice`` is the mean of."""
 DROPPED = "dropped"
 """Column that says after how many blocks a race dropped a finalist, and why."""
-RUNS, MEAN_OF_RUNS = "runs", "mean_of_runs"
-"""Columns of a search with replicates: how many runs a trial has with a result, on other folds or
-seeds, and the mean of the objective over them. More runs come first, and of as many the better
-mean."""
+RUNS, RUNS_DIVERGED, MEAN_OF_RUNS = "runs", "runs_diverged", "mean_of_runs"
+"""Columns of a search with replicates: how many runs a trial has with a result, its own included,
+on different folds or seeds; how many more diverged; and the mean of the objective over those with a
+result. More runs come first, of as many those without a divergence, then the better mean."""
 BY_RUNS = (
-    "By the number of runs on different folds or seeds, then by their mean. Means over different"
-    " numbers of runs are not compared"
+    "By the number of runs with a result on different folds or seeds; of as many, first those of"
+    " which no other run diverged; then by their mean. Means over different numbers of runs are not"
+    " compared"
 )
 REAL = "real_dice"
 """Column that divides a ranking where leaders were validated on whole cases, but not trained again:
@@ -70,6 +71,7 @@ HEADINGS = {
     "p_best": "P(best)",
     "test_dice": "test Dice",
     REAL: "real Dice",
+    RUNS_DIVERGED: "runs diverged",
     MEAN_OF_RUNS: "mean of runs",
 }
 """Headings of columns on the screen and in the report; others have the name of their column."""
@@ -225,16 +227,20 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
 
 
 def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[str, Any]:
-    """The columns `RUNS` and `MEAN_OF_RUNS`; none without replicates in the search."""
-    if not any(one.replicated for one in ranked) and (spec is None or spec.replicate is None):
+    """The columns `RUNS` to `MEAN_OF_RUNS`; none without replicates in the search."""
+    if not any(one.has_further_runs for one in ranked) and (spec is None or spec.replicate is None):
         return {}
     rows = [
-        {RUNS: 1 + len(one.replicated), MEAN_OF_RUNS: one.objective.turned(mean)}
+        {
+            RUNS: 1 + len(one.replicated),
+            RUNS_DIVERGED: len(one.diverged_runs),
+            MEAN_OF_RUNS: one.objective.turned(mean),
+        }
         if (mean := one.mean_score) is not None
         else {}
         for one in ranked
     ]
-    return typed(rows, {RUNS: "Int64", MEAN_OF_RUNS: "Float64"})
+    return typed(rows, {RUNS: "Int64", RUNS_DIVERGED: "Int64", MEAN_OF_RUNS: "Float64"})
 
 
 def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -289,11 +295,10 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a ranking as plain values; empty cells are None."""
-    plain = frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in plain.where(frame.notna(), None).to_dict("records")
-    ]
+    names = [*map(str, frame.columns)]
+    columns = (zip(column.tolist(), column.isna(), strict=True) for _, column in frame.items())
+    plain = [[None if missing else value for value, missing in column] for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
 def divider(frame: pd.DataFrame) -> int | None:

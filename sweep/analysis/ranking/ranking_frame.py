@@ -77,7 +77,8 @@ def ranking_frame(
     Trials without any value follow, then the diverged, then the failed. Where leaders were not
     trained again but have a real validation, these come first by it, and the column ``real_dice``
     divides them from the others. In a search with replicates (``replicate:``), trials with more
-    runs come before those with fewer, and of as many runs the better mean decides.
+    runs come before those with fewer, of as many those of which no further run diverged, and then
+    the better mean decides.
 
     Args:
         records: of one sweep; unfinished trials are left out.
@@ -92,8 +93,8 @@ def ranking_frame(
         for each preset with a result, the objective minus that of the preset (of a pruned trial,
         minus what the preset had reached after as many epochs); the further metrics at the best
         epoch; for finalists those of `sweep.analysis.confirm.confirmation` where there are
-        replicates, and what they reach on the test split; ``runs`` and ``mean_of_runs`` where the
-        search has replicates of its own; then one per parameter; then
+        replicates, and what they reach on the test split; ``runs``, ``runs_diverged`` and
+        ``mean_of_runs`` where the search has replicates of its own; then one per parameter; then
         `enough_columns` where settings are replayed.
 
         ``val_dice``, the objective and its other columns are empty for diverged and failed trials,
@@ -312,28 +313,34 @@ def _run_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     mean = row.get(columns.MEAN_OF_RUNS)
     if mean is None:
         return []
-    return [f"mean over {counted(row[columns.RUNS], 'run')} of the search {objective.text(mean)}"]
+    diverged = row[columns.RUNS_DIVERGED]
+    return [
+        f"mean over {counted(row[columns.RUNS], 'run')} of the search {objective.text(mean)}"
+        + (f" ({diverged} more diverged)" if diverged else "")
+    ]
 
 
-Place = tuple[int, int, float, float, int, int]
+Place = tuple[int, int, int, float, float, int, int]
 """See `place`: less is better, and no two are equal."""
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling number of replicates in the search, falling mean
-    score over them, falling Dice, epochs, number.
+    """Sort key of an ended trial: group, falling number of replicates in the search with a score,
+    number of those that diverged, falling mean score, falling Dice, epochs, number.
 
-    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, or
-    has not been trained on the others yet.
+    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, lost
+    a run, or has not been trained on the others yet. Divergence is a gate, as for finalists: the
+    mean of the runs that did not diverge does not make up for one that did.
     """
     epochs, number = len(record.history), record.number
     if not record.status.has_result:
-        return 2 if record.status is Status.DIVERGED else 3, 0, 0.0, 0.0, 0, number
+        return 2 if record.status is Status.DIVERGED else 3, 0, 0, 0.0, 0.0, 0, number
     best = record.best
     if best is None or (merit := record.objective.merit(best)) is None:
-        return 1, 0, 0.0, 0.0, epochs, number
+        return 1, 0, 0, 0.0, 0.0, epochs, number
     score, dice = fmean((merit[0], *record.replicated)), merit[1]
-    return 0, -len(record.replicated), -score, -dice, epochs, number
+    runs, diverged = len(record.replicated), len(record.diverged_runs)
+    return 0, -runs, diverged, -score, -dice, epochs, number
 
 
 def _short(cell: Any) -> str:

@@ -7,20 +7,19 @@ The limit is the switch-on: in a ramp-up the loss acts already, if not in full.
 
 To compare what settings did, there is a second reason not to use the best Dice. A pruned trial was
 trained for fewer epochs: by the clock `activation` it stops a fixed number of epochs after its own
-warm-up, so its Dice shows mostly how long it warmed up. Its comparable score therefore adds what
-the baseline still gained after that many epochs: its distance to the baseline is assumed to stay
-the same. Without a baseline, pruned trials have no comparable score where the clock stops each at
-its own epoch; where all are stopped at the same epochs, their score is used as it is.
+warm-up, so its Dice shows mostly how long it warmed up. Its comparable score is therefore an
+`Expectation`: what the baseline reached in the end, plus what is left of the trial's distance to
+it. Without a baseline, pruned trials have no comparable score where the clock stops each at its own
+epoch; where all are stopped at the same epochs, their score is used as it is.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from sweep.analysis.effective_settings import ramp_of
+from sweep.analysis.pruned_expectation import Expectation, expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 
@@ -33,9 +32,8 @@ BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
     """Best score since the geometric loss switched on; of a trial without one simply its best."""
-    since = record.values[ramp_of(spec, record).switch_on or 0 :]
-    turned = record.objective.turned
-    return max([turned(value) for value in since if value is not None], default=None)
+    since = record.scores[ramp_of(spec, record).switch_on or 0 :]
+    return max([score for score in since if score is not None], default=None)
 
 
 def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
@@ -45,28 +43,40 @@ def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
 
 
 def comparable_scores(
-    spec: SweepSpec, records: Sequence[TrialRecord], baseline: TrialRecord | None
+    spec: SweepSpec,
+    records: Sequence[TrialRecord],
+    baseline: TrialRecord | None,
+    expected: Mapping[str, Expectation],
 ) -> dict[str, float]:
     """Comparable score by trial id, of the trials that have one.
 
     Args:
         records: trials with a result.
         baseline: the trial without a geometric loss, if it has a result.
+        expected: their `pruned_expectations`.
     """
-    reference: list[float] = []  # best score of the baseline up to each epoch
-    if baseline is not None:
-        scores = baseline.objective.scores(baseline.history)
-        reference = [*accumulate((-math.inf if s is None else s for s in scores), max)]
     found = {}
     for record in records:
-        score, pruned = score_since_switch_on(spec, record), record.status is Status.PRUNED
-        if score is None or (pruned and not reference and spec.compares_gains):
-            continue
-        if pruned and reference:
-            then = reference[min(len(record.history), len(reference)) - 1]
-            score += reference[-1] - then if math.isfinite(then) else 0.0
-        found[record.trial_id] = score
+        if (one := expected.get(record.trial_id)) is not None:
+            found[record.trial_id] = one.score
+        elif record.status is not Status.PRUNED or (baseline is None and not spec.compares_gains):
+            score = score_since_switch_on(spec, record)
+            found |= {} if score is None else {record.trial_id: score}
     return found
+
+
+def pruned_expectations(
+    spec: SweepSpec, records: Sequence[TrialRecord], baseline: TrialRecord | None
+) -> dict[str, Expectation]:
+    """What the pruned trials would have reached since their switch-on; nothing without a baseline.
+
+    Args:
+        records, baseline: as of `comparable_scores`.
+    """
+    if baseline is None:
+        return {}
+    starts = {one.trial_id: ramp_of(spec, one).switch_on or 0 for one in records}
+    return expectations(records, starts, baseline)
 
 
 def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:

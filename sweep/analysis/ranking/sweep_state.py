@@ -69,11 +69,15 @@ class LiveRanking:
     def replicate(self, record: TrialRecord) -> None:
         """Add a replicate of the search that has ended: its trial moves to its new place."""
         assert record.replicate is not None
-        if (score := record.score) is None:
+        score = record.score
+        if score is None and record.status is not Status.DIVERGED:
             return
         found = next(n for n, one in enumerate(self.ranked) if one.trial_id == record.replicate.of)
         trial = self.ranked.pop(found)
-        moved = replace(trial, replicated=(*trial.replicated, score))
+        if score is None:
+            moved = replace(trial, diverged_runs=(*trial.diverged_runs, record.trial_id))
+        else:
+            moved = replace(trial, replicated=(*trial.replicated, score))
         insort(self.ranked, moved, key=place)
         self._leaders = None
 

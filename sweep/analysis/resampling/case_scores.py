@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures.sweep_results import Results
-from sweep.store.case_table import read_cases
-from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 from sweep.vocabulary.objective import BETTER, VAL_DICE
 
@@ -75,11 +73,9 @@ def scores_on_validation(results: Results, most: int = MOST_TRIALS) -> CaseScore
     Raises:
         ResultsError: a cases.csv is broken.
     """
-    layout = Layout(results.folder)
     values: dict[str, Values] = {}
     for record in [one for one in results.ended if one.score is not None][:most]:
-        rows = read_cases(layout.trial(record.trial_id).cases)
-        if rows:
+        if rows := results.cases(record.trial_id):
             values[record.trial_id] = {metric: _by_case(rows, metric) for metric in METRICS}
     return _gathered("validation", values)
 

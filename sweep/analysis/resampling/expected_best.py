@@ -81,7 +81,8 @@ def _random_scores(results: Results) -> list[float]:
     """Scores of the trials that the searcher drew; those without a result as the worst."""
     drawn = [r for r in results.ended if r.preset is None and r.enqueued is None]
     known = [results.scores[r.trial_id] for r in drawn if r.trial_id in results.scores]
-    return [results.scores.get(r.trial_id, min(known)) for r in drawn] if known else []
+    worst = min(known, default=0.0)
+    return [results.scores.get(r.trial_id, worst) for r in drawn] if known else []
 
 
 def _why_not(results: Results, scores: Sequence[float]) -> str:

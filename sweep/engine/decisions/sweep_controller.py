@@ -7,23 +7,22 @@ nothing else. So an interrupted sweep is rebuilt by replaying its records.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
+from sweep.engine.decisions.open_trials import OpenTrial, OpenTrials
 from sweep.engine.decisions.pruning_policy import PruningPolicy
 from sweep.engine.decisions.replicate_queue import ReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.search_replicate_queue import SearchReplicateQueue
 from sweep.engine.decisions.trial_queue import TrialQueue
-from sweep.engine.decisions.warmup_owners import WarmupOwners
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
 from sweep.spec.search.replicate_plan import replicate_settings
-from sweep.spec.search.shared_warmup import branching_epochs, trunk_key, trunk_length
+from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
@@ -43,6 +42,7 @@ from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
+    BY_HAND,
     Enqueued,
     Observer,
     Outcome,
@@ -58,21 +58,6 @@ MOST_WAITING = 32
 
 
 _PROGRESS = (TrialStarted, EpochRecorded, TrialEnded)
-
-
-@dataclass(slots=True)
-class _Trial:
-    """A trial without an end: its record when it started, and its growing history."""
-
-    started: TrialRecord
-    history: list[EpochMetrics] = field(default_factory=list)
-
-    @property
-    def trial_id(self) -> str:
-        return self.started.trial_id
-
-    def record(self, outcome: Outcome) -> TrialRecord:
-        return replace(self.started, history=tuple(self.history), outcome=outcome)
 
 
 class SweepController:
@@ -99,11 +84,7 @@ class SweepController:
         self._pruning = PruningPolicy(spec, self._judged)
         self._search_end = SearchEnd(spec)
         self._due: SearchEnded | None = None  # an end of the search that is not recorded yet
-        self._trials: dict[str, _Trial] = {}  # trials without an end
-        self._waiting: deque[str] = deque()  # those of them that wait to be executed
-        self._paused: set[str] = set()  # those of them that are held at a rung
-        self._trunks = WarmupOwners()
-        self._shares = bool(branching_epochs(spec))
+        self._open_trials = OpenTrials(shares=bool(branching_epochs(spec)))
         self._proposed = 0
         self._top = TopTrials(spec)
         self._replaying = True
@@ -114,9 +95,10 @@ class SweepController:
         self._replaying = False
         self._end_search_if_due()  # a crash came before its record
         self._settle()  # no further trial comes then, and no report of a paused one would
-        for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
-            self._prune(self._trials[trial_id])
-        for trial_id in sorted(self._paused):  # or before the observers were notified
+        for trial_id in self._open_trials.held:
+            if trial_id in self._given_up:  # a crash came before its end
+                self._prune(self._open_trials[trial_id])
+        for trial_id in self._open_trials.held:  # or before the observers were notified
             self._note_wait(trial_id)
         self._end_stopped()
         self._discard_trunks(search_has_ended=False)
@@ -128,17 +110,17 @@ class SweepController:
     @property
     def executing(self) -> int:
         """Number of trials that are being executed."""
-        return len(self._trials) - len(self._waiting) - len(self._paused)
+        return self._open_trials.executing
 
     @property
     def has_waiting(self) -> bool:
         """Whether a trial waits to be executed as soon as it may start."""
-        return bool(self._waiting)
+        return bool(self._open_trials.waiting)
 
     @property
     def finished(self) -> bool:
         """Whether every trial has ended. An executing trial may pause and be handed out again."""
-        return not self._trials and self._search_is_over and not self._confirms
+        return not self._open_trials and self._search_is_over and not self._confirms
 
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
@@ -151,32 +133,31 @@ class SweepController:
         these have ended, the replicates of the leaders follow. A trial whose warm-up another trial
         is training waits for it.
         """
-        trial_id = self._first_that_may_start()
+        trial_id = self._open_trials.next
         while trial_id is None and self._may_replicate and (due := self._in_search.next):
             replicate, of = due
             self._start(of.number, of.parameters, of.preset, replicate)
-            trial_id = self._first_that_may_start()
+            trial_id = self._open_trials.next
         while trial_id is None and self._may_propose:
             number = self._proposed
             asked = self._queue.ask(number)
             record = self._start(number, asked.parameters, asked.preset, None, asked.enqueued)
             if number < self._queue.given or asked.enqueued is not None:
                 self._queue.searcher.tell(record)
-            trial_id = self._first_that_may_start()
+            trial_id = self._open_trials.next
         while trial_id is None and self._search_is_over and self._replicates:
             replicate, of = self._replicates.pop()
             self._start(of.number, of.parameters, of.preset, replicate)
-            trial_id = self._first_that_may_start()
+            trial_id = self._open_trials.next
         if trial_id is not None:
-            self._waiting.remove(trial_id)
-            self._trunks.start(trial_id)
-        for other in self._waiting:
+            self._open_trials.hand_out(trial_id)
+        for other in self._open_trials.waiting:
             self._note_wait(other)
         return None if trial_id is None else self._store.layout.trial(trial_id).folder
 
     def label(self, trial_id: str) -> str:
         """Label of a trial that has not ended, in one line."""
-        trial = self._trials[trial_id].started
+        trial = self._open_trials[trial_id].started
         return label(trial.parameters, trial.preset, trial.replicate)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
@@ -186,16 +167,16 @@ class SweepController:
         ends the trial as pruned. PAUSE frees its worker; later the trial is pruned, or handed out
         again to resume from its checkpoint.
         """
-        trial = self._trials.get(trial_id)
+        trial = self._open_trials.get(trial_id)
         if trial is None:
             return Decision.STOP
         if not self._store.append_epoch(trial_id, metrics):
             return Decision.CONTINUE
-        decision = self._take(trial, metrics)
+        decision = self._take(trial_id, metrics)
         if decision is Decision.STOP:
             self._prune(trial)
         elif decision is Decision.PAUSE:
-            self._hold(trial_id)
+            self._open_trials.hold(trial_id)
         self._settle()
         standing = self._standing(trial_id)
         if standing is Decision.PAUSE:
@@ -214,19 +195,16 @@ class SweepController:
 
     def hand_back(self, trial_id: str) -> None:
         """Take back a trial that was handed out but not begun. It is the next one again."""
-        if trial_id in self._trials and trial_id not in (*self._waiting, *self._paused):
-            self._waiting.appendleft(trial_id)
-            self._trunks.pause(trial_id)
+        if self._open_trials.is_executed(trial_id):
+            self._open_trials.hand_back(trial_id)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, and inform searcher and scheduler. Only the first end
         counts."""
-        trial = self._trials.get(trial_id)
-        if trial is None:
-            return
-        self._store.end_trial(trial_id, outcome)
-        self._close(trial, outcome)
-        self._settle()
+        if trial_id in self._open_trials:
+            self._store.end_trial(trial_id, outcome)
+            self._close(trial_id, outcome)
+            self._settle()
 
     @property
     def _may_propose(self) -> bool:
@@ -236,7 +214,7 @@ class SweepController:
         searcher proposes once it learns would lack the results of those before it.
         """
         most = 1 if self._learns else MOST_WAITING
-        return not self._all_proposed and len(self._waiting) < most
+        return not self._all_proposed and len(self._open_trials.waiting) < most
 
     @property
     def _learns(self) -> bool:
@@ -265,18 +243,15 @@ class SweepController:
 
     @property
     def _all_trials_ended(self) -> bool:
-        running = (trial.started for trial in self._trials.values())
+        running = (trial.started for trial in self._open_trials.values())
         return self._all_proposed and all(record.replicate for record in running)
 
     @property
     def _search_is_over(self) -> bool:
         """Whether all trials have ended, and with them the replicates of the search."""
-        running = (trial.started.replicate for trial in self._trials.values())
+        running = (trial.started.replicate for trial in self._open_trials.values())
         is_running = any(replicate and replicate.in_search for replicate in running)
         return self._all_trials_ended and not is_running and self._in_search.next is None
-
-    def _first_that_may_start(self) -> str | None:
-        return next(filter(self._trunks.may_start, self._waiting), None)
 
     def _start(
         self,
@@ -303,10 +278,7 @@ class SweepController:
 
     def _open(self, record: TrialRecord, settings: TrialSettings) -> None:
         trial_id = record.trial_id
-        self._trials[trial_id] = _Trial(record)
-        self._waiting.append(trial_id)
-        length = trunk_length(settings)
-        self._trunks.add(trial_id, trunk_key(settings), length if self._shares else 0)
+        self._open_trials.add(record, settings)
         if record.replicate is None:
             self._proposed += 1
             self._queue.started(record.enqueued)
@@ -335,46 +307,32 @@ class SweepController:
 
     def _end_stopped(self) -> None:
         """End the trials that the user has stopped and that have no worker to report."""
-        for trial_id in [*self._waiting, *sorted(self._paused)]:
-            trial = self._trials.get(trial_id)
+        for trial_id in [*self._open_trials.waiting, *self._open_trials.held]:
+            trial = self._open_trials.get(trial_id)
             if trial is None or not self._pruning.is_stopped(trial_id):
                 continue
             # One that a crash kept from reporting its end completes, as without the crash.
             if not self._pruning.is_at_its_end(trial_id, len(trial.history)):
                 self._prune(trial)
 
-    def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+    def _take(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Decide on a recorded epoch, from this or an earlier session."""
-        trial.history.append(metrics)
-        self._trunks.report(trial.trial_id, len(trial.history))
-        self._observers.epoch_reported(trial.trial_id, metrics)
+        trial = self._open_trials.report(trial_id, metrics)
+        self._observers.epoch_reported(trial_id, metrics)
         if trial.started.replicate is not None:  # replicates are compared when they have ended
             return Decision.CONTINUE
         # A score is finite or None: a NaN of this session is None when it is replayed.
         objective = trial.started.objective
         score = objective.point(trial.history) if objective.others else objective.score(metrics)
-        return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
+        return self._pruning.report(trial_id, metrics.epoch + 1, score)
 
     def _judged(self, trial_id: str, rung: int, score: float | Point) -> None:
         """Inform the searcher of what a trial is worth at a rung."""
-        self._queue.searcher.judge(self._trials[trial_id].started.number, rung, score)
+        self._queue.searcher.judge(self._open_trials[trial_id].started.number, rung, score)
 
     def _note_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
             self._observers.trial_waits(trial_id)
-
-    def _hold(self, trial_id: str) -> None:
-        if trial_id in self._waiting:  # an earlier session had handed it out
-            self._waiting.remove(trial_id)
-        self._paused.add(trial_id)
-        self._trunks.pause(trial_id)
-
-    def _let_on(self, trial_id: str) -> None:
-        """Continue a paused trial that an earlier session continued."""
-        self._paused.remove(trial_id)
-        self._given_up.discard(trial_id)
-        self._waiting.append(trial_id)
-        self._pruning.let_on(trial_id)
 
     def _settle(self) -> None:
         """Continue or end the paused trials that are decided by now.
@@ -382,42 +340,35 @@ class SweepController:
         A replay ends nothing here: the records say how each trial ended.
         """
         for trial_id, decision in self._pruning.decided():
-            if trial_id not in self._paused:  # it is at its last epoch and does not wait
+            if not self._open_trials.is_held(trial_id):  # it is at its last epoch
                 continue
             if decision is Decision.CONTINUE:
-                self._paused.remove(trial_id)
-                self._waiting.append(trial_id)
+                self._open_trials.let_on(trial_id)
             elif self._replaying:
                 self._given_up.add(trial_id)
             else:
-                self._prune(self._trials[trial_id])
+                self._prune(self._open_trials[trial_id])
 
     def _standing(self, trial_id: str) -> Decision:
         """The decision on the trial that has just reported."""
-        if trial_id not in self._trials:
+        if trial_id not in self._open_trials:
             return Decision.STOP
-        if trial_id in self._paused:
+        if self._open_trials.is_held(trial_id):
             return Decision.PAUSE
-        if trial_id in self._waiting:  # it paused, and may continue at once
-            self._waiting.remove(trial_id)
-            self._trunks.start(trial_id)
+        if not self._open_trials.is_executed(trial_id):  # it was held, and may continue at once
+            self._open_trials.hand_out(trial_id)
         return Decision.CONTINUE
 
-    def _prune(self, trial: _Trial) -> None:
+    def _prune(self, trial: OpenTrial) -> None:
         stopped = self._pruning.is_stopped(trial.trial_id)
-        by = "the user" if stopped else self._spec.scheduler.label
-        cause = f"stopped by {by} after {counted(len(trial.history), 'epoch')}"
+        how = BY_HAND if stopped else f"stopped by {self._spec.scheduler.label}"
+        cause = f"{how} after {counted(len(trial.history), 'epoch')}"
         self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
-    def _close(self, trial: _Trial, outcome: Outcome) -> None:
-        del self._trials[trial.trial_id]
-        if trial.trial_id in self._waiting:  # it ended in an earlier session
-            self._waiting.remove(trial.trial_id)
-        self._paused.discard(trial.trial_id)
-        record = trial.record(outcome)
-        self._trunks.end(trial.trial_id)
+    def _close(self, trial_id: str, outcome: Outcome) -> None:
+        record = self._open_trials.end(trial_id).record(outcome)
         if record.replicate is None:
-            self._pruning.end(trial.trial_id, outcome.status)
+            self._pruning.end(trial_id, outcome.status)
             self._queue.searcher.tell(record)
             self._in_search.ended(record)
         elif record.replicate.in_search:
@@ -429,7 +380,7 @@ class SweepController:
         self._observers.trial_ended(record)
         if record.replicate is None:
             self._consider_end(record)
-        self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+        self._store.discard_checkpoints(trial_id, best=not self._keeps_best(record))
         is_of_search = record.replicate is None or record.replicate.in_search
         self._discard_trunks(search_has_ended=is_of_search and self._search_is_over)
 
@@ -457,7 +408,7 @@ class SweepController:
 
     def _discard_trunks(self, *, search_has_ended: bool) -> None:
         """Discard trunks that no trial will use. Replicates have trunks of their own seeds."""
-        if not self._replaying and not self._trials and (search_has_ended or self.finished):
+        if not self._replaying and not self._open_trials and (search_has_ended or self.finished):
             self._store.discard_trunks()
 
     def _keeps_best(self, record: TrialRecord) -> bool:
@@ -503,7 +454,7 @@ class SweepController:
                     known = event.epoch < len(record.history)
                     metrics = record.history[event.epoch] if known else event.known
                     is_last = event is last[event.trial_id]
-                    self._replay_epoch(self._trials[event.trial_id], metrics, is_last)
+                    self._replay_epoch(event.trial_id, metrics, is_last)
                 case TrialWaits():
                     self._observers.trial_waits(event.trial_id)
                 case TrialEnded():
@@ -513,18 +464,20 @@ class SweepController:
                     self._end_search(event)
                     self._settle()
 
-    def _replay_epoch(self, trial: _Trial, metrics: EpochMetrics, is_last: bool) -> None:
-        if trial.trial_id in self._paused:
-            self._let_on(trial.trial_id)
-        decision = self._take(trial, metrics)
+    def _replay_epoch(self, trial_id: str, metrics: EpochMetrics, is_last: bool) -> None:
+        if self._open_trials.is_held(trial_id):  # an earlier session let it on
+            self._open_trials.let_on(trial_id)
+            self._given_up.discard(trial_id)
+            self._pruning.let_on(trial_id)
+        decision = self._take(trial_id, metrics)
         # The records hold, whatever this version of a scheduler would decide. But a crash may have
         # come before the end of a trial that was to stop.
         if decision is Decision.STOP and is_last:
-            self._prune(trial)
+            self._prune(self._open_trials[trial_id])
         elif decision is Decision.STOP:
             return  # its end comes next, and nothing was settled before that
         elif decision is Decision.PAUSE:
-            self._hold(trial.trial_id)
+            self._open_trials.hold(trial_id)
         self._settle()
 
     def _settings_of(

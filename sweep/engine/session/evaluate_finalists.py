@@ -33,10 +33,12 @@ class Weights:
     Args:
         run: the run that trained them, a replicate or the trial itself.
         paths: its files, on this machine.
+        runs: all runs of the configuration that might have.
     """
 
     run: TrialRecord
     paths: TrialPaths
+    runs: Sequence[TrialRecord] = ()
 
     @property
     def dice(self) -> float:
@@ -46,18 +48,28 @@ class Weights:
         return self.run.best.val_dice
 
     def __str__(self) -> str:
-        replicate = self.run.replicate
-        what = (
-            "the run of the search"
-            if replicate is None
-            else f"the best of its replicates, of seed {replicate.seed} and fold {replicate.fold},"
-            " which best.yaml does not train"
-        )
         objective, value = self.run.objective, self.run.value
         assert value is not None, "a run without a value has no weights here"
         real = None if self.run.real is None else self.run.real.dice
         chosen = "" if real is None else f", real validation Dice {objective.text(real)}"
-        return f"{self.run.trial_id}, {what}: {objective.label} {objective.text(value)}{chosen}"
+        return (
+            f"{self.run.trial_id}, {self._what}: {objective.label} {objective.text(value)}{chosen}"
+        )
+
+    @property
+    def _what(self) -> str:
+        """Which of the runs it is. Those of other folds were not compared with it by value."""
+        replicate = self.run.replicate
+        if replicate is None:
+            further = sum(bool(r.replicate and r.replicate.in_search) for r in self.runs)
+            of = f" on the sweep's own fold and seed, the first of {1 + further} runs"
+            return f"the run of the search{of if further else ''}"
+        kept = f"of seed {replicate.seed} and fold {replicate.fold}, which best.yaml does not train"
+        if replicate.in_search:
+            return f"a replicate in the search, {kept}"
+        others = {run.replicate.fold for run in self.runs if run.replicate} - {replicate.fold}
+        on_it = " on this fold; other folds are harder or easier" if others else ""
+        return f"the best of its replicates{on_it}, {kept}"
 
 
 def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
@@ -68,10 +80,11 @@ def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
     Args:
         runs: of one configuration, the best first (`sweep.analysis.ranking.finalists.runs_of`).
     """
+    runs = list(runs)
     for run in runs:
         paths = store.with_best_weights(run.trial_id)
         if paths.best_checkpoint.exists():
-            return Weights(run, paths)
+            return Weights(run, paths, runs)
     return None
 
 

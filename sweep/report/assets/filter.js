@@ -9,11 +9,18 @@ const OPERATORS = {
   "=": (a, b) => a === b, "!=": (a, b) => a !== b,
 };
 
-function tokens(text) {
-  const found = [];
+/** The parts of a filter. A name may have spaces and signs: `best at`, `P(best)`. */
+function tokens(text, names) {
+  const found = [], odd = [...names].filter((name) => /[\s<>=!()",≤≥≠]/.test(name)).sort((a, b) => b.length - a.length);
   TOKEN.lastIndex = 0;
   while (text.slice(TOKEN.lastIndex).trim()) {
-    const at = TOKEN.lastIndex;
+    const at = TOKEN.lastIndex, rest = text.slice(at).trimStart();
+    const whole = odd.find((name) => rest.slice(0, name.length).toLowerCase() === name.toLowerCase() && !/^[\p{L}\p{N}_.]/u.test(rest.slice(name.length)));
+    if (whole) {
+      found.push({ word: whole });
+      TOKEN.lastIndex = text.length - rest.length + whole.length;
+      continue;
+    }
     const match = TOKEN.exec(text);
     if (!match) throw new FilterError(`cannot read “${text.slice(at).trim()}”`);
     const [, sign, double, single, word] = match;
@@ -50,7 +57,7 @@ function likely(word, names) {
  * Throws FilterError with a sentence about what is wrong.
  */
 function parseFilter(text, columns) {
-  const all = tokens(text);
+  const all = tokens(text, columns.keys());
   let at = 0;
   const peek = (word) => all[at]?.word?.toLowerCase() === word;
   const sign = (text) => all[at]?.sign === text && ((at += 1), true);

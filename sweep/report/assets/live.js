@@ -3,7 +3,7 @@
 // A request with the tag of what is shown is answered in no time where nothing is new. Nothing is
 // kept open in between: browsers allow few connections to one server, and people have many tabs.
 (() => {
-  const SECONDS = 2, MOST_SECONDS = 16;
+  const SECONDS = 2, MOST_SECONDS = 16, LONGEST = 60;  // seconds: between requests, and of one
   let { etag, running, home } = JSON.parse(document.body.dataset.live);
   let seen = new Date(), seconds = SECONDS, asking = false, timer;
 
@@ -26,7 +26,7 @@
   async function look() {
     let answer, data;
     try {
-      answer = await fetch("data", { headers: { "if-none-match": etag }, cache: "no-store" });
+      answer = await fetch("data", { headers: { "if-none-match": etag }, cache: "no-store", signal: AbortSignal.timeout(1000 * LONGEST) });
       data = answer.headers.get("content-type") === "application/json" ? await answer.json() : null;
     } catch {
       seconds = Math.min(2 * seconds, MOST_SECONDS);

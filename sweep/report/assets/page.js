@@ -36,6 +36,7 @@ function drawContents(data) {
 function update(data) {
   setData(data);
   drawSections(data);
+  for (const pictures of document.querySelectorAll("sweep-pictures")) pictures.refresh?.();
   drawContents(data);
   drawControls();
   updateControls(data);
@@ -43,7 +44,8 @@ function update(data) {
   tellSelection();
   drawGroups();
   drawUnfinished(data);
-  drawFigures(data.figures);
+  drawFigures(figuresOf(data));
+  drawAxisChoices(data);
   refreshView();
 }
 

@@ -41,7 +41,7 @@
     embedded ??= part("pictures");
     const at = embedded.places[`${trial}/${file}`];
     if (at !== undefined) return embedded.data[at];
-    return document.body.dataset.live ? `trials/${trial}/pictures/${file}` : null;
+    return document.body.dataset.live ? `trials/${trial}/pictures/${file}?weights=${page.data.trials[trial].pictures.weights}` : null;
   }
 
   const isThere = (trial) => ({ image, marks }) => address(trial, image) && address(trial, marks);
@@ -181,10 +181,19 @@
 
   class SweepPictures extends HTMLElement {
     connectedCallback() {
-      if (this.shadowRoot) return;
+      if (!this.shadowRoot) this.attachShadow({ mode: "open" });
+      this.refresh();
+    }
+
+    /** Draws what it has not drawn yet: a trial's pictures may be drawn again while the page is open. */
+    refresh() {
+      const trials = this.getAttribute("trials").split(" ");
+      const text = JSON.stringify(trials.map((trial) => page.data.trials[trial]?.pictures));
+      if (this.text === text) return;
+      this.text = text;
       const root = element("div", {});
-      this.attachShadow({ mode: "open" }).append(element("style", {}, LOOK), root);
-      const shown = this.getAttribute("trials").split(" ").map(shownOf);
+      this.shadowRoot.replaceChildren(element("style", {}, LOOK), root);
+      const shown = trials.map(shownOf);
       if (shown.some((one) => one === null)) return;
       const [one, other] = shown, keys = shown.some(({ cases }) => cases.some(({ classes }) => Object.keys(classes).length > 1)) ? [...CASES, OTHER] : CASES;
       if (other) {
@@ -205,7 +214,8 @@
   const picturesOf = (id, { pictures }) => (pictures ? drawnPart(id) : null);
 
   /** The part of a comparison, where both show a case. */
-  function picturesOfBoth([one], [other]) {
+  function picturesOfBoth([one], [other], ...more) {
+    if (more.length) return null;
     const both = [one, other].map(shownOf);
     return both.every(Boolean) && common(...both).length ? drawnPart(one, other) : null;
   }

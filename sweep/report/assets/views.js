@@ -1,14 +1,22 @@
-// The views of one trial and of two beside each other, in a dialog that the address names:
+// The views of one trial and of some beside each other, in a dialog that the address names:
 // `#trial/t0003`, `#compare/t0003/t0007`.
 
 /** Parts of a trial's view, (id, trial) → element or null, in order. Other scripts add to it. */
 const trialParts = [settingsOf, commandOf, diagnosisOf, curvesOf, casesOf, testOf, remarksOf, originOf];
-/** Parts of a comparison, ([id, trial], [id, trial]) → element or null, in order. */
-const compareParts = [differencesOf, curvesOfBoth, pairsOf];
+/** Parts of a comparison, ([id, trial], [id, trial], …) → element or null, in order. */
+const compareParts = [differencesOf, curvesOfAll, pairsOf];
 
 let dialog = null;
 let viewed = "";  // the data that the open view was drawn from
 const drawLater = [];  // figures of the open view, drawn once it has a size
+
+const figureThere = (key) => [...dialog?.querySelectorAll("[data-key]") ?? []].find((one) => one.dataset.key === key);
+
+/** The element of a figure in a view. Where the open view has it already, it is that one: plotly
+ *  then draws newer data into it as the reader has zoomed it. */
+function figureIn(key, kind, label) {
+  return figureThere(key) ?? element("div", { class: `figure ${kind}`, "data-key": key, role: "img", "aria-label": label });
+}
 
 function openDialog(title, ...content) {
   if (!dialog) {
@@ -35,24 +43,26 @@ function openDialog(title, ...content) {
 
 /** Opens the view that the address names, or closes the open one. */
 function route() {
-  const [kind, one, other] = location.hash.slice(1).split("/");
+  const [kind, ...ids] = location.hash.slice(1).split("/");
   if (kind !== "trial" && kind !== "compare") return dialog?.close();
-  const { trials } = page.data;
-  viewed = JSON.stringify([trials[one], trials[other]]);
-  const isThere = (id) => Object.hasOwn(trials, id);
-  if (kind === "trial" && isThere(one)) return openTrial(one);
-  if (kind === "compare" && isThere(one) && isThere(other)) return openComparison(one, other);
+  if (!ids.every((id) => Object.hasOwn(page.data.trials, id))) return dialog?.close();
+  viewed = textOf(ids);
+  if (kind === "trial" && ids.length === 1) return openTrial(ids[0]);
+  if (kind === "compare" && ids.length > 1) return openComparison([...new Set(ids)].slice(0, MOST_COMPARED));
   return dialog?.close();
 }
+
+/** Everything that a view draws of these trials, to see whether it has changed. */
+const textOf = (ids) => JSON.stringify(ids.map((id) => page.data.trials[id]));
 
 /** Draws the open view anew where newer data differ, unless somebody is choosing or marking there. */
 function refreshView() {
   if (!dialog?.open) return;
-  const [, one, other] = location.hash.slice(1).split("/"), { trials } = page.data;
-  if (viewed === JSON.stringify([trials[one], trials[other]])) return;
+  if (viewed === textOf(location.hash.slice(1).split("/").slice(1))) return;
   if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
-  const top = dialog.scrollTop;
+  const top = dialog.scrollTop, opened = [...dialog.querySelectorAll("details")].map(({ open }) => open);
   route();
+  dialog.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? one.open; });
   dialog.scrollTop = top;
 }
 
@@ -106,22 +116,43 @@ function commandOf(id, trial) {
   return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
 }
 
-/** The curves of some trials as small figures: objective, loss terms, further metrics, gradient norm. */
+/** The curves of some trials as small figures: those that show how a training went, the others on demand. */
 function panels(pairs) {
   const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
   const { metric, label } = page.data.objective;
-  const groups = [[label, ["value"]]];
-  if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", ["val_dice"]]);
-  if (names.has("train_loss")) groups.push(["training loss", ["train_loss"]]);
-  for (const name of names) if (name.startsWith("terms/")) groups.push([`loss term ${name.slice(6)}`, [name]]);
-  for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) groups.push([name.slice(8), [name]]);
-  if (names.has("grad_norm")) groups.push(["gradient norm", ["grad_norm"], "log"]);
-  if (names.has("learning_rate")) groups.push(["learning rate", ["learning_rate"], "log"]);
-  return element("div", { class: "panels" }, ...groups.map(([title, [name], type]) => panel(title, name, pairs, type)));
+  const blamed = new Set(pairs.map(([, { diagnosis }]) => diagnosis?.term).filter(Boolean));
+  const groups = [[label, "value"]], more = [];
+  if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", "val_dice"]);
+  if (names.has("train_loss")) groups.push(["training loss", "train_loss"]);
+  if (names.has("grad_norm")) groups.push(["gradient norm", "grad_norm", "log"]);
+  for (const name of names) if (name.startsWith("terms/")) (blamed.has(name.slice(6)) ? groups : more).push([`loss term ${name.slice(6)}`, name]);
+  for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
+  if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
+  const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
+  if (!more.length) return [drawn(groups)];
+  return [drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
 }
 
+/** Further curves, drawn when somebody opens them. */
+function moreCurves(groups, drawn, isOpen) {
+  const [terms, others] = [true, false].map((isTerm) => groups.filter(([, name]) => name.startsWith("terms/") === isTerm).map(([title]) => title));
+  const named = terms.length ? `loss term${terms.length > 1 ? "s" : ""} ${terms.map((title) => title.slice(10)).join(", ")}` : "";
+  const names = [named, others.join(", ")].filter(Boolean).join("; ");
+  const home = element("div", {}, isOpen ? drawn(groups) : null);
+  const fill = ({ target }) => {
+    if (!target.open || home.childNodes.length) return;
+    home.append(drawn(groups));
+    drawLater.splice(0).forEach((draw) => draw());
+  };
+  return element("details", { open: isOpen, toggle: fill }, element("summary", {}, `${counted(groups.length, "more curve")}: ${names}`), home);
+}
+
+/** By which a figure of a view is known again: its trials and what it draws of them. */
+const keyOf = (pairs, name) => [...pairs.map(([id]) => id), name].join(" ");
+
 function panel(title, name, pairs, type) {
-  const place = element("div", { class: "figure small", role: "img", "aria-label": `${title} over the epochs` });
+  const key = keyOf(pairs, name);
+  const place = figureIn(key, "small", `${title} over the epochs`);
   const traces = pairs.map(([id, { curves }], n) => curves[name] && ({
     x: curves[name].map((_, epoch) => epoch), y: curves[name], name: id, mode: curves[name].length < 40 ? "lines+markers" : "lines",
     line: { color: LOOKS[n][0], dash: LOOKS[n][1], width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value",
@@ -132,7 +163,7 @@ function panel(title, name, pairs, type) {
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
   drawLater.push(() => plain(place, traces, {
     title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: pairs.length > 1 && name === "value" ? 52 : 30, b: 32 },
-    xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: type === "log" && isPositive ? { type: "log", exponentformat: "e" } : {},
+    uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: type === "log" && isPositive ? { type: "log", exponentformat: "e" } : {},
   }));
   return place;
 }
@@ -145,7 +176,7 @@ function curvesOf(id, trial) {
   const on = trial.switch_on === null ? "" : ` Its geometric loss switches on in epoch ${trial.switch_on}${trial.switch_on < trial.epochs ? " (dotted)" : "; it completed no epoch from there on"}.`;
   const shared = trial.shared_epochs ? ` It took over the first ${counted(trial.shared_epochs, "epoch")} from a shared warm-up.` : "";
   const rest = trial.in_full ? "" : " Only the objective is in this file, because the sweep has many epochs; the others stand in history.jsonl.";
-  return titled("Curves", element("p", { class: "reading" }, `Epochs count from 0. Loss terms are means of the epoch, before their weight.${on}${shared}${rest}`), panels([[id, trial]]));
+  return titled("Curves", element("p", { class: "reading" }, `Epochs count from 0. Loss terms are means of the epoch, before their weight.${on}${shared}${rest}`), ...panels([[id, trial]]));
 }
 
 function diagnosisOf(id, { diagnosis, error }) {
@@ -185,44 +216,51 @@ function originOf(id, { runs = [], files = [], folder }) {
     files.length ? element("p", { class: "reading" }, element("code", {}, folder), `: ${files.join(", ")}`) : null);
 }
 
-// Two trials.
+// Some trials beside each other.
 
-function openComparison(one, other) {
-  const pairs = [one, other].map((id) => [id, page.data.trials[id]]);
-  const choices = pairs.map(([id], n) => {
-    const select = element("select", { "aria-label": n ? "The other trial" : "One trial", change: () => {
-      location.replace(`#compare/${n ? one : select.value}/${n ? select.value : other}`);
-    } }, ...[...new Set([one, other, ...page.ids.slice(0, 500)])].map((text) => element("option", { value: text }, text)));
+function openComparison(ids) {
+  const choice = (id, n) => {
+    const others = new Set(ids.filter((one) => one !== id));
+    const free = [...new Set([...(id ? [id] : []), ...page.ids.slice(0, 500)])].filter((one) => !others.has(one));
+    const select = element("select", { "aria-label": id ? `Trial ${n + 1}` : "One more trial", change: () => {
+      location.replace(`#compare/${[...ids.slice(0, n), select.value, ...ids.slice(n + 1)].filter(Boolean).join("/")}`);
+    } }, id && ids.length === 2 ? null : element("option", { value: "" }, id ? "leave out" : "and …"), ...free.map((text) => element("option", { value: text }, text)));
     select.value = id;
     return select;
-  });
-  openDialog(`${one} and ${other}`, element("div", { class: "choices" }, choices[0], " beside ", choices[1]),
+  };
+  const choices = ids.map(choice);
+  if (ids.length < MOST_COMPARED && ids.length < page.ids.length) choices.push(choice("", ids.length));
+  const pairs = ids.map((id) => [id, page.data.trials[id]]);
+  openDialog(`${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`, element("div", { class: "choices" }, ...choices),
     ...compareParts.map((draw) => draw(...pairs)).filter(Boolean));
   delete dialog.dataset.trial;
 }
 
-function differencesOf([one, a], [other, b]) {
-  const names = [...new Set([...Object.keys(a.parameters), ...Object.keys(b.parameters)])];
-  const differ = names.filter((name) => a.parameters[name] !== b.parameters[name]);
+function differencesOf(...pairs) {
+  const trials = pairs.map(([, trial]) => trial), each = (text) => trials.map(text);
+  const names = [...new Set(trials.flatMap(({ parameters }) => Object.keys(parameters)))];
+  const differ = names.filter((name) => new Set(each(({ parameters }) => parameters[name])).size > 1);
   const { label } = page.data.objective;
-  const link = (id) => element("a", { href: `#trial/${id}` }, id);
+  const link = ([id]) => element("a", { href: `#trial/${id}` }, id);
   const rows = [
-    ["status", a.status_words, b.status_words], [label, score(a.value), score(b.value)], ["best epoch", a.best_epoch, b.best_epoch], ["epochs", a.epochs, b.epochs],
-    ...(a.preset || b.preset ? [["preset", a.preset ?? "–", b.preset ?? "–"]] : []),
-    ...differ.map((name) => [name, a.parameters[name] ?? "–", b.parameters[name] ?? "–"]),
+    ["status", ...each((one) => one.status_words)], [label, ...each((one) => score(one.value))],
+    ["best epoch", ...each((one) => one.best_epoch)], ["epochs", ...each((one) => one.epochs)],
+    ...(trials.some(({ preset }) => preset) ? [["preset", ...each(({ preset }) => preset ?? "–")]] : []),
+    ...differ.map((name) => [name, ...each(({ parameters }) => parameters[name] ?? "–")]),
   ];
   const same = names.length - differ.length;
   const note = differ.length ? `Searched settings that differ: ${differ.length} of ${names.length}.` : "Their searched settings are the same.";
   return titled("What differs", element("p", { class: "reading" }, note, same && differ.length ? ` The same: ${names.filter((name) => !differ.includes(name)).join(", ")}.` : ""),
-    simpleTable("What differs", ["", link(one), link(other)], rows));
+    simpleTable("What differs", ["", ...pairs.map(link)], rows));
 }
 
-function curvesOfBoth(one, other) {
-  return titled("Curves", element("p", { class: "reading" }, "Dotted verticals: where the geometric loss switches on."), panels([one, other]));
+function curvesOfAll(...pairs) {
+  return titled("Curves", element("p", { class: "reading" }, "Dotted verticals: where the geometric loss switches on."), ...panels(pairs));
 }
 
-/** Scores of the cases that both have: a point above the diagonal is a case that the second does better. */
-function pairsOf([one, a], [other, b]) {
+/** Scores of the cases that two trials have: a point above the diagonal is a case that the second does better. */
+function pairsOf([one, a], [other, b], ...more) {
+  if (more.length) return null;
   const [from, first, second] = a.cases && b.cases ? ["validation cases", a.cases, b.cases] : a.test && b.test ? ["test cases", a.test, b.test] : [];
   if (!from) return titled("Case by case", element("p", { class: "reading" }, "This page does not have scores of the same cases for both trials."));
   const isClassed = from === "validation cases";
@@ -232,15 +270,16 @@ function pairsOf([one, a], [other, b]) {
   if (!both.length) return null;
   const gains = both.map(([, x, y]) => y - x), better = gains.filter((gain) => gain > 0).length, worse = gains.filter((gain) => gain < 0).length;
   const low = Math.min(...both.flatMap(([, x, y]) => [x, y])), edge = [Math.max(-0.02, low - 0.02), 1.02];
-  const place = element("div", { class: "figure square", role: "img", "aria-label": `Dice of each case, ${other} over ${one}` });
+  const place = figureIn(`${one} ${other} cases`, "square", `Dice of each case, ${other} over ${one}`);
   drawLater.push(() => plain(place, [
     { x: edge, y: edge, mode: "lines", line: { color: tone("soft"), width: 1, dash: "dot" }, hoverinfo: "skip", showlegend: false },
     { x: both.map(([, x]) => x), y: both.map(([, , y]) => y), text: both.map(([name]) => name), mode: "markers", showlegend: false,
       marker: { size: 8, color: "#3f8fc5", line: { width: 1, color: "#08306b" } }, hovertemplate: `%{text}<br>${one} %{x:.4f}, ${other} %{y:.4f}<extra></extra>` },
-  ], { xaxis: { title: { text: `Dice of ${one}` }, range: edge }, yaxis: { title: { text: `Dice of ${other}` }, range: edge } }));
+  ], { uirevision: place.dataset.key, xaxis: { title: { text: `Dice of ${one}` }, range: edge }, yaxis: { title: { text: `Dice of ${other}` }, range: edge } }));
   const spread = gains.length > 1 ? ` (SD of the differences ${deviation(gains).toFixed(4)})` : "";
   const gain = mean(gains);
-  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.`),
+  const epochs = from === "validation cases" ? ` Scores of the best epoch of each: ${[[one, a], [other, b]].map(([id, { best_epoch: best, status }]) => `${id} in epoch ${best}${status === "diverged" ? ", before it diverged" : status === "pruned" ? ", before it was pruned" : ""}`).join("; ")}.` : "";
+  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.${epochs}`),
     element("p", { class: "reading" }, "Each point is a case: above the diagonal the second trial is better. These are single runs; other seeds would move them."), place);
 }
 

@@ -1,4 +1,4 @@
-"""Trials without a result: what ended them, and what would most likely have cured it."""
+"""Trials and replicates without a result: what ended them, and what most likely cures it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ TEMPLATE = """\
 
 def causes_section(results: Results) -> PageSection | None:
     """The likely causes of divergences, most frequent first, then each trial with its verdict."""
-    ended = [record for record in results.ended if not record.status.has_result]
+    runs = (*results.ended, *(run for run in results.replicates if run.status.is_final))
+    ended = [run for run in runs if not run.status.has_result]
     if not ended:
         return None
-    causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
+    causes = sorted(explained(ended), key=lambda group: -len(group.records))
+    trials = sum(run.replicate is None for run in ended)
+    kinds = ((trials, "trial"), (len(ended) - trials, "replicate"))
     html = rendered(
         TEMPLATE,
         causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in causes],
-        count=counted(len(ended), "trial"),
+        count=words.listed([counted(number, kind) for number, kind in kinds if number]),
         ended=[
             (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
             for r in ended

@@ -23,12 +23,13 @@ no record holds: {{ to_add|join("; ") }}.</p>
 {% endfor %}
 <button type="button" data-copy data-text="{{ text.plain }}">Copy text</button>
 <button type="button" data-copy data-text="{{ text.latex }}">Copy LaTeX</button>
+<button type="button" data-copy data-text="{{ text.bibtex }}">Copy BibTeX</button>
 </div>
 <h3>The ranking</h3>
 <p><button type="button" data-copy data-text="{{ ranking }}">Copy LaTeX</button>
 <button type="button" data-csv="{{ name }}">Save CSV</button></p>
 <p class="reading">The LaTeX table has the first {{ top }} rows and needs
-<code>\\usepackage{booktabs}</code>. A mean is bold only where it was told apart from all
+<code>\\usepackage{booktabs,graphicx}</code>. A mean is bold only where it was told apart from all
 others that were trained again. The CSV has all rows of the tables above.</p>
 <h3>The figures</h3>
 <p class="reading">The camera above a figure saves it as SVG. All of them, as SVG and PDF:</p>

@@ -16,13 +16,14 @@ from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
     REAL,
     RUNS,
+    RUNS_DIVERGED,
     confirmed_names,
     divided_by,
     divider,
     own_metrics,
     rows_of,
 )
-from sweep.report.takeaway.latex_text import escaped
+from sweep.report.takeaway.latex_text import escaped, tabular
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
@@ -58,9 +59,10 @@ def latex_ranking(
     title: str = "",
     of: int | None = None,
 ) -> str:
-    r"""The rows of a ranking as a table; takes ``\usepackage{booktabs}``.
+    r"""The rows of a ranking as a table; takes ``\usepackage{booktabs,graphicx}``.
 
-    The objective of the first row is bold only where it was told apart from all other finalists.
+    A parameter with the same value in all rows is in the caption instead. The objective of the
+    first row is bold only where it was told apart from all other finalists.
 
     Args:
         frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
@@ -74,12 +76,13 @@ def latex_ranking(
     """
     winner = confirmed.winner.trial_id if confirmed is not None and confirmed.winner else None
     columns = _columns(frame, records, objective, spec, winner)
-    columns += _parameters(frame, parameters)
+    varied, same = _parameters(frame, parameters)
+    columns += varied
     columns += [_plain_column(name) for name in (*class_columns(frame), "notes") if name in frame]
     lines = [" & ".join(column.cell(row) for column in columns) for row in rows_of(frame)]
     if (first := divider(frame)) is not None:
         lines.insert(first, "")
-    return _table(columns, lines, escaped(_caption(frame, objective, winner, title, of)))
+    return _table(columns, lines, escaped(_caption(frame, objective, winner, title, of, same)))
 
 
 def top_of_ranking(results: Results, top: int = TOP) -> str:
@@ -113,13 +116,7 @@ def _table(columns: Sequence[_Column], lines: Sequence[str], caption: str) -> st
         r"  \centering",
         rf"  \caption{{{caption}}}",
         r"  \label{tab:ranking}",
-        rf"  \begin{{tabular}}{{{''.join(column.align for column in columns)}}}",
-        r"    \toprule",
-        rf"    {headings} \\",
-        r"    \midrule",
-        *(rf"    {line} \\" if line else r"    \midrule" for line in lines),
-        r"    \bottomrule",
-        r"  \end{tabular}",
+        *tabular("".join(column.align for column in columns), headings, lines),
         r"\end{table}",
         "",
     ])  # fmt: skip
@@ -161,7 +158,10 @@ def _columns(
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
     found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
-    found += column(RUNS, "runs") + column(MEAN_OF_RUNS, "mean of runs", objective.text)
+    found += column(RUNS, "runs")
+    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+        found += column(RUNS_DIVERGED, "runs diverged")
+    found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
@@ -220,18 +220,34 @@ def _with_interval(
     return escaped(f"{text(mean)} ({text(low)} to {text(high)})")
 
 
-def _parameters(frame: pd.DataFrame, parameters: Sequence[str]) -> list[_Column]:
+def _parameters(
+    frame: pd.DataFrame, parameters: Sequence[str]
+) -> tuple[list[_Column], Mapping[str, str]]:
+    """The columns of those that differ, and name → value of those that are the same in all rows."""
     short = short_names(parameters)
 
     def cell_of(name: str) -> Callable[[Mapping[str, Any]], str]:
         return lambda row: NOTHING if row.get(name) is None else escaped(words(row[name]))
 
     shown = [name for name in parameters if name in frame and frame[name].notna().any()]
-    return [_Column(escaped(short[name].replace("_", " ")), "r", cell_of(name)) for name in shown]
+    names = {name: short[name].replace("_", " ") for name in shown}
+    texts = {name: {words(value) for value in frame[name]} for name in shown}
+    same = {names[n]: min(texts[n]) for n in shown if len(texts[n]) == 1 and len(frame) > 1}
+    varied = [
+        _Column(escaped(title), "r", cell_of(name))
+        for name, title in names.items()
+        if title not in same
+    ]
+    return varied, same
 
 
 def _caption(
-    frame: pd.DataFrame, objective: Objective, winner: str | None, title: str, of: int | None
+    frame: pd.DataFrame,
+    objective: Objective,
+    winner: str | None,
+    title: str,
+    of: int | None,
+    same: Mapping[str, str],
 ) -> str:
     of_sweep = f" of {title}" if title else ""
     best = "higher" if objective.mode == "max" else "lower"
@@ -248,6 +264,11 @@ def _caption(
         sentences.append("Bold: told apart from all other finalists.")
     elif "group" in frame and frame["group"].notna().any():
         sentences.append("Configurations with a common letter cannot be told apart.")
+    if same:
+        pairs = [f"{name} {value}" for name, value in same.items()]
+        sentences.append(f"In every row: {', '.join(pairs)}.")
+    if not all(Status(value).has_result for value in frame.get("status", ())):
+        sentences.append("Diverged and failed runs are ranked last, in no order of merit.")
     if of is not None and of > len(frame):
         sentences.append(f"The first {len(frame)} of {of} rows.")
     return " ".join(sentences)

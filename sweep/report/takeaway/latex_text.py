@@ -7,6 +7,7 @@ text stands in backticks, as in Markdown: it becomes ``\texttt{…}``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sweep.vocabulary.errors import one_line
 
@@ -62,6 +63,28 @@ def latex(text: str) -> str:
         rf"\texttt{{{_breakable(part)}}}" if number % 2 else _kept_spaces(part)
         for number, part in enumerate(parts)
     )
+
+
+def tabular(align: str, heading: str, lines: Sequence[str]) -> list[str]:
+    r"""The source of a table's body, made narrower where it is wider than the text.
+
+    It takes ``\usepackage{booktabs,graphicx}``.
+
+    Args:
+        align: a letter for each column.
+        heading: its cells, as those of a row.
+        lines: of the rows; an empty one becomes a rule.
+    """
+    return [
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"  \begin{{tabular}}{{{align}}}",
+        r"    \toprule",
+        rf"    {heading} \\",
+        r"    \midrule",
+        *(rf"    {line} \\" if line else r"    \midrule" for line in lines),
+        r"    \bottomrule",
+        r"  \end{tabular}}",
+    ]
 
 
 def _breakable(code: str) -> str:

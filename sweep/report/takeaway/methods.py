@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_frame import winner
-from sweep.report.takeaway.latex_text import latex
-from sweep.report.takeaway.methods_references import references
+from sweep.report.takeaway.latex_text import latex, tabular
+from sweep.report.takeaway.methods_references import bibliography, references
 from sweep.report.takeaway.methods_result import (
     effort_words,
     result_words,
@@ -47,10 +47,12 @@ class Methods:
     Args:
         passages: in order.
         space: a row for each searched parameter: name, range, scale, selected value.
+        version: of this software that trained the selected configuration, where it is known.
     """
 
     passages: tuple[Passage, ...]
     space: tuple[tuple[str, str, str, str], ...]
+    version: str | None = None
 
     @property
     def plain(self) -> str:
@@ -60,9 +62,14 @@ class Methods:
 
     @property
     def latex(self) -> str:
-        r"""The same as LaTeX, and the space as a table; takes ``\usepackage{booktabs}``."""
+        r"""The same as LaTeX, space as a table; takes ``\usepackage{booktabs,graphicx}``."""
         parts = [rf"\paragraph{{{latex(p.title)}.}} {latex(p.text)}" for p in self.passages]
         return "\n\n".join([*parts, self._space_table]) + "\n"
+
+    @property
+    def bibtex(self) -> str:
+        """The works that the text names, and this software."""
+        return bibliography((one.text for one in self.passages), self.version)
 
     def _repr_markdown_(self) -> str:
         """As a notebook shows it."""
@@ -70,22 +77,13 @@ class Methods:
 
     @property
     def _space_table(self) -> str:
-        rows = [
-            " & ".join([latex(f"`{name}`"), *map(latex, cells)]) + r" \\"
-            for name, *cells in self.space
-        ]
+        rows = [" & ".join([latex(f"`{n}`"), *map(latex, cells)]) for n, *cells in self.space]
         return "\n".join([
             r"\begin{table}",
             r"  \centering",
             r"  \caption{Search space. Ranges include both ends.}",
             r"  \label{tab:search-space}",
-            r"  \begin{tabular}{llll}",
-            r"    \toprule",
-            r"    Parameter & Range & Scale & Selected \\",
-            r"    \midrule",
-            *(f"    {row}" for row in rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
+            *tabular("llll", "Parameter & Range & Scale & Selected", rows),
             r"\end{table}",
         ])  # fmt: skip
 
@@ -122,7 +120,8 @@ def methods(results: Results) -> Methods | None:
         )
         for name, kind in results.spec.space.items()
     )
-    return Methods(tuple(Passage(title, text) for title, text in parts.items() if text), space)
+    passages = tuple(Passage(title, text) for title, text in parts.items() if text)
+    return Methods(passages, space, of.start.code.version)
 
 
 def to_add(results: Results) -> list[str]:

@@ -26,7 +26,8 @@ class FunctionGuard(UnderGuard):
 
     Args:
         settings: the whole configuration.
-        model, optimizer: of the function.
+        model: the function's network.
+        optimizer: its optimizer.
         method: the function, for messages.
 
     Attributes:

@@ -49,8 +49,10 @@ class Metric(Protocol):
         """Measure one foreground class.
 
         Args:
-            prediction, reference: masks of the same shape; at least one has a voxel.
+            prediction: a mask.
+            reference: a mask of the same shape; at least one of the two has a voxel.
             spacing: only for a metric of whole cases, as above.
+
         Returns:
             a finite number. None or NaN: the masks say nothing.
         """

@@ -1,0 +1,238 @@
+"""A sweep's file that is fitted to a dataset passes `sweep.check --data`, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from sweep.api.checked_spec import load_checked
+from sweep.cli import app
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.machine.hardware import Machine
+from sweep.starter.dataset_sizes import dataset_sizes
+from sweep.starter.fitted_plan import plan
+
+Init = Callable[..., Result]
+Shape = tuple[int, ...]
+
+
+def box(shape: Shape, classes: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    label = np.zeros(shape, np.uint8)
+    for number in range(classes):
+        label[tuple(slice(n // 4, n // 4 + max(1, n // (2 + number))) for n in shape)] = number + 1
+    return label
+
+
+def dataset(
+    folder: Path,
+    shapes: Sequence[Shape],
+    spacings: Sequence[Sequence[float]] = ((1.0, 1.0, 1.0),),
+    *,
+    ending: str = ".nii.gz",
+    channels: int = 1,
+    classes: int = 1,
+    description: dict[str, Any] | None = None,
+    **more: Any,
+) -> Path:
+    """A dataset with a case of each shape; the spacings are taken in turn."""
+    kind = np.uint8 if ending == ".png" else np.float32
+    cases = [
+        RawCase(
+            f"c{n}",
+            np.stack([box(shape, classes) * 50] * channels).astype(kind),
+            box(shape, classes),
+            np.diag([*spacings[n % len(spacings)], 1.0]),
+        )
+        for n, shape in enumerate(shapes)
+    ]
+    names = {"background": 0, **{f"class {n}": n for n in range(1, classes + 1)}}
+    scans = [f"scan {n}" for n in range(channels)]
+    more = {"labels": names, "file_ending": ending, "channel_names": scans, **more}
+    write_raw(folder, cases, name=folder.name, **more)
+    file = folder / "dataset.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **(description or {})}))
+    return folder
+
+
+def rgb(folder: Path) -> Path:
+    dataset(folder, [(24, 32)] * 5, ending=".png")
+    for file in (folder / "imagesTr").iterdir():
+        Image.new("RGB", (32, 24), (10, 20, 30)).save(file)
+    file = folder / "dataset.json"
+    colours = {"channel_names": {"0": "R", "1": "G", "2": "B"}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **colours}))
+    return folder
+
+
+PNG = {"ending": ".png"}
+REGIONS = {
+    "labels": {"background": 0, "whole": [1, 2], "core": [2]},
+    "regions_class_order": [1, 2],
+}
+ODD: dict[str, Callable[[Path], Path]] = {
+    "two images": lambda f: dataset(f, [(24, 32)] * 2, **PNG),
+    "images of different sizes": lambda f: dataset(f, [(24, 32), (40, 24), (32, 32)] * 2, **PNG),
+    "large images": lambda f: dataset(f, [(700, 520)] * 2, **PNG),
+    "tiny images": lambda f: dataset(f, [(8, 10)] * 5, **PNG),
+    "RGB": rgb,
+    "oblong pixels": lambda f: dataset(f, [(24, 32)] * 5, [(1.0, 3.0, 1.0)]),
+    "volumes": lambda f: dataset(f, [(24, 20, 18)] * 5),
+    "anisotropic volumes": lambda f: dataset(
+        f, [(32, 30, 18)] * 5, [(0.5, 0.5, 5.0)], classes=3, channels=2
+    ),
+    "sagittal volumes": lambda f: dataset(f, [(18, 30, 32)] * 5, [(5.0, 0.5, 0.5)]),
+    "flat volumes": lambda f: dataset(f, [(24, 20, 4)] * 5, [(0.5, 0.5, 5.0)]),
+    "different spacings": lambda f: dataset(
+        f, [(24, 20, 18), (20, 24, 20), (30, 24, 20)] * 2, [(1, 1, 1), (0.5, 1, 2), (2, 2, 2)]
+    ),
+    "tiny volumes": lambda f: dataset(f, [(16, 8, 6)] * 5),
+    "volumes and images": lambda f: dataset(f, [(24, 20), (24, 20, 5)] * 3),
+    "regions": lambda f: dataset(f, [(24, 32)] * 5, classes=2, description=REGIONS, **PNG),
+    "ignore label": lambda f: dataset(
+        f, [(24, 32)] * 5, classes=2,
+        description={"labels": {"background": 0, "a": 1, "ignore": 2}}, **PNG,
+    ),
+    "a class in no label": lambda f: dataset(
+        f, [(24, 32)] * 5, description={"labels": {"background": 0, "a": 1, "b": 2}}, **PNG
+    ),
+    "splits of its own": lambda f: dataset(
+        f, [(24, 32)] * 4, splits=[(("c0", "c1"), ("c2", "c3"))], **PNG
+    ),
+    "test images": lambda f: dataset(
+        f, [(24, 32)] * 5, test=[RawCase("t0", box((24, 32))[None] * 50, box((24, 32)))], **PNG
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, ["init", *arguments])
+
+
+@pytest.mark.parametrize("memory", [None, 24.0], ids=["on a CPU", "on a GPU"])
+@pytest.mark.parametrize("name", ODD)
+def test_file_for_any_dataset_passes_the_check_of_its_pixels(
+    init: Init, tmp_path: Path, name: str, memory: float | None
+) -> None:
+    ODD[name](tmp_path / "Dataset001_Odd")
+    result = init("--from", "Dataset001_Odd", "--gpu-memory", str(memory or 0), "-o", "odd.yaml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
+    load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
+
+
+def values_of(file: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(file))
+
+
+def fitted(init: Init, folder: Path, *more: str) -> dict[str, Any]:
+    assert init("--from", str(folder), "-o", "space.yaml", "--force", *more).exit_code == 0
+    return values_of(Path("space.yaml"))
+
+
+def test_volumes_are_trained_on_whole_where_there_is_a_gpu(init: Init, tmp_path: Path) -> None:
+    folder = ODD["volumes"](tmp_path / "Dataset001_Odd")
+    on_cpu = fitted(init, folder, "--gpu-memory", "0")
+    on_gpu = fitted(init, folder, "--gpu-memory", "24")
+    assert (on_cpu["data"]["spatial"], on_gpu["data"]["spatial"]) == ("slices", "volumes")
+    assert on_gpu["data"]["patch_size"] == [20, 24, 20]  # 18 slices, rounded up
+    flat = fitted(init, ODD["flat volumes"](tmp_path / "Dataset002_Flat"), "--gpu-memory", "24")
+    assert flat["data"]["spatial"] == "slices"
+
+
+def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:
+    def data(name: str, number: int) -> dict[str, Any]:
+        folder = ODD[name](tmp_path / f"Dataset{number:03d}_Odd")
+        return dict(fitted(init, folder, "--gpu-memory", "0")["data"])
+
+    assert data("two images", 1)["folds"] == 2
+    assert data("oblong pixels", 2)["spacing"] == [1, 1]
+    assert data("different spacings", 3)["spacing"] == "median"
+    assert data("regions", 4)["geometric_class"] == "all"
+    assert data("test images", 5)["test"] == "imagesTs"
+    assert "folds" not in data("splits of its own", 6)
+
+
+@pytest.mark.parametrize("memory", [None, 1.0, 4.0, 24.0, 80.0])
+def test_estimated_memory_stays_within_that_of_the_device(
+    tmp_path: Path, memory: float | None
+) -> None:
+    sizes = dataset_sizes(dataset(tmp_path / "Dataset001_Odd", [(160, 150, 140)] * 2))
+    assert plan(sizes, memory).memory <= (memory or 2)
+
+
+def test_dataset_is_found_by_its_number_and_by_its_name(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ODD["two images"](tmp_path / "raw" / "Dataset042_Two")
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    for given in ("42", "Dataset042_Two"):
+        result = init("--from", given, "--force")
+        assert result.stdout.splitlines()[0] == "Dataset042_Two.yaml"
+        folder = values_of(tmp_path / "Dataset042_Two.yaml")["data"]["folder"]
+        assert folder == str(tmp_path / "raw" / "Dataset042_Two")
+
+
+def test_file_for_nnunet_names_the_folders_that_the_environment_does_not(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nnunetv2")
+    monkeypatch.delenv("nnUNet_preprocessed", raising=False)
+    folder = ODD["anisotropic volumes"](tmp_path / "raw" / "Dataset042_Odd")
+    trainer = fitted(init, folder, "--trainer", "nnunet", "--gpu-memory", "24")["trainer"]
+    assert (trainer["dataset"], trainer["configuration"]) == (42, "3d_fullres")
+    assert trainer["raw"] == str(tmp_path / "raw")
+    assert trainer["preprocessed"] == str(tmp_path / "nnUNet_preprocessed")
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "prepared"))
+    trainer = fitted(init, folder, "--trainer", "nnunet", "--gpu-memory", "0")["trainer"]
+    assert trainer["configuration"] == "2d"
+    assert trainer.keys().isdisjoint({"raw", "preprocessed"})
+
+
+def test_file_is_named_so_that_the_sweep_can_be_named_after_it(init: Init, tmp_path: Path) -> None:
+    folder = ODD["two images"](tmp_path / "my data: ü")
+    assert init("--from", str(folder)).exit_code == 0
+    load_checked(tmp_path / "my-data.yaml")
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda folder: None, "--from: {folder} is not a folder; it must hold"),
+    "no dataset": (lambda folder: folder.mkdir(), "{folder}/dataset.json: is missing"),
+    "one case": (lambda f: dataset(f, [(24, 32)], **PNG), "{folder}: has one case; a sweep"),
+    "no image": (
+        lambda f: (dataset(f, [(24, 32)] * 2, **PNG) / "imagesTr" / "c0_0000.png").write_text("?"),
+        "{folder}/imagesTr/c0_0000.png: cannot be read as an image",
+    ),
+    "other shapes": (
+        lambda f: Image.new("L", (9, 9)).save(
+            dataset(f, [(24, 32)] * 2, **PNG) / "labelsTr" / "c0.png"
+        ),
+        "{folder}/imagesTr/c0_0000.png: is 24×32 pixels, but c0.png 9×9",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_of_the_dataset_is_named_and_nothing_is_written(
+    init: Init, tmp_path: Path, name: str
+) -> None:
+    make, expected = MISTAKES[name]
+    folder = tmp_path / "Dataset001_Odd"
+    make(folder)
+    result = init("--from", str(folder))
+    assert result.exit_code == 2
+    assert expected.format(folder=folder) in result.stderr
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.glob("*.yaml"))

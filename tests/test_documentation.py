@@ -1,0 +1,152 @@
+"""Files, commands, code and messages that pages show. Links are followed in test_readme.py."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from ruamel.yaml import YAML
+
+import sweep
+from sweep.cli import app
+from sweep.spec.load import load_sweep
+from sweep.spec.search.sweep_spec import SweepSpec
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("docs", "examples", "benchmarks", "results")
+PAGES = [*ROOT.glob("*.md"), *(page for name in FOLDERS for page in ROOT.glob(f"{name}/**/*.md"))]
+NOT_LOADED = (
+    "example_middle",  # registered by the package of examples/plugin
+    "with mistakes",  # on purpose: test_readme.py compares what is said of them
+    "surface_mm",  # a metric of somebody's own trainer
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+def alternatives(block: str) -> list[str]:
+    """The files that a block shows: one, or one for each time that it repeats a key."""
+    entries = re.split(r"^(?=[a-z_]+:)", block, flags=re.MULTILINE)
+    by_key: dict[str, list[str]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.partition(":")[0], []).append(entry)
+    most = max(map(len, by_key.values()))
+    return ["".join(them[min(n, len(them) - 1)] for them in by_key.values()) for n in range(most)]
+
+
+def test_every_file_of_a_sweep_that_a_page_shows_is_valid(tmp_path: Path) -> None:
+    loaded = Counter[str]()
+    for page in PAGES:
+        name = str(page.relative_to(ROOT))
+        for block in blocks(page, "yaml"):
+            for text in alternatives(block):
+                keys = YAML(typ="safe", pure=True).load(text) or {}
+                is_sweep = set(keys) <= set(SweepSpec.model_fields)
+                if not is_sweep or any(mark in block for mark in NOT_LOADED):
+                    continue
+                space = "" if "space" in keys else "space: {optimizer.lr: {choice: [0.1, 0.2]}}\n"
+                file = tmp_path / "shown.yaml"
+                file.write_text(f"{text}\n{space}")
+                load_sweep(file)
+                loaded[name] += bool(keys)
+    assert len(loaded) > 15
+
+
+def test_python_that_pages_show_can_be_compiled() -> None:
+    shown = [block for page in PAGES for block in blocks(page, "python")]
+    assert len(shown) > 20
+    for block in shown:
+        compile(block, "shown", "exec", ast.PyCF_ONLY_AST)
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    group: Any = typer.main.get_command(app)
+    return {
+        name: {"--help", *(opt for p in one.params for opt in (*p.opts, *p.secondary_opts))}
+        for name, one in group.commands.items()
+    }
+
+
+def test_every_option_of_a_command_that_a_page_shows_exists() -> None:
+    options = options_of_commands()
+    command = re.compile(rf"(?:python -m sweep\.|`sweep[. ]|^sweep )({'|'.join(options)})\b([^`]*)")
+    wrong, found = [], 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        spans = [*re.findall(r"(?<!`)(`[^`]+`)(?!`)", text), *text.splitlines()]
+        for name, rest in (match.groups() for span in spans for match in command.finditer(span)):
+            own = re.split(r"[|;&>#]", rest)[0]
+            for option in re.findall(r"(?<!\S)--[a-z][\w-]*", own):
+                found += 1
+                if option not in options[name]:
+                    wrong.append(f"{page.relative_to(ROOT)}: sweep.{name} {option}")
+    assert found > 100
+    assert wrong == []
+
+
+def test_api_page_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)}
+    contracts = (ROOT / "sweep" / "testing" / "__init__.py").read_text(encoding="utf-8")
+    public = {*sweep.__all__, *re.findall(r"import (\w+) as", contracts)}
+    assert public - shown == set()
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/how-to/from-*.md")), ids=lambda p: p.stem)
+def test_code_beside_ours_is_that_of_the_examples(page: Path) -> None:
+    files = {file.name: file for file in ROOT.glob("examples/**/*.*")}
+    for language in ("python", "yaml"):
+        for block in blocks(page, language):
+            name, _, code = block.removeprefix("# ").partition("\n")
+            if name in files:
+                text = files[name].read_text(encoding="utf-8")
+                assert re.sub(r"\n\n\n", "\n\n", code) in re.sub(r"\n\n\n", "\n\n", text), name
+
+
+@pytest.mark.slow
+def test_script_of_optuna_that_a_page_shows_runs() -> None:
+    import optuna
+
+    script = runpy.run_path(str(ROOT / "examples" / "coming_from" / "with_optuna.py"))
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial({"lr": 1e-2, "width": 4})
+    study.optimize(script["objective"], n_trials=1)
+    assert study.best_value > 0.5
+
+
+OF_OTHERS = ("CUDA out of memory",)
+"""Headings of the page on messages that quote another package."""
+
+
+def texts_of_the_package() -> list[str]:
+    """Every text in its sources; of one with values in it, the parts between them."""
+    found: list[str] = []
+    for file in ROOT.glob("sweep/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_package_says_every_message_of_the_page_on_troubles() -> None:
+    page = (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^(?:###|-) `(.+)`$", page, re.MULTILINE)
+    texts = re.sub(r"[`']", "", "\n".join(texts_of_the_package()))
+    assert len(headings) > 30
+    missing = [
+        message
+        for message in set(headings) - {*OF_OTHERS}
+        if any(part.strip() not in texts for part in re.sub(r"[`']", "", message).split("…"))
+    ]
+    assert missing == []
