@@ -121,14 +121,13 @@ function panels(pairs) {
   const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
   const { metric, label } = page.data.objective;
   const blamed = new Set(pairs.map(([, { diagnosis }]) => diagnosis?.term).filter(Boolean));
-  const isConstant = (name) => pairs.every(([, { curves }]) => new Set(curves[name]).size < 2);
   const groups = [[label, "value"]], more = [];
   if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", "val_dice"]);
   if (names.has("train_loss")) groups.push(["training loss", "train_loss"]);
   if (names.has("grad_norm")) groups.push(["gradient norm", "grad_norm", "log"]);
   for (const name of names) if (name.startsWith("terms/")) (blamed.has(name.slice(6)) ? groups : more).push([`loss term ${name.slice(6)}`, name]);
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
-  if (names.has("learning_rate")) (isConstant("learning_rate") ? more : groups).push(["learning rate", "learning_rate", "log"]);
+  if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
   if (!more.length) return [drawn(groups)];
   return [drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
