@@ -278,7 +278,8 @@ function pairsOf([one, a], [other, b], ...more) {
   ], { uirevision: place.dataset.key, xaxis: { title: { text: `Dice of ${one}` }, range: edge }, yaxis: { title: { text: `Dice of ${other}` }, range: edge } }));
   const spread = gains.length > 1 ? ` (SD of the differences ${deviation(gains).toFixed(4)})` : "";
   const gain = mean(gains);
-  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.`),
+  const epochs = from === "validation cases" ? ` Scores of the best epoch of each: ${[[one, a], [other, b]].map(([id, { best_epoch: best, status }]) => `${id} in epoch ${best}${status === "diverged" ? ", before it diverged" : status === "pruned" ? ", before it was pruned" : ""}`).join("; ")}.` : "";
+  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.${epochs}`),
     element("p", { class: "reading" }, "Each point is a case: above the diagonal the second trial is better. These are single runs; other seeds would move them."), place);
 }
 
