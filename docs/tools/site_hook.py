@@ -27,9 +27,10 @@ OUTSIDE = {
     "benchmarks/README.md": "benchmarks.md",
     "results/README.md": "reference/results-folder.md",
     "examples/plugin/README.md": "examples/plugin.md",
-    "examples/notebooks/README.md": "tutorials/notebooks.md",
 }
 """Pages of the repository → where they are on the site."""
+ORIGINS: dict[str, str] = {}
+"""Pages of the site that come from outside docs/ → their files in the repository."""
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 FENCED = re.compile(r"(^ *```.*?^ *```)", re.DOTALL | re.MULTILINE)
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
@@ -56,6 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         place = site_place(path)
         if place not in files.src_uris:
             files.append(File.generated(config, place, content=page_text(path)))
+            ORIGINS[place] = path
         if path.endswith(".ipynb"):
             files.append(File.generated(config, path, content=read(path)))
         if path.endswith(".md"):
@@ -70,7 +72,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Sends each link of the repository to where its target is on the site."""
     here = page.file.src_uri
-    origin = next((path for path, place in OUTSIDE.items() if place == here), f"docs/{here}")
+    origin = ORIGINS.get(here, f"docs/{here}")
 
     def sent(found: re.Match[str]) -> str:
         link, mark, heading = found[2].partition("#")

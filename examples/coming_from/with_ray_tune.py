@@ -33,7 +33,7 @@ def train(config):
 
 if __name__ == "__main__":
     os.environ["RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS"] = "0"
-    ray.init(runtime_env={"env_vars": {"PYTHONPATH": EXAMPLES}})
+    ray.init("local", runtime_env={"env_vars": {"PYTHONPATH": EXAMPLES}})
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space={
