@@ -35,7 +35,11 @@ def command(
     results: Results = Path("results"),
     track: Annotated[
         list[str] | None,
-        typer.Option("--track", metavar="TRACKER", help="Log to tensorboard, mlflow, or both."),
+        typer.Option(
+            "--track",
+            metavar="TRACKER",
+            help="Log to tensorboard, mlflow or wandb.",
+        ),
     ] = None,
     on_all_cases: Annotated[
         bool,

@@ -132,6 +132,25 @@ def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(stor
     assert best_weights(store, runs_of(records, "t0000")) is None
 
 
+def test_weights_are_not_chosen_by_dice_across_folds(store: Store) -> None:
+    """Fold 1 is the easier one: both trials have more there, and neither's weights are better."""
+    for seed, fold, dice in ((1, 1, 0.99), (2, 1, 0.98)):
+        train(store, spec_of(), 1, dice, COMPLETED, Replicate("t0001", seed, fold))
+    found = runs_of(store.records(), "t0001")
+    assert [one.trial_id for one in found[:2]] == ["t0001r2", "t0001r1"]
+    assert {one.replicate.fold for one in found[2:4] if one.replicate} == {1}
+    words = str(best_weights(store, found))
+    assert words.startswith("t0001r2, the best of its replicates on this fold; other folds are")
+    for fold in (1, 2):
+        run = Replicate("t0000", 0, fold, in_search=True)
+        train(store, spec_of(), 0, 0.99, COMPLETED, run)
+    only = [one for one in store.records() if not one.replicate or one.replicate.in_search]
+    assert str(best_weights(store, runs_of(only, "t0000"))) == (
+        "t0000, the run of the search on the sweep's own fold and seed, the first of 3 runs:"
+        " validation Dice 0.8000"
+    )
+
+
 def test_where_no_weights_were_kept_that_is_said(store: Store) -> None:
     for name in ("t0001r1", "t0001r2"):
         store.layout.trial(name).best_checkpoint.unlink()

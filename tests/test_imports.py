@@ -72,10 +72,11 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
                 "console.watch_view",
             ],
         ),
-        (HEAVY | {"tensorboard", "mlflow"}, ["tracking.make_trackers"]),
+        (HEAVY | {"tensorboard", "mlflow", "wandb"}, ["tracking.make_trackers"]),
         (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
+        ({"torch", "ray", "optuna", "mlflow"}, ["tracking.wandb_tracker"]),
         (HEAVY | {"numpy", "plotly"}, ["export"]),
         (
             HEAVY | {"numpy", "plotly", "starlette", "uvicorn"},

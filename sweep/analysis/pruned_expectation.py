@@ -51,7 +51,7 @@ def expectations(
     """
     reference = _best_so_far(baseline, 0)
     curves = {one.trial_id: _best_so_far(one, starts[one.trial_id]) for one in records}
-    best = max(reference[-1], *(curve[-1] for curve in curves.values() if curve))
+    best = max([reference[-1], *(curve[-1] for curve in curves.values() if curve)])
 
     def gain(trial: str, since: int) -> float:
         """Over what the baseline had reached by then, so many epochs after the switch-on."""

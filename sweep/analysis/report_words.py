@@ -47,7 +47,8 @@ def cut_short(record: TrialRecord) -> str:
     so that nobody knows what it would have reached; else empty."""
     if record.status is not Status.PRUNED:
         return ""
-    return f"{status(record.status)} after {counted(len(record.history), 'epoch')}"
+    how = "stopped by hand" if record.is_stopped_by_hand else status(record.status)
+    return f"{how} after {counted(len(record.history), 'epoch')}"
 
 
 def duration(seconds: float) -> str:

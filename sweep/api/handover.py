@@ -4,6 +4,7 @@ the segmentations of the finalists."""
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sweep.vocabulary.errors import SweepError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sweep.console.sweep_view import View
     from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.store.store import Store
+    from sweep.tracking.tracker import Tracker
 
 
 def hand_over(
@@ -60,31 +62,31 @@ def hand_over(
         view.warn([str(error)])
 
 
-def draw(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> None:
-    """Draw the segmentations of the finalists, and log them to the sweep's own trackers.
+def draw(
+    spec: SweepSpec,
+    store: Store,
+    ranking: Ranking,
+    view: View,
+    trackers: Collection[Tracker] = (),
+) -> None:
+    """Draw the segmentations of the finalists, and pass them to the trackers.
 
-    A plug-in's tracker has been closed, and need not keep what it logged when it is made again.
     Neither a failure of any kind, such as a GPU without memory, nor Ctrl-C affects the results of
     the sweep or how its command ends.
     """
     from sweep.engine.session.draw_finalists import draw_finalists
     from sweep.machine.interrupted import forget_interruption
     from sweep.store.pictures.composed_picture import titled_pngs
-    from sweep.tracking.make_trackers import TRACKERS, Tracked, tracking
 
     def warn(text: str) -> None:
         view.warn([text])
 
     try:
         drawn = draw_finalists(spec, store, ranking.winner, warn, view.working)
-        own = [name for name in spec.tracking if name in TRACKERS]
-        if drawn and own:
-            tracked = Tracked(spec.name, store.layout, store.layout.trial)
-            with tracking(own, tracked, warn) as trackers:
-                for name in drawn:
-                    pictures = titled_pngs(store.layout.trial(name))
-                    for tracker in trackers:
-                        tracker.pictures_drawn(name, pictures)
+        for name in drawn if trackers else ():
+            pictures = titled_pngs(store.layout.trial(name))
+            for tracker in trackers:
+                tracker.pictures_drawn(name, pictures)
     except SweepError as error:
         view.warn([f"not all pictures are drawn: {error}"])
     except Exception as error:  # noqa: BLE001 - of torch, a data plug-in, …: all results are written

@@ -189,7 +189,7 @@ def train(
         overrides: as of `load`.
         name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
-        track: trackers, ``tensorboard`` or ``mlflow``.
+        track: trackers, ``tensorboard``, ``mlflow`` or ``wandb``.
         all_cases: train on the validation cases too, until the epoch in which the results beside
             the file of ``config`` were best; for all epochs if there are none. Dice and metrics are
             then of training cases, and the weights are those of the last epoch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_progress import Progress
     from sweep.engine.packs.pack_sizes import Packing
+    from sweep.tracking.tracker import Tracker
 
 Executor = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
@@ -83,13 +84,15 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     if sentence := in_prospect(spec):
         view.say(sentence, wrap=True)
     try:
-        with store:
-            ending, ranking = _run(spec, store, session, view)
+        with store, ExitStack() as to_the_end:
+            ending, ranking, trackers = _run(spec, store, session, view, to_the_end)
             view.ranked(spec, ranking, location.folder, location.uri)
             if ending is not Ending.INTERRUPTED:  # after Ctrl-C the user does not want to wait
+                for tracker in trackers:
+                    tracker.ranked()
                 hand_over(spec, store, ranking, view, uri=location.uri)
             if ending is Ending.FINISHED:
-                draw(spec, store, ranking, view)
+                draw(spec, store, ranking, view, trackers)
     except SweepFailed as error:
         after = "all reported epochs are saved; once this is fixed, resume with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
@@ -140,23 +143,39 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     return spec if any(map(chooses_data, spec.space)) else pinned(spec, data)
 
 
-def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Run the rest of the sweep, evaluate the finalists, rank all trials."""
-    from sweep.analysis.ranking.ranking_frame import write_ranking
+def _run(
+    spec: SweepSpec, store: Store, session: Session, view: View, to_the_end: ExitStack
+) -> tuple[Ending, Ranking, Sequence[Tracker]]:
+    """Run the rest of the sweep, evaluate the finalists, rank all trials.
 
+    Args:
+        to_the_end: closes the trackers and the study, which are returned open.
+    """
+    from sweep.analysis.ranking.ranking_frame import write_ranking
+    from sweep.tracking.make_trackers import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+
+    def warn(text: str) -> None:
+        view.warn([text])
+
+    tracked = Tracked(spec.name, store.layout, store.layout.trial)
+    study = live_study(store.layout.study, spec, store.records, warn)
+    trackers: list[Tracker] = []
     try:
-        ending = _execute(spec, store, session, view)
+        trackers += to_the_end.enter_context(tracking(spec.tracking, tracked, warn))
+        trackers.append(to_the_end.enter_context(study))
+        ending = _execute(spec, store, session, view, trackers[-1], trackers[:-1])
         if ending is Ending.FINISHED and spec.has_test_cases:
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
             with _evaluating(view, "Evaluating the finalists on the test split") as show:
-                evaluate_finalists(spec, store, lambda text: view.warn([text]), show)
+                evaluate_finalists(spec, store, warn, show)
         if ending is not Ending.INTERRUPTED:
             _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder)
+    return ending, write_ranking(store.layout.folder), trackers
 
 
 def _validate(
@@ -189,8 +208,19 @@ def _evaluating(view: View, what: str) -> Iterator[Callable[[str], object]]:
         yield lambda which: show(f"{what}: {which}")
 
 
-def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
-    """Run the rest of the search and the confirmation."""
+def _execute(
+    spec: SweepSpec,
+    store: Store,
+    session: Session,
+    view: View,
+    study: Tracker,
+    trackers: Iterable[Tracker],
+) -> Ending:
+    """Run the rest of the search and the confirmation.
+
+    Args:
+        study: needs no event of earlier sessions; the ``trackers`` do.
+    """
     from sweep.analysis.ranking.finalists import Planned
     from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
@@ -198,8 +228,6 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.engine.packs.pack_sizes import Packing
-    from sweep.tracking.make_trackers import Tracked, tracking
-    from sweep.tracking.study_file import live_study
     from sweep.vocabulary.error_lines import last_line
 
     log = store.layout.log
@@ -213,10 +241,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
 
     planned, epochs = Planned(spec), spec.ranges.most_epochs
     progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
-    tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with ExitStack() as stack:
-        trackers = stack.enter_context(tracking(spec.tracking, tracked, warn))
-        study = stack.enter_context(live_study(store.layout.study, spec, store.records, warn))
         ranking = RankingFile(store.layout.ranking_csv, spec)
         controller = SweepController(spec, store, [progress, ranking, *trackers], failed)
         controller.subscribe(study)

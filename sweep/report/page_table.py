@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,8 +134,25 @@ def _order(results: Results, confirmed: int | None) -> str:
         by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
         by = BY_RUNS if RUNS in results.frame else by
         order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
-    marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
-    return f"{order} {MARK} This epoch {BEFORE_WORDS}." if marked else order
+    return " ".join([order, *_explained(results)])
+
+
+def _explained(results: Results) -> Iterator[str]:
+    """What a stranger cannot know of the columns."""
+    yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
+    if any(is_before_switch_on(results.spec, record) for record in results.ended):
+        yield f"{MARK} This epoch {BEFORE_WORDS}."
+    frame, baseline = results.frame, results.baseline
+    if "delta_baseline" in frame and baseline is not None:
+        since = " since the switch-on" if results.has_geometry else ""
+        yield (
+            f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
+            " which has no geometric loss; of a pruned trial, minus what that had reached after as"
+            " many epochs."
+        )
+    names = [name for name in results.parameters if name in frame]
+    if names and frame[names].isna().any(axis=None):
+        yield f"“{EMPTY}” under a setting: it has no effect in that trial."
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:

@@ -57,8 +57,10 @@ SHIPPED: Mapping[str, Shipped] = {
         ("examples/plugin",),
         "pip install ./examples/plugin && python -m sweep.run examples/plugin/plugin.yaml",
     ),
-    "notebook": Shipped(
-        "a sweep from Python, in a notebook", ("examples/notebooks/quickstart.ipynb",)
+    "notebooks": Shipped("sweeps from Python, in notebooks", ("examples/notebooks",)),
+    "coming-from": Shipped(
+        "the same search as scripts of Ray Tune, Optuna and W&B",
+        ("examples/coming_from", "examples/function_trainer.py"),
     ),
     "cluster": Shipped("a sweep on Kubernetes, or on machines of yours", ("examples/cluster",)),
     "monitoring": Shipped("Prometheus and Grafana for a sweep", ("examples/monitoring",)),

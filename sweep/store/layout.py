@@ -130,6 +130,8 @@ class Layout:
     """The trials as an Optuna study for inspection. It is written from our records, never read."""
     study_lock = _Named("study.journal.lock")
     """Optuna's lock file of `study`."""
+    study_artifacts = _Named("study_artifacts")
+    """Pictures of finalists, as artifacts of `study`."""
     packing = _Named("packing.json")
     """How many trials share a GPU, and what that was measured by; only with
     ``resources.trials_per_gpu: auto``."""
@@ -165,6 +167,8 @@ class Layout:
     """One run per trial; only with ``tracking: tensorboard``."""
     mlflow = _Named("mlflow")
     """Local store and artifacts; only with ``tracking: mlflow``."""
+    wandb = _Named("wandb")
+    """W&B's own files of each run; only with ``tracking: wandb``."""
     lock = _Named(".lock")
     """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
     requests = _Named("requests")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from PIL import Image
+
 from sweep.store.layout import Layout
 from sweep.tracking.make_trackers import Tracked
-from sweep.tracking.tracker import Tracker
+from sweep.tracking.tracker import Forgiving, Tracker
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -41,6 +44,23 @@ class TrackerContract:
     def test_tracker_of_a_sweep_without_trials_can_be_closed(self) -> None:
         with TemporaryDirectory() as folder:
             self.make(_tracked(Path(folder))).close()
+
+    def test_ranking_and_pictures_come_after_the_trials(self) -> None:
+        with TemporaryDirectory() as folder:
+            tracked = _tracked(Path(folder))
+            told = list[str]()
+            tracker = Forgiving("contract", self.make(tracked), told.append)
+            tell(tracker, 0, Status.COMPLETED)
+            tracker.ranked()
+            tracker.pictures_drawn("t0000", {"worst: case/03, Dice 0.5": _png()})
+            tracker.close()
+            assert told == []
+
+
+def _png() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (2, 2), (1, 2, 3)).save(content, format="png")
+    return content.getvalue()
 
 
 def tell(tracker: Tracker, number: int, status: Status) -> None:

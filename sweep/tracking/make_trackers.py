@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 from sweep.plugins.plugin_kinds import TRACKER
 from sweep.spec.search.tracker_names import TrackerName
@@ -21,10 +22,12 @@ def tracking(
     Args:
         names: the trackers; repeated names count once.
         tracked: what they log.
-        warn: called once for a tracker that fails later. That never ends a sweep.
+        warn: called with what users should know: once for a tracker that fails later, for example.
+            That never ends a sweep. It may be called in any thread.
     Raises:
         ResultsError: a tracker cannot be started, for example because a server does not answer.
     """
+    tracked = replace(tracked, warn=warn)
     with ExitStack() as stack:
         yield [
             stack.enter_context(closing(Forgiving(name, _started(name, tracked), warn)))
@@ -45,7 +48,7 @@ def _started(name: TrackerName, tracked: Tracked) -> Tracker:
 def _tensorboard(tracked: Tracked) -> Tracker:
     from sweep.tracking.tensorboard_tracker import TensorBoardTracker
 
-    return TensorBoardTracker(tracked.layout.tensorboard)
+    return TensorBoardTracker(tracked)
 
 
 def _mlflow(tracked: Tracked) -> Tracker:
@@ -54,7 +57,15 @@ def _mlflow(tracked: Tracked) -> Tracker:
     return MlflowTracker(tracked)
 
 
+def _wandb(tracked: Tracked) -> Tracker:
+    from sweep.tracking.background_tracker import InBackground
+    from sweep.tracking.wandb_tracker import WandbTracker
+
+    return InBackground(lambda: WandbTracker(tracked))
+
+
 TRACKERS: Mapping[TrackerName, Callable[[Tracked], Tracker]] = {
     "tensorboard": _tensorboard,
     "mlflow": _mlflow,
+    "wandb": _wandb,
 }

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 # MLflow sends telemetry by default. A value set by the user is kept.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -114,11 +115,15 @@ class MlflowTracker(Tracker):
         tags = [RunTag(STATUS, record.status.value), RunTag(CAUSE, cause)]
         self._client.log_batch(run.run_id, tags=tags)
         paths = self._tracked.paths(record.trial_id)
-        for file in (paths.config, paths.provenance, paths.divergence, paths.error):
-            if file.exists():
-                self._client.log_artifact(run.run_id, str(file))
+        files = (paths.config, paths.provenance, paths.cases, paths.divergence, paths.error)
+        self._log_files(run.run_id, *files)
         self._client.set_terminated(run.run_id, RUN_STATUS[record.status])
         run.ended = True
+
+    def ranked(self) -> None:
+        if self._parent is not None:
+            layout = self._tracked.layout
+            self._log_files(self._parent, layout.sweep_yaml, layout.ranking_csv, layout.best_yaml)
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
         for title, png in pictures.items():
@@ -139,8 +144,13 @@ class MlflowTracker(Tracker):
                 self._client.update_run(run.info.run_id, "RUNNING")
                 return str(run.info.run_id)
         run_id = self._create_run(self._tracked.name, {})
-        self._client.log_artifact(run_id, str(self._tracked.layout.sweep_yaml))
+        self._log_files(run_id, self._tracked.layout.sweep_yaml)
         return run_id
+
+    def _log_files(self, run_id: str, *files: Path) -> None:
+        for file in files:
+            if file.exists():
+                self._client.log_artifact(run_id, str(file))
 
     def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
         tags = {MLFLOW_RUN_NAME: name, FOLDER: str(self._tracked.layout.folder), **tags}

@@ -1,14 +1,20 @@
-"""The sweep as an Optuna study in its results folder: ``optuna-dashboard results/x/study.journal``.
+"""The sweep as an Optuna study in its results folder.
+
+``optuna-dashboard results/x/study.journal --artifact-dir results/x/study_artifacts``
 
 It is updated during the sweep, for every searcher, and equals the records at the end. Nothing reads
 it: the searcher has its own study in memory. A damaged or outdated file is rewritten from the
 records.
+
+Beside what Optuna shows, a trial has what optuna-dashboard does: pictures as artifacts, and a note
+of why it diverged and what users noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +31,15 @@ from sweep.search.searchers.optuna_study import (
 )
 from sweep.search.searchers.pareto_search import frozen_point, state_and_values
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.store.layout import is_replicate, trial_number
+from sweep.store.layout import Layout, is_replicate, trial_number
+from sweep.store.spool.trial_notes import read_notes
+from sweep.tracking.dashboard_attributes import (
+    artifacts_of,
+    dashboard_constraints,
+    note_attributes,
+    note_text,
+    stored_artifact,
+)
 from sweep.tracking.tracker import Forgiving, Tracker
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Mode
@@ -63,6 +77,9 @@ class StudyFile(Tracker):
         self._objective = spec.judged_by
         self._worst = Worst(self._objective)
         self._study: _Study | None = None  # None: the file must be rewritten
+        self._artifact_folder = Layout(path.parent).study_artifacts
+        self._artifacts: dict[int, dict[str, str]] = {}  # attributes of a trial, by its number
+        self._times: dict[int, tuple[datetime | None, datetime | None]] = {}
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if is_replicate(trial_id):
@@ -88,12 +105,38 @@ class StudyFile(Tracker):
             self._worst.see(record)
             self._update(lambda study: study.end(record, *self._end(record)))
 
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        """Keep the pictures as artifacts; `close` writes them into the study."""
+        if not is_replicate(trial_id):
+            self._artifacts[trial_number(trial_id)] = dict(
+                stored_artifact(self._artifact_folder, title, png)
+                for title, png in pictures.items()
+            )
+
     def close(self) -> None:
         with suppress(Exception):
-            stored = self._open(self._path).study.get_trials(deepcopy=False)
-            if [*map(_facts, stored)] == [*map(_facts, self._expected())]:
+            opened = self._open(self._path)
+            stored = opened.study.get_trials(deepcopy=False)
+            self._keep(stored)
+            records = searched(self._records())
+            are_true = [*map(_facts, stored)] == [*map(_facts, self._expected(records))]
+            if are_true and not any(opened.missing(*note) for note in self._notes(records)):
                 return
         self._rewrite()
+
+    def _notes(self, records: Iterable[TrialRecord]) -> list[tuple[int, str]]:
+        """The note of each trial: its number and the text."""
+        written = read_notes(self._path.parent)
+        return [
+            (record.number, note_text(record, written.get(record.trial_id, ())))
+            for record in records
+        ]
+
+    def _keep(self, stored: Iterable[FrozenTrial]) -> None:
+        """What the records do not have: artifacts of earlier sessions, and all times."""
+        for trial in stored:
+            self._artifacts.setdefault(trial.number, artifacts_of(trial))
+            self._times[trial.number] = trial.datetime_start, trial.datetime_complete
 
     def _update(self, change: Callable[[_Study], None]) -> None:
         """If the file has changed meanwhile, it is rewritten; the records have the change."""
@@ -105,11 +148,16 @@ class StudyFile(Tracker):
 
     def _rewrite(self) -> None:
         self._study = None
+        with suppress(Exception):
+            if self._path.exists():
+                self._keep(self._open(self._path).study.get_trials(deepcopy=False))
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
-        study = self._open(temporary).study
-        for trial in self._expected():
-            study.add_trial(trial)
+        opened, records = self._open(temporary), searched(self._records())
+        for trial in self._expected(records):
+            opened.study.add_trial(trial)
+        for note in self._notes(records):
+            opened.note(*note)
         temporary.replace(self._path)
         self._study = self._open(self._path)
 
@@ -117,9 +165,8 @@ class StudyFile(Tracker):
         modes = [one.mode for one in self._objective.others]
         return _Study(path, self._name, self._objective.mode, modes)
 
-    def _expected(self) -> list[FrozenTrial]:
+    def _expected(self, records: Sequence[TrialRecord]) -> list[FrozenTrial]:
         """All recorded trials; a diverged one has the worst value of all of them."""
-        records = searched(self._records())
         self._worst = Worst(self._objective)
         for record in records:
             self._worst.see(record)
@@ -129,8 +176,16 @@ class StudyFile(Tracker):
         attributes = _attributes(record)
         if self._objective.others:
             worst = self._worst.values
-            return frozen_point(self._translator, record, worst, **attributes)
-        return self._translator.frozen(record, self._worst.value, **attributes)
+            trial = frozen_point(self._translator, record, worst, **attributes)
+        else:
+            trial = self._translator.frozen(record, self._worst.value, **attributes)
+        shown = dashboard_constraints(trial.constraints) | self._artifacts.get(record.number, {})
+        trial.system_attrs = trial.system_attrs | shown
+        started, ended = self._times.get(record.number, (None, None))
+        trial.datetime_start = started or trial.datetime_start
+        if trial.state.is_finished():
+            trial.datetime_complete = ended or trial.datetime_complete
+        return trial
 
     def _end(self, record: TrialRecord) -> tuple[TrialState, Any, Mapping[str, float]]:
         """State, value or values, and constraints of a trial that has ended."""
@@ -163,7 +218,19 @@ class _Study:
             trial.set_user_attr(name, attribute)
         for name, excess in broken.items():
             trial.set_constraint(name, excess)
+        for name, value in dashboard_constraints(broken).items():
+            self._storage.set_trial_system_attr(trial._trial_id, name, value)
+        self.note(record.number, note_text(record))
         self.study.tell(trial, value, state)
+
+    def missing(self, number: int, text: str) -> Mapping[str, Any]:
+        """The attributes that make the text the note of a trial; none if it is."""
+        trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return note_attributes(trial, text, self._storage.get_study_system_attrs(self._id))
+
+    def note(self, number: int, text: str) -> None:
+        for name, value in self.missing(number, text).items():
+            self._storage.set_study_system_attr(self._id, name, value)
 
 
 class _OneWriter(JournalFileOpenLock):
@@ -189,7 +256,7 @@ def _attributes(record: TrialRecord) -> dict[str, str]:
 
 
 def _facts(trial: FrozenTrial) -> tuple[object, ...]:
-    """All of a trial except its times, which are those of writing the file."""
+    """All of a trial except its times, which the records do not have."""
     return (
         trial.state,
         trial.values,
@@ -197,4 +264,5 @@ def _facts(trial: FrozenTrial) -> tuple[object, ...]:
         trial.intermediate_values,
         trial.constraints,
         trial.user_attrs,
+        artifacts_of(trial),
     )

@@ -6,6 +6,8 @@ class, but loads torch, which the driver does not need.
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,10 +15,14 @@ from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from sweep.tracking.tracker import Tracker, scalars
+from sweep.store.files import read_text
+from sweep.tracking.tracker import Tracked, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -27,12 +33,11 @@ class TensorBoardTracker(Tracker):
 
     The start of a trial deletes its earlier run, so a resumed sweep has every epoch once.
 
-    Args:
-        folder: for all runs of the sweep.
+    The tab *Text* has cause and table of cases of a trial that has ended.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, tracked: Tracked) -> None:
+        self._tracked, self._folder = tracked, tracked.layout.tensorboard
         self._writers: dict[str, EventFileWriter] = {}
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
@@ -52,6 +57,11 @@ class TensorBoardTracker(Tracker):
         self._writers[trial_id].flush()  # to show it while the trial runs
 
     def trial_ended(self, record: TrialRecord) -> None:
+        cases = self._tracked.paths(record.trial_id).cases
+        texts = {"cause": record.outcome.cause if record.outcome else ""}
+        texts["cases"] = _markdown(cases) if cases.exists() else ""
+        if values := [_text(tag, text) for tag, text in texts.items() if text]:
+            self._write(record.trial_id, Summary(value=values))
         self._writers.pop(record.trial_id).close()
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
@@ -73,3 +83,17 @@ class TensorBoardTracker(Tracker):
     def _write(self, trial_id: str, summary: Summary, step: int = 0) -> None:
         event = Event(wall_time=time.time(), step=step, summary=summary)
         self._writers[trial_id].add_event(event)
+
+
+def _text(tag: str, markdown: str) -> Summary.Value:
+    """A text for the tab *Text*, as `tensorboard.plugins.text` reads it."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=shape)
+    return Summary.Value(tag=tag, metadata=create_summary_metadata(tag, ""), tensor=tensor)
+
+
+def _markdown(table: Path) -> str:
+    """A CSV file as a table of Markdown."""
+    text = read_text(table).replace("|", "\\|")
+    names, *rows = csv.reader(io.StringIO(text))
+    return "\n".join("|".join(row) for row in (names, ["---"] * len(names), *rows))

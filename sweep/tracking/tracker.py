@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
+from sweep.vocabulary.record import Divergence, Observer, ParameterValue, TrialRecord
+
+
+def _ignore(_sentence: str) -> None:
+    """Warn nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +23,26 @@ class Tracked:
         layout: the results folder, which contains local stores.
         paths: the files of a trial, by its id.
         nested: True for a sweep, False for a single trial.
+        warn: called with what users should know, a sentence.
     """
 
     name: str
     layout: Layout
     paths: Callable[[str], TrialPaths]
     nested: bool = True
+    warn: Callable[[str], None] = _ignore
 
 
 class Tracker(Observer):
     """An observer of the controller that has to be closed.
 
-    A resumed sweep repeats all events from its beginning. A tracker must not log them twice.
+    It hears of each trial (`Observer`), then of the ranking, then of pictures. A resumed sweep
+    repeats all of these from its beginning. A tracker must not log them twice. Files that exist at
+    the time, such as a trial's ``cases.csv`` at its end, are found through `Tracked`.
     """
+
+    def ranked(self) -> None:
+        """All trials are ranked: ``ranking.csv`` and, with a winner, ``best.yaml`` are written."""
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
         """Segmentations of a trial were drawn, after its end.
@@ -55,6 +66,14 @@ def scalars(metrics: EpochMetrics) -> dict[str, float]:
             if is_number and key != "epoch":
                 values[key] = float(item)
     return values
+
+
+def why(divergence: Divergence) -> str:
+    """What happened, its likely cause and what to set, in sentences."""
+    said = [divergence.message]
+    if (diagnosis := divergence.diagnosis) is not None:
+        said += [diagnosis.likely_cause, diagnosis.advice]
+    return " ".join(said)
 
 
 class Forgiving(Tracker):
@@ -83,8 +102,13 @@ class Forgiving(Tracker):
     def trial_ended(self, record: TrialRecord) -> None:
         self._try(lambda tracker: tracker.trial_ended(record))
 
+    # A plug-in that is no `Tracker` need not have these two methods.
+
+    def ranked(self) -> None:
+        if hasattr(self._tracker, "ranked"):
+            self._try(lambda tracker: tracker.ranked())
+
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
-        # A plug-in need not have this method.
         if hasattr(self._tracker, "pictures_drawn"):
             self._try(lambda tracker: tracker.pictures_drawn(trial_id, pictures))
 

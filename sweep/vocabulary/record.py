@@ -104,6 +104,10 @@ class Divergence:
         return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
 
 
+BY_HAND = "stopped by the user"
+"""How the cause of a trial begins that a user stopped. Its status is `Status.PRUNED`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a trial ended.
@@ -245,6 +249,11 @@ class TrialRecord:
     @property
     def status(self) -> Status:
         return self.outcome.status if self.outcome else Status.RUNNING
+
+    @property
+    def is_stopped_by_hand(self) -> bool:
+        """Whether a user stopped it."""
+        return self.outcome is not None and self.outcome.cause.startswith(BY_HAND)
 
     @cached_property
     def values(self) -> list[float | None]:

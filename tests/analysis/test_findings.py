@@ -710,7 +710,9 @@ def test_importance_finds_what_the_trials_were_made_from() -> None:
     assert max(for_divergence.shares, key=for_divergence.shares.__getitem__) == EPSILON
     assert for_dice.explained > 0.5
     assert sum(for_dice.shares.values()) == pytest.approx(1)
-    assert "an order to rely on" in dice_importance(results).finding
+    found = dice_importance(results).finding
+    assert "that compactness matters may be relied on, the shares may not. A forest" in found
+    assert found.endswith("under 1 % of shuffled results depend as strongly on any parameter.")
     assert " for divergence lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
 
 
@@ -781,31 +783,35 @@ def extrapolated(count: int = 12) -> Results:
     return results_of(base, *trials, yaml=BY_ACTIVATION)
 
 
-def test_extrapolated_values_are_called_so_and_counted() -> None:
+def test_expected_values_are_called_so_and_counted() -> None:
     results = extrapolated()
-    assert results.extrapolated == {f"t{n:04d}" for n in range(3, 12)}
+    assert results.expected.keys() == {f"t{n:04d}" for n in range(3, 12)}
     exhibit = slices(results)
-    assert exhibit.finding.endswith(" 9 of 11 values are extrapolated.")
+    assert exhibit.finding.endswith(" 9 of 11 values are expected, not measured.")
     assert exhibit.figure is not None
     assert {trace.name for trace in exhibit.figure.data} == {
         "completed",
-        "pruned (value extrapolated)",
+        "pruned (expected, not measured)",
     }
+    pruned = next(one for one in exhibit.figure.data if one.name.startswith("pruned"))
+    assert len(pruned.error_y.array) == len(pruned.y)
+    assert pruned.text[0].endswith(", Dice 0.5859 measured in 4 epochs")
     contour, parallel = dice_contour(results).figure, parallel_coordinates(extrapolated(24)).figure
     assert contour is not None
     assert parallel is not None
-    assert "extrapolated" in contour.data[0].colorbar.title.text
-    assert "extrapolated" in parallel.data[0].dimensions[-1].label
+    assert "expected" in contour.data[0].colorbar.title.text
+    assert "expected" in parallel.data[0].dimensions[-1].label
+    assert "expected, not measured" in contour.data[1].text[0]
 
 
-def test_measured_values_are_nowhere_called_extrapolated() -> None:
+def test_measured_values_are_nowhere_called_expected() -> None:
     results = results_of(*(drawn(n) for n in range(60)))  # pruned ones too, but no baseline
-    assert results.extrapolated == frozenset()
+    assert not results.expected
     for show in (slices, dice_contour, parallel_coordinates):
         exhibit = show(results)
         assert exhibit.figure is not None
-        assert "extrapolated" not in exhibit.finding + exhibit.reading
-        assert "extrapolated" not in exhibit.figure.to_json()
+        assert "expected" not in exhibit.finding + exhibit.reading
+        assert "expected" not in exhibit.figure.to_json()
 
 
 def test_order_of_parameters_is_fanovas_only_where_importances_could_be_computed() -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
-from sweep.analysis.parameters.importance import LEAST_TRIALS, dice_importance, importance_for_dice
+from sweep.analysis.parameters.importance import (
+    LEAST_TRIALS,
+    SHUFFLES,
+    Importance,
+    chance_of_split,
+    dice_importance,
+    importance_for_dice,
+)
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "importance.py"
 
@@ -43,3 +52,26 @@ def test_below_a_stated_number_of_trials_nothing_is_told(made: ModuleType) -> No
     few = made.sweep_of("compactness", "nobody", LEAST_TRIALS, 0)  # the first is the baseline
     assert importance_for_dice(few) is None
     assert dice_importance(few).finding == ("11 trials; importances need at least 12.")
+
+
+def test_chance_of_a_split_is_that_of_shuffled_targets() -> None:
+    """Of the 70 ways to choose 4 of 8 trials, the two halves split as well as these targets."""
+    places = np.array([[0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9]]).T
+    targets = np.array([1.0, 1, 1, 1, 0, 0, 0, 0])
+    assert chance_of_split(places, targets) == pytest.approx(2 / 70, abs=0.01)
+    assert chance_of_split(places, np.array([1.0, 0, 1, 0, 1, 0, 1, 0])) == 1
+
+
+def test_nothing_is_relied_on_that_shuffled_targets_show_as_well() -> None:
+    found = Importance(
+        shares={"a": 0.81, "b": 0.19}, leading={}, explained=0.6, chance=0.02, trials=20
+    )
+    assert not found.is_reliable
+    assert replace(found, chance=0.005).is_reliable
+    assert not replace(found, chance=0.005, explained=0.05).is_reliable
+    assert not replace(found, chance=0.005, leading={"a": 0.4, "b": 0.6}).is_reliable
+
+
+def test_peak_in_the_middle_of_a_range_is_a_split_too() -> None:
+    places = np.linspace(0, 1, 30)[:, None]
+    assert chance_of_split(places, -((places[:, 0] - 0.5) ** 2)) == 1 / (SHUFFLES + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from sweep.console.sweep_view import View, Words
 from sweep.engine.session.draw_finalists import draw_finalists
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
+from sweep.store.pictures.composed_picture import titled_pngs
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
 from sweep.store.store import Store
+from sweep.tracking.tracker import Tracked, Tracker
 from sweep.trial.pictures.case_choice import dice_of_cases, extreme_cases
 from sweep.vocabulary.errors import InputError
 
@@ -34,12 +36,30 @@ SPACE = {
     "network": {"name": "unet", "channels": [4, 8, 16]},
     "loss": {"warmup_epochs": 2, "rampup_epochs": 1},
     "optimizer": {"lr": 0.1, "momentum": 0.95},
-    "tracking": ["tensorboard"],
+    "tracking": ["tensorboard", f"{__file__}:Heard"],
     "space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}},
 }
 """The baseline, a trial that diverges in its first step with the geometric loss, and one that does
 not."""
 DIVERGED = "t0001"
+
+
+class Heard(Tracker):
+    """A plug-in: writes what it hears after the trials."""
+
+    def __init__(self, tracked: Tracked) -> None:
+        self._layout, self._heard = tracked.layout, list[str]()
+
+    def ranked(self) -> None:
+        assert self._layout.ranking_csv.exists()
+        self._heard.append("ranked")
+
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        assert all(png.startswith(b"\x89PNG") for png in pictures.values())
+        self._heard.append(f"{trial_id}: {len(pictures)}")
+
+    def close(self) -> None:
+        (self._layout.folder / "heard.txt").write_text("\n".join(self._heard))
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +120,13 @@ def test_leader_and_baseline_show_the_cases_on_which_they_differ(results: SweepR
 def test_tensorboard_has_the_pictures(results: SweepResults) -> None:
     events = Layout(results.folder).tensorboard / results.best.trial_id
     assert any(b"segmentations/worst" in path.read_bytes() for path in events.iterdir())
+
+
+def test_a_plug_in_hears_of_the_ranking_and_gets_the_pictures(results: SweepResults) -> None:
+    ranked, *drawn = (results.folder / "heard.txt").read_text().splitlines()
+    assert ranked == "ranked"
+    counts = {name: len(titled_pngs(Layout(results.folder).trial(name))) for name in results}
+    assert {*drawn} == {f"{name}: {count}" for name, count in counts.items() if count}
 
 
 def test_drawn_again_the_bytes_are_the_same_and_an_asked_case_is_added(

@@ -135,7 +135,7 @@ def test_trial_is_tracked_where_asked_for(call: Call, folder: Path) -> None:
 def test_unknown_tracker_is_refused_before_anything_is_written(call: Call, folder: Path) -> None:
     result = call("train", "best.yaml", "--track", "mlfow")
     assert result.exit_code == 2
-    assert '--track: must be `tensorboard` or `mlflow`, but is "mlfow"' in result.stderr
+    assert '--track: must be `tensorboard`, `mlflow` or `wandb`, but is "mlfow"' in result.stderr
     assert not (folder / "results").exists()
 
 

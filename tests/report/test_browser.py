@@ -191,6 +191,7 @@ def test_brush_on_a_figure_selects_in_the_table_and_fades_in_all_others(
     drag(opened, "slices")
     opened.wait_for_function("sweepPage.page.selection")
     settled(opened)
+    opened.wait_for_function("[...plots.values()].every(({ isUnlinked }) => !isUnlinked)")
     chosen = opened.evaluate("[...sweepPage.page.selection]")
     assert 0 < len(chosen) < 60
     assert sorted(shown(opened)) == sorted(chosen)

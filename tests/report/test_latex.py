@@ -9,11 +9,13 @@ import pandas as pd
 from finalists import CLEAR, TIE
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import drawn, trial, write_sweep
+from synthetic import diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.report.page_table import page_tables
 from sweep.report.takeaway.latex_ranking import latex_table, top_of_ranking
 from sweep.report.takeaway.latex_text import SPECIAL, escaped, latex
+from sweep.report.takeaway.methods import methods
 from sweep.vocabulary.record import Status
 
 
@@ -25,6 +27,20 @@ def rows(source: str) -> list[list[str]]:
         for line in body.splitlines()
         if line.strip() and "midrule" not in line
     ]
+
+
+def test_diverged_trial_has_the_last_rank_in_every_table_and_text() -> None:
+    results = results_of(trial(0, diverged_at(1), [0.9]), trial(1, Status.COMPLETED, [0.5]))
+    assert list(results.frame["trial_id"]) == ["t0001", "t0000"]
+    assert list(results.frame["rank"]) == [1, 2]
+    [table] = page_tables(results)
+    assert next(one for one in table.columns if one.name == "rank").texts == ("1", "2")
+    source = top_of_ranking(results)
+    assert [row[:2] for row in rows(source)] == [["1", "t0001"], ["2", "t0000"]]
+    assert "Diverged and failed runs are ranked last, in no order of merit." in source
+    text = methods(results)
+    assert text is not None
+    assert "Diverged runs rank last, whatever they had reached." in text.plain
 
 
 @given(st.text())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from finalists import CLEAR, TIE, confirmed
-from synthetic import SWEEP_YAML, drawn, results_of, trial, write_sweep
+from synthetic import SWEEP_YAML, WARMUP, diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Enqueued, Outcome, Replicate, Status
 
 PROVENANCE = {
     "cases": {"training": 76, "validation": 20},
@@ -75,6 +75,67 @@ def test_configurations_are_counted_by_how_they_ended() -> None:
     assert text.startswith("31 configurations were tried: 31 proposed by a tree-structured Parzen")
     assert f"{completed} completed, {pruned} pruned, {diverged} diverged and 1 not ended" in text
     assert "asynchronous successive halving (ASHA; Li et al., 2020; the best 1 / 3" in text
+
+
+def test_what_users_did_while_it_ran_is_said() -> None:
+    """Who stopped a trial, and that a configuration lies outside the space."""
+    inside = {name: drawn(0).parameters[name] for name in drawn(0).parameters}
+    stopped = Outcome(status=Status.PRUNED, cause="stopped by the user after 1 epoch")
+    by = Enqueued("q", "me@here")
+    text = passage(
+        results_of(
+            trial(0, Status.COMPLETED, [0.5], inside),
+            trial(1, stopped, [0.4], inside),
+            replace(trial(2, Status.PRUNED, [0.4], inside), enqueued=by),
+            replace(trial(3, Status.COMPLETED, [0.4], inside | {WARMUP: 100}), enqueued=by),
+        ),
+        "Search",
+    )
+    assert "beside 2 enqueued by hand while it ran (1 of them outside the ranges)." in text
+    assert "Of these, 2 completed, 1 pruned and 1 stopped by hand." in text
+
+
+def test_replicates_of_a_search_are_counted_with_how_they_ended() -> None:
+    yaml = SWEEP_YAML + "replicate: {{folds: 3}}\n"
+    lost = replace(
+        trial(0, diverged_at(1), []),
+        trial_id="t0000r1",
+        replicate=Replicate("t0000", 0, 1, in_search=True),
+    )
+    first = trial(0, Status.PRUNED, [0.5, 0.9]).with_runs([lost])
+    results = replace(results_of(first, yaml=yaml), replicates=(lost,))
+    assert "1 further run of these configurations was trained on other folds or seeds during" in (
+        passage(results, "Search")
+    )
+    assert passage(results, "Selection").endswith(
+        "Its run in the search was pruned after 2 epochs."
+    )
+    assert "(in epoch 1 of 2, counted from 0)" in passage(results, "Result")
+    assert "1 more run of it diverged." in passage(results, "Result")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "words"),
+    [
+        (
+            "{{name: asha, grace_period: 2, clock: epochs}}",
+            "after 2, 6 and 18 epochs, by their best",
+        ),
+        (
+            "{{name: asha, grace_period: 2, clock: activation}}",
+            "after 2 and 4 epochs in which the run's geometric loss acted in full, but not before 8"
+            " and 16 trained epochs, by their projected gain",
+        ),
+        ("{{name: hyperband, grace_period: 2, clock: epochs}}", "after 2, 6 and 18 epochs, by"),
+        (
+            "{{name: median, grace_period: 3, clock: epochs}}",
+            "after 3 or more epochs, by their best",
+        ),
+    ],
+)
+def test_rungs_are_told_by_the_clock_that_counts_them(scheduler: str, words: str) -> None:
+    yaml = re.sub("scheduler: .*", f"scheduler: {scheduler}", SWEEP_YAML)
+    assert f"Runs were compared {words}" in passage(sweep_with(yaml), "Search")
 
 
 def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -> None:

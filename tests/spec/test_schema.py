@@ -153,7 +153,7 @@ def test_schema_and_check_accept(tmp_path: Path, text: str) -> None:
         "scheduler: {name: none, grace_period: 5}",
         "scheduler: {reduction_factor: 1}",
         "time_budget: 2 hours",
-        "tracking: [wandb]",
+        "tracking: [neptune]",
         "presets: [base]",
         "preset: base",
         "warm_start: {enqueue: 3}",

@@ -92,7 +92,7 @@ def test_what_is_no_setting_has_advice() -> None:
         advice_for("storage_path")
         == "the results folder is given on the command line: --results FOLDER"
     )
-    assert advice_for("loss.wandb") == "there are `tracking: tensorboard` and `tracking: mlflow`"
+    assert advice_for("loss.wandb") == "there is `tracking: wandb`"
     assert advice_for("zzz") is None
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.api.user_requests import ask_to_note
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -110,7 +112,9 @@ def assert_true(trials: list[FrozenTrial]) -> None:
         (TrialState.COMPLETE, 0.65),
     ]
     assert [t.constraints for t in trials] == [
-        {"diverged": broken} if broken else {} for broken in (-1, -1, 1, None, -1, -1)
+        # "0" is what optuna-dashboard reads.
+        {"diverged": broken, "0": broken} if broken else {}
+        for broken in (-1, -1, 1, None, -1, -1)
     ]
     assert [t.intermediate_values for t in trials] == [
         {0: 0.55, 1: 0.6}, {0: 0.5, 2: 0.8, 3: 0.7}, {0: 0.9}, {0: 0.4}, {0: 0.3, 1: 0.2},
@@ -282,3 +286,56 @@ def test_study_of_a_minimised_metric_has_its_values_and_its_direction(tmp_path: 
         ("RUNNING", None),
     ]
     assert [t.intermediate_values for t in study.trials] == [{0: 3.0, 1: 2.0}, {}, {0: 9.0}]
+
+
+def as_dashboard(path: Path) -> dict[str, Any]:
+    """What optuna-dashboard's page gets of each trial."""
+    dashboard = pytest.importorskip("optuna_dashboard._serializer")
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.load_study(study_name="toy", storage=storage)
+    attributes = storage.get_study_system_attrs(study._study_id)
+    return {
+        trial.user_attrs["trial"]: dashboard.serialize_frozen_trial(0, trial, attributes)
+        for trial in study.trials
+    }
+
+
+def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_session(
+    make: Callable[..., Sweep],
+) -> None:
+    sweep = make()
+    long = "It learns nothing. " * 100  # with its origin longer than an attribute may be
+    records = sweep.whole()
+    [diverged] = [one.trial_id for one in records if one.status is Status.DIVERGED]
+    for _ in range(2):
+        ask_to_note(sweep.folder, "t0001", long)
+    with (
+        Store.open(sweep.folder) as store,
+        live_study(sweep.path, sweep.spec, store.records, sweep.warnings.append) as study,
+    ):
+        study.pictures_drawn("t0001", {"worst: a, Dice 0.5": b"a PNG"})
+        study.pictures_drawn("t0001r1", {"a replicate is no trial of the study": b"a PNG"})
+    times = [(trial.datetime_start, trial.datetime_complete) for trial in load(sweep.path)]
+    for _ in range(2):
+        shown = as_dashboard(sweep.path)
+        assert [shown[one]["constraints"] for one in (diverged, "t0001", "t0003")] == [
+            [1],
+            [-1],
+            [],
+        ]
+        assert shown[diverged]["note"]["body"] == "**Diverged: nonfinite at epoch 1 step 2.** NaN."
+        body = shown["t0001"]["note"]["body"]
+        assert body.count(long.strip()) == 2
+        [artifact] = shown["t0001"]["artifacts"]
+        assert (artifact["filename"], artifact["mimetype"]) == (
+            "worst: a, Dice 0.5.png",
+            "image/png",
+        )
+        pictures = FileSystemArtifactStore(str(sweep.folder / "study_artifacts"))
+        with pictures.open_reader(artifact["artifact_id"]) as content:
+            assert content.read() == b"a PNG"
+        found = [(trial.datetime_start, trial.datetime_complete) for trial in load(sweep.path)]
+        assert found == times
+        sweep.path.write_bytes(sweep.path.read_bytes() + b"torn")
+        sweep.session(lambda controller: None)
+    assert sweep.warnings == []

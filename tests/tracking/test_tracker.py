@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from sweep.spec.search import tracker_names as trackers
 from sweep.spec.search.tracker_names import chosen
 from sweep.store.layout import Layout
 from sweep.tracking import make_trackers as make
+from sweep.tracking.background_tracker import InBackground
 from sweep.tracking.make_trackers import Tracked, tracking
 from sweep.tracking.tracker import Forgiving, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -130,7 +132,7 @@ def test_trackers_are_given_by_name_alone_or_in_a_list(tmp_path: Path) -> None:
         path.write_text(SPACE + text)
         assert load_sweep(path).tracking == expected
     [message] = told(tmp_path, "tracking: [mlfow]\n")
-    assert "must be `tensorboard` or `mlflow`" in message
+    assert "must be `tensorboard`, `mlflow` or `wandb`" in message
     assert "did you mean `mlflow`?" in message
 
 
@@ -149,7 +151,8 @@ def test_missing_extra_is_told_before_anything_runs_with_the_command_that_instal
 def test_trackers_of_a_command_line_are_checked_by_name() -> None:
     assert chosen(["mlflow", "tensorboard", "mlflow"]) == (("tensorboard", "mlflow"), [])
     assert chosen(["tensorbord"])[1] == [
-        'must be `tensorboard` or `mlflow`, but is "tensorbord"; did you mean `tensorboard`?'
+        'must be `tensorboard`, `mlflow` or `wandb`, but is "tensorbord";'
+        " did you mean `tensorboard`?"
     ]
 
 
@@ -176,3 +179,51 @@ def test_a_plug_in_that_knows_nothing_of_pictures_is_not_told_of_them() -> None:
     tracker.pictures_drawn("t0000", {})
     tracker.close()
     assert told == []
+
+
+# In the background.
+
+
+def test_calls_are_made_in_order_in_another_thread_before_it_is_closed() -> None:
+    seen = list[tuple[str, bool]]()
+
+    class Slow(Tracker):
+        def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+            seen.append((f"epoch {metrics.epoch}", threading.current_thread() is here))
+
+        def close(self) -> None:
+            seen.append(("close", threading.current_thread() is here))
+
+    here = threading.current_thread()
+    tracker = InBackground(Slow)
+    for epoch in range(3):
+        tracker.epoch_reported("t0000", EpochMetrics(epoch=epoch, val_dice=None))
+    tracker.close()
+    assert seen == [(f"epoch {n}", False) for n in range(3)] + [("close", False)]
+
+
+def test_an_error_in_the_background_is_told_once_and_ends_the_logging() -> None:
+    def refuse() -> Tracker:
+        raise ConnectionError("nobody there")
+
+    told = list[str]()
+    tracker = Forgiving("wandb", InBackground(refuse), told.append)
+    tracker.close()
+    assert told == [
+        "wandb is not logged to any more (ConnectionError: nobody there); the results folder has"
+        " everything"
+    ]
+
+
+def test_a_server_that_never_answers_does_not_keep_the_sweep_from_ending() -> None:
+    answered = threading.Event()
+
+    class Hanging(Tracker):
+        def ranked(self) -> None:
+            answered.wait()
+
+    tracker = InBackground(Hanging, patience=0)
+    tracker.ranked()
+    with pytest.raises(TimeoutError, match="not everything was sent within 0 s"):
+        tracker.close()
+    answered.set()

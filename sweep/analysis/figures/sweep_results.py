@@ -14,8 +14,9 @@ from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
+from sweep.analysis.pruned_expectation import Expectation
 from sweep.analysis.ranking.ranking_frame import place, ranking_frame
-from sweep.analysis.ranking.since_switch_on import comparable_scores
+from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import lies_in
 from sweep.spec.space.presets import BASELINE
@@ -168,7 +169,8 @@ class Results:
 
         See `sweep.analysis.ranking.since_switch_on`.
         """
-        return _falling(comparable_scores(self.spec, self.ranked_inside, self.baseline))
+        found = comparable_scores(self.spec, self.ranked_inside, self.baseline, self.expected)
+        return _falling(found)
 
     @cached_property
     def comparable_values(self) -> Mapping[str, float]:
@@ -180,10 +182,11 @@ class Results:
         """A sentence that explains them to the reader of a figure."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
         sentence = f"{self.objective.short} is the best of a trial{since}."
-        if self.extrapolated:
+        if self.expected:
             return (
-                f"{sentence} A pruned trial's value is extrapolated: plus what the baseline gained"
-                " from that epoch to its end."
+                f"{sentence} Of a pruned trial it is expected, not measured: the baseline's end and"
+                " the trial's last distance to the baseline, of a gain the share that trials which"
+                " trained on kept, and never above the best of all."
             )
         pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
         if pruned and self.spec.compares_gains:
@@ -201,11 +204,9 @@ class Results:
         return next((record for record in self.ranked if record.preset == BASELINE), None)
 
     @cached_property
-    def extrapolated(self) -> frozenset[str]:
-        """Ids of the pruned trials whose `comparable` score is extrapolated by the baseline."""
-        if self.baseline is None:
-            return frozenset()
-        return frozenset(r.trial_id for r in self.compared if r.status is Status.PRUNED)
+    def expected(self) -> Mapping[str, Expectation]:
+        """What pruned trials inside the space would have reached, by id; needs the baseline."""
+        return pruned_expectations(self.spec, self.ranked_inside, self.baseline)
 
     @cached_property
     def exposures(self) -> Mapping[str, Exposure]:

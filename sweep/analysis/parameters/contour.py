@@ -88,7 +88,7 @@ def _figure(
     x, y = (np.array([results.position(name, record) for record in records]) for name in names)
     values = np.array([results.comparable_values[record.trial_id] for record in records])
     mean, weight = smoothed(x, y, values)
-    extrapolated = ",<br>of pruned trials<br>extrapolated" if results.extrapolated else ""
+    expected = ",<br>of pruned trials<br>expected" if results.expected else ""
     seen = style.frame(values, values[: len(values) // 4 + 1])  # the best are the first
     low, high = seen or (None, None)
     figure = go.Figure(
@@ -101,12 +101,13 @@ def _figure(
             colorscale=style.LIGHT_TO_DARK,
             reversescale=objective.mode == "min",  # the better, the darker
             line={"width": 0.8, "color": style.INK},
-            colorbar={"title": f"{objective.short}{extrapolated}", "thickness": 12},
+            colorbar={"title": f"{objective.short}{expected}", "thickness": 12},
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
     texts = [
         f"{record.trial_id}: {objective.short} {objective.text(value)}"
+        f"{' expected, not measured' if record.trial_id in results.expected else ''}"
         for record, value in zip(records, values, strict=True)
     ]
     shown = style.thinned(list(zip(x, y, texts, strict=True)), MOST_MARKS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import optuna.importance
 import plotly.graph_objects as go
 
-from sweep.analysis.divergence_rates import hazards
+from sweep.analysis.divergence_rates import Floats, hazards
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
@@ -28,8 +29,14 @@ MOST_TRIALS = 200
 SEED = 0
 LEAST_EXPLAINED = 0.1
 """Share of the variance of unseen trials below which importances are noise."""
-WELL_EXPLAINED = 0.5
-"""The same share above which their order is reliable; between the two it is a hint."""
+MOST_CHANCE = 0.01
+"""Share of shuffled targets from which on the first of the importances is only a hint, chosen in
+`benchmarks/reliance.py`."""
+SHUFFLES = 999
+MOST_CUTS = 6
+"""Values of a parameter at which an interval may begin or end."""
+LEAST_SIDE = 3
+"""Trials inside an interval, and outside, at least."""
 LEADING_QUARTER = 0.25
 """PED-ANOVA asks what distinguishes this share of the trials, the best ones."""
 
@@ -43,12 +50,15 @@ class Importance:
         leading: of PED-ANOVA, for being among the best; empty where that has no meaning.
         explained: share of the variance that a forest explains on trials that it has not seen; at
             or below 0 the shares are noise.
+        chance: how often shuffled targets split as well at some value of some parameter; see
+            `chance_of_split`.
         trials: number of trials used.
     """
 
     shares: Mapping[str, float]
     leading: Mapping[str, float]
     explained: float
+    chance: float
     trials: int
 
     @property
@@ -61,6 +71,11 @@ class Importance:
     def is_settled(self) -> bool:
         """Whether fANOVA and PED-ANOVA agree on the first parameter."""
         return self.leader_among_best == next(iter(self.shares))
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the first parameter matters, beyond what chance would show."""
+        return self.is_settled and not self.is_noise and self.chance < MOST_CHANCE
 
     @property
     def is_noise(self) -> bool:
@@ -181,17 +196,20 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
             f"shares below, {percent(share)} for {first}, are noise."
         )
     second = f", {percent(rest[0][1])} with {rest[0][0]}" if rest else ""
+    lies = f"{percent(share)} of the importance for {what} lies with {first}{second}"
     if not found.is_settled:
         return (
-            f"{percent(share)} of the importance for {what} lies with {first}{second}, but"
-            f" PED-ANOVA puts {found.leader_among_best} first: {found.trials} trials do not settle"
-            " it."
+            f"{lies}, but PED-ANOVA puts {found.leader_among_best} first: {found.trials} trials do"
+            " not settle it."
         )
-    trust = "an order to rely on" if found.explained >= WELL_EXPLAINED else "a hint"
-    return (
-        f"{percent(share)} of the importance for {what} lies with {first}{second}: {trust}, since "
-        f"a forest of {found.trials} trials explains {unseen}."
+    by_chance = (
+        f"and {'under 1 %' if found.chance < 0.01 else percent(found.chance)} of shuffled results"
+        " depend as strongly on any parameter"
     )
+    trust = "a hint, no more"
+    if found.is_reliable:
+        trust = f"that {first.rpartition('.')[2]} matters may be relied on, the shares may not"
+    return f"{lies}: {trust}. A forest of {found.trials} trials explains {unseen}, {by_chance}."
 
 
 def importance_of(
@@ -247,11 +265,41 @@ def importance_of(
     forest.fit(np.array(places), np.array(targets))
     quarter = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
     return Importance(
+        chance=chance_of_split(np.array(places), np.array(targets)),
         shares=shares(optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
         leading=shares(quarter) if leading else {},
         explained=float(forest.oob_score_),
         trials=len(records),
     )
+
+
+def chance_of_split(places: Floats, targets: Floats) -> float:
+    """How often a split of shuffled targets explains as much as the best one of these targets.
+
+    A split divides the trials into those in an interval of one parameter and the others; it
+    explains the variance between the two. Of all splits by all parameters the best one counts, so
+    the number of parameters is allowed for. Shuffled targets depend on nothing, which makes this
+    the p-value of a permutation test, whatever the targets' distribution is.
+
+    Args:
+        places: of the trials on the axes of the parameters, ``[trials, parameters]``.
+        targets: ``[trials]``.
+
+    Source: Westfall and Young 1993, Resampling-Based Multiple Testing (the maximum over tests).
+    """
+    rng = np.random.default_rng(SEED)
+    centred = targets - targets.mean()
+    drawn = np.vstack([centred, *(rng.permutation(centred) for _ in range(SHUFFLES))])
+    best = np.zeros(len(drawn))
+    for column in places.T:
+        order = np.argsort(column, kind="stable")
+        sums = np.pad(np.cumsum(drawn[:, order], axis=1), ((0, 0), (1, 0)))  # [drawn, trials + 1]
+        inner = style.thinned((np.flatnonzero(np.diff(column[order])) + 1).tolist(), MOST_CUTS)
+        for low, high in combinations([0, *inner, len(targets)], 2):
+            if LEAST_SIDE <= (inside := high - low) <= len(targets) - LEAST_SIDE:
+                between = (sums[:, high] - sums[:, low]) ** 2
+                best = np.maximum(best, between / (inside * (len(targets) - inside)))
+    return float((best[1:] >= best[0] * (1 - 1e-9)).sum() + 1) / (SHUFFLES + 1)
 
 
 def _bars(found: Importance) -> go.Figure:

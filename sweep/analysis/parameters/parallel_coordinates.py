@@ -15,6 +15,7 @@ from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import even_ticks
+from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.record import Status, TrialRecord
 
@@ -55,9 +56,12 @@ def _is_enough(results: Results) -> bool:
 
 
 def _finding(results: Results) -> str:
-    best = results.compared[: max(1, round(BEST_SHARE * len(results.compared)))]
     if not _is_enough(results):
         return f"{len(results.compared)} trials with a result: too few for a pattern."
+    measured = [one for one in results.compared if one.trial_id not in results.expected]
+    best = measured[: round(BEST_SHARE * len(results.compared))]
+    if len(best) < BEST_SHARE * LEAST_TRIALS:
+        return f"{counted(len(best), 'trial')} not pruned: too few to say what the best have alike."
     varied = [name for name in results.varied if len(results.acting(best, name)) == len(best)]
     if not varied:
         return "The best trials have no parameter in common that acts in all of them."
@@ -66,11 +70,14 @@ def _finding(results: Results) -> str:
     ordered = sorted(best, key=lambda record: results.position(name, record))
     low, high = (words(record.parameters[name]) for record in (ordered[0], ordered[-1]))
     where = f"{low} in all of them" if low == high else f"{low} to {high}"
-    others = results.acting(results.compared[len(best) :], name)
+    names = {record.trial_id for record in best}
+    rest = [record for record in results.compared if record.trial_id not in names]
+    others = results.acting(rest, name)
     start, end = min(places[name]), max(places[name])
     inside = sum(start <= results.position(name, record) <= end for record in others)
     return (
-        f"The best {len(best)} of {len(results.compared)} trials "
+        f"The best {len(best)} of {len(results.compared)} trials"
+        f"{', pruned ones apart' if results.expected else ''} "
         f"({results.objective.short} from "
         f"{results.objective.text(results.comparable_values[best[-1].trial_id])}) agree most on "
         f"{name}: {where}, where {inside} of the {len(others)} others lie too."
@@ -95,8 +102,8 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
     texts = {low: "", high: ""} | dict(even_ticks(low, high))
     texts |= {edge: "none"} if edge in values else {}
     note = ""
-    if any(record.trial_id in results.extrapolated for record in shown):
-        note = "<br>(pruned: extrapolated)"
+    if any(record.trial_id in results.expected for record in shown):
+        note = "<br>(pruned: expected)"
     dimensions.append(
         {
             "label": f"{objective.heading}{note}",

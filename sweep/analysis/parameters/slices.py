@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -33,6 +34,10 @@ DRAWN = (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
 """Statuses in the order in which they are drawn, the last on top."""
 MOST_POINTS = 4500
 """Points of all panels together: more of them slow a browser down and show nothing more."""
+_BARS = (
+    " Its bar shows by how much such an expectation was wrong for trials that trained on, or its"
+    " bounds where too few did."
+)
 JITTER = 0.04
 """Largest distance by which a point is moved aside where many share its place."""
 
@@ -49,6 +54,7 @@ def slices(results: Results) -> ReportFigure:
         reading=(
             f"{objective.short} of each trial over one parameter, all others as they came. "
             f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
+            f"{_BARS if results.expected else ''}"
             f"{crosses} {_drawn(results, names)}{_outside(results)}"
             "A searcher that learns puts its trials where it has seen good ones, so density is no "
             "evidence."
@@ -92,9 +98,9 @@ def _finding(results: Results) -> str:
         f"{strength} over {len(trials)} trials, {p_words} corrected for {len(found)} parameters),"
         f" {verdict}."
     )
-    if count := sum(record.trial_id in results.extrapolated for record in trials):
+    if count := sum(record.trial_id in results.expected for record in trials):
         are = "is" if count == 1 else "are"
-        sentence += f" {count} of {len(trials)} values {are} extrapolated."
+        sentence += f" {count} of {len(trials)} values {are} expected, not measured."
     return sentence
 
 
@@ -176,12 +182,15 @@ def _dots(
 ) -> go.Scatter:
     look, is_cross, few = style.LOOKS[state], state is Status.DIVERGED, len(records) < 200
     values = [record.parameters[axis.name] for record in records]
-    texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
     y = [results.comparable_values.get(record.trial_id, edge) for record in records]
-    extrapolated = any(record.trial_id in results.extrapolated for record in records)
+    expected = any(record.trial_id in results.expected for record in records)
+    texts = [
+        f"{r.trial_id}: {words(v)}{_measured(results, r)}"
+        for r, v in zip(records, values, strict=True)
+    ]
     marker = {
         "color": look.color,
-        "symbol": look.symbol,
+        "symbol": f"{look.symbol}-open" if expected else look.symbol,
         "size": 7 if few else 4,
         "opacity": 0.9 if few else 0.5,
         "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else style.INK},
@@ -190,8 +199,30 @@ def _dots(
     return style.marks(
         zip(_places(axis, values), y, texts, strict=True),
         marker,
-        under="" if is_cross else f", {objective.short} %{{y:{objective.d3}}}",
+        under=""
+        if is_cross
+        else f", {objective.short} %{{y:{objective.d3}}}{' expected' * expected}",
         ids=[record.trial_id for record in records],
-        name=f"{status(state)}{' (value extrapolated)' if extrapolated else ''}",
+        name=f"{status(state)}{' (expected, not measured)' if expected else ''}",
         legendgroup=state.value,
+        **({"error_y": _bars(results, records)} if expected else {}),
     )
+
+
+def _measured(results: Results, record: TrialRecord) -> str:
+    """What a trial had reached whose value is expected; else empty."""
+    found, objective = results.expected.get(record.trial_id), results.objective
+    if found is None:
+        return ""
+    reached = objective.text(objective.turned(found.measured))
+    return f", {objective.short} {reached} measured in {len(record.history)} epochs"
+
+
+def _bars(results: Results, records: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Between which values each of these expectations may lie."""
+    found = [results.expected[record.trial_id] for record in records]
+    above = [one.high - one.score for one in found]
+    below = [one.score - one.low for one in found]
+    array, minus = (above, below) if results.objective.mode == "max" else (below, above)
+    bars = {"type": "data", "symmetric": False, "array": array, "arrayminus": minus}
+    return bars | {"color": style.FAINT, "thickness": 1, "width": 0}

@@ -43,15 +43,18 @@ def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
 
 
 def comparable_scores(
-    spec: SweepSpec, records: Sequence[TrialRecord], baseline: TrialRecord | None
+    spec: SweepSpec,
+    records: Sequence[TrialRecord],
+    baseline: TrialRecord | None,
+    expected: Mapping[str, Expectation],
 ) -> dict[str, float]:
     """Comparable score by trial id, of the trials that have one.
 
     Args:
         records: trials with a result.
         baseline: the trial without a geometric loss, if it has a result.
+        expected: their `pruned_expectations`.
     """
-    expected = pruned_expectations(spec, records, baseline)
     found = {}
     for record in records:
         if (one := expected.get(record.trial_id)) is not None:

@@ -17,6 +17,7 @@ from sweep.analysis.report_words import listed
 from sweep.analysis.resampling.rank_bootstrap import ranks
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER, VAL_DICE, Objective
+from sweep.vocabulary.record import Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,10 +44,17 @@ def metric_agreement(results: Results) -> ReportFigure:
             " top). Kendall's τ is the share of pairs of trials that two metrics order alike, less"
             " the share that they order differently: 1 is the same order, 0 none. The best epoch"
             f" was chosen by {results.objective.label}, which the other metrics had no part in."
-            " With the leaders alone τ would be lower, because they differ less."
+            f"{_about_pruned(rows)} With the leaders alone τ would be lower, because they differ"
+            " less."
         ),
         figure=_figure(metrics, trials, scores) if is_telling else None,
     )
+
+
+def _about_pruned(rows: pd.DataFrame) -> str:
+    """How many of the trials are behind in all metrics because they had fewer epochs."""
+    count = int((rows["status"] == Status.PRUNED.value).sum())
+    return f" {counted(count, 'trial')} of these were pruned, which raises τ." if count else ""
 
 
 def _measured(results: Results) -> tuple[list[Objective], pd.DataFrame]:

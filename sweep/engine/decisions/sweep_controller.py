@@ -42,6 +42,7 @@ from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
+    BY_HAND,
     Enqueued,
     Observer,
     Outcome,
@@ -360,8 +361,8 @@ class SweepController:
 
     def _prune(self, trial: OpenTrial) -> None:
         stopped = self._pruning.is_stopped(trial.trial_id)
-        by = "the user" if stopped else self._spec.scheduler.label
-        cause = f"stopped by {by} after {counted(len(trial.history), 'epoch')}"
+        how = BY_HAND if stopped else f"stopped by {self._spec.scheduler.label}"
+        cause = f"{how} after {counted(len(trial.history), 'epoch')}"
         self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
     def _close(self, trial_id: str, outcome: Outcome) -> None:

@@ -142,24 +142,25 @@ function drawGroups() {
   const groups = groupsOf(page.group, ids), { metric, mode, heading, short: name, label } = page.data.objective;
   const status = page.columns.get("status").of, value = page.columns.get(metric)?.of ?? new Map();
   const rows = groups.map(([title, members]) => {
-    const values = members.map((id) => value.get(id) ?? null).filter((one) => one !== null);
-    const diverged = members.filter((id) => status.get(id) === "diverged").length;
-    const edge = mode === "max" ? Math.max(...values) : Math.min(...values);
+    const [diverged, pruned] = ["diverged", "pruned"].map((kind) => members.filter((id) => status.get(id) === kind).length);
+    const known = members.filter((id) => (value.get(id) ?? null) !== null);
+    const values = known.filter((id) => status.get(id) !== "pruned").map((id) => value.get(id));
+    const all = known.map((id) => value.get(id)), edge = mode === "max" ? Math.max(...all) : Math.min(...all);
     const best = members.find((id) => value.get(id) === edge);
     return element("tr", {}, element("th", { scope: "row" }, title),
-      ...[members.length, diverged, values.length ? score(mean(values)) : "–", values.length > 1 ? score(deviation(values)) : "–", best ? score(value.get(best)) : "–"]
+      ...[members.length, diverged, pruned, values.length ? score(mean(values)) : "–", values.length > 1 ? score(deviation(values)) : "–", best ? score(value.get(best)) : "–"]
         .map((text) => element("td", { class: "n" }, String(text))),
       element("td", {}, best ? element("a", { href: `#trial/${best}` }, best) : "–"));
   });
   const title = page.data.parameters[page.group] ?? page.group;
-  const heads = [title, "trials", "diverged", `mean ${heading}`, "SD", "best", "best trial"];
+  const heads = [title, "trials", "diverged", "pruned", `mean ${heading}`, "SD", "best", "best trial"];
   const left = groups.length - MOST_GROUPS;
   home.replaceChildren(
     element("h3", {}, `Grouped by ${title}`),
-    element("p", { class: "reading" }, `Mean and standard deviation (SD) of the best ${label} of each group's trials with a result. The curves are means over the trials that reached the epoch, the bands one SD. Pruned and diverged trials end early, so late epochs average those that were worth going on with. Other parameters vary within a group.${left > 0 ? ` The last ${counted(left, "group")} of the table ${left > 1 ? "have" : "has"} no curve.` : ""}`),
+    element("p", { class: "reading" }, `Mean and standard deviation (SD) of the best ${label} of each group's trials that ended by themselves: pruned ones had fewer epochs to reach it. The best is that of all. The curves are means over the trials that reached the epoch, the bands one SD. Pruned and diverged trials end early, so late epochs average those that were worth going on with. Other parameters vary within a group.${left > 0 ? ` The last ${counted(left, "group")} of the table ${left > 1 ? "have" : "has"} no curve.` : ""}`),
     element("div", { class: "split" },
       element("div", { class: "wide" }, element("table", { class: "plain" }, element("caption", { class: "unseen" }, `Groups by ${title}`),
-        element("thead", {}, element("tr", {}, ...heads.map((text, n) => element("th", { scope: "col", class: n && n < 6 ? "n" : null }, text)))),
+        element("thead", {}, element("tr", {}, ...heads.map((text, n) => element("th", { scope: "col", class: n && n < 7 ? "n" : null }, text)))),
         element("tbody", {}, ...rows))),
       controls.curves));
   const traces = groups.slice(0, MOST_GROUPS).flatMap(([text, members], n) => bandOf(text, members, LOOKS[n]));

@@ -6,7 +6,7 @@ const options = {
   displayModeBar: true,
   toImageButtonOptions: { format: "svg" },
 };
-const plots = new Map();  // name of a figure → {place, figure, text, revision, isDrawn, isStale, isSeen}
+const plots = new Map();  // name of a figure → {place, figure, text, revision, isDrawn, isStale, isSeen, isUnlinked}
 const touches = window.matchMedia("(pointer: coarse)").matches;  // there a drag scrolls the page
 const FADED = 0.12;
 
@@ -48,6 +48,7 @@ function shown(plot) {
  */
 function fade(plot, isAnew = false) {
   const kept = active();
+  plot.isUnlinked = false;
   for (const node of plot.place.querySelectorAll(".scatterlayer .trace")) {
     const full = node.__data__?.[0]?.trace, trace = full && plot.figure.data[full.index];
     if (!trace || !isLinked(trace)) continue;
@@ -146,17 +147,20 @@ function within({ ids, dimensions }) {
   return new Set(ids.filter((_, n) => brushed.every((one) => passes(one, n))));
 }
 
-/** Fades what the reader sees now, and the rest when it comes into view. */
+/** Fades what the reader sees now, and soon after that the rest. */
 function relink() {
   for (const plot of plots.values()) {
     if (!plot.isDrawn || !plot.figure.data.some(isLinked)) continue;
     forgetBrush(plot);
-    if (!plot.figure.data.some(isParallel)) fade(plot);
+    if (!plot.figure.data.some(isParallel)) plot.isUnlinked = true;
     else if (page.from !== plot.name || !page.selection) plot.isStale = true;
   }
-  clearTimeout(relink.later);  // parallel lines are drawn anew: once the brush rests
-  relink.later = setTimeout(() => {
-    for (const plot of plots.values()) if (plot.isStale && plot.isSeen) draw(plot);
+  for (const plot of plots.values()) if (plot.isUnlinked && plot.isSeen) fade(plot);
+  clearTimeout(relink.later);
+  relink.later = setTimeout(() => {  // once the brush rests: what is out of view, and parallel lines
+    for (const plot of plots.values()) {
+      if (plot.isStale && plot.isSeen) draw(plot); else if (plot.isUnlinked) fade(plot);
+    }
   }, 150);
 }
 
@@ -225,7 +229,7 @@ function newPlot({ name }, home) {
   home.append(element("section", { id: name, "data-figure": name },
     element("h2", { id: `title-${name}` }), element("p", { class: "finding", id: `finding-${name}` }),
     element("div", { class: "wide" }, place), hint));
-  const plot = { name, place, figure: null, text: "", revision: 0, isDrawn: false, isStale: false, isSeen: false };
+  const plot = { name, place, figure: null, text: "", revision: 0, isDrawn: false, isStale: false, isSeen: false, isUnlinked: false };
   plots.set(name, plot);
   observer.observe(place);
   return plot;

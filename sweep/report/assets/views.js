@@ -121,14 +121,13 @@ function panels(pairs) {
   const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
   const { metric, label } = page.data.objective;
   const blamed = new Set(pairs.map(([, { diagnosis }]) => diagnosis?.term).filter(Boolean));
-  const isConstant = (name) => pairs.every(([, { curves }]) => new Set(curves[name]).size < 2);
   const groups = [[label, "value"]], more = [];
   if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", "val_dice"]);
   if (names.has("train_loss")) groups.push(["training loss", "train_loss"]);
   if (names.has("grad_norm")) groups.push(["gradient norm", "grad_norm", "log"]);
   for (const name of names) if (name.startsWith("terms/")) (blamed.has(name.slice(6)) ? groups : more).push([`loss term ${name.slice(6)}`, name]);
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
-  if (names.has("learning_rate")) (isConstant("learning_rate") ? more : groups).push(["learning rate", "learning_rate", "log"]);
+  if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
   if (!more.length) return [drawn(groups)];
   return [drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
@@ -279,7 +278,8 @@ function pairsOf([one, a], [other, b], ...more) {
   ], { uirevision: place.dataset.key, xaxis: { title: { text: `Dice of ${one}` }, range: edge }, yaxis: { title: { text: `Dice of ${other}` }, range: edge } }));
   const spread = gains.length > 1 ? ` (SD of the differences ${deviation(gains).toFixed(4)})` : "";
   const gain = mean(gains);
-  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.`),
+  const epochs = from === "validation cases" ? ` Scores of the best epoch of each: ${[[one, a], [other, b]].map(([id, { best_epoch: best, status }]) => `${id} in epoch ${best}${status === "diverged" ? ", before it diverged" : status === "pruned" ? ", before it was pruned" : ""}`).join("; ")}.` : "";
+  return titled("Case by case", element("p", {}, `${other} is better on ${better} and worse on ${worse} of ${both.length} ${from}; its mean Dice is ${gain < 0 ? "lower" : "higher"} by ${Math.abs(gain).toFixed(4)}${spread}.${epochs}`),
     element("p", { class: "reading" }, "Each point is a case: above the diagonal the second trial is better. These are single runs; other seeds would move them."), place);
 }
 

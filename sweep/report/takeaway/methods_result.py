@@ -115,6 +115,8 @@ def _chosen(of: Selected) -> Iterator[str]:
     alone = found is None and not of.results.objective.others
     how = "selected configuration" if told or alone else "first of the ranking"
     yield f"The {how} is {of.record.trial_id}{named}" + (f": {values}." if values else ".")
+    if end := report_words.cut_short(of.record):
+        yield f"Its run in the search was {end}."
     if found is not None and not told and len(found.tied) > 1:
         yield f"It cannot be told apart from {counted(len(found.tied) - 1, 'other finalist')}."
 
@@ -138,15 +140,17 @@ def result_words(of: Selected) -> str:
         is_extreme = record.score == max(results.scores.values()) and len(results.scores) > 1
         every = "epochs and configurations" if is_extreme else "epochs of this configuration"
         parts.append(
-            f"In the search its best {objective.label} was {objective.text(record.value)} (epoch"
-            f" {record.best.epoch + 1} of {len(record.history)}). This value is optimistic: it is"
-            f" the {extreme} of all {every}, on the cases that it was chosen by."
+            f"In the search its best {objective.label} was {objective.text(record.value)} (in epoch"
+            f" {record.best.epoch} of {len(record.history)}, counted from 0). This value is"
+            f" optimistic: it is the {extreme} of all {every}, on the cases that it was chosen by."
         )
     if record.replicated and (mean := record.mean_score) is not None:
         parts.append(
             f"The mean over its {1 + len(record.replicated)} runs of the search, by which it was"
             f" chosen, was {objective.text(objective.turned(mean))}. It is optimistic too."
         )
+    if record.diverged_runs:
+        parts.append(f"{counted(len(record.diverged_runs), 'more run')} of it diverged.")
     if (real := real_dice(record)) is not None:
         parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
     if results.confirmation is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sweep.analysis import report_words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.spec.search.search_strategy import (
+    TRAINED_EPOCHS_PER_RESOURCE,
     AshaScheduler,
     HyperbandScheduler,
     MedianScheduler,
@@ -16,9 +17,10 @@ from sweep.spec.search.search_strategy import (
 )
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.distributions import Distribution, Listed
+from sweep.spec.space.linked_space import lies_in
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, TrialRecord
 
 SEARCHERS = {
     "random": "random search",
@@ -90,7 +92,7 @@ def _searcher(results: Results) -> Iterator[str]:
     enqueued = sum(record.enqueued is not None for record in records)
     proposed = len(records) - len(given) - enqueued
     also = [f"{len(given)} given beforehand ({', '.join(given)})"] if given else []
-    also += [f"{enqueued} enqueued by hand while it ran"] if enqueued else []
+    also += [f"{enqueued} enqueued by hand while it ran{_outside(results)}"] if enqueued else []
     beside = f", beside {report_words.listed(also)}" if also else ""
     details = f", {', '.join(own)}" if own else ""
     yield (
@@ -106,13 +108,24 @@ def _searcher(results: Results) -> Iterator[str]:
         )
 
 
+def _outside(results: Results) -> str:
+    """How many of the enqueued configurations lie outside the ranges that were searched."""
+    enqueued = [record for record in results.records if record.enqueued is not None]
+    count = sum(not lies_in(results.spec.drawn, record.parameters) for record in enqueued)
+    return f" ({count} of them outside the ranges)" if count else ""
+
+
 def _counts(results: Results) -> Iterator[str]:
-    found = Counter(record.status for record in results.records)
-    parts = [f"{found[s]} {report_words.status(s)}" for s in Status if s.is_final and found[s]]
-    if left := found[Status.RUNNING]:
-        parts.append(f"{left} not ended")
-    if parts:
+    if parts := _ends(results.records):
         yield f"Of these, {report_words.listed(parts)}."
+    found = Counter(record.status for record in results.records)
+    again = [run for run in results.replicates if run.replicate and run.replicate.in_search]
+    if again:
+        yield (
+            f"{counted(len(again), 'further run')} of these configurations {_were(len(again))}"
+            " trained on other folds or seeds during the search:"
+            f" {report_words.listed(_ends(again))}."
+        )
     if found[Status.DIVERGED]:
         guard = results.spec.guard
         when = ["its loss, gradient or weights were not finite"]
@@ -126,6 +139,16 @@ def _counts(results: Results) -> Iterator[str]:
         )
 
 
+def _ends(records: Sequence[TrialRecord]) -> list[str]:
+    """How many runs ended in each way."""
+    by_hand = sum(record.is_stopped_by_hand for record in records)
+    found = Counter(record.status for record in records)
+    found[Status.PRUNED] -= by_hand
+    parts = [f"{found[s]} {report_words.status(s)}" for s in Status if s.is_final and found[s]]
+    parts += [f"{by_hand} stopped by hand"] if by_hand else []
+    return parts + ([f"{found[Status.RUNNING]} not ended"] if found[Status.RUNNING] else [])
+
+
 def _scheduler(results: Results) -> Iterator[str]:
     spec = results.spec
     scheduler = spec.scheduler
@@ -134,10 +157,7 @@ def _scheduler(results: Results) -> Iterator[str]:
         return
     value = f"best {spec.judged_by.label} so far"
     if spec.compares_gains:
-        value = (
-            "projected gain over the configuration without geometric loss, counted from the epoch"
-            " in which the run's geometric loss acts in full"
-        )
+        value = "projected gain over the configuration without geometric loss"
     match scheduler:
         case HyperbandScheduler():
             how = (
@@ -161,11 +181,18 @@ def _scheduler(results: Results) -> Iterator[str]:
     if not rungs:
         yield f"Runs were too short to be compared and stopped by {how}."
         return
-    if isinstance(scheduler, AshaScheduler):
-        at = f"after {report_words.listed([str(rung) for rung in rungs])} epochs"
-    else:
-        at = f"from epoch {scheduler.grace_period or 1} on"
-    yield f"Runs were compared {at} by their {value}, and stopped by {how}."
+    at = report_words.listed([str(rung) for rung in rungs])
+    if not isinstance(scheduler, AshaScheduler | HyperbandScheduler):  # after each from then on
+        rungs = rungs[:1]
+        at = f"{rungs[0]} or more"
+    at = f"after {at} epochs"
+    if spec.compares_gains:
+        least = [str(TRAINED_EPOCHS_PER_RESOURCE * rung) for rung in rungs]
+        at += (
+            " in which the run's geometric loss acted in full, but not before"
+            f" {report_words.listed(least)} trained epochs"
+        )
+    yield f"Runs were compared {at}, by their {value}, and stopped by {how}."
 
 
 def _condition(when: Conditions) -> str:

@@ -13,7 +13,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.ranking.ranking_frame import winner
-from sweep.analysis.report_words import listed, some
+from sweep.analysis.report_words import cut_short, listed, some
 from sweep.spec.load import load_trial
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
@@ -215,6 +215,10 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
     objective, found = results.objective, results.confirmation
     if not results.is_over:
         yield "The sweep has not ended: another trial may still become the first."
+    if end := cut_short(record):
+        yield f"It was {end}: its weights are not those of a whole training."
+    if record.diverged_runs:
+        yield f"Trained on a further fold or seed, it diverged ({some(record.diverged_runs)})."
     if objective.others and len(on_front := list(front(results.frame)["trial_id"])) > 1:
         rest = some([one for one in on_front if one != record.trial_id])
         yield (

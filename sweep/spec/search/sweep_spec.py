@@ -146,8 +146,8 @@ class SweepSpec(TrialSettings):
     share_warmup: bool = True
     """Train a warm-up that trials share only once, and start them from its snapshots."""
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
-    """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, a
-    plug-in, or a list of them."""
+    """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow,
+    wandb, a plug-in, or a list of them."""
     pictures: Annotated[PicturesSettings | None, ChangesNoResult()] = PicturesSettings()
     """Pictures of segmentations; null: none."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -12,9 +12,9 @@ from sweep.plugins.plugin_kinds import TRACKER, own_or_plugin
 from sweep.spec.settings.settings_base import one_or_several
 from sweep.spec.words.phrases import must_be, one_of
 
-OwnTracker = Literal["tensorboard", "mlflow"]
+OwnTracker = Literal["tensorboard", "mlflow", "wandb"]
 
-PACKAGES: Mapping[str, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
+PACKAGES: Mapping[str, str] = {name: name for name in get_args(OwnTracker)}
 """The package that each tracker needs. The extra that installs it has the tracker's name."""
 
 

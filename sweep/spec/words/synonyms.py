@@ -149,7 +149,7 @@ ELSEWHERE: Mapping[str, str] = {
     "learning_rate_warmup lr_warmup optimizer.warmup optimizer.warmup_epochs"
     " optimizer.warmup_steps": "`loss.warmup_epochs` is the geometric loss's, and the"
     " learning rate has no warm-up",
-    "wandb use_wandb": "there are `tracking: tensorboard` and `tracking: mlflow`",
+    "wandb use_wandb": "there is `tracking: wandb`",
 }
 """Words for settings that do not exist → what to do instead. A word with dots is a full name."""
 

@@ -103,6 +103,8 @@ class MirroredStore(Store):
         self._changed.add(trial_id)
         if trial_id not in self._ended_before:
             self._due = 0.0  # upload it now: no other session may run the trial again
+            paths = self.layout.trial(trial_id)  # its worker sent these to the URI
+            self._mirror.fetch_files([paths.cases, paths.provenance])
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)

@@ -149,7 +149,7 @@ def _said(error: Any) -> str:
 class Mirror:
     """Upload changes in ``folder`` since its last upload or download.
 
-    Both methods raise `SweepFailed` if the store does not answer. Files that were not sent are sent
+    Its methods raise `SweepFailed` if the store does not answer. Files that were not sent are sent
     the next time.
     """
 
@@ -163,6 +163,10 @@ class Mirror:
         names = self.remote.files()
         self._each(self._fetch, filter(wanted, names))
         return names
+
+    def fetch_files(self, files: Iterable[Path]) -> None:
+        """Download those of ``files`` that exist at the URI."""
+        self._each(self._fetch, map(self.name_of, files))
 
     def send(self, files: Iterable[Path]) -> None:
         """Upload those of ``files`` that have changed; deleted ones are skipped."""
