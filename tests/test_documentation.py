@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 from ruamel.yaml import YAML
+from test_readme import leads_somewhere
 
 import sweep
 from sweep.cli import app
@@ -93,6 +94,18 @@ def test_every_option_of_a_command_that_a_page_shows_exists() -> None:
                     wrong.append(f"{page.relative_to(ROOT)}: sweep.{name} {option}")
     assert found > 100
     assert wrong == []
+
+
+def test_every_link_of_a_notebook_leads_somewhere() -> None:
+    notebooks = list(ROOT.glob("examples/**/*.ipynb"))
+    links = [
+        (notebook, link)
+        for notebook in notebooks
+        for link in re.findall(r"\]\(([^)\s]+)\)", notebook.read_text(encoding="utf-8"))
+        if link.startswith(".")
+    ]
+    assert len(links) > len(notebooks)
+    assert [link for notebook, link in links if not leads_somewhere(notebook, link)] == []
 
 
 def test_api_page_has_every_public_name() -> None:

@@ -49,4 +49,4 @@ if __name__ == "__main__":
         run_config=tune.RunConfig(name="discs", storage_path=str(Path("ray_results").absolute())),
     )
     results = tuner.fit()
-    print(results.get_best_result("dice", "max", scope="max").config)
+    print(results.get_best_result("dice", "max", scope="all").config)

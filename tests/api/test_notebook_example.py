@@ -42,9 +42,9 @@ def test_notebook_was_executed_from_top_to_bottom_without_an_error(notebook: Pat
     assert "error" not in {output["output_type"] for output in outputs}
 
 
-def test_notebook_on_plugins_runs() -> None:
+def test_notebook_on_trainers_runs() -> None:
     script = [sys.executable, ROOT / "docs" / "tools" / "run_notebooks.py", "--check"]
-    subprocess.run([*script, "own_plugin.ipynb"], check=True, cwd=ROOT)
+    subprocess.run([*script, "own_trainer.ipynb"], check=True, cwd=ROOT)
 
 
 def test_cells_of_the_quickstart_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
