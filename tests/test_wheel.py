@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import sweep
 from sweep.starter.shipped_files import FOLDERS
 
 ROOT = Path(__file__).parents[1]
@@ -52,3 +53,8 @@ def test_wheel_names_its_commands_and_its_licence(wheel: dict[str, bytes]) -> No
     [entries] = [wheel[name] for name in wheel if name.endswith("/entry_points.txt")]
     assert b"sweep = sweep.cli:main" in entries
     assert any(name.endswith("/licenses/LICENSE") for name in wheel)
+
+
+def test_version_to_cite_is_that_of_the_package() -> None:
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {sweep.__version__}" in lines

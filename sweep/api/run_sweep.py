@@ -194,11 +194,26 @@ def _validate(
     if not in_time:
         view.say("The finalists are not validated on whole cases: the time budget is spent.")
         return
-    if session.location.uri is not None:  # it takes a GPU, which this machine may not have
-        view.say("The finalists are not validated on whole cases: results are at a URI.")
+    if session.location.uri is not None and (reason := _gpu_is_elsewhere(spec, store)):
+        view.say(f"The finalists are not validated on whole cases: {reason}.")
         return
     with _evaluating(view, "Validating the finalists on whole cases") as show:
         validate_finalists(spec, store, lambda text: view.warn([text]), show)
+
+
+def _gpu_is_elsewhere(spec: SweepSpec, store: Store) -> str | None:
+    """Why evaluating the finalists here would take far longer than training them did, or None."""
+    from sweep.engine.session.evaluate_finalists import finalist_runs
+    from sweep.machine.hardware import Machine
+    from sweep.report.takeaway.provenance_facts import last_start
+
+    if (why := Machine.here().no_cuda) is None:
+        return None
+    for run in finalist_runs(spec, store.records()):
+        effective = last_start(store.layout.trial(run.trial_id)).effective
+        if str(effective.get("trainer.device")).startswith("cuda"):
+            return f"{run.trial_id} was trained on a GPU, and {why}"
+    return None
 
 
 @contextmanager

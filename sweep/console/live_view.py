@@ -113,7 +113,8 @@ class LiveView(JupyterMixin):
             mean = record.mean_score if record.replicated else None
             value = record.value if mean is None else progress.objective.turned(mean)
             text = one_line(value_words(value, progress.objective))
-            part = Text(f" {rank} {record.trial_id} {text}")
+            lost = len(record.diverged_runs)
+            part = Text(f" {rank} {record.trial_id} {text}{f' ({lost} diverged)' if lost else ''}")
             if record.trial_id in progress.ranking.latest and not is_over:
                 part.append(" new", style="bold cyan")
             dot = " ·" if rank > 1 else ""

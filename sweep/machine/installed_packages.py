@@ -10,6 +10,8 @@ def how_to_install(name: str, package: str) -> str | None:
 
     Nothing is imported. The extra with the package has the name of the value.
     """
-    if importlib.util.find_spec(package) is not None:
+    found = importlib.util.find_spec(package)
+    # A folder of that name in the working directory, as W&B makes one, has no origin.
+    if found is not None and found.origin is not None:
         return None
     return f"`{name}` needs the package {package}: pip install 'medical-sweep[{name}]'"

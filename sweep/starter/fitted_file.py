@@ -201,13 +201,16 @@ def _geometric_class(sizes: DatasetSizes) -> Iterator[str]:
 
 
 def _length(made: Plan, memory: float | None) -> Iterator[str]:
+    through = -(-made.samples // made.batch)
     if made.steps is not None:
+        longer = "longer, so that a trial trains enough"
+        shorter = "shorter, so that trials are compared often enough"
         yield from _why(
-            f"Once through {made.samples} samples would be {-(-made.samples // made.batch)} steps:"
-            " an epoch is shorter, so that trials are compared often enough.", 2,
+            f"Once through {counted(made.samples, 'sample')} would be {counted(through, 'step')}:"
+            f" an epoch is {longer if made.steps > through else shorter}.", 2,
         )  # fmt: skip
         yield f"  steps_per_epoch: {made.steps}"
-    steps = made.epochs * (made.steps or -(-made.samples // made.batch))
+    steps = made.epochs * (made.steps or through)
     rest = ": short, for a CPU" if memory is None else ""
     yield from _why(f"{steps} steps a trial{rest}. Train the winner longer.", 2)
     yield f"  epochs: {made.epochs}"

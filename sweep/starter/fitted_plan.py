@@ -118,8 +118,8 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
     while 2 * batch <= most and _gib(channels, patch, target, 2 * batch) <= budget:
         batch *= 2
     through = -(-samples // batch)
-    steps = min(through, size.steps_per_epoch)
     fewest, longest = size.epochs
+    steps = min(max(through, size.steps // longest), size.steps_per_epoch)
     return Plan(
         volumes=volumes,
         spacing=spacing,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import wandb
 from PIL import Image
+from ruamel.yaml import YAML
 
 from sweep.store.files import append_line, atomic_write_text, make_folder, read_text
 from sweep.tracking.tracker import Tracked, Tracker, scalars, why
@@ -49,7 +50,10 @@ class WandbTracker(Tracker):
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if trial_id not in self._logged.ended:
-            self._runs[trial_id] = self._opened(trial_id, "trial", nested(parameters))
+            config = nested(parameters)
+            if not self._tracked.nested:  # nothing is searched: all of its settings
+                config = YAML(typ="safe").load(self._tracked.paths(trial_id).config)
+            self._runs[trial_id] = self._opened(trial_id, "trial", config)
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         run = self._runs.get(trial_id)

@@ -53,8 +53,7 @@ def ended(draw: st.DrawFn) -> list[TrialRecord]:
     ]
 
 
-@pytest.mark.parametrize("objective", [DICE, Objective("hd95", "min")])
-@given(records=ended())
+@given(records=ended(), objective=st.sampled_from([DICE, Objective("hd95", "min")]))
 def test_ranking_kept_as_trials_end_is_the_one_from_scratch(
     objective: Objective, records: list[TrialRecord]
 ) -> None:
@@ -80,16 +79,15 @@ def test_leader_is_the_first_row_with_a_dice(records: list[TrialRecord]) -> None
     assert (leader.trial_id if leader else None) == (with_dice[0] if with_dice else None)
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [
-        DICE,
-        Objective(others=(Objective("hd95", "min"),)),
-        Objective(others=(Objective("epochs", "min"),)),
-        Objective(others=(Objective("hd95", "max"), Objective("epochs", "min"))),
-    ],
+OBJECTIVES = (
+    DICE,
+    Objective(others=(Objective("hd95", "min"),)),
+    Objective(others=(Objective("epochs", "min"),)),
+    Objective(others=(Objective("hd95", "max"), Objective("epochs", "min"))),
 )
-@given(records=ended())
+
+
+@given(records=ended(), objective=st.sampled_from(OBJECTIVES))
 def test_leaders_are_the_first_rows_with_a_value_also_of_several_objectives(
     objective: Objective, records: list[TrialRecord]
 ) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from rich.console import Console
+from synthetic import results_of, trial, write_sweep
 
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking_frame, write_ranking
 from sweep.console.sweep_summary import Summary, cures, print_results
+from sweep.console.sweep_view import TerminalView
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status, TrialRecord
@@ -75,3 +79,24 @@ def test_ranking_is_followed_by_causes_cures_and_what_is_left_out() -> None:
     assert cause == "t0000 diverged: nonfinite gradient at epoch 3 step 0"
     assert cure == "Why t0000 diverged: ε is 0. Set it to 1e-6."
     assert left_out == "Not ranked: 1 unfinished trial."
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "told"),
+    [
+        (None, Status.COMPLETED, "(trial t0000; train it alone"),
+        (None, Status.PRUNED, "(trial t0000, pruned after 1 epoch; train it alone"),
+        ("baseline", Status.COMPLETED, "(trial t0000, the baseline; train it alone"),
+    ],
+)
+def test_last_lines_of_a_sweep_say_what_its_best_is(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    preset: str | None,
+    status: Status,
+    told: str,
+) -> None:
+    spec = results_of().spec
+    folder = write_sweep(tmp_path / "x", [trial(0, status, [0.5], preset=preset)])
+    TerminalView(live=False, table=False).ranked(spec, write_ranking(folder), folder, None)
+    assert told in capsys.readouterr().out

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign import write_trainer
 from pandas.testing import assert_frame_equal
 from ray.cluster_utils import Cluster
 
@@ -42,17 +41,24 @@ name: own
 searcher: grid
 scheduler: none
 trainer: {{kind: custom, entry: {entry}, epochs: 4, device: cpu, options: {{mode: 0}}}}
-loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
 resources: {{cpu: 2, gpu: 0, trials_per_gpu: 4}}
 space:
   trainer.options.mode: {{grid: {modes}}}
 """
-VALIDATE = """\
-def validate(self, epoch):
-    mode = self.options["mode"]
-    {does}
-    weights = sum(float(p.detach().sum()) for p in self.model.parameters())
-    return Validation(dice=(abs(weights) + mode) % 1)
+# A function, since its workers, of which many die, import no MONAI.
+TRAIN = """\
+import os, random
+
+def train(config, trial):
+    epoch, total = 0, 0.0
+    if (state := trial.checkpoint.load()) is not None:
+        epoch, total = state["epoch"], state["total"]
+    while epoch < trial.epochs:
+        {does}
+        total += random.random()
+        trial.checkpoint.save({{"epoch": epoch + 1, "total": total}})
+        trial.report(epoch, dice=(total + config["mode"] / 8) % 1)
+        epoch += 1
 """
 NETWORK = """\
 import os, pathlib
@@ -66,9 +72,8 @@ def net(in_channels, out_channels):
             notes.write(f"{os.getpid()} {node}\\n")
     return UNet(2, in_channels, out_channels, (4, 8, 16), (2, 2))
 """
-KILLS = """import os
-    if mode == 1 and epoch == 1:
-        os.kill(os.getpid(), 9)"""
+KILLS = """if config["mode"] == 1 and epoch == 1:
+            os.kill(os.getpid(), 9)"""
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +141,9 @@ def test_each_gpu_of_two_nodes_has_one_pack_that_trains_all_of_its_trials(both: 
 
 
 def own(tmp_path: Path, does: str, modes: list[int]) -> sweep.SweepSpec:
-    entry = write_trainer(tmp_path, VALIDATE.format(does=does))
-    (tmp_path / "own.yaml").write_text(OWN.format(entry=entry, modes=modes))
+    file = tmp_path / "mine.py"
+    file.write_text(TRAIN.format(does=does))
+    (tmp_path / "own.yaml").write_text(OWN.format(entry=f"{file}:train", modes=modes))
     return sweep.load(tmp_path / "own.yaml")
 
 

@@ -13,7 +13,7 @@ from sweep.store.layout import TrialPaths
 from sweep.store.read_results import read_records
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
-from sweep.vocabulary.record import Outcome, Status
+from sweep.vocabulary.record import Outcome, RealValidation, Status
 
 SWEEP_YAML = "name: example\nspace:\n  seed: {choice: [1, 2]}\n"
 DONE = Outcome(status=Status.COMPLETED)
@@ -69,6 +69,29 @@ def test_machine_that_is_lost_takes_no_trial_that_had_ended_with_it(
         [record] = store.records()
         assert record.outcome == DONE
         assert len(record.history) == 2
+
+
+def test_what_a_worker_sent_beside_its_checkpoints_is_in_the_copy_once_its_trial_has_ended(
+    remote: RemoteFolder, tmp_path: Path
+) -> None:
+    with begin(remote, tmp_path / "one") as store:
+        remote.write("trials/t0000/cases.csv", b"case,class\n")
+        store.end_trial("t0000", DONE)
+        paths = store.layout.trial("t0000")
+        assert paths.cases.read_bytes() == b"case,class\n"
+        assert not paths.provenance.exists()  # none was sent
+
+
+def test_predictions_beside_an_evaluation_are_sent_with_it(
+    remote: RemoteFolder, tmp_path: Path
+) -> None:
+    with begin(remote, tmp_path / "one") as store:
+        store.end_trial("t0000", DONE)
+        mask = store.layout.trial("t0000").nnunet / "validation" / "a.png"
+        mask.parent.mkdir(parents=True)
+        mask.write_bytes(b"a mask")
+        store.record_real_validation("t0000", RealValidation(dice=0.5, cases={}))
+    assert remote.read("trials/t0000/nnunet/validation/a.png") == b"a mask"
 
 
 def test_checkpoints_go_once_the_end_is_recorded(remote: RemoteFolder, tmp_path: Path) -> None:

@@ -89,14 +89,17 @@ def test_trials_are_runs_nested_in_the_sweep_with_parameters_metrics_and_cause(
             assert folder is not None
             for number in range(2):
                 controller.report(folder.name, epoch(number))
+            (folder / "cases.csv").write_text("case,class,dice\n")
             controller.end(folder.name, outcome)
+        store.layout.ranking_csv.write_text("rank,trial_id\n")
+        tracker.ranked()
         tracker.close()
         runs = runs_of(store)
         records = store.records()
         assert runs.keys() == {"toy", "t0000", "t0001", "t0002"}
         assert runs["toy"].info.status == "FINISHED"
-        [file] = client_of(store).list_artifacts(runs["toy"].info.run_id)
-        assert file.path == "sweep.yaml"
+        files = client_of(store).list_artifacts(runs["toy"].info.run_id)
+        assert {file.path for file in files} == {"sweep.yaml", "ranking.csv"}
         for record in records:
             run = runs[record.trial_id]
             assert run.data.tags["mlflow.parentRunId"] == runs["toy"].info.run_id
@@ -109,7 +112,7 @@ def test_trials_are_runs_nested_in_the_sweep_with_parameters_metrics_and_cause(
         diverged = runs["t0001"]
         assert diverged.data.tags["sweep.cause"] == "nonfinite gradient (aspect) at epoch 1 step 0"
         artifacts = client_of(store).list_artifacts(diverged.info.run_id)
-        assert {file.path for file in artifacts} == {"config.yaml", "divergence.json"}
+        assert {file.path for file in artifacts} == {"config.yaml", "cases.csv", "divergence.json"}
         assert (store.layout.mlflow / "artifacts").is_dir()
 
 

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from sweep.machine.hardware import Machine
+from sweep.machine.installed_packages import how_to_install
 from sweep.spec.load import load_sweep
 from sweep.spec.search import tracker_names as trackers
 from sweep.spec.search.tracker_names import chosen
@@ -146,6 +147,17 @@ def test_missing_extra_is_told_before_anything_runs_with_the_command_that_instal
     assert chosen(["mlflow"])[1] == [
         "`mlflow` needs the package no_such: pip install 'medical-sweep[mlflow]'"
     ]
+
+
+def test_a_folder_of_a_packages_name_is_not_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no_such_tracker").mkdir()  # as W&B leaves `wandb/` where it was run
+    monkeypatch.syspath_prepend(tmp_path)
+    message = how_to_install("wandb", "no_such_tracker")
+    assert message is not None
+    assert "needs the package no_such_tracker" in message
+    assert how_to_install("tensorboard", "json") is None
 
 
 def test_trackers_of_a_command_line_are_checked_by_name() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.store.layout import Layout
+from sweep.store.layout import Layout, TrialPaths
 from sweep.store.store import Store
 from sweep.testing import TrackerContract
 from sweep.tracking.make_trackers import tracking
@@ -214,6 +214,18 @@ def test_a_sweep_that_goes_on_logs_no_epoch_twice_under_the_same_ids(
     assert [*after["t0000"].history] == [0]
     assert [after["t0001"].history[step]["epoch"] for step in (0, 1)] == [0, 1]
     assert after["t0001"].exit == 0
+
+
+def test_a_single_training_is_a_run_with_all_of_its_settings(tmp_path: Path) -> None:
+    layout, paths = Layout(tmp_path), TrialPaths(tmp_path)
+    paths.config.write_text("optimizer: {lr: 0.1}\ntrainer: {epochs: 2}\n")
+    tracked = Tracked("train-best", layout, lambda _: paths, nested=False)
+    with tracking(["wandb"], tracked, pytest.fail) as (tracker,):
+        tracker.trial_started("train-best", {})
+        tracker.epoch_reported("train-best", epoch(0))
+    run = runs_of(layout)["train-best"]
+    assert (run.config["optimizer"], run.config["trainer"]) == ({"lr": 0.1}, {"epochs": 2})
+    assert run.run.run_group == ""
 
 
 def test_settings_become_nested_because_wandb_allows_no_dots() -> None:

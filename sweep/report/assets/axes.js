@@ -58,7 +58,7 @@ function drawAxisChoices(data) {
   const home = section.querySelector(".controls") ?? element("div", { class: "controls" });
   if (!home.parentElement) section.querySelector(".finding").after(home);
   const choice = (key, words) => {
-    const select = element("select", { change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); drawAxisChoices(page.data); } },
+    const select = element("select", { "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); drawAxisChoices(page.data); } },
       ...[...axisColumns(data).values()].map(({ name, title }) => element("option", { value: name, selected: name === axes[key] }, title)));
     return element("label", { class: "field" }, element("span", {}, words), select);
   };

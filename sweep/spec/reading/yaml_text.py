@@ -6,6 +6,7 @@ YAML 1.2: ``1e-4`` is a number, ``off`` a text.
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -17,6 +18,8 @@ from sweep.spec.words.phrases import printable
 from sweep.vocabulary.errors import InputError
 
 MOST_BYTES = 256 * 1024
+SHORT = 16 * 1024
+"""Characters of a text whose nodes are kept. No file written by hand is longer."""
 
 SYNTAX = (
     ("another document", "a second document starts here (`---`); a file holds one"),
@@ -58,13 +61,20 @@ def text_of(path: Path, file: str) -> str:
         raise InputError.single("the text is not UTF-8", file=file, line=line) from None
 
 
+@lru_cache(maxsize=32)
+def _composed(text: str) -> Node | None:
+    """Kept: a command may read a file more than once, and the parser takes 10 ms for 60 lines."""
+    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    return node
+
+
 def compose(text: str, file: str) -> Node | None:
     """The nodes of a YAML text, None where it is empty; raises InputError for broken syntax."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # reused anchors, which YAML allows
-            node: Node | None = YAML(typ="safe", pure=True).compose(text)
-            return node
+            short = len(text) <= SHORT
+            return _composed(text) if short else _composed.__wrapped__(text)
     except RecursionError:
         problem, line = "brackets or lines are nested too deep", None
     except ReaderError as error:

@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -25,7 +25,7 @@ from sweep.store.lock import lock_results
 from sweep.store.store import Store, already_used
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
-from sweep.vocabulary.record import Outcome
+from sweep.vocabulary.record import CaseScore, Outcome, RealValidation
 
 WRITER = ".writer"
 """File at the URI that identifies the sweep that writes there."""
@@ -105,6 +105,14 @@ class MirroredStore(Store):
             self._due = 0.0  # upload it now: no other session may run the trial again
             paths = self.layout.trial(trial_id)  # its worker sent these to the URI
             self._mirror.fetch_files([paths.cases, paths.provenance])
+
+    def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
+        super().record_test(trial_id, scores)
+        self._changed.add(trial_id)  # nnU-Net's predictions lie beside it
+
+    def record_real_validation(self, trial_id: str, found: RealValidation) -> None:
+        super().record_real_validation(trial_id, found)
+        self._changed.add(trial_id)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
