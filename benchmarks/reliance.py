@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 Target = Callable[[np.random.Generator, Floats], Floats]
 """Places of the trials in [0, 1], ``[trials, parameters]``, to the targets, ``[trials]``."""
 
-SWEEPS = 40
+SWEEPS = 25
 BEFORE = 0.5
 """Share of explained variance that was relied on before."""
 SIZES = (12, 20, 50)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.command_line.rare_collections import rare_collections
 
 if TYPE_CHECKING:
     from sweep.analysis.figures.sweep_results import Results
@@ -47,7 +48,7 @@ def command(
     ] = 30,
 ) -> None:
     """Export a report: a page, an executed notebook, and the best configuration."""
-    with exit_codes():
+    with exit_codes(), rare_collections():
         from sweep.analysis.figures.sweep_results import read_results
         from sweep.machine.user_paths import argument
         from sweep.spec.words.phrases import must_be, one_of

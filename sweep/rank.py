@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.command_line.rare_collections import rare_collections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def command(
 
     Diverged and failed trials come last.
     """
-    with exit_codes():
+    with exit_codes(), rare_collections():
         from sweep.analysis.ranking.row_selection import Condition, only, sorted_by
         from sweep.analysis.ranking.row_selection import pareto as not_beaten
         from sweep.analysis.ranking.row_selection import where as rows_where

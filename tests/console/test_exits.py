@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import gc
 import io
+from contextlib import suppress
 
 import pytest
 import typer
 
 from sweep.command_line.exit_codes import exit_codes
+from sweep.command_line.rare_collections import rare_collections
 from sweep.machine.interrupted import INTERRUPTED
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
 
@@ -63,3 +66,11 @@ def test_what_stdout_cannot_show_is_written_out(monkeypatch: pytest.MonkeyPatch)
         typer.echo("Dice – \udcff")
     stdout.flush()
     assert stdout.buffer.getvalue() == b"Dice \\u2013 \\udcff\n"
+
+
+def test_rare_collections_end_with_the_command_that_asked_for_them() -> None:
+    before = gc.get_threshold()
+    with suppress(RuntimeError), rare_collections():
+        assert gc.get_threshold()[0] > before[0]
+        raise RuntimeError
+    assert gc.get_threshold() == before

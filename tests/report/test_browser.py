@@ -455,7 +455,7 @@ def test_every_control_has_a_name_for_screen_readers(
         told.append(opened.locator("body").aria_snapshot())
         nameless = re.findall(rf"^\s*- (?:{roles})(?=:|$| \[).*", told[-1], re.MULTILINE)
         assert nameless == []
-    assert '- searchbox "Filter"' in told[0]
+    assert '- combobox "Filter"' in told[0]
     assert '- img "Learning curves"' in told[0]
     assert '- button "Close"' in told[1]
     assert f"{table.trials[0]} and {table.trials[1]}" in told[2]
