@@ -16,6 +16,7 @@ from sweep.run import command as run
 from sweep.schema import command as schema
 from sweep.serve import command as serve
 from sweep.shapes import command as shapes
+from sweep.slurm import command as slurm
 from sweep.stop import command as stop
 from sweep.train import command as train
 from sweep.watch import command as watch
@@ -41,6 +42,7 @@ app.command("stop")(stop)
 app.command("enqueue")(enqueue)
 app.command("note")(note)
 app.command("serve")(serve)
+app.command("slurm")(slurm)
 
 
 def main() -> None:

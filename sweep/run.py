@@ -26,7 +26,20 @@ def command(
             help="Resume with more: trials=+20, trials=60, time_budget=4h.",
         ),
     ] = None,
+    continue_: Annotated[
+        bool,
+        typer.Option("--continue", help="Start the sweep, or resume it if it has begun."),
+    ] = False,
     address: Address = None,
+    wait_for_nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--wait-for-nodes",
+            metavar="N",
+            min=1,
+            help="Give the Ray cluster at --address up to 5 minutes to get that many nodes.",
+        ),
+    ] = None,
     local: Annotated[
         bool,
         typer.Option("--local", help="Run without Ray, in this process, for debugging."),
@@ -44,18 +57,23 @@ def command(
         bool,
         typer.Option("--page", help="Serve the report while the sweep runs; prints its address."),
     ] = False,
+    resume_with: Annotated[
+        str | None,
+        typer.Option(hidden=True, help="The command that resumes: for scripts that run this one."),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the messages of Ray and other libraries.")
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
-    with exit_codes(continues=True):
+    with exit_codes(continues=True), stops_as_ctrl_c():
         from sweep.api.checked_spec import load_checked
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings
         from sweep.console.sweep_view import TerminalView
         from sweep.engine.on_ray.ray_cluster import wanted_dashboard
         from sweep.engine.session.ending import Ending
+        from sweep.engine.session.open_store import has_begun
         from sweep.engine.session.sweep_location import SweepLocation
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
@@ -69,13 +87,14 @@ def command(
         spec, warnings = load_checked(space, overrides, machine, begins=begins)
         print_warnings(warnings)
         location = SweepLocation.of(spec.name, results, address)
+        resume = resume or (continue_ and not extend and has_begun(location))
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
         again += ["--results", results] if results != "results" else []
         again += ["--address", address] if address is not None else []
         again += ["--local"] if local else []
         again += ["--page"] if page else []
-        resume_with = shlex.join([*again, "--resume"])
+        resume_with = resume_with or shlex.join([*again, "--resume"])
 
         shows, missing = wanted_dashboard(dashboard)
         print_warnings(missing)
@@ -84,12 +103,13 @@ def command(
             resume_with=resume_with,
             resume=resume,
             extend=extend or [],
+            nodes=wait_for_nodes,
             executor="local" if local else "ray",
             dashboard=shows,
             verbose=verbose,
         )
         try:
-            with stops_as_ctrl_c(), ExitStack() as stack:
+            with ExitStack() as stack:
                 if page:
                     for line in stack.enter_context(page_beside(location.folder)):
                         typer.echo(line)

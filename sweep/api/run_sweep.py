@@ -39,6 +39,7 @@ class Session:
         resume: resume the existing sweep.
         extend: additions before it resumes, such as ``trials=+20``.
         executor: where its trials are trained.
+        nodes: how many nodes of the cluster to wait for.
         dashboard: start Ray's dashboard.
         verbose: show the messages of Ray and other libraries.
     """
@@ -48,6 +49,7 @@ class Session:
     resume: bool = False
     extend: Sequence[str] = ()
     executor: Executor = "ray"
+    nodes: int | None = None
     dashboard: bool = False
     verbose: bool = False
 
@@ -55,6 +57,8 @@ class Session:
         if self.executor == "local" and self.location.address is not None:
             message = "trials run in this process, not on a cluster: leave it out"
             raise InputError.single(message, key="--address")
+        if self.nodes is not None and self.location.address is None:
+            raise InputError.single("needs a cluster: give its --address", key="--wait-for-nodes")
 
 
 def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, Ranking]:
@@ -76,7 +80,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         from sweep.engine.on_ray.node_checks import check_nodes
 
         with view.working("Preparing the data on the cluster's nodes"):
-            found = check_nodes(asked, location, verbose=session.verbose)
+            found = check_nodes(asked, location, verbose=session.verbose, expected=session.nodes)
         view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
     if session.extend and (sentence := _goes_on(spec, store)):

@@ -24,7 +24,7 @@ COMMANDS = [
     "watch",
     "predict",
 ]
-COMMANDS += ["pictures", "stop", "enqueue", "note", "serve"]
+COMMANDS += ["pictures", "stop", "enqueue", "note", "serve", "slurm"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

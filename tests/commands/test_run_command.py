@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +119,30 @@ def test_sweep_that_was_stopped_prints_the_command_that_resumes_it_and_it_does(
     ends = [line.split()[1] for line in resumed.stdout.splitlines() if line.startswith("[")]
     assert ends == ["t0001", "t0002"]  # the first was not run again
     assert len((folder / "o u t" / "other" / "ranking.csv").read_text().splitlines()) == 4
+
+
+def test_continue_starts_a_sweep_and_resumes_it_from_then_on(call: Call, engine: Engine) -> None:
+    engine.stops_after = 1
+    assert call("run", "tiny.yaml", "--continue").exit_code == 130
+    engine.stops_after = 10**9
+    again = call("run", "tiny.yaml", "--continue")
+    assert again.exit_code == 0
+    assert [line[:11] for line in again.stdout.splitlines() if line.startswith("[")] == [
+        "[2/3] t0001",
+        "[3/3] t0002",
+    ]
+
+
+def test_script_can_say_how_its_sweep_is_resumed(call: Call, engine: Engine) -> None:
+    engine.stops_after = 1
+    result = call("run", "tiny.yaml", "--resume-with", "sbatch tiny.sbatch")
+    assert result.stdout.splitlines()[-1] == "  sbatch tiny.sbatch"
+
+
+def test_waiting_for_nodes_needs_a_cluster(call: Call) -> None:
+    result = call("run", "tiny.yaml", "--wait-for-nodes", "2")
+    assert result.exit_code == 2
+    assert result.stderr == "error: --wait-for-nodes: needs a cluster: give its --address\n"
 
 
 def test_finished_sweep_can_be_resumed_and_shows_its_ranking_again(call: Call) -> None:
@@ -345,3 +373,15 @@ def test_time_budget_that_the_start_has_eaten_is_a_failure_that_says_so(
     result = call("run", "tiny.yaml", "--set", "time_budget=5s", "--resume")
     assert result.exit_code == 0
     assert "Stopped: the time budget is spent" in result.stdout
+
+
+@pytest.mark.slow
+def test_signal_while_the_file_is_still_read_ends_with_one_word_and_130(folder: Path) -> None:
+    os.mkfifo(folder / "slow.yaml")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep.run", "slow.yaml"], stderr=subprocess.PIPE, text=True
+    )
+    with (folder / "slow.yaml").open("w"):  # waits until the command has opened it to read
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "interrupted\n")

@@ -38,6 +38,8 @@ _BARS = (
     " Its bar shows by how much such an expectation was wrong for trials that trained on, or its"
     " bounds where too few did."
 )
+HOLLOW = "#5f7a91"
+"""Colour of the outlines and bars of expected values."""
 JITTER = 0.04
 """Largest distance by which a point is moved aside where many share its place."""
 
@@ -189,11 +191,14 @@ def _dots(
         for r, v in zip(records, values, strict=True)
     ]
     marker = {
-        "color": look.color,
+        "color": HOLLOW if expected else look.color,  # an outline has less ink than a filled mark
         "symbol": f"{look.symbol}-open" if expected else look.symbol,
         "size": 7 if few else 4,
         "opacity": 0.9 if few else 0.5,
-        "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else style.INK},
+        "line": {
+            "width": 1.5 if is_cross or expected else 0.5,
+            "color": look.color if is_cross else style.INK,
+        },
     }
     objective = results.objective
     return style.marks(
@@ -225,4 +230,4 @@ def _bars(results: Results, records: Sequence[TrialRecord]) -> dict[str, Any]:
     below = [one.score - one.low for one in found]
     array, minus = (above, below) if results.objective.mode == "max" else (below, above)
     bars = {"type": "data", "symmetric": False, "array": array, "arrayminus": minus}
-    return bars | {"color": style.FAINT, "thickness": 1, "width": 0}
+    return bars | {"color": HOLLOW, "thickness": 1, "width": 0}

@@ -9,12 +9,13 @@ import importlib.util
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from sweep.engine.on_ray.capacity import fitting, living_nodes, trial_resources
-from sweep.engine.on_ray.ray_cluster import cluster
+from sweep.engine.on_ray.ray_cluster import cluster, require_answer
 from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -26,13 +27,20 @@ NEEDED = ("torch", "monai", "scipy", "skimage", "nibabel", "ruamel.yaml", "pydan
 """Packages that a worker imports besides this one, which is sent to it."""
 
 
-def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> list[str]:
+SECONDS_TO_JOIN = 300.0
+"""A cluster that starts together with the sweep, as in a batch job, has its nodes by then."""
+
+
+def check_nodes(
+    spec: SweepSpec, location: SweepLocation, *, verbose: bool, expected: int | None = None
+) -> list[str]:
     """Let each node of a cluster access the results location and prepare the data.
 
     Args:
         spec: the data and the resources of a trial.
         location: where the sweep runs and writes.
         verbose: show Ray's own messages.
+        expected: how many nodes to wait for, at most `SECONDS_TO_JOIN`.
     Returns:
         warnings.
     Raises:
@@ -41,7 +49,11 @@ def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> l
     """
     where = location.uri or location.folder.parent.as_uri()
     ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
+    deadline = time.monotonic() + SECONDS_TO_JOIN
+    if expected is not None and location.address is not None:
+        _wait_for_answer(location.address, deadline)
     with cluster(Path(os.devnull), verbose=verbose, address=location.address):
+        late = [] if expected is None else _wait_for_nodes(expected, deadline)
         needs = trial_resources(spec)
         nodes = {
             node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
@@ -65,8 +77,27 @@ def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> l
     if mistakes:
         raise InputError(mistakes)
     if not nodes:
-        return ["no node of the cluster has room for a trial: the sweep waits until one joins"]
-    return []
+        return [*late, "no node of the cluster has room for a trial: the sweep waits for one"]
+    return late
+
+
+def _wait_for_answer(address: str, deadline: float) -> None:
+    """Wait until something listens at the address; `cluster` reports if nothing does."""
+    while time.monotonic() < deadline:
+        try:
+            return require_answer(address)
+        except InputError:
+            time.sleep(1)
+    return None
+
+
+def _wait_for_nodes(expected: int, deadline: float) -> list[str]:
+    """Wait until the cluster has so many nodes. Returns a warning if it has not in time."""
+    while (found := len(living_nodes())) < expected and time.monotonic() < deadline:
+        time.sleep(1)
+    if found >= expected:
+        return []
+    return [f"{found} of {expected} nodes have joined in {SECONDS_TO_JOIN:.0f} s; others may later"]
 
 
 def clean_nodes(uri: str) -> None:

@@ -38,6 +38,14 @@ def require_folder(location: SweepLocation, *, resume: bool) -> None:
         )
 
 
+def has_begun(location: SweepLocation) -> bool:
+    """Whether a sweep is there that can be resumed."""
+    sweep_yaml = Layout(location.folder).sweep_yaml
+    if location.remote is not None:
+        return location.remote.read(sweep_yaml.name) is not None
+    return sweep_yaml.exists()
+
+
 def open_store(
     asked: SweepSpec, location: SweepLocation, *, resume: bool, extend: Sequence[str] = ()
 ) -> tuple[SweepSpec, Store]:
