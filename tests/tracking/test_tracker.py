@@ -230,9 +230,7 @@ def test_an_error_in_the_background_is_told_once_and_ends_the_logging(
     told = list[str]()
     tracker = Forgiving("wandb", InBackground(refuse), told.append)
     tracker.close()
-    assert told == [
-        f"wandb is not logged to any more ({words}); the results folder has everything"
-    ]
+    assert told == [f"wandb is not logged to any more ({words}); the results folder has everything"]
 
 
 def test_a_server_that_never_answers_does_not_keep_the_sweep_from_ending() -> None:
