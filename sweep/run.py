@@ -78,23 +78,24 @@ def command(
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
         from sweep.page_server.page_process import page_beside
+        from sweep.spec.load import load_sweep
         from sweep.store.layout import Layout
         from sweep.vocabulary.errors import SweepFailed
 
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
-        begins = not (resume or extend)
-        spec, warnings = load_checked(space, overrides, machine, begins=begins)
+        if continue_ and not extend:
+            named = load_sweep(space, overrides or ()).name
+            resume = resume or has_begun(SweepLocation.of(named, results, address))
+        spec, warnings = load_checked(space, overrides, machine, begins=not (resume or extend))
         print_warnings(warnings)
         location = SweepLocation.of(spec.name, results, address)
-        resume = resume or (continue_ and not extend and has_begun(location))
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
         again += ["--results", results] if results != "results" else []
         again += ["--address", address] if address is not None else []
-        again += ["--local"] if local else []
-        again += ["--page"] if page else []
-        resume_with = resume_with or shlex.join([*again, "--resume"])
+        again += ["--local"] * local + ["--page"] * page + ["--resume"]
+        resume_with = resume_with or shlex.join(again)
 
         shows, missing = wanted_dashboard(dashboard)
         print_warnings(missing)

@@ -93,10 +93,10 @@ def command(
         root = str(Path(results).absolute()) if local else results
         job = SlurmJob(
             name=spec.name,
-            made_by=["python", "-m", "sweep.slurm", *sys.argv[1:]],
+            made_by=["python", "-m", "sweep.slurm", *_own_arguments(sys.argv)],
             file=file.absolute(),
             folder=Path.cwd(),
-            python=[*shlex.split(container), "python"] if container else [sys.executable],
+            python=[*_words(container), "python"] if container else [sys.executable],
             run=run,
             results=f"{root}/{spec.name}",
             logs=Path(root) if local else Path.cwd(),
@@ -120,6 +120,24 @@ def command(
         typer.echo(submit_script(file) if submit else f"Submit: sbatch {shlex.quote(str(file))}")
         typer.echo(f"Output: {job.log.replace('%j', 'JOB')}")
         typer.echo(f"Watch:  python -m sweep.watch {shlex.quote(job.results)}")
+
+
+def _own_arguments(argv: list[str]) -> list[str]:
+    """Without `slurm` of `sweep slurm`, and without `--submit`, which changes no script."""
+    own = argv[1 if Path(argv[0]).name == "slurm.py" else 2 :]
+    return [argument for argument in own if argument != "--submit"]
+
+
+def _words(command: str) -> list[str]:
+    import shlex
+
+    from sweep.vocabulary.errors import InputError
+
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        wrong = f"{error}: {command}"
+        raise InputError.single(wrong, key="--container") from None
 
 
 if __name__ == "__main__":

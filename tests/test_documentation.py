@@ -79,6 +79,13 @@ def options_of_commands() -> dict[str, set[str]]:
     }
 
 
+def test_readme_names_every_command_and_no_other() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = set(options_of_commands())
+    assert commands - set(re.findall(r"`(?:python -m )?sweep\.(\w+)", readme)) == set()
+    assert set(re.findall(r"python -m sweep\.(\w+)", readme)) - commands == set()
+
+
 def test_every_option_of_a_command_that_a_page_shows_exists() -> None:
     options = options_of_commands()
     command = re.compile(rf"(?:python -m sweep\.|`sweep[. ]|^sweep )({'|'.join(options)})\b([^`]*)")

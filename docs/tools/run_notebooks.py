@@ -8,10 +8,13 @@ With ``--check`` nothing is stored: a cell that raises ends the script with exit
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -22,6 +25,9 @@ IN_NOTEBOOKS = {
     "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data, without plotly itself
     "PYTHONWARNINGS": "ignore:IProgress not found",  # of progress bars that are not used
 }
+PLOTLY = "application/vnd.plotly.v1+json"
+NOT_DRAWN = ("geo", "map", "mapbox", "polar", "scene", "ternary")
+"""Parts of a template that no figure of ours uses."""
 
 
 def run(notebook: Path) -> nbformat.NotebookNode:
@@ -37,6 +43,27 @@ def run(notebook: Path) -> nbformat.NotebookNode:
     return content
 
 
+def without_ballast(figure: dict[str, Any]) -> None:
+    """Remove from a stored figure what its template has for other kinds of figures."""
+    template = figure["layout"].get("template", {})
+    kinds = {trace.get("type", "scatter") for trace in figure["data"]}
+    template["data"] = {k: v for k, v in template.get("data", {}).items() if k in kinds}
+    for name in NOT_DRAWN:
+        template.get("layout", {}).pop(name, None)
+
+
+def as_text(content: nbformat.NotebookNode) -> str:
+    """The file of a notebook, with each figure on one line: nobody reads its numbers."""
+    figures: list[str] = []
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            if PLOTLY in output.get("data", {}):
+                without_ballast(output.data[PLOTLY])
+                figures.append(json.dumps(output.data[PLOTLY], ensure_ascii=False))
+                output.data[PLOTLY] = "<figure>"
+    return re.sub('"<figure>"', lambda _: figures.pop(0), nbformat.writes(content)) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
@@ -46,7 +73,7 @@ def main() -> None:
         if not arguments.names or notebook.name in arguments.names:
             content = run(notebook)
             if not arguments.check:
-                nbformat.write(content, notebook)
+                notebook.write_text(as_text(content), encoding="utf-8")
             sys.stdout.write(f"{notebook.name}: ran\n")
 
 

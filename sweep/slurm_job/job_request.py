@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from sweep.spec.search.search_strategy import trials_on_gpus
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -53,7 +54,7 @@ def node_share(
     if gpu > gpus:
         wrong = f"must be at least {math.ceil(gpu)}: `resources.gpu` of a trial is {gpu:g}"
         raise InputError.single(wrong, key="--gpus-per-node")
-    on_gpus = math.floor(gpus / gpu) if gpu else None
+    on_gpus = trials_on_gpus(gpus, gpu) if gpu else None
     if cpus_per_node is None:
         if on_gpus is None:
             wrong = "must be given where no GPU decides how many trials run on a node"

@@ -11,7 +11,7 @@ from shlex import quote
 from textwrap import wrap
 
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated
-from sweep.machine.hardware import gpu_memory
+from sweep.machine.hardware import Machine, gpu_memory
 from sweep.nnunet.dataset.nnunet_datasets import NAME
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
@@ -28,9 +28,12 @@ def memory_of(given: float | None) -> float | None:
     """GiB of the GPU that trials will have; None: they train on a CPU.
 
     Args:
-        given: what the user says, 0 for a CPU; None: the smallest GPU of this machine.
+        given: what the user says, 0 for a CPU; None: the smallest GPU of this machine, if the
+            installed torch can use one.
     """
-    return gpu_memory() if given is None else given or None
+    if given is None and Machine.here().no_cuda is None:
+        return gpu_memory()
+    return given or None
 
 
 def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: Path) -> str:
@@ -64,7 +67,7 @@ def _why(text: str, indent: int = 0) -> list[str]:
 
 def _text(value: str) -> str:
     """A text as YAML."""
-    return value if _PLAIN.fullmatch(value) else json.dumps(value)
+    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -159,7 +159,7 @@ def _spacing(sizes: DatasetSizes, axes: int) -> str | tuple[float, ...] | None:
         return None  # a header without a spacing, such as that of a PNG
     plane = np.median(own[:, -2:], axis=0)
     if axes == 2 and plane.max() >= OBLONG * plane.min():
-        side = round(float(plane.min()), 4)
+        side = float(f"{plane.min():.4g}")  # microscopes have 0.0002 mm
         return (side, side)
     return "median" if sizes.spacing_differs(axes) else None
 

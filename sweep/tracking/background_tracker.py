@@ -26,7 +26,7 @@ class InBackground(Tracker):
 
     def __init__(self, make: Callable[[], Tracker], patience: float = PATIENCE) -> None:
         self._calls = SimpleQueue[Callable[[Tracker], None] | None]()
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._patience = patience
         # A daemon: a server that never answers must not keep the command from ending.
         self._thread = Thread(target=self._work, args=(make,), daemon=True, name="tracker")
@@ -76,5 +76,7 @@ class InBackground(Tracker):
             tracker = make()
             while (call := self._calls.get()) is not None:
                 call(tracker)
-        except BaseException as error:  # noqa: BLE001 - raised by the next call
+        except Exception as error:  # noqa: BLE001 - raised by the next call
             self._error = error
+        except BaseException as error:  # noqa: BLE001 - `sys.exit` of a library ends no sweep
+            self._error = RuntimeError(repr(error))

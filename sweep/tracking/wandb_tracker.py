@@ -30,6 +30,9 @@ PROJECT = "medical-sweep"
 EXIT_CODES: Mapping[Status, int] = {Status.DIVERGED: 1, Status.FAILED: 1}
 """What makes W&B show a run as failed; all others are shown as finished."""
 
+NAMES = ("case", "class")
+"""Columns whose cells may look like numbers: the case `007`."""
+
 Mode = Literal["online", "offline", "disabled", "shared"]
 
 
@@ -205,13 +208,13 @@ def _result(record: TrialRecord) -> dict[str, Any]:
 def _table(file: Path) -> wandb.Table:
     """A CSV file as a table; an empty cell is None."""
     names, *rows = csv.reader(io.StringIO(read_text(file)))
-    data: list[Iterable[Any]] = [[_cell(text) for text in row] for row in rows]
+    data: list[Iterable[Any]] = [[*map(_cell, names, row)] for row in rows]
     return wandb.Table(columns=[*names], data=data, allow_mixed_types=True)
 
 
-def _cell(text: str) -> float | str | None:
+def _cell(column: str, text: str) -> float | str | None:
     try:
-        return float(text) if text else None
+        return float(text) if text and column not in NAMES else text or None
     except ValueError:
         return text
 

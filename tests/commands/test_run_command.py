@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +132,19 @@ def test_continue_starts_a_sweep_and_resumes_it_from_then_on(call: Call, engine:
         "[2/3] t0001",
         "[3/3] t0002",
     ]
+
+
+def test_continue_needs_no_earlier_results_once_it_has_begun(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    assert call("run", "tiny.yaml", "--set", "name=earlier").exit_code == 0
+    learns = ("--set", "searcher=tpe", "--set", "warm_start=results/earlier")
+    again = ("run", "tiny.yaml", *learns, "--continue")
+    engine.stops_after = 1
+    assert call(*again).exit_code == 130
+    shutil.rmtree(folder / "results" / "earlier")
+    engine.stops_after = 10**9
+    assert call(*again).exit_code == 0
 
 
 def test_script_can_say_how_its_sweep_is_resumed(call: Call, engine: Engine) -> None:

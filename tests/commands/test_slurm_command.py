@@ -48,6 +48,28 @@ def test_script_that_somebody_edited_stays(call: Call, folder: Path) -> None:
     assert (folder / "tiny.sbatch").read_text() == edited
 
 
+@pytest.mark.parametrize("called", [["sweep", "slurm"], ["/x/sweep/slurm.py"]])
+def test_script_written_to_look_at_can_be_submitted_by_the_same_command(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, called: list[str]
+) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    for more in ([], ["--submit"]):
+        options = ["tiny.yaml", "--cpus-per-node", "4", *more]
+        monkeypatch.setattr("sys.argv", [*called, *options])
+        result = call("slurm", *options)
+    assert "on a login node, submit with" in result.stderr
+    assert (
+        "# Made by: python -m sweep.slurm tiny.yaml --cpus-per-node 4\n"
+        in (folder / "tiny.sbatch").read_text()
+    )
+
+
+def test_container_that_no_shell_could_read_is_refused(call: Call) -> None:
+    result = call("slurm", "tiny.yaml", "--cpus-per-node", "4", "--container", "run 'my.sif")
+    assert result.exit_code == 2
+    assert "--container: No closing quotation: run 'my.sif" in result.stderr
+
+
 def test_submitting_where_there_is_no_slurm_says_what_to_do(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

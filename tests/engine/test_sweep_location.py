@@ -65,6 +65,7 @@ def test_wrong_address_is_refused_at_once(address: str, words: str) -> None:
         ({"CPU": 8.0}, {"cpu": 3.0, "gpu": 0.0}, 2),
         ({"CPU": 8.0}, {"cpu": 1.0, "gpu": 1.0}, 0),
         ({"CPU": 8.0, "GPU": 2.0}, {"cpu": 1.0, "gpu": 0.5}, 4),
+        ({"CPU": 8.0, "GPU": 2.0}, {"cpu": 1.0, "gpu": 0.4}, 4),  # no fraction is of two GPUs
         ({"memory": 1.0}, {"cpu": 1.0, "gpu": 0.0}, 0),
     ],
 )

@@ -50,13 +50,14 @@ def job(folder: Path, **changes: object) -> SlurmJob:
 
 
 class Running:
-    """The script under bash. The sweep is a shell script that ``does`` something."""
+    """The script under bash. The sweep is a shell script that ``does`` something; ``then`` is what
+    scontrol does."""
 
-    def __init__(self, folder: Path, does: str, **changes: object) -> None:
+    def __init__(self, folder: Path, does: str, then: str = "", **changes: object) -> None:
         self.folder, self.calls = folder, folder / "calls"
         (folder / "results" / "toy").mkdir(parents=True)
         (folder / "toy.sbatch").write_text(job(folder, **changes).render())
-        commands = {"python": SWEEP, "scontrol": SLURM, "srun": SLURM}
+        commands = {"python": SWEEP, "scontrol": SLURM + then, "srun": SLURM}
         for name, text in commands.items():
             (folder / name).write_text(text.format(calls=self.calls, does=does))
             (folder / name).chmod(0o755)
@@ -104,6 +105,14 @@ def test_sweep_is_stopped_and_requeued_before_the_time_limit(tmp_path: Path) -> 
     assert (code, running.requeued) == (0, True)
     assert output.splitlines()[-2].endswith("the job has to stop soon")
     assert output.splitlines()[-1].endswith("the job goes back into the queue")
+
+
+def test_job_that_slurm_does_not_requeue_has_not_succeeded(tmp_path: Path) -> None:
+    running = Running(tmp_path, PROGRESS.format(), then="exit 1")
+    running.told(signal.SIGUSR1)
+    code, output = running.end()
+    assert code == 130
+    assert f"Slurm refused: go on with sbatch {tmp_path}/toy.sbatch" in output
 
 
 def test_sweep_that_ends_although_time_is_up_is_not_requeued(tmp_path: Path) -> None:

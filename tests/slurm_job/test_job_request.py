@@ -26,6 +26,7 @@ def share(of: SweepSpec, gpus: str | None, cpus: int | None, time: str | None = 
         ({"cpu": 4}, "a100:2", None, NodeShare(cpus=8, trials=2)),
         ({"cpu": 1.5}, "1", None, NodeShare(cpus=2, trials=1)),
         ({"cpu": 1, "gpu": 0.25}, "2", None, NodeShare(cpus=8, trials=8)),
+        ({"cpu": 1, "gpu": 0.4}, "2", None, NodeShare(cpus=4, trials=4)),  # none on both GPUs
         ({"cpu": 1, "gpu": 2}, "5", None, NodeShare(cpus=2, trials=2)),
         ({"cpu": 4}, "8", 16, NodeShare(cpus=16, trials=4)),  # the cores are too few for the GPUs
         ({"cpu": 2}, None, 7, NodeShare(cpus=7, trials=3)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
     "tiny images": lambda f: dataset(f, [(8, 10)] * 5, **PNG),
     "RGB": rgb,
     "oblong pixels": lambda f: dataset(f, [(24, 32)] * 5, [(1.0, 3.0, 1.0)]),
+    "oblong pixels of a microscope": lambda f: dataset(f, [(24, 32)] * 5, [(2.3e-5, 6e-5, 1e-3)]),
     "volumes": lambda f: dataset(f, [(24, 20, 18)] * 5),
     "anisotropic volumes": lambda f: dataset(
         f, [(32, 30, 18)] * 5, [(0.5, 0.5, 5.0)], classes=3, channels=2
@@ -202,9 +204,22 @@ def test_file_for_nnunet_names_the_folders_that_the_environment_does_not(
 
 
 def test_file_is_named_so_that_the_sweep_can_be_named_after_it(init: Init, tmp_path: Path) -> None:
-    folder = ODD["two images"](tmp_path / "my data: ü")
+    folder = ODD["two images"](tmp_path / "my data: ü 🫀")
     assert init("--from", str(folder)).exit_code == 0
     load_checked(tmp_path / "my-data.yaml")
+
+
+def test_a_gpu_that_no_trial_may_use_is_none(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: any" || echo 24576\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    ODD["two images"](tmp_path / "Dataset001_Odd")
+    assert init("--from", "Dataset001_Odd").exit_code == 0
+    assert "sweep.init for a CPU from" in (tmp_path / "Dataset001_Odd.yaml").read_text()
 
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -214,17 +214,23 @@ def test_calls_are_made_in_order_in_another_thread_before_it_is_closed() -> None
     assert seen == [(f"epoch {n}", False) for n in range(3)] + [("close", False)]
 
 
-def test_an_error_in_the_background_is_told_once_and_ends_the_logging() -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionError("nobody there"), "ConnectionError: nobody there"),
+        (SystemExit(1), "RuntimeError: SystemExit(1)"),  # a library that exits ends no sweep
+    ],
+)
+def test_an_error_in_the_background_is_told_once_and_ends_the_logging(
+    error: BaseException, words: str
+) -> None:
     def refuse() -> Tracker:
-        raise ConnectionError("nobody there")
+        raise error
 
     told = list[str]()
     tracker = Forgiving("wandb", InBackground(refuse), told.append)
     tracker.close()
-    assert told == [
-        "wandb is not logged to any more (ConnectionError: nobody there); the results folder has"
-        " everything"
-    ]
+    assert told == [f"wandb is not logged to any more ({words}); the results folder has everything"]
 
 
 def test_a_server_that_never_answers_does_not_keep_the_sweep_from_ending() -> None:

@@ -140,7 +140,7 @@ def test_a_sweep_is_a_group_of_runs_with_their_settings_curves_ends_and_tables(
             for number in range(2):
                 controller.report(folder.name, epoch(number))
             if outcome is not DIVERGED:
-                (folder / "cases.csv").write_text("case,class,dice\na,liver,0.5\nb,liver,\n")
+                (folder / "cases.csv").write_text("case,class,dice\n007,liver,0.5\nb,liver,\n")
             controller.end(folder.name, outcome)
 
     warnings = list[str]()
@@ -179,8 +179,13 @@ def test_a_sweep_is_a_group_of_runs_with_their_settings_curves_ends_and_tables(
     assert {"sweep.yaml", "ranking.csv"} in whole.artifacts
     assert any(name.startswith("media/table/ranking") for name in whole.files)
     assert any(name.startswith("media/images/segmentations/t0000") for name in whole.files)
-    [table] = (store.layout.wandb).glob("*/files/media/table/ranking*.json")
-    assert json.loads(table.read_text())["data"] == [[1, "t0000", 0.25], [None, "t0001", None]]
+
+    def table(name: str) -> Any:
+        file = next(store.layout.wandb.glob(f"*/files/media/table/{name}*.json"))
+        return json.loads(file.read_text())["data"]
+
+    assert table("ranking") == [[1, "t0000", 0.25], [None, "t0001", None]]
+    assert table("cases") == [["007", "liver", 0.5], ["b", "liver", None]]
 
 
 def test_a_sweep_that_goes_on_logs_no_epoch_twice_under_the_same_ids(

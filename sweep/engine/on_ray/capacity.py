@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.spec.search.search_strategy import trials_on_gpus
 from sweep.spec.search.sweep_spec import SweepSpec
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -57,9 +58,10 @@ def trial_resources(spec: SweepSpec) -> dict[str, float]:
 def fitting(node: Mapping[str, float], resources: Mapping[str, float]) -> int:
     """How many trials that need ``resources`` fit on a node."""
     return min(
-        int(node.get(kind.upper(), 0.0) / amount)
+        trials_on_gpus(there, amount) if kind == "gpu" else int(there / amount)
         for kind, amount in resources.items()
         if amount > 0
+        for there in [node.get(kind.upper(), 0.0)]
     )
 
 

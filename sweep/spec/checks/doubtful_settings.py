@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sweep.machine.hardware import Machine
 from sweep.spec.checks.searched_in_vain import missing_conditions
 from sweep.spec.search.replicate_plan import full_table
-from sweep.spec.search.search_strategy import StoppingScheduler
+from sweep.spec.search.search_strategy import StoppingScheduler, trials_on_gpus
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
@@ -366,7 +366,7 @@ def _about_room(spec: SweepSpec, machine: Machine) -> Iterator[str]:
         return
     fitting = int(machine.cpus / spec.resources.cpu)
     if gpu != "auto" and gpu > 0:
-        fitting = min(fitting, int(machine.gpus / gpu))
+        fitting = min(fitting, trials_on_gpus(machine.gpus, gpu))
     if fitting * trials < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "

@@ -266,6 +266,11 @@ def _whole_above_one(gpus: float) -> float:
     return gpus
 
 
+def trials_on_gpus(gpus: float, share: float) -> int:
+    """How many trials that take ``share`` GPUs fit. A fraction is never of two GPUs."""
+    return int(gpus) * int(1 / share) if share < 1 else int(gpus / share)
+
+
 class Resources(Settings):
     """Resources of one trial while it runs."""
 
