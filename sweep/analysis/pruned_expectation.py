@@ -44,6 +44,9 @@ def expectations(
 ) -> dict[str, Expectation]:
     """Of the pruned trials among these, by their ids.
 
+    The baseline itself shows nothing of gains over it, and neither does a trial without a value
+    from its start on.
+
     Args:
         records: trials with a result.
         starts: epoch from which each trial's scores count, by its id.
@@ -51,7 +54,8 @@ def expectations(
     """
     reference = _best_so_far(baseline, 0)
     curves = {one.trial_id: _best_so_far(one, starts[one.trial_id]) for one in records}
-    best = max([reference[-1], *(curve[-1] for curve in curves.values() if curve)])
+    curves = {name: curve for name, curve in curves.items() if curve and math.isfinite(curve[-1])}
+    best = max([reference[-1], *(curve[-1] for curve in curves.values())])
 
     def gain(trial: str, since: int) -> float:
         """Over what the baseline had reached by then, so many epochs after the switch-on."""
@@ -59,7 +63,8 @@ def expectations(
         found = curves[trial][since - 1] - reference[then]
         return found if math.isfinite(found) else 0.0
 
-    whole = [one.trial_id for one in records if one.status is not Status.PRUNED]
+    is_pruned = {one.trial_id: one.status is Status.PRUNED for one in records}
+    whole = [t for t in curves if not is_pruned[t] and t != baseline.trial_id]
 
     @cache
     def lasting(since: int) -> _Lasting:
@@ -67,18 +72,13 @@ def expectations(
         return _Lasting.of([(gain(t, since), curves[t][-1] - reference[-1]) for t in longer])
 
     found = {}
-    for one in records:
-        curve = curves[one.trial_id]
-        if one.status is Status.PRUNED and curve and math.isfinite(curve[-1]):
+    for trial, curve in curves.items():
+        if is_pruned[trial]:
             known = lasting(len(curve))
-            score = reference[-1] + known.expected(gain(one.trial_id, len(curve)))
-            bounds = curve[-1], max(best, curve[-1])
-            found[one.trial_id] = Expectation(
-                curve[-1],
-                *(
-                    min(max(value, bounds[0]), bounds[1])
-                    for value in (score, score - known.error, score + known.error)
-                ),
+            score = reference[-1] + known.expected(gain(trial, len(curve)))
+            ends = (score, score - known.error, score + known.error)
+            found[trial] = Expectation(
+                curve[-1], *(min(max(value, curve[-1]), best) for value in ends)
             )
     return found
 

@@ -14,7 +14,6 @@ from rich.text import Text
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
-    CONFIRMED,
     DROPPED,
     HEADINGS,
     MEAN_OF,
@@ -23,8 +22,8 @@ from sweep.analysis.ranking.ranking_columns import (
     RUNS,
     RUNS_DIVERGED,
     confirmed_names,
-    divided_by,
     divider,
+    line_words,
     rows_of,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
@@ -62,13 +61,6 @@ objective."""
 
 OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
 """Columns with values of the objective."""
-
-DIVIDED = {
-    CONFIRMED: "Above the line: leaders that were trained again, by the mean of those runs. Below:"
-    " one run each, by its best value. The two groups were not compared with each other.",
-    REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
-    " others, by their pseudo Dice. The two groups were not compared with each other.",
-}
 
 
 def ranking_table(
@@ -188,9 +180,8 @@ def _mean_of(frame: pd.DataFrame) -> str:
 def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
-    by = None if divider(frame) is None else divided_by(frame)
-    lines = [] if by is None else [DIVIDED[by]]
-    lines += [f"{BY_RUNS}."] if RUNS in frame and by is None and "sweep" not in frame else []
+    lines = [line] if (line := line_words(frame)) else []
+    lines += [f"{BY_RUNS}."] if RUNS in frame and not line and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     names = {column.name for column in left_out}
     if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:

@@ -56,14 +56,15 @@ def headline(results: Results) -> str:
         return " ".join([alone, *_about_leader(results)])
     second = others[0]
     over = ", the baseline" if second is results.baseline else _over_baseline(results)
-    ahead = f"{sentence}, {_lead(results, second.trial_id)}{over}."
+    lead = results.scores[first.trial_id] - results.scores[second.trial_id]
+    ahead = f"{sentence}, {_ahead(results, lead, second)}{over}."
     return " ".join([ahead, *_ties(results), *_about_leader(results)])
 
 
-def _lead(results: Results, second: str) -> str:
-    """How far the leader is ahead of another trial, by their scores of one run each."""
-    lead = results.scores[results.ranked[0].trial_id] - results.scores[second]
-    return f"{_apart(results, lead)} ahead of {second}" if lead else f"level with {second}"
+def _ahead(results: Results, lead: float, second: TrialRecord) -> str:
+    """So far is the leader ahead of another trial."""
+    name = second.trial_id
+    return f"{_apart(results, lead)} ahead of {name}" if lead else f"level with {name}"
 
 
 def _apart(results: Results, difference: float) -> str:
@@ -99,7 +100,7 @@ def _about_leader(results: Results) -> Iterator[str]:
         pruned = sum(one.status is Status.PRUNED for one in others)
         yield (
             f"It is the baseline, without a geometric loss: none of {counted(len(others), 'trial')}"
-            f" with one did better{f' ({pruned} of them pruned)' if pruned else ''}."
+            f" with one ranks before it{f' ({pruned} of them pruned)' if pruned else ''}."
         )
     if is_before_switch_on(results.spec, leader):
         since = value_since_switch_on(results.spec, leader)
@@ -119,7 +120,7 @@ def _by_runs(results: Results) -> str:
     rivals = [one for one in others if len(one.replicated) == len(first.replicated)]
     whole = [one for one in rivals if not one.diverged_runs]
     if whole and (second := whole[0].mean_score) is not None and not first.diverged_runs:
-        sentence += f", {objective.text(first.mean_score - second)} ahead of {whole[0].trial_id}"
+        sentence += f", {_ahead(results, first.mean_score - second, whole[0])}"
     has = "has" if len(rivals) == 1 else "have"
     as_many = f"{counted(len(rivals), 'other trial')} {has} as many"
     if not rivals:

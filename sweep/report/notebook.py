@@ -12,8 +12,16 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.ranking.ranking_columns import BY_RUNS, RUNS, divider
+from sweep.analysis.ranking.ranking_columns import (
+    CONFIRMED,
+    NOT_COMPARED,
+    REAL,
+    divided_by,
+    divider,
+    halves,
+)
 from sweep.machine.codebase import PACKAGE
+from sweep.report.page_table import order_of
 from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 
@@ -139,22 +147,19 @@ def _segmentations(results: Results) -> list[Any]:
 
 
 def _ranking(results: Results) -> list[Any]:
-    others = "By best validation Dice; diverged and failed trials last."
-    if RUNS in results.frame:
-        others = f"{BY_RUNS}; diverged and failed trials last."
-    again = "Leaders that were trained again, by the mean of those runs."
+    last = "Diverged and failed trials are last."
     if divider(results.frame) is None:
-        order = others if results.confirmation is None else again
         return [
-            new_markdown_cell(f"## Ranking\n\n{order}"),
+            new_markdown_cell(f"## Ranking\n\n{order_of(results)}. {last}"),
             new_code_cell("results.frame.head(20)"),
         ]
+    title, order, other, rest = halves(results.frame)
+    is_first = f'results.frame["{REAL}"].notna()'
+    if divided_by(results.frame) == CONFIRMED:
+        is_first = f'results.frame["{CONFIRMED}"]'
     return [
-        new_markdown_cell(f"## Ranking: trained again\n\n{again}"),
-        new_code_cell('results.frame[results.frame["confirmed"]]'),
-        new_markdown_cell(
-            "## Ranking: trained once\n\nOne run each. These were not compared with the leaders"
-            f" above, and need not be worse. {others}"
-        ),
-        new_code_cell('results.frame[~results.frame["confirmed"]].head(20)'),
+        new_markdown_cell(f"## Ranking: {title.lower()}\n\n{order}."),
+        new_code_cell(f"results.frame[{is_first}]"),
+        new_markdown_cell(f"## Ranking: {other.lower()}\n\n{rest}. {NOT_COMPARED}. {last}"),
+        new_code_cell(f"results.frame[~{is_first}].head(20)"),
     ]

@@ -12,11 +12,14 @@ from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     HEADINGS,
     MEAN_OF_RUNS,
+    NOT_COMPARED,
     REAL,
     RUNS,
     RUNS_DIVERGED,
     confirmed_names,
+    divided_by,
     divider,
+    halves,
     headings,
     own_metrics,
     rows_of,
@@ -34,8 +37,6 @@ from sweep.spec.words.short_names import words as value_words
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord
 
-ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
-NOT_COMPARED = "These were not compared with the leaders above, and need not be worse"
 MEASURED = ("hd95", "delta_baseline", "test_dice")
 """Columns of the ranking that are shown if they were measured, as in the terminal. Dice beside
 another objective and the metrics of a custom trainer are shown too."""
@@ -71,7 +72,7 @@ class PageTable:
     """A part of the ranking whose rows may be compared.
 
     Args:
-        name: ``ranking``; or ``confirmed`` and ``others`` where leaders were trained again.
+        name: ``ranking``; or ``confirmed`` and ``others`` where a line divides the ranking.
         title: its heading; empty where there is one table.
         order: a sentence that says how its rows are ordered.
         trials: the ids of its rows, in order.
@@ -92,14 +93,14 @@ def page_tables(results: Results) -> tuple[PageTable, ...]:
         return ()
     first = divider(results.frame)
     if first is None:
-        return (_part("ranking", "", _order(results, None), trials, columns, slice(None)),)
-    again = _part(
-        "confirmed", "Trained again", f"{ORDER_CONFIRMED}.", trials, columns, slice(first)
+        order = _ordered(results, order_of(results))
+        return (_part("ranking", "", order, trials, columns, slice(None)),)
+    title, order, other, rest = halves(results.frame)
+    below = _ordered(results, f"{rest}. {NOT_COMPARED}")
+    return (
+        _part("confirmed", title, f"{order}.", trials, columns, slice(first)),
+        _part("others", other, below, trials, columns, slice(first, None)),
     )
-    once = _part(
-        "others", "Trained once", _order(results, first), trials, columns, slice(first, None)
-    )
-    return again, once
 
 
 def _part(
@@ -125,16 +126,18 @@ def _part(
     return PageTable(name=name, title=title, order=order, trials=tuple(trials[rows]), columns=kept)
 
 
-def _order(results: Results, confirmed: int | None) -> str:
-    """Order of the rows that were not confirmed, or of all rows if there is one table."""
+def order_of(results: Results) -> str:
+    """Order of all rows, if there is one table."""
     label = results.objective.label
-    if confirmed is not None:
-        order = f"One run each, by its best {label}. {NOT_COMPARED}."
-    else:
-        by = f"By front, then by best {label}" if results.objective.others else f"By best {label}"
-        by = BY_RUNS if RUNS in results.frame else by
-        order = f"{by if results.confirmation is None else ORDER_CONFIRMED}."
-    return " ".join([order, *_explained(results)])
+    if divided_by(results.frame):
+        return halves(results.frame).first_order
+    if RUNS in results.frame:
+        return BY_RUNS
+    return f"By front, then by best {label}" if results.objective.others else f"By best {label}"
+
+
+def _ordered(results: Results, order: str) -> str:
+    return " ".join([f"{order}.", *_explained(results)])
 
 
 def _explained(results: Results) -> Iterator[str]:

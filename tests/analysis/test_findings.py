@@ -104,8 +104,8 @@ def test_headline_says_that_the_leader_is_the_baseline_or_was_pruned() -> None:
     baseline = trial(0, Status.COMPLETED, [0.75], preset="baseline")
     others = [trial(1, Status.COMPLETED, [0.5], {WARMUP: 0}), trial(2, Status.PRUNED, [0.5])]
     assert headline(results_of(baseline, *others)).endswith(
-        "It is the baseline, without a geometric loss: none of 2 trials with one did better (1 of"
-        " them pruned)."
+        "It is the baseline, without a geometric loss: none of 2 trials with one ranks before it"
+        " (1 of them pruned)."
     )
     pruned = trial(3, Status.PRUNED, [0.5, 0.875], {WARMUP: 0})
     assert headline(results_of(baseline, pruned)).endswith(

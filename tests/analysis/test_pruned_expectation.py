@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import trial
+from synthetic import results_of, trial
 
 from sweep.analysis.pruned_expectation import LEAST_KEPT, expectations
+from sweep.analysis.ranking.since_switch_on import pruned_expectations
 from sweep.vocabulary.record import Status, TrialRecord
 
 BASELINE = trial(0, Status.COMPLETED, [0.5, 0.6, 0.7, 0.8], preset="baseline")
@@ -40,6 +41,20 @@ def test_share_that_others_kept_is_expected_with_the_error_of_that() -> None:
     assert score == pytest.approx(0.8 + 0.4 * 0.05)
     error = ((0.02**2 + 0 + 0.02**2) / 3) ** 0.5
     assert (score - low, high - score) == pytest.approx((error, error))
+
+
+def test_baseline_is_no_evidence_of_what_gains_over_it_become() -> None:
+    few = [whole(n, 0.6, 0.7, 0.7, 0.8) for n in range(2, 1 + LEAST_KEPT)]
+    pruned = trial(1, Status.PRUNED, [0.5, 0.65])
+    assert expected(pruned, *few, BASELINE) == expected(pruned, *few)
+    unmeasured = trial(9, Status.COMPLETED, [None, None, None])  # since its switch-on
+    assert expected(pruned, *few, unmeasured) == expected(pruned, *few)
+
+
+def test_baseline_that_a_user_stopped_does_not_say_what_a_whole_training_reaches() -> None:
+    stopped = trial(0, Status.PRUNED, [0.5], preset="baseline")
+    results = results_of(stopped, trial(1, Status.PRUNED, [0.6, 0.7], {}))
+    assert pruned_expectations(results.spec, results.ranked, stopped) == {}
 
 
 def test_trial_that_is_behind_is_expected_to_stay_as_far_behind() -> None:

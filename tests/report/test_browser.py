@@ -467,7 +467,10 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     file, data = explored
     opened = open_page(file.as_uri(), height=3000)
     opened.get_by_label("Column up").select_option("epochs")
-    opened.get_by_label("Column across").select_option("loss.weights.compactness")
+    across = opened.get_by_label("Column across")
+    across.focus()
+    across.select_option("loss.weights.compactness")
+    assert opened.evaluate("document.activeElement.name") == "x"  # the next arrow key chooses too
     opened.evaluate("sweepPage.drawAll()")
     points = opened.evaluate(
         "Object.fromEntries(document.getElementById('figure-axes').data"
@@ -503,6 +506,8 @@ def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
     opened.select_option("select[aria-label='Trial 1']", "")
     opened.wait_for_function(f"location.hash === '#compare/{other}/{third}/{fourth}'")
     assert heads.all_inner_texts() == ["", other, third, fourth]
+    opened.evaluate(f"location.hash = 'compare/{one}/{one}'")  # one trial, named twice
+    opened.wait_for_function("!document.querySelector('dialog').open")
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(

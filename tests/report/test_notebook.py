@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 from finalists import CLEAR
 from nbclient import NotebookClient
-from synthetic import drawn, trial, write_sweep
+from synthetic import drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.headline import headline
 from sweep.report.notebook import ARGUMENTS, _cells, notebook
+from sweep.report.page_table import page_tables
 from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import RealValidation, Status
 
 
 def said(text: str) -> str:
@@ -61,6 +63,21 @@ def test_notebook_whose_folder_has_gone_fails_with_the_reason(tmp_path: Path) ->
     (folder / "sweep.yaml").unlink()
     with pytest.raises(SweepFailed, match=r"not a results folder: it has no sweep\.yaml"):
         notebook(results, folder)
+
+
+def test_ranking_by_real_validations_is_in_two_parts_that_can_be_run() -> None:
+    values = ((0.9, 0.6), (0.8, 0.7), (0.95, None))
+    records = [trial(n, Status.COMPLETED, [pseudo]) for n, (pseudo, _) in enumerate(values)]
+    validated = [
+        replace(one, real=None if dice is None else RealValidation(dice=dice, cases={}))
+        for one, (_, dice) in zip(records, values, strict=True)
+    ]
+    results = results_of(*validated)
+    shown = [cell["source"] for cell in _cells(results, ".") if "results.frame[" in cell["source"]]
+    first, rest = (eval(code, {"results": results})["trial_id"] for code in shown[:2])
+    assert (list(first), list(rest)) == (["t0001", "t0000"], ["t0002"])
+    titles = [table.title for table in page_tables(results)]
+    assert titles == ["Validated on whole cases", "Others"]  # nobody was trained again
 
 
 def test_ranking_of_a_confirmed_sweep_is_in_two_parts(tmp_path: Path) -> None:

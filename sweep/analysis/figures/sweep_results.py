@@ -169,8 +169,7 @@ class Results:
 
         See `sweep.analysis.ranking.since_switch_on`.
         """
-        found = comparable_scores(self.spec, self.ranked_inside, self.baseline, self.expected)
-        return _falling(found)
+        return _falling(comparable_scores(self.spec, self.ranked_inside, self.expected))
 
     @cached_property
     def comparable_values(self) -> Mapping[str, float]:

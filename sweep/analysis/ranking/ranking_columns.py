@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.race_words import reason
@@ -320,6 +320,40 @@ def divided_by(frame: pd.DataFrame) -> str | None:
     if CONFIRMED not in frame and RUNS in frame:  # ordered by the runs of the search
         return None
     return next((name for name in (CONFIRMED, REAL) if name in frame), None)
+
+
+class Halves(NamedTuple):
+    """What the line of a divided ranking divides: a title for each half, and its order."""
+
+    first: str
+    first_order: str
+    rest: str
+    rest_order: str
+
+
+NOT_COMPARED = "These were not compared with the leaders above, and need not be worse"
+
+
+def halves(frame: pd.DataFrame) -> Halves:
+    """In words, of a ranking that a column divides (`divided_by`)."""
+    if divided_by(frame) == REAL:
+        order = "Trials that were validated on whole cases, by their real validation Dice"
+        return Halves(
+            "Validated on whole cases", order, "Others", "The others, by their pseudo Dice"
+        )
+    again = "Leaders that were trained again, by the mean of those runs"
+    if RUNS in frame:
+        return Halves("Trained again", again, "Not trained again", BY_RUNS)
+    return Halves("Trained again", again, "Trained once", "One run each, by its best value")
+
+
+def line_words(frame: pd.DataFrame) -> str:
+    """What is above and below the line of a ranking; empty where it has none."""
+    if divider(frame) is None:
+        return ""
+    above, below = (order[0].lower() + order[1:] for order in halves(frame)[1::2])
+    apart = "The two groups were not compared with each other."
+    return f"Above the line: {above}. Below: {below}. {apart}"
 
 
 def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:

@@ -43,23 +43,19 @@ def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
 
 
 def comparable_scores(
-    spec: SweepSpec,
-    records: Sequence[TrialRecord],
-    baseline: TrialRecord | None,
-    expected: Mapping[str, Expectation],
+    spec: SweepSpec, records: Sequence[TrialRecord], expected: Mapping[str, Expectation]
 ) -> dict[str, float]:
     """Comparable score by trial id, of the trials that have one.
 
     Args:
         records: trials with a result.
-        baseline: the trial without a geometric loss, if it has a result.
         expected: their `pruned_expectations`.
     """
     found = {}
     for record in records:
         if (one := expected.get(record.trial_id)) is not None:
             found[record.trial_id] = one.score
-        elif record.status is not Status.PRUNED or (baseline is None and not spec.compares_gains):
+        elif record.status is not Status.PRUNED or not spec.compares_gains:
             score = score_since_switch_on(spec, record)
             found |= {} if score is None else {record.trial_id: score}
     return found
@@ -68,12 +64,15 @@ def comparable_scores(
 def pruned_expectations(
     spec: SweepSpec, records: Sequence[TrialRecord], baseline: TrialRecord | None
 ) -> dict[str, Expectation]:
-    """What the pruned trials would have reached since their switch-on; nothing without a baseline.
+    """What the pruned trials would have reached since their switch-on.
+
+    Nothing without a baseline that trained to its end: a user may have stopped it.
 
     Args:
-        records, baseline: as of `comparable_scores`.
+        records: trials with a result.
+        baseline: the trial without a geometric loss, if it has a result.
     """
-    if baseline is None:
+    if baseline is None or baseline.status is Status.PRUNED:
         return {}
     starts = {one.trial_id: ramp_of(spec, one).switch_on or 0 for one in records}
     return expectations(records, starts, baseline)

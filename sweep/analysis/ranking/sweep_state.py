@@ -34,7 +34,8 @@ _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 class LiveRanking:
     """The trials that have ended, in the order of `ranking_frame`.
 
-    A trial that ends is inserted at its place: the others are not sorted again.
+    A trial that ends is inserted at its place: the others are not sorted again. A view may read in
+    another thread.
     """
 
     def __init__(self) -> None:
@@ -42,24 +43,25 @@ class LiveRanking:
         """Best first by the first objective; beside its best epoch a trial keeps only the Dice and
         the objective."""
         self._latest = deque[str](maxlen=LATEST)
-        self._leaders: list[TrialRecord] | None = []
+        self._changes = 0
+        self._leaders: tuple[int, list[TrialRecord]] = (0, [])  # after so many changes
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended; each trial once."""
         insort(self.ranked, _light(record), key=place)
         self._latest.append(record.trial_id)
-        self._leaders = None
+        self._changes += 1
 
     def leaders(self, most: int) -> list[TrialRecord]:
         """The first of the ranking that have a value; at most `KEPT_LEADERS`."""
-        if self._leaders is None:
+        changes, (known, found) = self._changes, self._leaders
+        if known != changes:
             # Only several objectives need all trials: a new one may beat another in a front.
             several = bool(self.ranked[0].objective.others)
-            first = best_first(self.ranked if several else self.ranked[:KEPT_LEADERS])
-            self._leaders = [
-                one for one in first[:KEPT_LEADERS] if one.status.has_result and one.best
-            ]
-        return self._leaders[:most]
+            first = best_first(self.ranked[: None if several else KEPT_LEADERS])[:KEPT_LEADERS]
+            found = [one for one in first if one.status.has_result and one.best]
+            self._leaders = changes, found
+        return found[:most]
 
     @property
     def latest(self) -> Collection[str]:
@@ -72,14 +74,15 @@ class LiveRanking:
         score = record.score
         if score is None and record.status is not Status.DIVERGED:
             return
-        found = next(n for n, one in enumerate(self.ranked) if one.trial_id == record.replicate.of)
-        trial = self.ranked.pop(found)
+        [trial] = [one for one in self.ranked if one.trial_id == record.replicate.of]
         if score is None:
             moved = replace(trial, diverged_runs=(*trial.diverged_runs, record.trial_id))
         else:
             moved = replace(trial, replicated=(*trial.replicated, score))
-        insort(self.ranked, moved, key=place)
-        self._leaders = None
+        others = [one for one in self.ranked if one is not trial]
+        insort(others, moved, key=place)
+        self.ranked = others  # at once: a view never misses a trial
+        self._changes += 1
 
     @property
     def leader(self) -> TrialRecord | None:

@@ -57,12 +57,15 @@ function drawAxisChoices(data) {
   if (!section) return;
   const home = section.querySelector(".controls") ?? element("div", { class: "controls" });
   if (!home.parentElement) section.querySelector(".finding").after(home);
-  const choice = (key, words) => {
-    const select = element("select", { "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); drawAxisChoices(page.data); } },
-      ...[...axisColumns(data).values()].map(({ name, title }) => element("option", { value: name, selected: name === axes[key] }, title)));
-    return element("label", { class: "field" }, element("span", {}, words), select);
-  };
-  refill(home, choice("y", "Up"), choice("x", "Across"));
+  for (const [key, words] of [["y", "Up"], ["x", "Across"]]) {
+    let select = home.querySelector(`[name="${key}"]`);  // the same one, or it would lose the focus
+    if (!select) {
+      select = element("select", { name: key, "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); } });
+      home.append(element("label", { class: "field" }, element("span", {}, words), select));
+    }
+    refill(select, ...[...axisColumns(data).values()].map(({ name, title }) => element("option", { value: name }, title)));
+    select.value = axes[key];
+  }
 }
 
 /** The figures of the data, and this one after those of the sweep. */

@@ -41,14 +41,17 @@ function openDialog(title, ...content) {
   drawLater.splice(0).forEach((drawn) => drawn());
 }
 
+/** The trials that the address names, each once. */
+const idsInAddress = () => [...new Set(location.hash.split("/").slice(1))];
+
 /** Opens the view that the address names, or closes the open one. */
 function route() {
-  const [kind, ...ids] = location.hash.slice(1).split("/");
+  const [kind] = location.hash.slice(1).split("/"), ids = idsInAddress();
   if (kind !== "trial" && kind !== "compare") return dialog?.close();
   if (!ids.every((id) => Object.hasOwn(page.data.trials, id))) return dialog?.close();
   viewed = textOf(ids);
   if (kind === "trial" && ids.length === 1) return openTrial(ids[0]);
-  if (kind === "compare" && ids.length > 1) return openComparison([...new Set(ids)].slice(0, MOST_COMPARED));
+  if (kind === "compare" && ids.length > 1) return openComparison(ids.slice(0, MOST_COMPARED));
   return dialog?.close();
 }
 
@@ -58,7 +61,7 @@ const textOf = (ids) => JSON.stringify(ids.map((id) => page.data.trials[id]));
 /** Draws the open view anew where newer data differ, unless somebody is choosing or marking there. */
 function refreshView() {
   if (!dialog?.open) return;
-  if (viewed === textOf(location.hash.slice(1).split("/").slice(1))) return;
+  if (viewed === textOf(idsInAddress())) return;
   if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
   const top = dialog.scrollTop, opened = [...dialog.querySelectorAll("details")].map(({ open }) => open);
   route();

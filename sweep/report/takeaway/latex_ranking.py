@@ -18,8 +18,8 @@ from sweep.analysis.ranking.ranking_columns import (
     RUNS,
     RUNS_DIVERGED,
     confirmed_names,
-    divided_by,
     divider,
+    line_words,
     own_metrics,
     rows_of,
 )
@@ -231,8 +231,11 @@ def _parameters(
 
     shown = [name for name in parameters if name in frame and frame[name].notna().any()]
     names = {name: short[name].replace("_", " ") for name in shown}
-    texts = {name: {words(value) for value in frame[name]} for name in shown}
-    same = {names[n]: min(texts[n]) for n in shown if len(texts[n]) == 1 and len(frame) > 1}
+    same = {
+        names[name]: words(frame[name].iloc[0])
+        for name in shown
+        if len({*map(str, frame[name])}) == 1 and len(frame) > 1
+    }
     varied = [
         _Column(escaped(title), "r", cell_of(name))
         for name, title in names.items()
@@ -254,12 +257,7 @@ def _caption(
     in_order = "rank" not in frame or frame["rank"].is_monotonic_increasing
     what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
     sentences = [f"{what} by {objective.label} ({best} is better)."]
-    if divider(frame) is not None:
-        again = "validated on whole cases" if divided_by(frame) == REAL else "trained again"
-        sentences.append(
-            f"Above the line: leaders that were {again}. Below: one run each; the two groups were"
-            " not compared with each other."
-        )
+    sentences += [line] if (line := line_words(frame)) else []
     if winner is not None:
         sentences.append("Bold: told apart from all other finalists.")
     elif "group" in frame and frame["group"].notna().any():

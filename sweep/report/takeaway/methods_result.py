@@ -50,8 +50,9 @@ def _criterion(results: Results) -> Iterator[str]:
         seeds = f" with {repeated.seeds} seeds each" if repeated.seeds > 1 else ""
         yield (
             "Those that could still be the best were trained on up to"
-            f" {counted(repeated.folds, 'fold')}{seeds} during the search, and ranked by the number"
-            " of these runs, then by their mean."
+            f" {counted(repeated.folds, 'fold')}{seeds} during the search. They were ranked by the"
+            " number of these runs with a result; of as many, those without a diverged run came"
+            " first, then the better mean decided."
         )
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])

@@ -118,7 +118,6 @@ def _outside(results: Results) -> str:
 def _counts(results: Results) -> Iterator[str]:
     if parts := _ends(results.records):
         yield f"Of these, {report_words.listed(parts)}."
-    found = Counter(record.status for record in results.records)
     again = [run for run in results.replicates if run.replicate and run.replicate.in_search]
     if again:
         yield (
@@ -126,7 +125,7 @@ def _counts(results: Results) -> Iterator[str]:
             " trained on other folds or seeds during the search:"
             f" {report_words.listed(_ends(again))}."
         )
-    if found[Status.DIVERGED]:
+    if any(run.status is Status.DIVERGED for run in (*results.records, *results.replicates)):
         guard = results.spec.guard
         when = ["its loss, gradient or weights were not finite"]
         if guard.on_nonfinite == "skip":
@@ -134,8 +133,8 @@ def _counts(results: Results) -> Iterator[str]:
         when += ["loss or gradient exploded"] if guard.exploded_factor is not None else []
         when += ["its predictions collapsed"] if guard.collapsed_epochs is not None else []
         yield (
-            f"A run was ended as diverged if {', or if '.join(when)}. Diverged runs rank last,"
-            " whatever they had reached."
+            f"A run was ended as diverged if {', or if '.join(when)}. A configuration"
+            " whose own run diverged ranks last, whatever it had reached."
         )
 
 
@@ -185,7 +184,7 @@ def _scheduler(results: Results) -> Iterator[str]:
     if not isinstance(scheduler, AshaScheduler | HyperbandScheduler):  # after each from then on
         rungs = rungs[:1]
         at = f"{rungs[0]} or more"
-    at = f"after {at} epochs"
+    at = f"after {at} {'epoch' if at == '1' else 'epochs'}"
     if spec.compares_gains:
         least = [str(TRAINED_EPOCHS_PER_RESOURCE * rung) for rung in rungs]
         at += (

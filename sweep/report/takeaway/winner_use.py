@@ -226,10 +226,11 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
             f" {objective.highest} {objective.label} of the {len(on_front)} trials that no other"
             f" beats. The others are {rest}; each has its own config.yaml."
         )
-    elif found is None and record.replicated:
+    elif found is None and record.has_further_runs:
+        runs = counted(1 + len(record.replicated), "run")
         yield (
-            f"The search chose {record.trial_id} by the mean of its {1 + len(record.replicated)}"
-            " runs. No run that had no part in that choice compares it with the others;"
+            f"The search chose {record.trial_id} by the mean of its {runs}. No run that had no part"
+            " in that choice compares it with the others;"
             " `confirm: {top: 5, seeds: 5}` trains such runs."
         )
     elif found is None and len(results.ranked) > 1:
