@@ -15,7 +15,15 @@ from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.takeaway.latex_text import tabular
 from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.record import Enqueued, Outcome, Replicate, Status
+from sweep.vocabulary.objective import DICE
+from sweep.vocabulary.record import (
+    Enqueued,
+    Outcome,
+    RealValidation,
+    Replicate,
+    Status,
+    TrialRecord,
+)
 
 PROVENANCE = {
     "cases": {"training": 76, "validation": 20},
@@ -139,6 +147,15 @@ def test_rungs_are_told_by_the_clock_that_counts_them(scheduler: str, words: str
     assert f"Runs were compared {words}" in passage(sweep_with(yaml), "Search")
 
 
+def test_objectives_of_the_rungs_are_all_named_with_the_rule_that_compares_them() -> None:
+    scheduler = "scheduler: {{name: asha, grace_period: 2, clock: epochs}}"
+    yaml = re.sub("scheduler: .*", scheduler, SWEEP_YAML) + "objective: [val_dice, hd95]\n"
+    results = sweep_with(yaml)
+    words = "by validation Dice and HD95 in their best epoch so far, front by front (Schmucker et"
+    assert words in passage(results, "Search")
+    assert "Multi-objective asynchronous successive halving" in found(results).plain
+
+
 def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5, 0.6])])
     (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [{}, PROVENANCE]}))
@@ -202,6 +219,19 @@ def test_mean_that_a_search_chose_by_is_called_that() -> None:
     assert passage(results, "Statistics").endswith(
         "the runs that chose a configuration cannot test it."
     )
+
+
+def test_real_validations_of_all_runs_of_a_search_are_averaged() -> None:
+    def validated(record: TrialRecord, dice: float) -> TrialRecord:
+        return replace(record, real=RealValidation(dice=dice, cases={}), objective=DICE)
+
+    yaml = SWEEP_YAML + "replicate: {{folds: 2}}\n"
+    own = validated(trial(0, Status.COMPLETED, [0.9]), 0.8)
+    second = Replicate("t0000", 0, 1, in_search=True)
+    further = replace(validated(own, 0.6), trial_id="t0000r1", replicate=second)
+    results = replace(results_of(own, yaml=yaml), replicates=(further,))
+    words = "cases was 0.8000. That is of its own run; the mean over 2 runs was 0.7000."  # by hand
+    assert words in passage(results, "Result")
 
 
 def test_works_that_are_named_are_listed_and_no_others() -> None:

@@ -44,7 +44,7 @@ def test_several_objectives_name_the_others_of_the_front(tmp_path: Path) -> None
     cheap, best = trial(0, Status.COMPLETED, [0.8]), trial(1, Status.COMPLETED, [0.7, 0.9])
     (sentence,) = doubts(cheap, best, folder=tmp_path / "x", yaml=yaml)
     assert sentence.startswith("This sweep has several objectives. t0001 has the highest")
-    assert "The others are t0000" in sentence
+    assert "The other is t0000" in sentence
 
 
 def test_nnunet_predicts_with_the_fold_that_was_exported(tmp_path: Path) -> None:

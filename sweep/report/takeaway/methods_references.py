@@ -170,6 +170,15 @@ WORKS = {
             ("pages", "230--246"),
         ),
     ),
+    "Schmucker et al., 2021": Work(
+        "schmucker2021moasha",
+        "Schmucker, Robin and Donini, Michele and Zafar, Muhammad Bilal and Salinas, David and"
+        " Archambeau, Cédric",
+        "Multi-objective asynchronous successive halving",
+        2021,
+        "arXiv:2106.12639",
+        _arxiv("2106.12639"),
+    ),
     "Wang and Tsiatis, 1987": Work(
         "wang1987boundaries",
         "Wang, Samuel K. and Tsiatis, Anastasios A.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import fmean
 
 from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
@@ -20,7 +21,7 @@ from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, VAL_DICE
-from sweep.vocabulary.record import distance_unit_of
+from sweep.vocabulary.record import TrialRecord, distance_unit_of
 
 PACKAGES = {
     "python": "Python",
@@ -154,10 +155,21 @@ def result_words(of: Selected) -> str:
         parts.append(f"{counted(len(record.diverged_runs), 'more run')} of it diverged.")
     if (real := real_dice(record)) is not None:
         parts.append(f"Its Dice on whole validation cases was {DICE.text(real)}.")
+        if further := [*_further_real_dice(results, record)]:
+            all_runs, runs = DICE.text(fmean([real, *further])), 1 + len(further)
+            parts.append(f"That is of its own run; the mean over {runs} runs was {all_runs}.")
     if results.confirmation is not None:
         parts += _mean(results.confirmation)
     parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]
     return " ".join(parts)
+
+
+def _further_real_dice(results: Results, record: TrialRecord) -> Iterator[float]:
+    """Dice on whole validation cases of a trial's replicates in the search."""
+    for run in results.replicates:
+        is_own = run.replicate and run.replicate.in_search and run.replicate.of == record.trial_id
+        if is_own and (real := real_dice(run)) is not None:
+            yield real
 
 
 def _mean(found: Confirmation) -> Iterator[str]:

@@ -154,9 +154,13 @@ def _scheduler(results: Results) -> Iterator[str]:
     if not isinstance(scheduler, StoppingScheduler):
         yield "No run was stopped by a comparison with others."
         return
-    value = f"best {spec.judged_by.label} so far"
-    if spec.compares_gains:
-        value = "projected gain over the configuration without geometric loss"
+    objective = spec.judged_by
+    value = f"their best {objective.label} so far"
+    if objective.others:
+        names = report_words.listed([one.label for one in objective.each])
+        value = f"{names} in their best epoch so far, front by front (Schmucker et al., 2021)"
+    elif spec.compares_gains:
+        value = "their projected gain over the configuration without geometric loss"
     match scheduler:
         case HyperbandScheduler():
             how = (
@@ -191,7 +195,7 @@ def _scheduler(results: Results) -> Iterator[str]:
             " in which the run's geometric loss acted in full, but not before"
             f" {report_words.listed(least)} trained epochs"
         )
-    yield f"Runs were compared {at}, by their {value}, and stopped by {how}."
+    yield f"Runs were compared {at}, by {value}, and stopped by {how}."
 
 
 def _condition(when: Conditions) -> str:

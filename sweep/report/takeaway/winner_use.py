@@ -221,10 +221,11 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
         yield f"Trained on a further fold or seed, it diverged ({some(record.diverged_runs)})."
     if objective.others and len(on_front := list(front(results.frame)["trial_id"])) > 1:
         rest = some([one for one in on_front if one != record.trial_id])
+        those = "The other is" if len(on_front) == 2 else "The others are"
         yield (
             f"This sweep has several objectives. {record.trial_id} has the"
             f" {objective.highest} {objective.label} of the {len(on_front)} trials that no other"
-            f" beats. The others are {rest}; each has its own config.yaml."
+            f" beats. {those} {rest}; each has its own config.yaml."
         )
     elif found is None and record.has_further_runs:
         runs = counted(1 + len(record.replicated), "run")
