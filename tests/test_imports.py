@@ -29,18 +29,10 @@ def loaded(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "sweep.vocabulary.record",
-        "sweep.vocabulary.objective",
-        "sweep.vocabulary.errors",
-        "sweep.vocabulary.early_stopping",
-        "sweep.machine.codebase",
-    ],
-)
-def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
-    assert loaded(f"import {module}") - sys.stdlib_module_names == {"sweep"}
+def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
+    files = sorted((PACKAGE / "vocabulary").glob("[a-z]*.py"))
+    names = ", ".join(f"sweep.vocabulary.{file.stem}" for file in files)
+    assert loaded(f"import {names}, sweep.machine.codebase") - sys.stdlib_module_names == {"sweep"}
 
 
 @pytest.mark.parametrize(
@@ -77,14 +69,20 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
         ({"torch", "ray", "optuna", "mlflow"}, ["tracking.wandb_tracker"]),
-        (HEAVY | {"numpy", "plotly"}, ["export"]),
         (
             HEAVY | {"numpy", "plotly", "starlette", "uvicorn"},
-            ["serve", "page_server.page_process"],
-        ),
-        (
-            HEAVY | {"numpy"},
-            ["watch", "run", "train", "shapes", "predict", "pictures", "init"],
+            [
+                "export",
+                "serve",
+                "page_server.page_process",
+                "watch",
+                "run",
+                "train",
+                "shapes",
+                "predict",
+                "pictures",
+                "init",
+            ],
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
@@ -146,40 +144,39 @@ def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def names_of(top_level: str, tree: ast.Module) -> set[str]:
-    return {name for name in imported(ast.walk(tree)) if name.partition(".")[0] == top_level}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Module → the dotted names that it imports anywhere: inside functions, and for type checkers
+    alone, too.
+    """
+    return {name: set(imported(ast.walk(tree))) for name, tree in modules().items()}
+
+
+def users_of(top_level: str) -> set[str]:
+    return {
+        module
+        for module, names in imports().items()
+        if any(name.partition(".")[0] == top_level for name in names)
+    }
 
 
 def test_only_the_engine_imports_ray() -> None:
-    users = {name for name, tree in modules().items() if names_of("ray", tree)}
+    users = users_of("ray")
     assert users
     assert all(name.startswith("sweep.engine.") for name in users), users
 
 
 def test_only_trainers_and_data_import_torch_and_monai() -> None:
-    users = {
-        name
-        for name, tree in modules().items()
-        if names_of("torch", tree) or names_of("monai", tree)
-    }
+    users = users_of("torch") | users_of("monai")
     users = {name for name in users if not name.startswith("sweep.testing.")}  # of plug-ins
     assert {name.split(".")[1] for name in users} <= {"trainer", "data", "nnunet", "trial"}, users
 
 
 @functools.cache
 def arrows() -> dict[str, set[str]]:
-    """Module → the modules of the package that it imports anywhere: inside functions, and for type
-    checkers alone, too.
-    """
-    trees = modules()
-    return {
-        name: {
-            target for target in imported(ast.walk(tree)) if target in trees and target != "sweep"
-        }
-        - {name}
-        for name, tree in trees.items()
-        if name != "sweep"
-    }
+    """Module → the modules of the package that it imports."""
+    ours = modules().keys() - {"sweep"}
+    return {name: (imports()[name] & ours) - {name} for name in ours}
 
 
 @functools.cache

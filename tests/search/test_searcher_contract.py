@@ -57,7 +57,7 @@ SEARCHERS: dict[str, Any] = {
     "grid": "grid",
     "tpe": {"name": "tpe", "startup_trials": 5},
     "tpe_at_once": {"name": "tpe", "startup_trials": 0},
-    "gp": {"name": "gp", "startup_trials": 13},  # slow when it learns: in the last of 28 trials
+    "gp": {"name": "gp", "startup_trials": 18},  # slow when it learns: in the last of 28 trials
     "cmaes": "cmaes",
     "cmaes_numbers": "cmaes",
     "qmc": "qmc",

@@ -114,7 +114,7 @@ def test_a_trial_written_and_read_back_is_the_same(path: Path, values: dict[str,
     path.write_text(to_yaml(trial), encoding="utf-8", newline="")
     again = load_trial(path)
     assert again == trial
-    assert to_yaml(again) == to_yaml(trial)  # also holds 1 and 1.0 apart, which are equal
+    assert repr(again) == repr(trial)  # holds 1 and 1.0 apart, which are equal
 
 
 @given(st.fixed_dictionaries(SWEEP | {"loss": LOSS}, optional=TRIAL))
@@ -123,7 +123,7 @@ def test_a_sweep_written_and_read_back_is_the_same(path: Path, values: dict[str,
     path.write_text(to_yaml(sweep), encoding="utf-8", newline="")
     again = load_sweep(path)
     assert again == sweep
-    assert to_yaml(again) == to_yaml(sweep)
+    assert repr(again) == repr(sweep)
 
 
 def test_the_best_trial_of_a_sweep_runs_as_a_trial_file(path: Path) -> None:
