@@ -54,6 +54,9 @@ def command(
         target = argument(output, "--output") if output else None
         if dataset is not None and name is not None:
             raise InputError.single(f"give {name} or --from, not both", key="NAME")
+        if dataset is None and (trainer != "monai" or gpu_memory is not None):
+            key = "--trainer" if trainer != "monai" else "--gpu-memory"
+            raise InputError.single("fits a file to a dataset: give --from too", key=key)
         if dataset is not None:
             _fit(dataset, target, trainer, gpu_memory, force=force)
         elif name is not None:

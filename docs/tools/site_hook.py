@@ -41,7 +41,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     menu: list[Any] = [{"Home": ["index.md", {"All pages": "contents.md"}]}]
     for section in read("docs/README.md").split("\n## ")[1:]:
         heading, _, text = section.partition("\n")
-        links = re.findall(r"^- .*?\]\(([^)#]+)", text, re.MULTILINE)
+        links = re.findall(r"^- .*?\]\(([^)#]+)", text, re.MULTILINE | re.DOTALL)
         pages = [site_place(repository_path("docs/README.md", link)) for link in links]
         menu.append({heading: [page for page in pages if page.endswith(".md")]})
     config.nav = menu

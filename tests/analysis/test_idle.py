@@ -103,6 +103,26 @@ def test_a_warmup_of_nothing_counts_only_where_patience_does() -> None:
     assert idle(without, baseline) == {"loss.sqrt_epsilon", "loss.warmup_epochs"}
 
 
+def test_weight_of_0_is_no_setting_without_effect_where_the_warmup_has_none() -> None:
+    weight, warmup = "loss.weights.compactness", "loss.warmup_epochs"
+    spec = SweepSpec.model_validate(
+        {
+            "name": "x",
+            "trainer": {"epochs": 6},  # shorter than the warm-up of the file, 20
+            "loss": {"weights": {"boundary": 0, "aspect": 0}},
+            "early_stopping": {"patience": None},
+            "space": {
+                weight: {"choice": [0, 0.1]},
+                warmup: {"randint": [1, 5], "when": {weight: {"above": 0}}},
+            },
+        }
+    )
+    off = TrialRecord(trial_id="t0000", number=0, parameters={weight: 0})
+    assert idle(spec, off) == {warmup}
+    on = TrialRecord(trial_id="t0001", number=1, parameters={weight: 0.1, warmup: 6})
+    assert idle(spec, on) == {weight}  # never switches on
+
+
 def test_column_of_the_ranking_is_empty_where_the_parameter_does_nothing() -> None:
     records = [trial(0, 0.9), trial(1, 0.8, optimizer__name="adamw")]
     frame = ranking_frame(records, list(SPEC.space), SPEC)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,19 @@ def test_wrong_address_is_refused_at_once(address: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
         require_answer(address)
     assert caught.value.mistakes[0].key == "--address"
+
+
+@pytest.mark.parametrize("address", ["ray://head:10001", "head", "127.0.0.1:99999"])
+def test_address_that_can_never_answer_is_not_waited_for(address: str) -> None:
+    with pytest.raises(InputError):
+        require_answer(address, deadline=math.inf)
+
+
+def test_cluster_that_is_still_starting_is_waited_for() -> None:
+    with socket.socket() as late:
+        late.bind(("127.0.0.1", 0))
+        threading.Timer(0.1, late.listen).start()
+        require_answer("{}:{}".format(*late.getsockname()), deadline=math.inf)
 
 
 @pytest.mark.parametrize(

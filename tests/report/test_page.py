@@ -113,6 +113,19 @@ def test_page_of_next_to_nothing_is_a_page(tmp_path: Path, trials: int) -> None:
     assert SWEEP_YAML.splitlines()[0] in text
 
 
+def test_sweep_with_several_objectives_has_a_page_before_any_is_measured(tmp_path: Path) -> None:
+    goals = "objective: [val_dice, {{metric: hd95, mode: min}}]\nspace:"
+    yaml = SWEEP_YAML.replace("space:", goals)
+    for name, records in (("x", []), ("y", [trial(0, Status.COMPLETED, [0.5])])):
+        (found,) = [
+            one
+            for one in page_data(read_results(write_sweep(tmp_path / name, records, yaml))).figures
+            if one.name == "pareto"
+        ]
+        assert found.title == "Dice and outlines together"
+        assert found.figure is None
+
+
 def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: Path) -> None:
     records = [*CLEAR, *(trial(n, Status.COMPLETED, [0.99]) for n in (2, 3))]
     data = page_data(read_results(write_sweep(tmp_path / "x", records)))

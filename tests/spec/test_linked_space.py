@@ -364,6 +364,17 @@ def test_undrawn_setting_keeps_the_value_of_the_sweep_file() -> None:
     assert set(spec.values_of("optimizer.momentum")) == {0.8, 0.99, 0.7}
 
 
+def test_bound_has_its_drawn_values_alone_where_both_are_drawn_together() -> None:
+    weight = {"loss.weights.compactness": {"choice": [0, 0.1]}}
+    when = {"when": {"loss.weights.compactness": 0.1}}
+    warmup = {"loss.warmup_epochs": WARMUP["loss.warmup_epochs"] | when}
+    rampup = {"loss.rampup_epochs": RAMPUP["loss.rampup_epochs"] | when}
+    together = space_of(weight | warmup | rampup)["loss.rampup_epochs"]
+    assert together.extent == (0, 7)
+    # Without the condition, a ramp-up is drawn below the warm-up of the sweep file too: 20.
+    assert space_of(weight | warmup | RAMPUP)["loss.rampup_epochs"].extent == (0, 19)
+
+
 def test_trials_that_differ_in_what_they_do_not_draw_share_a_warmup() -> None:
     listed = {"optimizer.momentum": {"choice": [0.8, 0.9], "when": {"optimizer.name": "sgd"}}}
     spec = load_sweep({"name": "linked", "space": NAME | listed | WARMUP})

@@ -65,6 +65,28 @@ def test_the_default_grace_period_lies_past_the_longest_rampup(values, grace_per
 
 
 @pytest.mark.parametrize(
+    ("weight", "boundary", "past"),
+    [
+        ({"choice": [0, 0.1]}, 0, 4 + 3 + 1),
+        ({"uniform": [0, 1]}, 0, 4 + 3 + 1),
+        ({"choice": [0, 0.1]}, 0.1, 20 + 10 + 1),  # the loss acts where the warm-up is not drawn
+    ],
+)
+def test_a_warmup_that_acts_only_where_it_is_drawn_has_its_drawn_values_alone(
+    weight, boundary, past
+) -> None:
+    drawn = {"when": {"loss.weights.compactness": {"above": 0}}}
+    space = {
+        "loss.weights.compactness": weight,
+        "loss.warmup_epochs": {"randint": [1, 5]} | drawn,
+        "loss.rampup_epochs": {"randint": [0, "loss.warmup_epochs"]} | drawn,
+    }
+    weights = {"boundary": boundary, "aspect": 0}
+    found = sweep(space=space, loss={"weights": weights}, scheduler={"name": "asha"})
+    assert found.scheduler.grace_period == past
+
+
+@pytest.mark.parametrize(
     ("values", "clock", "pause", "grace_period"),
     [
         ({"searcher": "tpe"}, "activation", False, 4),

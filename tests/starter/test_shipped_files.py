@@ -76,6 +76,15 @@ def test_files_for_another_folder_are_run_there(call: Call, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("option", [("--trainer", "nnunet"), ("--gpu-memory", "24")])
+def test_option_of_a_fitted_file_is_not_ignored_without_one(
+    call: Call, option: tuple[str, str]
+) -> None:
+    result = call("quickstart", *option)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {option[0]}: fits a file to a dataset: give --from too\n"
+
+
 def test_misspelt_name_is_answered_with_the_right_one(call: Call) -> None:
     result = call("quikstart")
     assert result.exit_code == 2

@@ -29,13 +29,15 @@ label, as their own would overlap; on a phone the figure is that narrow."""
 def pareto_front(results: Results) -> ReportFigure:
     """The objective, Dice or HD95, and epochs together."""
     found = pareto(results.frame, results.objective)
-    measured = goals_of(unpruned(results.frame), results.objective)
-    goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
     several = bool(results.objective.others)
+    frame = results.frame if several else unpruned(results.frame)
+    measured = goals_of(frame, results.objective)
+    goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
     if not several:  # epochs are shown by the darkness, and have words of their own
         goals = [goal for goal in goals if goal.metric != "epochs"]
-    aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
-    titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
+    aimed = results.objective.each if several else goals
+    aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in aimed]
+    titles = ["outlines" if goal.metric == HD95 else goal.short for goal in aimed]
     diagonal = ""
     if _unit(results) and HD95 in [goal.metric for goal in goals]:
         diagonal = (
@@ -79,8 +81,9 @@ def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> 
     if not eligible:
         return "Every trial with a result was pruned: none trained as long as it would have."
     if len(goals) < 2:
-        short = results.objective.short
-        return f"HD95 was not measured: {short} and epochs alone are in the ranking."
+        if objective.others:
+            return "Of the objectives, fewer than two were measured."
+        return f"HD95 was not measured: {objective.short} and epochs alone are in the ranking."
     first, second, *_ = goals
     leader = results.frame[results.frame["trial_id"].isin(names)]
     best = leader.sort_values(second.metric, ascending=second.mode == "min").iloc[0]

@@ -57,7 +57,7 @@ def _is_enough(results: Results) -> bool:
 
 def _finding(results: Results) -> str:
     if not _is_enough(results):
-        return f"{len(results.compared)} trials with a result: too few for a pattern."
+        return f"{counted(len(results.compared), 'trial')} with a result: too few for a pattern."
     measured = [one for one in results.compared if one.trial_id not in results.expected]
     best = measured[: round(BEST_SHARE * len(results.compared))]
     if len(best) < BEST_SHARE * LEAST_TRIALS:

@@ -104,6 +104,7 @@ def ranking_frame(
     import pandas as pd
 
     records = list(records)
+    objective = spec.judged_by if spec and not records else objective_of(records)
     ranked, confirmed = best_first(searched(records)), confirmation(records, spec)
     if confirmed is None:
         ranked = by_real_dice(ranked)
@@ -111,8 +112,8 @@ def ranking_frame(
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
     rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
-    found = columns.typed(rows, columns.columns_of(objective_of(records)))
-    if objective_of(records).others:
+    found = columns.typed(rows, columns.columns_of(objective))
+    if objective.others:
         found[PARETO_RANK] = pd.array(pareto_ranks(ranked), dtype="Int64")
     presets = [record.preset for record in ranked]
     if any(presets):

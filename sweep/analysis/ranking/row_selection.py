@@ -136,10 +136,9 @@ def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool
 
     Of a sweep with several objectives, these are its goals.
     """
-    if objective.others:
-        return {one.metric: one.mode == "max" for one in objective.each}
-    goals = {objective.metric: objective.mode == "max"}
-    goals |= {name: more for name, more in PARETO.items() if name not in goals}
+    goals = {one.metric: one.mode == "max" for one in objective.each}
+    if not objective.others:
+        goals |= {name: more for name, more in PARETO.items() if name not in goals}
     return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
 
 

@@ -34,7 +34,7 @@ READING = (
     " what other cases of the same kind might change, not what another seed would. A share is no"
     " probability of being the best: of two equal trials, one stays first in three of four draws on"
     f" average. In simulation, equal trials reached {percent(LEVEL)} in at most 6 % of the samples"
-    " of 20 cases or more where scores are like Dice or NSD, and in about 7 % where they are"
+    " of 20 cases or more where scores are overlaps from 0 to 1, and in about 7 % where they are"
     " distances and some structures are missed. The validation cases chose these trials and their"
     " best epochs, so there the order looks steadier than it is; the test cases chose nothing."
 )

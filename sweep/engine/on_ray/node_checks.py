@@ -51,7 +51,7 @@ def check_nodes(
     ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
     deadline = time.monotonic() + SECONDS_TO_JOIN
     if expected is not None and location.address is not None:
-        _wait_for_answer(location.address, deadline)
+        require_answer(location.address, deadline)
     with cluster(Path(os.devnull), verbose=verbose, address=location.address):
         late = [] if expected is None else _wait_for_nodes(expected, deadline)
         needs = trial_resources(spec)
@@ -79,16 +79,6 @@ def check_nodes(
     if not nodes:
         return [*late, "no node of the cluster has room for a trial: the sweep waits for one"]
     return late
-
-
-def _wait_for_answer(address: str, deadline: float) -> None:
-    """Wait until something listens at the address; `cluster` reports if nothing does."""
-    while time.monotonic() < deadline:
-        try:
-            return require_answer(address)
-        except InputError:
-            time.sleep(1)
-    return None
 
 
 def _wait_for_nodes(expected: int, deadline: float) -> list[str]:

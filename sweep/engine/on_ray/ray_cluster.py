@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -171,8 +172,11 @@ def _existing(address: str) -> dict[str, Any]:
     }
 
 
-def require_answer(address: str) -> None:
+def require_answer(address: str, deadline: float = 0.0) -> None:
     """Refuse an address that cannot be a cluster's, and one at which nothing listens.
+
+    Args:
+        deadline: until when to wait for something to listen, by `time.monotonic`.
 
     Raises:
         InputError: with what to do instead.
@@ -194,11 +198,14 @@ def require_answer(address: str) -> None:
             f"must be auto or HOST:PORT (6379 unless the cluster says otherwise), but is {address}",
             key="--address",
         )
-    try:
-        with socket.create_connection((found[1], int(found[2])), timeout=SECONDS_TO_ANSWER):
-            pass
-    except (OSError, OverflowError) as error:
-        raise _refused(address, error) from error
+    while True:
+        try:
+            socket.create_connection((found[1], int(found[2])), timeout=SECONDS_TO_ANSWER).close()
+            return
+        except (OSError, OverflowError) as error:
+            if int(found[2]) > 65535 or time.monotonic() >= deadline:
+                raise _refused(address, error) from error
+        time.sleep(1)
 
 
 def _refused(address: str, error: Exception) -> InputError:

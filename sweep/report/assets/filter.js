@@ -34,7 +34,7 @@ function likely(word, names) {
   const small = word.toLowerCase();
   const near = (name) => {
     const other = name.toLowerCase();
-    if (other.includes(small) || small.includes(other)) return 0;
+    if (Math.min(small.length, other.length) > 1 && (other.includes(small) || small.includes(other))) return 0;
     let row = Array.from({ length: other.length + 1 }, (_, n) => n);  // Levenshtein's distance
     for (let i = 1; i <= small.length; i += 1) {
       const next = [i];

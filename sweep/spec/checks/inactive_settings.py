@@ -291,8 +291,8 @@ def idle_in_trial(value: Callable[[str], Any], rules: Sequence[Rule] = RULES) ->
     """Dotted names of the settings without effect in one trial.
 
     A setting that makes others act counts only if it acts itself. Without patience, `counts_from`
-    does not act; then a warm-up without geometric terms does not act either. If the warm-up lasts
-    to the end, no setting of the geometric loss acts.
+    does not act; then a warm-up without geometric terms does not act either. If a warm-up that acts
+    lasts to the end, no setting of the geometric loss acts.
 
     Args:
         value: returns the value of a setting in this trial, by dotted name.
@@ -311,7 +311,8 @@ def idle_in_trial(value: Callable[[str], Any], rules: Sequence[Rule] = RULES) ->
         if found <= idle:
             break
         idle |= found
-    if value("loss.warmup_epochs") >= value("trainer.epochs"):
+    lasts = value("loss.warmup_epochs") >= value("trainer.epochs")
+    if lasts and "loss.warmup_epochs" not in idle:
         idle |= after_switch_on_keys() - {"loss.warmup_epochs", "loss.rampup_epochs"}
         idle |= AFTER_SWITCH_ON
     return frozenset(idle)

@@ -303,7 +303,9 @@ def _reach(
     if of in space:
         own = [condition for condition in distribution.when if condition.on == of]
         values = _numbers_of(space[of], own)
-        values += [otherwise] if space[of].when and not own else []
+        # Where the other is drawn whenever this one is, its value in the sweep file is no bound.
+        drawn_too = {*space[of].when} <= {*distribution.when}
+        values += [] if drawn_too or own else [otherwise]
     for value in values:
         try:
             if not is_number(value):
