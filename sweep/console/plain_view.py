@@ -9,6 +9,7 @@ from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import count_words, print_warnings, value_words
 from sweep.console.live_view import SHOWN_LEADERS
 from sweep.console.sweep_progress import Progress
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE_NAMES, DiceOf
@@ -35,7 +36,7 @@ class PlainView(Observer):
         left = f"; {progress.left_words}" if progress.remaining else ""
         self._print(
             f"[{progress.count_words}] {record.trial_id}"
-            f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
+            f" {status_words(record.status)}{cause}; {counted(len(record.history), 'epoch')},"
             f" best {record.objective.short} {best}{self._rank(record)}"
             f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
