@@ -23,9 +23,11 @@ class PlainView(Observer):
         self._progress = progress
         self._console = console
         self._race_words = progress.race_words
+        self._warned: set[tuple[str, str]] = set()
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
+            self._warned.add((trial_id, warning))
             self._print(f"warning: {trial_id}: {warning}")
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -40,8 +42,9 @@ class PlainView(Observer):
             f" best {record.objective.short} {best}{self._rank(record)}"
             f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
-        for warning in record.warnings:
-            self._print(f"    warning: {warning}")
+        for warning in record.warnings:  # those of an earlier session
+            if (record.trial_id, warning) not in self._warned:
+                self._print(f"    warning: {warning}")
         if progress.race_words != self._race_words:
             self._race_words = progress.race_words
             self._print(f"race: {self._race_words}")
