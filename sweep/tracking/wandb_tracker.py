@@ -94,9 +94,12 @@ class WandbTracker(Tracker):
         run.log_artifact(artifact)
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        opened = [Image.open(io.BytesIO(png)) for png in pictures.values()]
+        # W&B shows the images of one panel in one size: smaller ones get a black margin.
+        box = (0, 0, *map(max, zip(*(image.size for image in opened), strict=True)))
         images = [
-            wandb.Image(Image.open(io.BytesIO(png)), caption=title)
-            for title, png in pictures.items()
+            wandb.Image(image.crop(box), caption=title)
+            for title, image in zip(pictures, opened, strict=True)
         ]
         self._of_sweep().log({f"segmentations/{trial_id}": images})
 

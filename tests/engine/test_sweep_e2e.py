@@ -113,7 +113,7 @@ STDOUT = re.compile(
     r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
     r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|options\.|level|#).*|\s*─+\s*"  # the table
     r"|\s+\d  t\d{4}  .*|\s*"
-    r"|t\d{4} (diverged|failed): .*|Why t.*|Ranking: .*|Best: .*"  # what follows it
+    r"|t\d{4} (diverged|failed): .*|Why t.*|(Ranking|Best|Report): .*"  # what follows it
     r"|Weights: .*|Predict: .*"
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
 )
