@@ -55,7 +55,7 @@ class WandbTracker(Tracker):
         if trial_id not in self._logged.ended:
             config = nested(parameters)
             if not self._tracked.nested:  # nothing is searched: all of its settings
-                config = YAML(typ="safe").load(self._tracked.paths(trial_id).config)
+                config = YAML(typ="safe", pure=True).load(self._tracked.paths(trial_id).config)
             self._runs[trial_id] = self._opened(trial_id, "trial", config)
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
