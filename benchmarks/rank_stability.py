@@ -70,6 +70,8 @@ def shares(cases: int, trials: int, ahead: float, noise: str, seed: int) -> tupl
 
 
 def main() -> None:
+    if unknown := set(sys.argv[1:]) - {*NOISES}:
+        raise SystemExit(f"there is no noise {unknown}: it is one of {NOISES}")
     print("| noise | cases | trials | ahead | stays first in | steady | steady and wrong |")
     print("|---|---|---|---|---|---|---|")
     for noise in sys.argv[1:] or NOISES:

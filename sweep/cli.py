@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from sweep import __version__
 from sweep.check import command as check
 from sweep.enqueue import command as enqueue
 from sweep.export import command as export
@@ -43,6 +46,23 @@ app.command("enqueue")(enqueue)
 app.command("note")(note)
 app.command("serve")(serve)
 app.command("slurm")(slurm)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medical-sweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(stor
     record = replace(trial(0, Status.COMPLETED, [None]), objective=Objective("sd", "min"))
     epoch = replace(record.history[0], metrics={"sd": 2.5})
     assert str(Weights(replace(record, history=(epoch,)), store.layout.trial("t0000"))) == (
-        "t0000, the run of the search: sd 2.5000"
+        "t0000: sd 2.5000"
     )
     store.layout.trial("t0000").best_checkpoint.unlink()
     assert best_weights(store, runs_of(records, "t0000")) is None

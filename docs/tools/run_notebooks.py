@@ -18,6 +18,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+from notebook_page import PLOTLY
 
 NOTEBOOKS = Path(__file__).parents[2] / "examples" / "notebooks"
 IN_NOTEBOOKS = {
@@ -25,7 +26,6 @@ IN_NOTEBOOKS = {
     "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data, without plotly itself
     "PYTHONWARNINGS": "ignore:IProgress not found",  # of progress bars that are not used
 }
-PLOTLY = "application/vnd.plotly.v1+json"
 NOT_DRAWN = ("geo", "map", "mapbox", "polar", "scene", "ternary")
 """Parts of a template that no figure of ours uses."""
 

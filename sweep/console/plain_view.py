@@ -9,6 +9,7 @@ from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import count_words, print_warnings, value_words
 from sweep.console.live_view import SHOWN_LEADERS
 from sweep.console.sweep_progress import Progress
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE_NAMES, DiceOf
@@ -22,9 +23,11 @@ class PlainView(Observer):
         self._progress = progress
         self._console = console
         self._race_words = progress.race_words
+        self._warned: set[tuple[str, str]] = set()
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
+            self._warned.add((trial_id, warning))
             self._print(f"warning: {trial_id}: {warning}")
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -35,12 +38,13 @@ class PlainView(Observer):
         left = f"; {progress.left_words}" if progress.remaining else ""
         self._print(
             f"[{progress.count_words}] {record.trial_id}"
-            f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
+            f" {status_words(record.status)}{cause}; {counted(len(record.history), 'epoch')},"
             f" best {record.objective.short} {best}{self._rank(record)}"
             f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
-        for warning in record.warnings:
-            self._print(f"    warning: {warning}")
+        for warning in record.warnings:  # those of an earlier session
+            if (record.trial_id, warning) not in self._warned:
+                self._print(f"    warning: {warning}")
         if progress.race_words != self._race_words:
             self._race_words = progress.race_words
             self._print(f"race: {self._race_words}")

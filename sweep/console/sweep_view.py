@@ -164,3 +164,5 @@ class TerminalView(View):
             self.say(
                 f"Best:    {best}  ({about}; train it alone with python -m sweep.train {best})"
             )
+        if uri is None:
+            self.say(f"Report:  python -m sweep.export {shlex.quote(str(folder))}")

@@ -74,6 +74,10 @@ def _numbers(values: tuple[float, ...]) -> str:
     return f"[{', '.join(f'{value:.4g}' if value % 1 else f'{value:.0f}' for value in values)}]"
 
 
+def _gib(memory: float) -> str:
+    return f"about {memory:.1f} GiB" if memory >= 0.05 else "less than 0.1 GiB"
+
+
 def _device(memory: float | None) -> str:
     return "a CPU" if memory is None else f"a GPU with {memory:.0f} GiB"
 
@@ -121,7 +125,7 @@ def _monai(sizes: DatasetSizes, made: Plan, memory: float | None) -> Iterator[st
     yield "trainer:"
     yield from _length(made, memory)
     yield from _why(
-        f"A step takes about {made.memory:.1f} GiB by estimate. Raise it if memory is left.", 2,
+        f"A step takes {_gib(made.memory)} by estimate. Raise it if memory is left.", 2,
     )  # fmt: skip
     yield f"  batch_size: {made.batch}"
     if memory is not None:

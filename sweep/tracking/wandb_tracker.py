@@ -55,7 +55,7 @@ class WandbTracker(Tracker):
         if trial_id not in self._logged.ended:
             config = nested(parameters)
             if not self._tracked.nested:  # nothing is searched: all of its settings
-                config = YAML(typ="safe").load(self._tracked.paths(trial_id).config)
+                config = YAML(typ="safe", pure=True).load(self._tracked.paths(trial_id).config)
             self._runs[trial_id] = self._opened(trial_id, "trial", config)
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
@@ -94,9 +94,12 @@ class WandbTracker(Tracker):
         run.log_artifact(artifact)
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        opened = [Image.open(io.BytesIO(png)) for png in pictures.values()]
+        # W&B shows the images of one panel in one size: smaller ones get a black margin.
+        box = (0, 0, *map(max, zip(*(image.size for image in opened), strict=True)))
         images = [
-            wandb.Image(Image.open(io.BytesIO(png)), caption=title)
-            for title, png in pictures.items()
+            wandb.Image(image.crop(box), caption=title)
+            for title, image in zip(pictures, opened, strict=True)
         ]
         self._of_sweep().log({f"segmentations/{trial_id}": images})
 

@@ -29,6 +29,7 @@ results = sweep.run(
         "trials": 2,
         "searcher": {{"name": "grid"}},
         "scheduler": "none",
+        "early_stopping": {{"patience": 50}},
         "trainer": {{
             "kind": "custom", "entry": "mine.py:train", "epochs": 4, "options": {{"level": 0}},
         }},

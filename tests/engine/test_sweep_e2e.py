@@ -24,9 +24,7 @@ from pandas import DataFrame
 from pandas.testing import assert_frame_equal
 
 import sweep
-from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.settings.data_settings import ShapesData
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
@@ -64,22 +62,6 @@ space:
   loss.warmup_epochs: {{randint: [0, 9]}}
   loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
 """
-# The deepest level of these networks is one pixel: too small for the instance norm of dynunet;
-# attention_unet can do with it. Of a raw dataset that shows only when it is read.
-STORMY = """\
-searcher: grid
-scheduler: none
-max_concurrent: 1
-data: {source: nnunet_raw, folder: circles}
-trainer: {epochs: 40, batch_size: 4, device: cpu}
-network: {channels: [4, 4, 4, 4, 4, 4]}
-loss: {warmup_epochs: 39}
-early_stopping: {patience: null}
-resources: {cpu: 1, gpu: 0}
-pictures: null
-space:
-  network.name: {grid: [dynunet, attention_unet]}
-"""
 # For what happens to processes, whatever they train: its workers import neither MONAI nor data.
 PLAIN = """\
 searcher: grid
@@ -100,15 +82,38 @@ def train(config, trial):
         time.sleep(0.02)
         trial.report(epoch, dice=config["level"])
 """
+STORMY = """\
+searcher: grid
+scheduler: none
+max_concurrent: 1
+trainer: {kind: custom, entry: stormy.py:train, epochs: 40, device: cpu, options: {level: 0}}
+early_stopping: {patience: null}
+resources: {cpu: 1, gpu: 0}
+space:
+  trainer.options.level: {grid: [0, 0.5]}
+"""
+TRAIN_STORMY = """\
+import time
+
+
+def train(config, trial):
+    if config["level"] == 0:
+        raise ValueError("there is nothing to train at level 0")
+    state = trial.checkpoint.load()
+    for epoch in range(0 if state is None else state["epoch"] + 1, trial.epochs):
+        time.sleep(0.05)
+        trial.checkpoint.save({"epoch": epoch})
+        trial.report(epoch, dice=config["level"])
+"""
 ONE_PLAIN = ("--set", "space={trainer.options.level: {grid: [0.5]}}")
 TIMEOUT = 300.0
 """Seconds; far more than anything here takes, for machines that do other things too."""
 STDOUT = re.compile(
     r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
     r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
-    r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|network\.|name|#).*|\s*─+\s*"  # the table
+    r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|options\.|level|#).*|\s*─+\s*"  # the table
     r"|\s+\d  t\d{4}  .*|\s*"
-    r"|t\d{4} (diverged|failed): .*|Why t.*|Ranking: .*|Best: .*"  # what follows it
+    r"|t\d{4} (diverged|failed): .*|Why t.*|(Ranking|Best|Report): .*"  # what follows it
     r"|Weights: .*|Predict: .*"
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
 )
@@ -547,7 +552,7 @@ def write_plain(folder: Path) -> None:
 
 def write_stormy(folder: Path) -> None:
     (folder / "stormy.yaml").write_text(STORMY)
-    write_shapes(folder / "circles", ShapesData(size=32, count=15))
+    (folder / "stormy.py").write_text(TRAIN_STORMY)
 
 
 @pytest.fixture(scope="module")
@@ -586,11 +591,11 @@ def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_
     assert (run.code, run.stderr, run.noise()) == (0, "", [])
     best, failed = run.ranking
     assert (failed["trial_id"], failed["status"], failed["epochs"]) == ("t0000", "failed", "0")
-    assert "6 levels leave a single pixel of 32" in failed["cause"]
+    assert failed["cause"] == "ValueError: there is nothing to train at level 0, at stormy.py:6"
     assert f"t0000 failed: {failed['cause']}" in run.stdout
     traceback = (run.folder / "trials" / "t0000" / "error.txt").read_text()
     assert traceback.startswith("Traceback (most recent call last):")
-    assert failed["cause"] in traceback
+    assert failed["cause"].removesuffix(", at stormy.py:6") in traceback
     assert (best["trial_id"], best["status"]) == ("t0001", "completed")
 
 

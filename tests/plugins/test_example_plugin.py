@@ -69,8 +69,8 @@ def test_extended_sweep_with_a_plugin_searcher_and_scheduler_equals_the_whole_on
 ) -> None:
     options: dict[str, Any] = {"executor": "local", "progress": False}
     file = EXAMPLE / "plugin.yaml"
-    whole = sweep.run(sweep.load(file, {"trials": 5}), results=tmp_path / "whole", **options)
-    spec = sweep.load(file, {"trials": 2})
+    more, spec = (sweep.load(file, {"trials": count, "pictures": None}) for count in (5, 2))
+    whole = sweep.run(more, results=tmp_path / "whole", **options)
     assert len(sweep.run(spec, results=tmp_path / "part", **options)) == 2
     part = sweep.run(spec, results=tmp_path / "part", extend={"trials": 5}, **options)
     assert list(part) == list(whole)

@@ -238,7 +238,7 @@ def test_brush_on_a_parallel_axis_selects_the_lines_that_pass_there(
     assert opened.evaluate("sweepPage.page.selection") is None
 
 
-def test_groups_have_the_mean_of_their_trials(
+def test_groups_have_the_mean_of_their_trials_without_pruned_ones(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
@@ -248,12 +248,14 @@ def test_groups_have_the_mean_of_their_trials(
         "#groups tbody tr", "all => all.map((row) => [...row.cells].map((c) => c.textContent))"
     )
     dice, epsilon = column(data, "val_dice"), column(data, "loss.sqrt_epsilon")
+    status = column(data, "status")
     assert [row[0] for row in rows] == ["0", "1e-8", "1e-6", "1e-4"]
     for row, value in zip(rows, (0, 1e-8, 1e-6, 1e-4), strict=True):
         members = [t for t in epsilon if epsilon[t] == value]
-        values = [d for t in members if (d := dice[t]) is not None]
-        assert int(row[1]) == len(members)
-        assert row[3] == (f"{sum(values) / len(values):.4f}" if values else "–")  # type: ignore[arg-type]
+        pruned = [t for t in members if status[t] == "pruned"]
+        values = [d for t in members if (d := dice[t]) is not None and t not in pruned]
+        assert (int(row[1]), int(row[3])) == (len(members), len(pruned))
+        assert row[4] == (f"{sum(values) / len(values):.4f}" if values else "–")  # type: ignore[arg-type]
 
 
 def test_quarters_hold_every_trial_once_and_name_their_best(
@@ -282,7 +284,7 @@ def test_quarters_hold_every_trial_once_and_name_their_best(
     for row, part in zip(rows, (slice(40), slice(40, 45), slice(45, 60)), strict=True):
         measured = {t: d for t in table.trials[part] if isinstance(d := dice[t], float)}
         best = max(measured, key=lambda t: measured[t], default=None)
-        assert row[5:] == (["–", "–"] if best is None else [f"{measured[best]:.4f}", best])
+        assert row[6:] == (["–", "–"] if best is None else [f"{measured[best]:.4f}", best])
 
 
 def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(

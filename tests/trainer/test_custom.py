@@ -139,7 +139,7 @@ def test_option_that_nothing_reads_is_told(tmp_path: Path) -> None:
     epochs: list[EpochMetrics] = []
     fit(settings.model_copy(update={"trainer": trainer}), report=epochs.append)
     assert [epoch.warnings for epoch in epochs] == [
-        ("`trainer.options.widht` has no effect: nothing reads it",),
+        ("nothing has read `trainer.options.widht` in the first epoch",),
         (),
     ]
 

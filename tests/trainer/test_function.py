@@ -353,7 +353,7 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     why = "has no effect: the trainer is a function, which has not read trial.settings"
     assert [epoch.warnings for epoch in told] == [
         (
-            "`trainer.options.width` has no effect: nothing reads it",
+            "nothing has read `trainer.options.width` in the first epoch",
             f"`loss.weights.boundary` {why}",
             f"`optimizer.lr` {why}",
             f"`guard.on_nonfinite` {why}",
@@ -370,6 +370,19 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
 
 def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
     assert issubclass(TrainerError, SweepError)
+
+
+def test_train_loss_that_is_not_finite_is_told_once_where_no_guard_ends_the_trial(
+    tmp_path: Path,
+) -> None:
+    body = (
+        "for epoch in range(4):\n"
+        "    trial.report(epoch, 0.5, train_loss=float('nan') if epoch > 1 else 0.3)\n"
+    )
+    told: list[EpochMetrics] = []
+    fit(trial(write_function(tmp_path, body), epochs=4), report=told.append)
+    warned = [text for epoch in told for text in epoch.warnings if "train_loss" in text]
+    assert [text.partition(",")[0] for text in warned] == ["train_loss is not finite in epoch 2"]
 
 
 # The guard, for who asks for it.
@@ -418,7 +431,7 @@ def test_guarded_function_ends_in_the_step_that_broke_with_the_term(
     assert (verdict.cause, verdict.stage, verdict.term) == ("nonfinite", Stage.LOSS, "broken")
     assert (verdict.epoch, verdict.step) == (1, 2)
     assert verdict.diagnosis is not None
-    assert verdict.diagnosis.setting == "optimizer.lr"
+    assert verdict.diagnosis.setting == "trainer.entry"  # its rate is not that of the settings
     assert len(told) == 1
     assert (told[0]["steps"], told[0]["metrics"]) == (3, {"own": 0.0})
     assert told[0]["terms"].keys() == {"fit", "broken"}

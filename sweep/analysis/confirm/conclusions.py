@@ -69,7 +69,7 @@ def _missing(found: Confirmation) -> str:
 def reservations(found: Confirmation) -> str:
     """What limits a verdict: the course of a race, `selection_bias` and `warnings`."""
     raced = "" if found.race is None else course(found.race)
-    return " ".join([*filter(None, [raced]), selection_bias(found), *warnings(found)])
+    return " ".join(filter(None, [raced, selection_bias(found), *warnings(found)]))
 
 
 def selection_bias(found: Confirmation) -> str:

@@ -52,9 +52,8 @@ class Weights:
         assert value is not None, "a run without a value has no weights here"
         real = None if self.run.real is None else self.run.real.dice
         chosen = "" if real is None else f", real validation Dice {objective.text(real)}"
-        return (
-            f"{self.run.trial_id}, {self._what}: {objective.label} {objective.text(value)}{chosen}"
-        )
+        which = f", {self._what}" if len(self.runs) > 1 else ""
+        return f"{self.run.trial_id}{which}: {objective.label} {objective.text(value)}{chosen}"
 
     @property
     def _what(self) -> str:

@@ -191,7 +191,9 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
 
 def _about_last_epoch(spec: SweepSpec) -> Iterator[str]:
     most = spec.ranges.most_epochs
-    if (patience := spec.ranges.of("early_stopping.patience")) is not None:
+    key = "early_stopping.patience"
+    asked = key in spec.space or "patience" in spec.early_stopping.model_fields_set
+    if asked and (patience := spec.ranges.of(key)) is not None:
         smallest, largest = map(int, patience)
         starts_late = spec.early_stopping.counts_from == "rampup_end"
         first = spec.ranges.earliest_ramp.full_from if starts_late else 0

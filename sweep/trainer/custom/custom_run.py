@@ -308,6 +308,10 @@ class CustomTraining(GuardedRun):
         return {"trainer.entry": canonical(self.trainer.entry)}
 
     @property
+    def optimizer_is_own(self) -> bool:
+        return not self._optimizer_is_ours
+
+    @property
     def _optimizer_is_ours(self) -> bool:
         kept = type(self).build_optimizer is CustomTraining.build_optimizer
         return kept and self.optimizer is self._made_here

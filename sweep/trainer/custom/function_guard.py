@@ -90,6 +90,10 @@ class FunctionGuard(UnderGuard):
     def steps_per_epoch(self) -> int:
         return self._steps
 
+    @property
+    def optimizer_is_own(self) -> bool:
+        return True
+
     def weights_are_finite(self) -> bool:
         return True  # the function saved them, and the guard had read its steps before that
 

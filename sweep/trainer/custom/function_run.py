@@ -115,6 +115,7 @@ class Trial:
         checkpoint: see `Checkpoint`.
         reported: number of epochs reported so far, including those before an interruption.
         settings_are_read: whether `settings` was accessed.
+        loss_is_broken: whether the last reported ``train_loss`` is NaN or infinite.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Trial:
         self.checkpoint = Checkpoint(method)
         self.reported = 0
         self.settings_are_read = False
+        self.loss_is_broken = False
         self._settings = settings
         self._method = method
         self._hand_over = hand_over
@@ -195,6 +197,7 @@ class Trial:
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
         loss = values.pop("train_loss")
+        self.loss_is_broken = loss is not None and not math.isfinite(loss)
         found = EpochMetrics(
             epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
         )
@@ -230,7 +233,7 @@ class FunctionRun(Run):
         self._called = function
         self._function = Inverted[EpochMetrics](self._call)
         self.trial = Trial(settings, self.method, self._function.hand_over)
-        self._is_first = True
+        self._is_first, self._told_broken = True, False
         make_deterministic(settings)
         seed_everything(settings.seed, 0)
 
@@ -248,6 +251,12 @@ class FunctionRun(Run):
         if found is None:
             raise Ended
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
+        if self.trial.loss_is_broken and not self._guards and not self._told_broken:
+            self._told_broken = True
+            warnings += (
+                f"train_loss is not finite in epoch {epoch}, but the trial goes on: a trial ends in"
+                " that step where the function uses trial.guard",
+            )
         self._is_first = False
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 

@@ -34,9 +34,9 @@ class Options(dict[str, ParameterValue]):
         return value
 
     def unread(self) -> Iterator[str]:
-        """A sentence for each option that was not read."""
+        """A sentence for each option that was not read so far, told after the first epoch."""
         for name in sorted(self.keys() - self.read):
-            yield f"`trainer.options.{name}` has no effect: nothing reads it"
+            yield f"nothing has read `trainer.options.{name}` in the first epoch"
 
 
 def asked_for(settings: TrialSettings, group: str) -> Iterator[str]:

@@ -38,6 +38,8 @@ class Case:
         pixels_finite: whether every pixel of the offending batch is finite.
         had_learnt: whether the network was ever better than a prediction that ignores the images.
         gradient: norm of the last applied gradient; None if none was applied.
+        optimizer_is_own: whether the user's code made the optimizer, so that ``optimizer.lr`` does
+            not count.
     """
 
     verdict: Divergence
@@ -45,6 +47,7 @@ class Case:
     pixels_finite: bool = True
     had_learnt: bool = True
     gradient: float | None = None
+    optimizer_is_own: bool = False
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -181,6 +184,14 @@ def clip_the_gradient(case: Case) -> Advice | None:
 
 def lower_the_rate(case: Case) -> Advice:
     """Where nothing else fits."""
+    if case.optimizer_is_own:
+        return Advice(
+            "The learning rate is too high for this network and loss, or the loss itself has no"
+            " finite value or gradient there.",
+            "trainer.entry",
+            "Look into the loss for a division by 0 and for a logarithm or a root of 0; else lower"
+            " the learning rate of your optimizer tenfold.",
+        )
     rate = case.settings.optimizer.lr
     return Advice(
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"

@@ -213,12 +213,14 @@ def try_other_rates(case: Case) -> Advice | None:
     """For a network that was never better than a prediction that ignores the images."""
     if case.had_learnt:
         return None
-    rate = case.settings.optimizer.lr
+    rate, own = case.settings.optimizer.lr, case.optimizer_is_own
     return Advice(
         "The network never left its first prediction: usually the learning rate is far too low or"
         " far too high, or the classes are too unbalanced for the main loss.",
-        "optimizer.lr",
-        f"Try optimizer.lr at {rate / 10:g} and at {rate * 10:g}.",
+        "trainer.entry" if own else "optimizer.lr",
+        "Try the learning rate of your optimizer ten times lower and ten times higher."
+        if own
+        else f"Try optimizer.lr at {rate / 10:g} and at {rate * 10:g}.",
     )
 
 

@@ -59,6 +59,7 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         settings=run.settings,
         pixels_finite=pixels_finite,
         gradient=applied[-1] if applied else None,
+        optimizer_is_own=run.optimizer_is_own,
     )
     diagnosis = replace(
         diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
@@ -87,7 +88,12 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
         stage, term = broken_part(first[-1]) or (None, None)
         return explain(run, Diverged(replace(verdict, step=0, stage=stage, term=term), first))
     learnt = has_learnt(history, settings.guard) or was_above_trivial(history)
-    case = Case(verdict=verdict, settings=settings, had_learnt=learnt)
+    case = Case(
+        verdict=verdict,
+        settings=settings,
+        had_learnt=learnt,
+        optimizer_is_own=run.optimizer_is_own,
+    )
     diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
     diagnosis = replace(diagnosis, recent=guard.recent())
     verdict = replace(verdict, weights_finite=run.weights_are_finite(), diagnosis=diagnosis)

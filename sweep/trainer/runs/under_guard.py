@@ -93,6 +93,11 @@ class UnderGuard(ABC):
         """A step that the guard has read; None if its batch was not kept."""
         return None
 
+    @property
+    def optimizer_is_own(self) -> bool:
+        """Whether the user's code made the optimizer, without the settings' learning rate."""
+        return False
+
     def epsilon_facts(self) -> EpsilonFacts | None:
         """The effect of ε on the masks; None if it is unknown, or the loss has no square root."""
         return None
