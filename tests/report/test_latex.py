@@ -40,7 +40,7 @@ def test_diverged_trial_has_the_last_rank_in_every_table_and_text() -> None:
     assert "Diverged and failed runs are ranked last, in no order of merit." in source
     text = methods(results)
     assert text is not None
-    assert "Diverged runs rank last, whatever they had reached." in text.plain
+    assert "whose own run diverged ranks last, whatever it had reached." in text.plain
 
 
 @given(st.text())
