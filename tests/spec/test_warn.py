@@ -53,18 +53,21 @@ def test_a_sound_sweep_gives_no_warning() -> None:
     ("values", "message"),
     [
         ({"scheduler": ASHA_5}, "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, "
-         "where trials are the same run; `scheduler.grace_period: 19` lies after it"),
+         "where the geometric loss of some trials does not act yet; `scheduler.grace_period: 19` "
+         "lies after it"),
         ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50},
           "space": {"guard.learnt_dice": {"choice": [0.1]}}},
-         "3 rungs (5, 15, 45 trained epochs) inside the longest warm-up of 50 epochs, where trials "
-         "are the same run; `scheduler.grace_period: 61` lies after it"),
+         "3 rungs (5, 15, 45 trained epochs) inside the longest warm-up of 50 epochs, where the "
+         "geometric loss of some trials does not act yet; `scheduler.grace_period: 61` lies after "
+         "it"),
         ({"scheduler": ASHA_5, "loss": {"rampup_epochs": 95},
           "early_stopping": {"patience": None}},
-         "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, where trials are the "
-         "same run; train for more than 100 epochs, or warm up less"),
+         "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, where the geometric "
+         "loss of some trials does not act yet; train for more than 100 epochs, or warm up less"),
         ({"scheduler": {"name": "median", "grace_period": 5}},
-         "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where trials are "
-         "the same run; `scheduler.grace_period: 19` lies after it"),
+         "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where the "
+         "geometric loss of some trials does not act yet; `scheduler.grace_period: 19` lies after "
+         "it"),
         ({"scheduler": {"grace_period": 100}}, "a trial of 100 epochs is first judged after 100 "
          "(`scheduler.grace_period`), at its end: the scheduler prunes no trial"),
         ({"scheduler": {"grace_period": 98, "clock": "activation"}, "presets": ["baseline"]},

@@ -98,10 +98,17 @@ def test_marks_lie_over_the_image_in_one_png_with_a_title(tmp_path: Path) -> Non
     found = titled_pngs(trial)
     assert list(found) == [
         "worst, differs: case_03, Dice 0.5000, axial slice 4 of 9",
-        "soft mask of liver before step 2 of epoch 1: case_04",
+        "soft mask 1, liver before step 2 of epoch 1: case_04",
     ]
     for png in found.values():
         assert np.asarray(Image.open(io.BytesIO(png))).tolist() == [[[200, 0, 0]] * 2] * 2
+
+
+def test_two_soft_masks_of_one_case_have_titles_of_their_own(tmp_path: Path) -> None:
+    trial = TrialPaths(tmp_path)
+    batch = BatchPictures(epoch=1, step=2, of=8, samples=(SAMPLE, SAMPLE))
+    write_pictures(trial, replace(PICTURES, cases=(), batch=batch), FILES)
+    assert len(titled_pngs(trial)) == 2
 
 
 def test_a_damaged_picture_is_told_with_its_file(tmp_path: Path) -> None:

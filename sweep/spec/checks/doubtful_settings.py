@@ -184,7 +184,8 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
         which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
         yield (
             f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
-            f"the longest warm-up of {warmup} epochs, where trials are the same run; "
+            f"the longest warm-up of {warmup} epochs, where the geometric loss of some trials does "
+            "not act yet; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )
 

@@ -123,9 +123,9 @@ class StoppingScheduler(Chosen):
     """Epochs, by the clock, before a trial can be stopped.
 
     null, with `clock: epochs`: one more than the longest warm-up plus ramp-up of the space, at most
-    `trainer.epochs`; before that, trials are the same run. 1 if no geometric loss is used. null,
-    with `clock: activation`: `trainer.epochs` / 25, at least 2; / 20 if trials wait (`pause`) and
-    the searcher learns.
+    `trainer.epochs`; before that, some trial's geometric loss does not act in full. 1 if no
+    geometric loss is used. null, with `clock: activation`: `trainer.epochs` / 25, at least 2; / 20
+    if trials wait (`pause`) and the searcher learns.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What trials are compared by, and when. epochs: the objective, after the same number of

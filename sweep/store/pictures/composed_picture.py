@@ -43,9 +43,9 @@ def titled_pictures(pictures: TrialPictures) -> Iterator[tuple[str, Picture]]:
             where = "" if plane.slices == 1 else f", {plane.name} {number}"
             yield f"{', '.join(case.reasons)}: {case.case}{dice}{where}", plane.first
     if (batch := pictures.batch) is not None:
-        for sample in batch.samples:
-            place = f"before step {batch.step} of epoch {batch.epoch}"
-            yield f"soft mask of {sample.label} {place}: {sample.case}", sample.picture
+        place = f"before step {batch.step} of epoch {batch.epoch}"
+        for number, sample in enumerate(batch.samples, start=1):  # a case may be there twice
+            yield f"soft mask {number}, {sample.label} {place}: {sample.case}", sample.picture
 
 
 def titled_pngs(trial: TrialPaths) -> dict[str, bytes]:
