@@ -32,8 +32,9 @@ def command(
         ),
     ] = None,
     trainer: Annotated[
-        Literal["monai", "nnunet"], typer.Option("--trainer", help="The trainer, with --from.")
-    ] = "monai",
+        Literal["monai", "nnunet"] | None,
+        typer.Option("--trainer", help="The trainer, with --from; default: monai."),
+    ] = None,
     gpu_memory: Annotated[
         float | None,
         typer.Option(
@@ -54,11 +55,11 @@ def command(
         target = argument(output, "--output") if output else None
         if dataset is not None and name is not None:
             raise InputError.single(f"give {name} or --from, not both", key="NAME")
-        if dataset is None and (trainer != "monai" or gpu_memory is not None):
-            key = "--trainer" if trainer != "monai" else "--gpu-memory"
+        if dataset is None and (trainer or gpu_memory is not None):
+            key = "--trainer" if trainer else "--gpu-memory"
             raise InputError.single("fits a file to a dataset: give --from too", key=key)
         if dataset is not None:
-            _fit(dataset, target, trainer, gpu_memory, force=force)
+            _fit(dataset, target, trainer or "monai", gpu_memory, force=force)
         elif name is not None:
             _write(name, target or Path(), force=force)
         else:

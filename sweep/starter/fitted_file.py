@@ -54,7 +54,7 @@ def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: P
             file=str(sizes.dataset.folder),
         )
     made = plan(sizes, memory)
-    body = _nnunet(sizes, made, memory) if trainer == "nnunet" else _monai(sizes, made, memory)
+    body = {"monai": _monai, "nnunet": _nnunet}[trainer](sizes, made, memory)
     lines = [*_head(sizes, memory, file), "", *_search(memory), "", *body, "", *_space(sizes, made)]
     return "\n".join(lines) + "\n"
 

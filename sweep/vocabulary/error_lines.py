@@ -64,6 +64,7 @@ def _installed() -> tuple[Path, ...]:
 
 
 def _near(file: str) -> str:
-    """A path, relative to the working directory if it lies there."""
-    path = Path(file).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    """A path, relative to the working directory if it lies there. From the root all paths are."""
+    path, here = Path(file).absolute(), Path.cwd()
+    is_below = path.is_relative_to(here) and here != Path(here.anchor)
+    return str(path.relative_to(here) if is_below else path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,12 @@ from click.testing import Result
 Call = Callable[..., Result]
 
 
-def test_script_is_written_with_what_to_do_next(call: Call, folder: Path) -> None:
-    result = call("slurm", "tiny.yaml", "--nodes", "2", "--cpus-per-node", "4", "--time", "60")
+def test_script_is_written_with_what_to_do_next(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["slurm", "tiny.yaml", "--nodes", "2", "--cpus-per-node", "4", "--time", "60"]
+    monkeypatch.setattr(sys, "argv", ["sweep", *given])
+    result = call(*given)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines() == [
         "tiny.sbatch: up to 8 trials at once on 2 nodes",
@@ -20,7 +25,8 @@ def test_script_is_written_with_what_to_do_next(call: Call, folder: Path) -> Non
         f"Watch:  python -m sweep.watch {folder}/results/tiny",
     ]
     script = (folder / "tiny.sbatch").read_text()
-    assert script.startswith("#!/bin/bash\n# Made by: python -m sweep.slurm ")
+    made_by = " ".join(["python -m sweep.slurm", *given[1:]])
+    assert script.startswith(f"#!/bin/bash\n# Made by: {made_by}\n")
     assert "#SBATCH --nodes=2\n" in script
     assert "#SBATCH --time=60\n" in script
     assert (folder / "results").is_dir()  # Slurm does not make the folder of the log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
@@ -322,6 +323,6 @@ def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_w
         actor.stop()
         gc.unfreeze()
         assert isinstance(outcome, Outcome)
-        causes.append(outcome.cause.partition("20.00 GiB")[2])
+        causes.append(re.sub(r", at \S+/mine.py:\d+", "", outcome.cause).partition("20.00 GiB")[2])
     assert shares == [0.25, 1.0]
     assert causes == ["", "; `resources.gpu` lets it use 0.25 of the GPU's memory"]

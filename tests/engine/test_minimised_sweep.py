@@ -151,7 +151,7 @@ def test_best_yaml_says_what_it_is_the_best_in(done: Done) -> None:
 def test_report_speaks_of_the_metric_and_shows_those_of_the_trainers_own(done: Done) -> None:
     results = read_results(done.folder)
     tables = page_data(results).tables
-    assert "by its best distance" in tables[-1].order
+    assert "by its best value" in tables[-1].order
     shown = {column.title for table in tables for column in table.columns}
     assert {"distance", "mean distance", "val Dice", "spread"} <= shown
     titles = [exhibit.title for exhibit in figures_of(results)]

@@ -53,6 +53,9 @@ def test_error_is_placed_in_the_last_line_of_the_users_own_file(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SweepFailed, match=r"JSONDecodeError: .*, at mine.py:11$"):
         made.tell(SimpleNamespace())  # type: ignore[arg-type]
+    monkeypatch.chdir("/")  # as a path from here, it could be any folder's
+    with pytest.raises(SweepFailed, match=f", at {tmp_path}/mine.py:9"):
+        made.ask(0)
 
 
 @pytest.mark.parametrize(("make", "line"), [("self.x = [][0]", 7), ("raise KeyError('a')", 7)])

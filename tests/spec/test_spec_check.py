@@ -1,5 +1,7 @@
 """Mistakes that only the whole of a sweep shows."""
 
+from importlib.machinery import ModuleSpec
+
 import pytest
 
 from sweep.machine.hardware import Machine
@@ -215,7 +217,8 @@ def test_a_searcher_whose_package_is_missing_is_a_mistake_with_the_cure(
     path = tmp_path / "x.yaml"
     path.write_text("space: {optimizer.lr: {uniform: [0.1, 1]}}\nsearcher: cmaes\n")
     machine = Machine(cpus=8, gpus=0)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    found = ModuleSpec("cmaes", None, origin="cmaes/__init__.py")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
     assert load_sweep(path, machine=machine).searcher.name == "cmaes"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError) as caught:

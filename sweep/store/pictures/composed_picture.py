@@ -44,8 +44,8 @@ def titled_pictures(pictures: TrialPictures) -> Iterator[tuple[str, Picture]]:
             yield f"{', '.join(case.reasons)}: {case.case}{dice}{where}", plane.first
     if (batch := pictures.batch) is not None:
         place = f"before step {batch.step} of epoch {batch.epoch}"
-        for number, sample in enumerate(batch.samples, start=1):  # a case may be there twice
-            yield f"soft mask {number}, {sample.label} {place}: {sample.case}", sample.picture
+        for order, sample in enumerate(batch.samples, start=1):  # a case may be there twice
+            yield f"soft mask {order}, {sample.label} {place}: {sample.case}", sample.picture
 
 
 def titled_pngs(trial: TrialPaths) -> dict[str, bytes]:
