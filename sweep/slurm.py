@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +70,6 @@ def command(
 ) -> None:
     """Write a batch script for Slurm: Ray on all nodes, the sweep, and a requeue until it ends."""
     with exit_codes():
-        import shlex
         import sys
 
         from sweep.api.checked_spec import load_checked
@@ -129,8 +129,6 @@ def _own_arguments(argv: list[str]) -> list[str]:
 
 
 def _words(command: str) -> list[str]:
-    import shlex
-
     from sweep.vocabulary.errors import InputError
 
     try:

@@ -163,12 +163,13 @@ def _run(
         view.warn([text])
 
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    study = live_study(store.layout.study, spec, store.records, warn)
-    trackers: list[Tracker] = []
+    study_file = live_study(store.layout.study, spec, store.records, warn)
+    opened: list[Tracker] = []
     try:
-        trackers += to_the_end.enter_context(tracking(spec.tracking, tracked, warn))
-        trackers.append(to_the_end.enter_context(study))
-        ending = _execute(spec, store, session, view, trackers[-1], trackers[:-1])
+        trackers = to_the_end.enter_context(tracking(spec.tracking, tracked, warn))
+        study = to_the_end.enter_context(study_file)
+        opened = [*trackers, study]
+        ending = _execute(spec, store, session, view, study, trackers)
         if ending is Ending.FINISHED and spec.has_test_cases:
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
@@ -179,7 +180,7 @@ def _run(
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder), trackers
+    return ending, write_ranking(store.layout.folder), opened
 
 
 def _validate(

@@ -114,16 +114,14 @@ class MlflowTracker(Tracker):
         cause = record.outcome.cause[:LONGEST_TAG] if record.outcome else ""
         tags = [RunTag(STATUS, record.status.value), RunTag(CAUSE, cause)]
         self._client.log_batch(run.run_id, tags=tags)
-        paths = self._tracked.paths(record.trial_id)
-        files = (paths.config, paths.provenance, paths.cases, paths.divergence, paths.error)
-        self._log_files(run.run_id, *files)
+        cases = self._tracked.paths(record.trial_id).cases
+        self._log_files(run.run_id, *self._tracked.files_of(record.trial_id), cases)
         self._client.set_terminated(run.run_id, RUN_STATUS[record.status])
         run.ended = True
 
     def ranked(self) -> None:
         if self._parent is not None:
-            layout = self._tracked.layout
-            self._log_files(self._parent, layout.sweep_yaml, layout.ranking_csv, layout.best_yaml)
+            self._log_files(self._parent, *self._tracked.files)
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
         for title, png in pictures.items():

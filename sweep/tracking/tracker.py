@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -31,6 +32,21 @@ class Tracked:
     paths: Callable[[str], TrialPaths]
     nested: bool = True
     warn: Callable[[str], None] = _ignore
+
+    def files_of(self, trial_id: str) -> list[Path]:
+        """What a trial that has ended leaves to read: its settings, and what went wrong."""
+        paths = self.paths(trial_id)
+        return _existing(paths.config, paths.provenance, paths.divergence, paths.error)
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of the sweep: its settings, the ranking, the winner."""
+        layout = self.layout
+        return _existing(layout.sweep_yaml, layout.ranking_csv, layout.best_yaml)
+
+
+def _existing(*files: Path) -> list[Path]:
+    return [file for file in files if file.exists()]
 
 
 class Tracker(Observer):

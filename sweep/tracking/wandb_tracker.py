@@ -73,24 +73,20 @@ class WandbTracker(Tracker):
         run.tags = (record.status.value, *((record.preset,) if record.preset else ()))
         if (outcome := record.outcome) is not None:
             run.notes = why(outcome.divergence) if outcome.divergence else outcome.cause
-        paths = self._tracked.paths(record.trial_id)
-        if paths.cases.exists():
-            run.log({"cases": _table(paths.cases)})
-        for file in (paths.config, paths.provenance, paths.divergence, paths.error):
-            if file.exists():
-                run.save(str(file), base_path=str(file.parent), policy="now")
+        if (cases := self._tracked.paths(record.trial_id).cases).exists():
+            run.log({"cases": _table(cases)})
+        for file in self._tracked.files_of(record.trial_id):
+            run.save(str(file), base_path=str(file.parent), policy="now")
         run.finish(exit_code=EXIT_CODES.get(record.status, 0))
         self._logged.add(record.trial_id)
 
     def ranked(self) -> None:
-        run, layout = self._of_sweep(), self._tracked.layout
-        files = (layout.sweep_yaml, layout.ranking_csv, layout.best_yaml)
-        if layout.ranking_csv.exists():
-            run.log({"ranking": _table(layout.ranking_csv)})
+        run = self._of_sweep()
+        if (ranking := self._tracked.layout.ranking_csv).exists():
+            run.log({"ranking": _table(ranking)})
         artifact = wandb.Artifact(f"sweep-{self._logged.sweep}", type="sweep")
-        for file in files:
-            if file.exists():
-                artifact.add_file(str(file))
+        for file in self._tracked.files:
+            artifact.add_file(str(file))
         run.log_artifact(artifact)
 
     def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
