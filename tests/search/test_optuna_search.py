@@ -243,9 +243,7 @@ def test_pruned_trials_count_for_a_generation_of_cmaes() -> None:
 
 def test_cmaes_is_never_told_that_a_gain_at_a_rung_is_better_than_an_hd95_at_the_end() -> None:
     """With the clock `activation` the score at a rung is a gain: a few tenths of a millimetre."""
-    searcher = OptunaSearch(
-        {"x": Uniform(0, 1), "y": Uniform(0, 1)}, 7, cmaes(), objective=HD95
-    )
+    searcher = OptunaSearch({"x": Uniform(0, 1), "y": Uniform(0, 1)}, 7, cmaes(), objective=HD95)
     parameters = [searcher.ask(number) for number in range(3)]
     for number, gain in enumerate((0.3, 0.4, -0.2)):
         searcher.judge(number, 1, gain)
