@@ -44,12 +44,16 @@ def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
     return with_places_of(_pinned(free, requested), requested)
 
 
-def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
+def extended(
+    spec: SweepSpec, assignments: Sequence[str], *, begun_from: int | None = None
+) -> SweepSpec:
     """A spec with more trials or time.
 
     Args:
         assignments: changes such as ``trials=+20``, ``trials=60``, ``time_budget=4h``,
-        ``time_budget=+2h``.
+            ``time_budget=+2h``.
+        begun_from: number of trials before the last extension, if that has not finished. The same
+            ``trials=+20`` given again, as after a kill, then adds nothing.
     Raises:
         InputError: with every mistake.
     """
@@ -57,7 +61,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     changes: dict[str, int | float] = {}
     for assignment in assignments:
         try:
-            changes |= _read(assignment, spec)
+            changes |= _read(assignment, spec, begun_from)
         except ValueError as error:
             mistakes.append(Mistake(str(error), file=f"--extend {assignment}"))
     if mistakes:
@@ -73,7 +77,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     raise InputError([finding.mistake("--extend") for finding in findings])
 
 
-def _read(assignment: str, spec: SweepSpec) -> dict[str, int | float]:
+def _read(assignment: str, spec: SweepSpec, begun_from: int | None) -> dict[str, int | float]:
     """The new value of one assignment, by key; raises ValueError if it is wrong."""
     key, _, text = assignment.partition("=")
     sign, amount = text[:1], text.removeprefix("+")
@@ -82,6 +86,8 @@ def _read(assignment: str, spec: SweepSpec) -> dict[str, int | float]:
         if not is_whole or len(amount) >= 10:
             raise ValueError(f"`trials` must read like `trials=+20`, but is {shown(text)}")
         total = int(amount) + (spec.trials if sign == "+" else 0)
+        if sign == "+" and begun_from is not None and begun_from + int(amount) == spec.trials:
+            total = spec.trials
         if total < spec.trials:
             raise ValueError(f"the sweep has {spec.trials} trials already, not {total}")
         return {key: total}
