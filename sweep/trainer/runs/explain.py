@@ -6,7 +6,7 @@ The same for every trainer. What differs between them is a method of `UnderGuard
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -60,6 +60,9 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         settings=run.settings,
         pixels_finite=pixels_finite,
         gradient=applied[-1] if applied else None,
+        geometric_share=geometric_share(
+            run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
+        ),
         optimizer_is_own=run.optimizer_is_own,
     )
     diagnosis = replace(
@@ -93,6 +96,9 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict=verdict,
         settings=settings,
         had_learnt=learnt,
+        geometric_share=geometric_share(
+            settings.loss, ((one.epoch, one.train_loss, one.terms) for one in history)
+        ),
         optimizer_is_own=run.optimizer_is_own,
     )
     diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
@@ -112,6 +118,31 @@ def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
         case = Case(verdict=verdict, settings=settings, optimizer_is_own=True)
         diagnosis = diagnose(case, steps_per_epoch=0, epsilon=None)
         raise Diverged(replace(verdict, diagnosis=diagnosis))
+
+
+def geometric_share(
+    loss: LossSettings,
+    measured: Iterable[tuple[int, float | None, Mapping[str, float | None]]],
+) -> float | None:
+    """The largest share of the geometric terms in the loss; None where none was measured.
+
+    Args:
+        loss: its settings.
+        measured: epoch, total loss and terms before their weights, of steps or epochs.
+    """
+    found = []
+    for epoch, total, terms in measured:
+        factor = loss.ramp.factor(epoch)
+        known = [
+            weight * value
+            for name, weight in loss.weights.used.items()
+            if (value := terms.get(name)) is not None
+        ]
+        if factor and known and total is not None:
+            own = factor * sum(map(abs, known))
+            share = own / max(own + abs(total - factor * sum(known)), 1e-12)
+            found += [share] if math.isfinite(share) else []
+    return max(found, default=None)
 
 
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
