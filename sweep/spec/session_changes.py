@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +25,10 @@ FREE = tuple(
     for name, field in SweepSpec.model_fields.items()
     if any(isinstance(mark, ChangesNoResult) for mark in field.metadata)
 )
+
+
+MOST_RESTORED = 3
+"""Number of changed settings up to which a refusal says how to ask for the recorded ones."""
 
 
 def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
@@ -155,5 +161,29 @@ def _refusal(present: SweepSpec, requested: SweepSpec) -> str:
     return (
         f"{judged}{name} holds a sweep with another spec; resume that one, or choose another"
         f" `name:` for the changed one. You can change {free}; for more trials,"
-        " --extend trials=+20.\n" + "\n".join(lines)
+        f" --extend trials=+20.{_as_recorded(present, requested)}\n" + "\n".join(lines)
     )
+
+
+def _as_recorded(present: SweepSpec, requested: SweepSpec) -> str:
+    """How to ask for the recorded values again; empty where that is more than a few settings.
+
+    A user may have changed nothing: a default can differ in a later version.
+    """
+    then = _leaves(present.model_dump(mode="json"))
+    now = _leaves(_as_before_fingerprints(present, requested).model_dump(mode="json"))
+    changed = [key for key in then if then[key] != now.get(key) and key.split(".")[0] not in FREE]
+    if then.keys() != now.keys() or "space" in changed or not 0 < len(changed) <= MOST_RESTORED:
+        return ""
+    options = (f"--set {shlex.quote(f'{key}={json.dumps(then[key])}')}" for key in changed)
+    return f" To go on as recorded: {' '.join(options)}"
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """The values of nested mappings by their dotted names; ``space`` is one value."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{above}{key}"
+        nested = isinstance(value, dict) and name != "space"
+        found |= _leaves(value, f"{name}.") if nested else {name: value}
+    return found
