@@ -155,7 +155,10 @@ def _scheduler(results: Results) -> Iterator[str]:
         yield "No run was stopped by a comparison with others."
         return
     objective = spec.judged_by
-    value = f"their best {objective.label} so far"
+    # At a rung the value of that epoch counts; the median rule takes the best from there on.
+    value = f"their {objective.label} in that epoch"
+    if isinstance(scheduler, MedianScheduler):
+        value = f"their best {objective.label} so far"
     if objective.others:
         names = report_words.listed([one.label for one in objective.each])
         value = f"{names} in their best epoch so far, front by front (Schmucker et al., 2021)"
