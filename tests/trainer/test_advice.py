@@ -141,6 +141,17 @@ def test_share_of_the_geometric_loss_is_that_of_its_heaviest_step() -> None:
     assert geometric_share(loss, steps[:1]) is None
 
 
+@pytest.mark.parametrize(
+    ("cause", "names_the_batch"), [(NONFINITE, True), (EXPLODED, False), (COLLAPSED, False)]
+)
+def test_batch_of_a_users_loop_is_suspected_only_where_a_value_was_not_finite(
+    cause: str, names_the_batch: bool
+) -> None:
+    advice = advise(case(cause, LOSS, "loss", EARLY, {}, optimizer_is_own=True))
+    assert ("The batch holds a value that is not finite" in advice.cause) is names_the_batch
+    assert "learning rate of your optimizer" in advice.cure
+
+
 def test_a_clip_is_advised_only_where_it_would_have_acted() -> None:
     gentle = case(EXPLODED, LOSS, "ce", EARLY, UNCLIPPED, gradient=2.0)
     assert advise(gentle).setting == "optimizer.lr"

@@ -191,15 +191,27 @@ def clip_the_gradient(case: Case) -> Advice | None:
     )
 
 
+def lower_the_own_rate(case: Case) -> Advice | None:
+    """For finite values that lead away, with an optimizer of the user's code."""
+    if not case.optimizer_is_own:
+        return None
+    return Advice(
+        "The learning rate is too high for this network and loss: its steps lead away from any"
+        " minimum.",
+        "trainer.entry",
+        "Lower the learning rate of your optimizer tenfold.",
+    )
+
+
 def lower_the_rate(case: Case) -> Advice:
     """Where nothing else fits."""
     if case.optimizer_is_own:
         return Advice(
-            "The learning rate is too high for this network and loss, or the loss itself has no"
-            " finite value or gradient there.",
+            "The batch holds a value that is not finite, the loss has no finite value or gradient"
+            " there, or the learning rate is too high for this network and loss.",
             "trainer.entry",
-            "Look into the loss for a division by 0 and for a logarithm or a root of 0; else lower"
-            " the learning rate of your optimizer tenfold.",
+            "Look into the batch for NaN, and into the loss for a division by 0 and for a logarithm"
+            " or a root of 0; else lower the learning rate of your optimizer tenfold.",
         )
     rate = case.settings.optimizer.lr
     return Advice(

@@ -19,6 +19,7 @@ from sweep.trainer.divergence.advice import (
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
+    lower_the_own_rate,
     lower_the_rate,
     raise_epsilon,
     widen_the_precision,
@@ -147,7 +148,7 @@ class Exploded(Verdict):
     """
 
     cause = "exploded"
-    cures = (lower_a_weight, clip_the_gradient)
+    cures = (lower_a_weight, clip_the_gradient, lower_the_own_rate)
     moves_weights = True
 
     start: Mapping[str, float] = field(default_factory=dict)
@@ -241,7 +242,7 @@ class Collapsed(Verdict):
     """
 
     cause = "collapsed"
-    cures = (try_other_rates, lower_a_weight, clip_the_gradient)
+    cures = (try_other_rates, lower_a_weight, clip_the_gradient, lower_the_own_rate)
 
     def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
         settings, last, best = self.settings, history[-1], best_dice(history)
