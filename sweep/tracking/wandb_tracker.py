@@ -219,17 +219,19 @@ def _cell(column: str, text: str) -> float | str | None:
 
 def _mode(tracked: Tracked) -> Mode:
     """As W&B is configured, but offline where it would ask for a key or wait for its server."""
+    why = "it is configured to (`WANDB_MODE`)"
     match wandb.setup(wandb.Settings(silent=True)).settings.mode:
-        case "offline" | "dryrun":
-            return "offline"
         case "disabled" | "shared" as mode:
             return mode
-    try:
-        if wandb.login(prompt=False, verify=True):
-            return "online"
-        why = "no API key is configured (`wandb login`)"
-    except wandb.Error:
-        why = f"{wandb.setup().settings.base_url} does not answer, or refuses the API key"
+        case "offline" | "dryrun":
+            pass
+        case _:
+            try:
+                if wandb.login(prompt=False, verify=True):
+                    return "online"
+                why = "no API key is configured (`wandb login`)"
+            except wandb.Error:
+                why = f"{wandb.setup().settings.base_url} does not answer, or refuses the API key"
     tracked.warn(
         f"W&B logs offline, because {why}; later, upload the runs with:"
         f" wandb sync {tracked.layout.wandb}/offline-run-*"
