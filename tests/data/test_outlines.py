@@ -11,7 +11,7 @@ import torch
 from sweep.data.prepared.outline_length import outline_warnings, perimeter, typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric import soft_perimeter
+from sweep.trainer.losses.geometric import soft_outline
 
 
 def disc(radius: float, size: int = 64) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_disc_has_nearly_its_perimeter() -> None:
 
 def test_measure_is_that_of_the_loss_without_epsilon() -> None:
     mask = disc(11.3)
-    oracle = soft_perimeter(torch.from_numpy(mask)[None].double(), 0.0, "clamp")
+    oracle = soft_outline(torch.from_numpy(mask)[None].double(), 0.0, "clamp")
     assert perimeter(mask) == pytest.approx(oracle.item(), rel=1e-12)
 
 

@@ -315,7 +315,9 @@ def test_prediction_returns_to_the_axes_of_its_file(tmp_path: Path, codes: str) 
     grid = look_at(dataset, "c1")
     image, label = load_case(dataset, "c1", grid)
     for axis in range(3):
-        case = prepared_case("c1", image, label, grid, slice_axis=axis, normalization="zscore")
+        case = prepared_case(
+            dataset, "c1", image, label, grid, slice_axis=axis, normalization="zscore"
+        )
         stored = np.asarray(nibabel.load(folder / "labelsTr" / "c1.nii.gz").dataobj)
         np.testing.assert_array_equal(as_stored(case.reference, grid, axis), stored)
 
@@ -334,7 +336,7 @@ def test_prediction_of_an_image_gets_its_axes_of_length_1_back(tmp_path: Path, s
     dataset = open_raw(tmp_path / "raw")
     grid = look_at(dataset, "c", labelled=False)
     image, label = load_case(dataset, "c", grid=look_at(dataset, "c"))
-    case = prepared_case("c", image, label, grid, slice_axis=2, normalization="zscore")
+    case = prepared_case(dataset, "c", image, label, grid, slice_axis=2, normalization="zscore")
     np.testing.assert_array_equal(as_stored(case.reference, grid, 2), pixels)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -67,7 +68,8 @@ class DataFacts:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, lists in the place of tuples."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return found
 
     @property
     def labels(self) -> dict[str, int]:
@@ -100,10 +102,3 @@ class DataFacts:
             file_ending=self.file_ending,
             regions=self.regions,
         )
-
-
-def _plain(value: Any) -> Any:
-    """A value with lists in the place of tuples, at any depth."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value

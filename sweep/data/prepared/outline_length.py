@@ -59,7 +59,7 @@ def typical_perimeter(
 def perimeter(mask: NDArray[Any]) -> float:
     """``Σ |∇m|`` of a mask ``[H, W]``, with Sobel / 8; the image border is not an edge.
 
-    The same measure as `sweep.trainer.losses.geometric.soft_perimeter` with ε = 0.
+    The same measure as `sweep.trainer.losses.geometric.soft_outline` with ε = 0.
     """
     return float(slope(mask).sum())
 

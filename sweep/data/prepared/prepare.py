@@ -220,6 +220,7 @@ def _prepared_cases(
             if mistakes:
                 continue
             yield prepared_case(
+                dataset,
                 case,
                 image,
                 label,
@@ -228,9 +229,6 @@ def _prepared_cases(
                 normalization=settings.normalization,
                 n4=settings.n4,
                 spacing=target,
-                ignore=dataset.ignore,
-                regions=dataset.regions,
-                file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:
         raise InputError(mistakes)

@@ -75,10 +75,6 @@ class CaseArrays:
         """Spacing of `reference`."""
         return self.spacing if self.own is None else self.own.spacing
 
-    @property
-    def is_volume(self) -> bool:
-        return len(self.labels) > 1
-
 
 class Samples(Sequence[Sample]):
     """The slices of some cases, one after the other, or the cases as whole volumes.

@@ -77,14 +77,6 @@ class DicePerCase:
             for label, (predicted, expected, both) in enumerate(counts.T[1:], 1)
         ]
 
-    def per_case(self) -> Mapping[str, NDArray[np.float64]]:
-        """Dice of each case and foreground class, ``[classes - 1]``; NaN where left out."""
-        with np.errstate(invalid="ignore"):
-            return {
-                case: (2 * both / (predicted + expected))[1:]
-                for case, (predicted, expected, both) in self.counts.items()
-            }
-
     def predicted_classes(self) -> int:
         """How many classes, background included, are predicted anywhere.
 

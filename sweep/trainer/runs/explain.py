@@ -13,6 +13,7 @@ import torch
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
@@ -104,6 +105,19 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
     diagnosis = replace(diagnosis, recent=guard.recent())
     verdict = replace(verdict, weights_finite=run.weights_are_finite(), diagnosis=diagnosis)
     return Diverged(verdict, guard.recent())
+
+
+def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
+    """Check the training loss that a loop without our guard reports for an epoch, if it does.
+
+    Raises:
+        Diverged: it is not finite, and ``guard.on_nonfinite`` is not ``skip``.
+    """
+    verdict = Nonfinite(settings.guard).judge_epochs([metrics], over=False)
+    if verdict is not None:
+        case = Case(verdict=verdict, settings=settings, optimizer_is_own=True)
+        diagnosis = diagnose(case, steps_per_epoch=0, epsilon=None)
+        raise Diverged(replace(verdict, diagnosis=diagnosis))
 
 
 def geometric_share(

@@ -47,7 +47,7 @@ from sweep.trainer.networks.device import (
 from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.networks.networks import build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
-from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
+from sweep.trainer.runs.effective_configuration import RESOLVED, effective
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
@@ -338,7 +338,7 @@ class MonaiTraining(GuardedRun):
         return {key: RESOLVED[key](value_of(self.settings, key), self) for key in asked}
 
     def not_read(self) -> dict[str, str]:
-        return NOT_READ | self._data_of_no_source
+        return super().not_read() | self._data_of_no_source
 
     def cases(self) -> dict[str, int]:
         data = self.data
@@ -399,7 +399,7 @@ class MonaiTraining(GuardedRun):
 
         return StepAgain(
             forward=forward,
-            soft_areas=self.soft_areas,
+            soft_areas=self.loss.soft_areas,
             images=batch.images,
             cases=batch.cases,
             state=lambda values: self._offending(batch, values),
@@ -415,10 +415,6 @@ class MonaiTraining(GuardedRun):
         data = self.data
         typical = typical_perimeter(data.training, data.geometric_classes, data.regions)
         return epsilon_of(loss, size[-2:].numel(), typical)
-
-    def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
-        return self.loss.soft_areas(logits)
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""

@@ -185,3 +185,6 @@ EXPECTED: Mapping[str, Callable[[Any, Trains], Any]] = {
     ),
 }
 """Effective value of each setting that depends on the machine."""
+
+NOT_READ = {"trainer.kind": "it decides who trains, and so who reads the settings back"}
+"""Settings that no object of any run holds, and why."""

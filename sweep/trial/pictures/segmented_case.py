@@ -74,12 +74,7 @@ class SegmentedCase:
 
     def step(self, axis: int) -> float:
         """Size of a voxel along an axis, at least relative to the others."""
-        if self.spacing is None:
-            return 1.0
-        return float(self.spacing[axis - 3 + len(self.spacing)]) if self._has(axis) else 1.0
-
-    def _has(self, axis: int) -> bool:
-        return self.spacing is not None and axis - 3 + len(self.spacing) >= 0
+        return float((1.0, *(self.spacing or (1.0, 1.0)))[axis - 3])
 
 
 def errors(
@@ -134,16 +129,8 @@ def shown_slices(
         first: the one that is shown first.
         also: further ones that must be among them.
     """
-    inside = np.flatnonzero(_foreground(case, classes, axis))
-    count = case.reference.shape[axis]
-    low, high = (
-        (max(0, inside[0] - 1), min(count - 1, inside[-1] + 1))
-        if inside.size
-        else (
-            0,
-            count - 1,
-        )
-    )
+    inside, last = np.flatnonzero(_foreground(case, classes, axis)), case.reference.shape[axis] - 1
+    low, high = (max(0, inside[0] - 1), min(last, inside[-1] + 1)) if inside.size else (0, last)
     found = {first: 0} | {position: 1 for position in also if position != first}
     even = dict.fromkeys(np.linspace(low, high, SLICES).round().astype(int).tolist())
     # Every fourth first, then those between: what does not fit leaves no large gap.
