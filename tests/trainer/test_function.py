@@ -285,6 +285,8 @@ REFUSED = {
     "trial.report(1, 0.5)\n": "train reported epoch 1 where epoch 0 was to come: epochs",
     "trial.report(0, 0.5)\ntrial.report(2, 0.5)\n": "train reported epoch 2 where epoch 1 was",
     "trial.report(0, dice=87.3)\n": "train returned a Dice of 87.3, but it must lie in",
+    "trial.report(0, val_dice=0.9)\n": "train reported a metric 'val_dice': the validation Dice",
+    "trial.report(0, Dice=0.9)\n": "train reported a metric 'Dice': the validation Dice goes to",
     "trial.report(0, dice='good')\n": "as a Dice, but it must be one number",
     "trial.report(0, 0.5, hd95=[3.2])\n": "returned a list of 1 as the metric 'hd95', but it",
     "trial.checkpoint.save(trial)\n": "train returned a Trial, but must return a dict",

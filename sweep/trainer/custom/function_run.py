@@ -58,6 +58,9 @@ from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop,
 from sweep.trainer.runs.under_guard import summary
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
+DICE_NAMES = frozenset({"dice", "val_dice", "validation_dice", "valid_dice"})
+"""Metrics, in lower case, that are meant as the argument ``dice``, which files call `val_dice`."""
+
 
 class Checkpoint:
     """State from which a function resumes after a pause, an interruption or a lost worker.
@@ -195,6 +198,11 @@ class Trial:
             self._method.fail(
                 f"reported epoch {int(at)} where epoch {self.reported} was to come: epochs count"
                 " from 0, and each is reported"
+            )
+        if misnamed := next((name for name in metrics if name.lower() in DICE_NAMES), None):
+            self._method.fail(
+                f"reported a metric {misnamed!r}: the validation Dice goes to `dice`, as in"
+                " trial.report(epoch, dice=…)"
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
         loss = values.pop("train_loss")
