@@ -51,7 +51,7 @@ class RandomSearch:
     def judge(self, number: int, rung: int, score: float) -> None:
         """Results do not change the proposals."""
 
-    def replicate(self, number: int, scores: Sequence[float]) -> None:
+    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
         """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:
