@@ -461,6 +461,26 @@ def representing(runs: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [run for _, run in confirming(runs)] or runs
 
 
+def place_of_runs(
+    score: float, replicated: Sequence[float], diverged: int
+) -> tuple[int, int, float]:
+    """Sort key of a configuration by its runs in the search, ascending from the worst.
+
+    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, lost
+    a run, or has not been trained on the others yet. Divergence is a gate, as for finalists: the
+    mean of the runs that did not diverge does not make up for one that did.
+
+    Args:
+        score: of the trial itself, higher is better.
+        replicated: scores of its replicates.
+        diverged: number of its replicates that diverged.
+
+    Returns:
+        number of replicates with a score, minus the number that diverged, mean score.
+    """
+    return len(replicated), -diverged, fmean((score, *replicated))
+
+
 def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
     """Their scores in the order of training, up to the first without any."""
     ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))
