@@ -223,7 +223,7 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
     found = [
         (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame)
+        for row in rows_of(frame[["trial_id", "status", "cause"]])
         if not Status(row["status"]).has_result
     ]
     found += [
