@@ -393,6 +393,31 @@ class Observer:
         """The search starts no further trial. Those that run or wait still end."""
 
 
+class Relay(Observer):
+    """An observer that passes every event on: the name of the method, and its arguments."""
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self._pass_on("trial_started", trial_id, parameters)
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self._pass_on("epoch_reported", trial_id, metrics)
+
+    def trial_enqueued(self) -> None:
+        self._pass_on("trial_enqueued")
+
+    def trial_waits(self, trial_id: str) -> None:
+        self._pass_on("trial_waits", trial_id)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self._pass_on("trial_ended", record)
+
+    def search_ended(self, event: SearchEnded) -> None:
+        self._pass_on("search_ended", event)
+
+    def _pass_on(self, event: str, *facts: object) -> None:
+        raise NotImplementedError
+
+
 def objective_of(records: Iterable[TrialRecord]) -> Objective:
     """The objective of a sweep's trials; the default if there is no trial."""
     return next((record.objective for record in records), DICE)

@@ -25,7 +25,7 @@ from sweep.spec.space.distributions import (
 )
 from sweep.spec.space.links import parse_bounds
 from sweep.spec.space.prior_draws import parse_prior
-from sweep.spec.words.dialects import in_our_words, not_to_be_had
+from sweep.spec.words.dialects import in_our_words
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
 from sweep.spec.words.synonyms import plain
 
@@ -67,8 +67,6 @@ def parse_distribution(value: Any) -> Distribution:
         proposed = None if several or _is_wrong_beside(value) else in_our_words(value)
         # The proposal replaces the hint.
         wrong = str(error).partition("; ")[0]
-        if not several and (words := not_to_be_had(value)):
-            raise ValueError(f"{wrong}; {words}") from None
         if proposed is None or not _is_right(proposed) or proposed in str(error):
             raise
         raise ValueError(f"{wrong}; did you mean `{proposed}`?") from None
