@@ -64,7 +64,8 @@ class Targets:
             return torch.cat([labels_mask(target, own) for own in self.regions.labels], 1).float()
         from monai.networks.utils import one_hot
 
-        return one_hot(self.classes(target), channels)
+        found: Tensor = one_hot(self.classes(target), channels)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
