@@ -305,8 +305,8 @@ WHEN = "optimizer.momentum"
         (
             {"loss.warmup_epochs": {"randint": ["loss.rampup_epochs", 3]}},
             "space.loss.warmup_epochs",
-            "`randint` needs low < high, but its bounds can be 10 and 3 (the upper one is excluded);"
-            " limit `loss.rampup_epochs`",
+            "`randint` needs low < high, but its bounds can be 10 and 3 (the upper one is "
+            "excluded); limit `loss.rampup_epochs`",
         ),
     ],
 )

@@ -110,9 +110,8 @@ def is_same(one: ParameterValue, other: ParameterValue) -> bool:
 
 def _parse(on: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
-        is_right = (
-            bool(wanted) and wanted.keys() <= {*BETWEEN} and all(map(_is_bound, wanted.values()))
-        )
+        are_known = bool(wanted) and wanted.keys() <= {*BETWEEN}
+        is_right = are_known and all(map(_is_bound, wanted.values()))
         found = Condition(on, (), wanted.get("above"), wanted.get("below"))
     else:
         listed = wanted if _is_list(wanted) else [wanted]

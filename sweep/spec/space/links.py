@@ -20,7 +20,7 @@ from sweep.spec.space.distributions import (
     is_number,
     possible_values,
 )
-from sweep.spec.space.linked_space import depends_on, in_order, is_linked
+from sweep.spec.space.linked_space import Space, depends_on, in_order, is_linked
 from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
 from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
