@@ -63,17 +63,22 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """The searched parameters that have no effect in a trial: momentum beside AdamW. Those that a
-    condition leaves out of it are among them.
+    condition leaves out of it are among them, and in a trial without geometric loss a warm-up that
+    outlasts it: the baseline of a short sweep has the default of 20 epochs.
 
     Replayed parameters are not among them: `enough_columns` has what they would have done.
     """
     if spec is None:
         return frozenset()
     known = _known(_Same(spec))
+    value = known.reader(record)
     try:
-        names = idle_in_trial(known.reader(record), known.rules)
+        names = idle_in_trial(value, known.rules)
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
+    ramp = ramp_of(spec, record)
+    if not ramp.acts and ramp.off_until >= _number(value("trainer.epochs")):
+        names |= {"loss.warmup_epochs", "loss.rampup_epochs"}
     return (names & known.drawn) | (known.drawn - record.parameters.keys())
 
 

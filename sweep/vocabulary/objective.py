@@ -263,6 +263,11 @@ class Objective:
         return self._names.short
 
     @property
+    def opening(self) -> str:
+        """`short` where a sentence or a title begins. A metric's own name stays as it is."""
+        return self.short[:1].upper() + self.short[1:] if self.is_dice else self.short
+
+    @property
     def stem(self) -> str:
         """The metric within the names of columns: ``dice``, as in ``mean_dice``, or its own."""
         return "dice" if self.metric == VAL_DICE else self.metric

@@ -77,6 +77,19 @@ HEADINGS = {
 """Headings of columns on the screen and in the report; others have the name of their column."""
 
 
+def says_something(frame: pd.DataFrame, name: str) -> bool:
+    """Whether a table for people shows a column: it has a value. That no run diverged is none."""
+    if name not in frame:
+        return False
+    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
+
+
+def mean_of(frame: pd.DataFrame) -> str:
+    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
+    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
+    return known[0] if known else ""
+
+
 def columns_of(objective: Objective) -> dict[str, str]:
     """`COLUMNS`; of another objective than Dice, with its own columns before those of Dice."""
     return {
