@@ -153,6 +153,7 @@ def _refusal(present: SweepSpec, requested: SweepSpec) -> str:
     if present.judged_by != requested.judged_by:
         was, now = present.judged_by.words, requested.judged_by.words
         judged = f"{name}: its trials were compared by {was}, not by {now}. "
+    present = with_places_of(present, requested)
     before, after = _fixed(present), _fixed(_as_before_fingerprints(present, requested))
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), "recorded", "asked for", lineterm="", n=0

@@ -18,6 +18,8 @@ from sweep.console.sweep_progress import FollowedProgress, Phase
 from sweep.console.watch_view import Watching
 from sweep.engine.decisions.search_end import IN_A_ROW
 from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.session.open_store import open_store
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.report.headline import caveat, state
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
@@ -184,6 +186,21 @@ def test_extended_search_goes_on_for_as_many_trials_as_any_search_has_at_least(
     assert [(end.started, end.trials) for end in ends] == [(before, 60), (len(records), 80)]
     with Store.open(folder) as store:  # its replay passes over the first end and takes the second
         assert SweepController(more, store).finished
+
+
+def test_extension_that_ended_early_is_finished_so_that_the_same_one_adds_to_it(
+    folder: Path,
+) -> None:
+    spec = spec_of()
+    run(spec, folder)
+    for trials in (80, 100):
+        told = list[str]()
+        more, store = open_store(
+            spec, SweepLocation(folder), resume=True, extend=["trials=+20"], say=told.append
+        )
+        with store:
+            execute(SweepController(more, store))
+        assert (more.trials, told) == (trials, [])
 
 
 def test_paused_trials_are_decided_as_soon_as_no_further_one_can_come(folder: Path) -> None:

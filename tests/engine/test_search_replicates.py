@@ -31,6 +31,7 @@ from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.api.results import SweepResults
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.report.headline import counts, headline, state
+from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import extended
@@ -122,6 +123,19 @@ def test_tpe_learns_from_the_mean_and_random_search_does_not(tmp_path: Path) -> 
         drawn = [[r.parameters for r in records] for records in (with_replicates, without)]
         assert (drawn[0] == drawn[1]) is is_same
         assert drawn[0][:4] == drawn[1][:4]
+
+
+def test_searcher_is_told_the_runs_that_diverged_as_the_ranking_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = dict[int, tuple[Any, ...]]()
+    monkeypatch.setattr(
+        OptunaSearch, "replicate", lambda _, number, *runs: told.update({number: runs})
+    )
+    records = searched(run(replicated(searcher=TPE, trials=14), tmp_path / "x", 0, 1))
+    ranked = {one.number: (one.replicated, len(one.diverged_runs)) for one in records}
+    assert told.items() <= ranked.items()
+    assert any(diverged for _, diverged in told.values())
 
 
 def test_pruned_and_diverged_trials_are_trained_on_no_further_fold(tmp_path: Path) -> None:

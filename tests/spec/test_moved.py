@@ -40,6 +40,15 @@ def test_another_change_is_refused_beside_a_move() -> None:
         continued([raw("/a", HERE)], raw("/b", HERE, normalization="minmax"))
 
 
+def test_refusal_beside_a_move_asks_for_no_folder_that_was_left() -> None:
+    asked = raw("/b", HERE, normalization="minmax")
+    with pytest.raises(ResultsError) as told:
+        continued([raw("/a", HERE)], asked)
+    first, *difference = str(told.value).splitlines()
+    assert first.endswith(""" as recorded: --set 'data.normalization="zscore"'""")
+    assert difference[-2:] == ["-  normalization: zscore", "+  normalization: minmax"]
+
+
 def test_sweep_of_before_fingerprints_goes_on_where_it_was_and_records_one() -> None:
     recorded = raw("/a", None, slice_axis=2)
     spec = continued([recorded], raw("/a", HERE))  # auto
