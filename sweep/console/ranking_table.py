@@ -16,7 +16,6 @@ from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     DROPPED,
     HEADINGS,
-    MEAN_OF,
     MEAN_OF_RUNS,
     REAL,
     RUNS,
@@ -24,7 +23,9 @@ from sweep.analysis.ranking.ranking_columns import (
     confirmed_names,
     divider,
     line_words,
+    mean_of,
     rows_of,
+    says_something,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent, some
@@ -146,9 +147,9 @@ def _columns(
     }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source != objective.metric and _says_something(frame, source):
+        if source != objective.metric and says_something(frame, source):
             heading = headings.get(name, heading)
-            if name == "mean_dice" and (of := _mean_of(frame)):
+            if name == "mean_dice" and (of := mean_of(frame)):
                 heading = f"mean\n{of}"
             found.append(column(name, heading, texts.get(name, _value), source))
     for name in own:
@@ -159,22 +160,9 @@ def _columns(
     return found
 
 
-def _says_something(frame: pd.DataFrame, name: str) -> bool:
-    """Whether a column has a value; that no run diverged takes no column."""
-    if name not in frame:
-        return False
-    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
-
-
 def _in_lines(name: str) -> str:
     """A name as a heading of several lines. Joined, they are the name: nothing is left out."""
     return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
-
-
-def _mean_of(frame: pd.DataFrame) -> str:
-    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
-    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
-    return known[0] if known else ""
 
 
 def _caption(
@@ -253,7 +241,7 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
     found = [
         (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame)
+        for row in rows_of(frame[["trial_id", "status", "cause"]])
         if not Status(row["status"]).has_result
     ]
     found += [
