@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweep.command_line.command_options import Overrides, ResultsRoot, Space
 from sweep.command_line.exit_codes import exit_codes, run_alone
+
+if TYPE_CHECKING:
+    from sweep.spec.search.sweep_spec import SweepSpec
 
 
 def command(
@@ -55,7 +58,8 @@ def command(
             + f" ({conditional} of them conditional)"
             * bool(conditional)
             + f", searcher {spec.searcher.label},"
-            f" scheduler {spec.scheduler.label}{replicate * bool(further)}{confirm}"
+            f" scheduler {spec.scheduler.label}{_first_stop(spec)}"
+            f"{replicate * bool(further)}{confirm}"
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)
@@ -63,6 +67,16 @@ def command(
         )
         if sentence := in_prospect(spec):
             print_sentence(console, sentence)
+
+
+def _first_stop(spec: SweepSpec) -> str:
+    """After how many epochs a trial can first be stopped, which is early in a plain sweep."""
+    from sweep.spec.words.phrases import counted
+
+    rungs = spec.rungs()
+    if not rungs or spec.compares_gains:
+        return ""
+    return f" (stops no trial before {counted(rungs[0], 'epoch')}: `scheduler.grace_period`)"
 
 
 if __name__ == "__main__":

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from sweep import __version__
-from sweep.check import command as check
-from sweep.enqueue import command as enqueue
-from sweep.export import command as export
-from sweep.init import command as init
-from sweep.note import command as note
-from sweep.pictures import command as pictures
-from sweep.predict import command as predict
-from sweep.rank import command as rank
-from sweep.run import command as run
-from sweep.schema import command as schema
-from sweep.serve import command as serve
-from sweep.shapes import command as shapes
-from sweep.slurm import command as slurm
-from sweep.stop import command as stop
-from sweep.train import command as train
-from sweep.watch import command as watch
+
+COMMANDS = (
+    "init", "run", "check", "rank", "export", "train", "schema", "shapes", "watch", "predict",
+    "pictures", "stop", "enqueue", "note", "serve", "slurm",
+)  # fmt: skip
+"""Each is a module of this package, whose function `command` is it."""
 
 app = typer.Typer(
     help="Hyperparameter sweeps for medical segmentation that know what divergence is.",
@@ -30,22 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("init")(init)
-app.command("run")(run)
-app.command("check")(check)
-app.command("rank")(rank)
-app.command("export")(export)
-app.command("train")(train)
-app.command("schema")(schema)
-app.command("shapes")(shapes)
-app.command("watch")(watch)
-app.command("predict")(predict)
-app.command("pictures")(pictures)
-app.command("stop")(stop)
-app.command("enqueue")(enqueue)
-app.command("note")(note)
-app.command("serve")(serve)
-app.command("slurm")(slurm)
+for name in COMMANDS:
+    app.command(name)(import_module(f"sweep.{name}").command)
 
 
 def _print_version(wanted: bool) -> None:

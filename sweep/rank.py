@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +16,7 @@ from sweep.command_line.rare_collections import rare_collections
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sweep.analysis.patience.patience_replay import Tradeoff
     from sweep.console.sweep_summary import Summary
-    from sweep.spec.search.sweep_spec import SweepSpec
-    from sweep.vocabulary.objective import Objective
-    from sweep.vocabulary.record import TrialRecord
 
 
 class Format(StrEnum):
@@ -158,65 +154,48 @@ def read(
     Raises:
         ResultsError: one is not a results folder, or is broken.
     """
-    from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
     from sweep.console.console_words import print_warnings
     from sweep.console.sweep_summary import Summary
     from sweep.vocabulary.record import searched
 
     names = _names(results)
-    found = {
-        name: _read_one(place, per_class=per_class, notes=notes, conclusions=conclusions)
+    every = {
+        name: _read_one(name, place, per_class=per_class, notes=notes, conclusions=conclusions)
         for name, place in zip(names, results, strict=True)
     }
-    alone = found[names[0]] if len(found) == 1 else None
+    found = {name: one for name, (one, _) in every.items()}
     objective = common_objective({name: one.objective for name, one in found.items()})
-    specs = {name: one.values for name, one in found.items()}
-    print_warnings(incomparable(specs, objective))
-    frames = {name: one.frame for name, one in found.items()}
-    # Replicates of several sweeps are left out, because finalists can have the same id.
-    every = [record for one in found.values() for record in searched(one.records)]
-    own = {name: None for one in found.values() for name in own_metrics(one.values, one.records)}
-    trainers = (values.get("trainer") for values in specs.values())
-    kinds = (trainer.get("kind") for trainer in trainers if isinstance(trainer, dict))
+    print_warnings(incomparable({name: values for name, (_, values) in every.items()}, objective))
+    if len(found) == 1:
+        return found[names[0]]
+    each = found.values()
     return Summary(
-        title=", ".join(frames),
-        frame=alone.frame if alone else together(frames, objective),
+        title=", ".join(names),
+        frame=together({name: one.frame for name, one in found.items()}, objective),
         # Replicates of several sweeps are left out, because finalists can have the same id.
-        records=alone.records if alone else every,
-        parameters=list({name: None for one in found.values() for name in one.parameters}),
+        records=[record for one in each for record in searched(one.records)],
+        parameters=list(dict.fromkeys(name for one in each for name in one.parameters)),
         objective=objective,
-        own=list(own),
-        spec=alone.spec if alone else None,
-        kinds=[kind for kind in kinds if isinstance(kind, str)],
-        patience={name: one.patience for name, one in found.items() if one.patience is not None},
-        outlook=alone.outlook if alone else (),
-        notes={name: one.notes for name, one in found.items()} if notes else {},
+        own=list(dict.fromkeys(name for one in each for name in one.own)),
+        kinds=[kind for one in each for kind in one.kinds],
+        patience={name: cost for one in each for name, cost in one.patience.items()},
+        notes={name: lines for one in each for name, lines in one.notes.items()},
     )
 
 
-@dataclass(frozen=True)
-class _Sweep:
-    """What is read of one results folder."""
-
-    records: list[TrialRecord]
-    parameters: list[str]
-    values: Mapping[str, Any]
-    objective: Objective
-    spec: SweepSpec | None
-    frame: pd.DataFrame
-    patience: Tradeoff | None
-    outlook: Sequence[str]
-    notes: list[str]
-
-
-def _read_one(place: str, *, per_class: bool, notes: bool, conclusions: bool) -> _Sweep:
+def _read_one(
+    name: str, place: str, *, per_class: bool, notes: bool, conclusions: bool
+) -> tuple[Summary, Mapping[str, Any]]:
+    """One sweep, and the values of its ``sweep.yaml``."""
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
     from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
+    from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
+    from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.mirrored_results import local_results
     from sweep.store.read_results import (
         read_objective,
@@ -227,25 +206,29 @@ def _read_one(place: str, *, per_class: bool, notes: bool, conclusions: bool) ->
 
     with local_results(place) as folder:
         records, parameters = read_records(folder), read_parameter_names(folder)
-        known = read_known_spec(folder)
+        known, values = read_known_spec(folder), read_sweep(folder)
         frame = ranking_frame(records, parameters, known)
         if notes:
             frame = with_notes(frame, folder)
         if per_class:
             frame = with_classes(frame, folder)
-        return _Sweep(
+        trainer = values.get("trainer")
+        kind = trainer.get("kind") if isinstance(trainer, dict) else None
+        cost = tradeoff(known, records) if conclusions and known and known.replayed else None
+        summary = Summary(
+            title=name,
+            frame=frame,
             records=records,
             parameters=list(parameters),
-            values=read_sweep(folder),
             objective=read_objective(folder),
+            own=own_metrics(values, records),
+            kinds=[kind] if isinstance(kind, str) else [],
             spec=known,
-            frame=frame,
-            patience=tradeoff(known, records)
-            if conclusions and known is not None and known.replayed
-            else None,
+            patience={} if cost is None else {name: cost},
             outlook=outlook_words(folder, known, records) if conclusions else (),
-            notes=list(note_lines(folder)) if notes else [],
+            notes={name: list(note_lines(folder))} if notes else {},
         )
+        return summary, values
 
 
 def _names(results: Sequence[str]) -> list[str]:

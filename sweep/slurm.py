@@ -66,6 +66,9 @@ def command(
         Path | None,
         typer.Option("-o", "--output", help="The script; default: NAME.sbatch, here."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite a script that was written or edited before.")
+    ] = False,
     submit: Annotated[bool, typer.Option("--submit", help="Submit the script too.")] = False,
 ) -> None:
     """Write a batch script for Slurm: Ray on all nodes, the sweep, and a requeue until it ends."""
@@ -77,7 +80,7 @@ def command(
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
         from sweep.slurm_job.batch_script import SlurmJob
-        from sweep.slurm_job.job_request import node_share
+        from sweep.slurm_job.job_request import doubts_about_time, node_share
         from sweep.slurm_job.script_file import submit_script, write_script
         from sweep.spec.words.phrases import counted
 
@@ -113,8 +116,8 @@ def command(
             raw=sbatch or [],
             setup=setup or [],
         )
-        write_script(file, job.render(), job.logs)
-        print_warnings(warnings)
+        write_script(file, job.render(), job.logs, force=force)
+        print_warnings([*warnings, *doubts_about_time(time)])
         at_once = counted(share.trials * nodes, "trial")
         typer.echo(f"{shlex.quote(str(file))}: up to {at_once} at once on {counted(nodes, 'node')}")
         typer.echo(submit_script(file) if submit else f"Submit: sbatch {shlex.quote(str(file))}")
@@ -123,9 +126,10 @@ def command(
 
 
 def _own_arguments(argv: list[str]) -> list[str]:
-    """Without `slurm` of `sweep slurm`, and without `--submit`, which changes no script."""
+    """Without `slurm` of `sweep slurm`, and without `--submit` and `--force`, which change no
+    script."""
     own = argv[1 if Path(argv[0]).name == "slurm.py" else 2 :]
-    return [argument for argument in own if argument != "--submit"]
+    return [argument for argument in own if argument not in ("--submit", "--force")]
 
 
 def _words(command: str) -> list[str]:

@@ -61,26 +61,17 @@ def command(
         if again is not None:
             _replay(argument(again, "--replay"))
             return
-        from sweep.api.all_cases import AllCases
-        from sweep.api.checked_spec import load_checked_trial
-        from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
-        from sweep.console.console_words import print_warnings
-        from sweep.console.plain_view import TrainingLines
+        from sweep.api.public import train
         from sweep.vocabulary.errors import InputError
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
-        settings, warnings = load_checked_trial(config, overrides)
-        print_warnings(warnings)
-        all_cases = AllCases.of(config, settings, overrides or ()) if on_all_cases else None
-        default = default_name(config, all_cases=on_all_cases)
-        folder = results.absolute() / folder_name(default if name is None else name)
-        trackers = chosen_trackers(track or [])
-        lines = [TrainingLines(settings.trainer.traits.dice)]
-        record = train_one(settings, folder, print_warnings, lines, trackers, all_cases)
-        assert record.outcome is not None
-        _say_end(record.outcome, folder)
+        done = train(
+            config, overrides, name=name, results=results, track=track or (), all_cases=on_all_cases
+        )
+        assert done.record.outcome is not None
+        _say_end(done.record.outcome, done.folder)
 
 
 def _say_end(outcome: Outcome, folder: Path) -> None:

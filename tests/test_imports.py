@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.cli import COMMANDS
 
 PACKAGE = Path(sweep.__file__).parent
 HEAVY = {"torch", "monai", "ray", "pandas", "optuna"}
@@ -225,26 +226,7 @@ FLOORS = [
     {"engine"},
     {"api", "testing"},
     {"page_server"},
-    {
-        "init",
-        "run",
-        "check",
-        "rank",
-        "export",
-        "train",
-        "schema",
-        "shapes",
-        "watch",
-        "predict",
-        "pictures",
-        "stop",
-        "enqueue",
-        "note",
-        "serve",
-        "slurm",
-        "cli",
-        "__main__",
-    },
+    {*COMMANDS, "cli", "__main__"},
 ]
 """From the bottom up; a package may import those below and, in one direction, its neighbours."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.figures.sweep_results import Results, read_results
-from sweep.analysis.ranking.finalists import Planned
+from sweep.analysis.ranking.finalists import is_finished
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -247,15 +247,7 @@ class SweepResults:
 
         Otherwise `sweep.run` with ``resume=True`` continues the sweep.
         """
-        planned, ended = Planned(self.spec), 0
-        if self._read.search_end is not None:
-            planned.end_search(self._read.search_end)
-        planned.enqueued = self._read.enqueued
-        for record in self._all:
-            if record.status.is_final:
-                planned.add(record)
-                ended += 1
-        return ended >= planned.total
+        return is_finished(self.spec, self._all, self._read.search_end)
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -82,7 +82,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         with view.working("Preparing the data on the cluster's nodes"):
             found = check_nodes(asked, location, verbose=session.verbose, expected=session.nodes)
         view.warn(found)
-    spec, store = open_store(asked, location, resume=resume, extend=session.extend)
+    say = partial(view.say, wrap=True)
+    spec, store = open_store(asked, location, resume=resume, extend=session.extend, say=say)
     if session.extend and (sentence := _goes_on(spec, store)):
         view.say(sentence, wrap=True)
     if sentence := in_prospect(spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     DROPPED,
     HEADINGS,
-    MEAN_OF,
     MEAN_OF_RUNS,
     REAL,
     RUNS,
@@ -24,7 +23,9 @@ from sweep.analysis.ranking.ranking_columns import (
     confirmed_names,
     divider,
     line_words,
+    mean_of,
     rows_of,
+    says_something,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent, some
@@ -104,7 +105,7 @@ def ranking_table(
         heading="parameters",
         rule=divider(frame),
         title=one_line(title),
-        caption=_caption(frame, left_out),
+        caption=_caption(frame, shown, left_out),
     )
 
 
@@ -146,9 +147,9 @@ def _columns(
     }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source != objective.metric and _says_something(frame, source):
+        if source != objective.metric and says_something(frame, source):
             heading = headings.get(name, heading)
-            if name == "mean_dice" and (of := _mean_of(frame)):
+            if name == "mean_dice" and (of := mean_of(frame)):
                 heading = f"mean\n{of}"
             found.append(column(name, heading, texts.get(name, _value), source))
     for name in own:
@@ -159,25 +160,14 @@ def _columns(
     return found
 
 
-def _says_something(frame: pd.DataFrame, name: str) -> bool:
-    """Whether a column has a value; that no run diverged takes no column."""
-    if name not in frame:
-        return False
-    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
-
-
 def _in_lines(name: str) -> str:
     """A name as a heading of several lines. Joined, they are the name: nothing is left out."""
     return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
 
 
-def _mean_of(frame: pd.DataFrame) -> str:
-    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
-    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
-    return known[0] if known else ""
-
-
-def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
+def _caption(
+    frame: pd.DataFrame, shown: Sequence[Column], left_out: Sequence[Column]
+) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [line] if (line := line_words(frame)) else []
@@ -192,7 +182,23 @@ def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
         presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
         lines += [f"Presets: {', '.join(presets)}"] if presets else []
+    lines += [quiet] if (quiet := " ".join(_explained(frame, shown))) else []
     return Text("\n".join(lines)) if lines else None
+
+
+def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
+    """What a stranger cannot know of the columns, where it occurs."""
+    cells = {column.name: column.cells for column in shown}
+    if any(gain != "–" for gain in cells.get("delta_baseline", ())):
+        yield "Δ baseline: of a pruned trial, against what the baseline had after as many epochs."
+    if any("–" in column.cells for column in shown if column.short is not None):
+        yield "– under a setting: null, or without effect in that trial."
+    names, values = list(frame["trial_id"]), cells.get(OBJECTIVE, ())
+    is_plain = not {RUNS, PARETO_RANK, "sweep"} & set(frame) and divider(frame) is None
+    if is_plain and frame["rank"].is_monotonic_increasing:
+        same = [names[n] for n in range(1, len(values)) if values[n] == values[n - 1] != "–"]
+        if same:
+            yield f"{some(same)}: a tie with the trial above, as far as these digits show."
 
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
@@ -235,7 +241,7 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
     found = [
         (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame)
+        for row in rows_of(frame[["trial_id", "status", "cause"]])
         if not Status(row["status"]).has_result
     ]
     found += [

@@ -14,13 +14,10 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.dataset.nnunet_datasets import need_dataset
-from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.real_validation import read_summary
-from sweep.nnunet.training.nnunet_run import made
+from sweep.nnunet.training.nnunet_run import trained
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.vocabulary.error_lines import last_line
-from sweep.vocabulary.errors import SweepError, SweepFailed
 from sweep.vocabulary.record import CaseScore
 
 
@@ -43,33 +40,16 @@ def held_out_score(
         InputError: the trial's dataset does not exist any more.
         SweepFailed: nnU-Net failed.
     """
-    try:
-        return _score(settings, weights, folder)
-    except SweepError:
-        raise
-    except Exception as error:  # of nnU-Net or one of its processes
-        raise SweepFailed(f"nnU-Net's prediction failed: {last_line(error)}") from error
-
-
-def _score(
-    settings: TrialSettings, weights: Mapping[str, Any], folder: Path
-) -> tuple[CaseScore, ...]:
-    own = nnunet_trainer(settings)
-    raw, folders = need_dataset(own, "raw"), Folders.of(own, folder)
-    trainer = made(settings, folders)
-    folder.mkdir(parents=True, exist_ok=True)
-    summary, labels = folder / "summary.json", trainer.label_manager
-    ending: str = trainer.dataset_json["file_ending"]
-    images = RawFiles.under(raw, ending, TEST_FOLDER, TEST_LABELS_FOLDER)
-    files = {
-        case: [str(images.images_in / f"{case}_{n:04d}{ending}") for n in sorted(channels)]
-        for case, channels in sorted(images.images.items())
-    }
-    with folders.quietly():
-        # This also chooses the mirrorings over which a prediction is averaged.
-        trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        trainer.initialize()
-        trainer.model.load_state_dict(dict(weights))
+    raw = need_dataset(nnunet_trainer(settings), "raw")
+    summary = folder / "summary.json"
+    with trained(settings, weights, folder, "prediction") as trainer:
+        folder.mkdir(parents=True, exist_ok=True)
+        labels, ending = trainer.label_manager, str(trainer.dataset_json["file_ending"])
+        images = RawFiles.under(raw, ending, TEST_FOLDER, TEST_LABELS_FOLDER)
+        files = {
+            case: [str(images.images_in / f"{case}_{n:04d}{ending}") for n in sorted(channels)]
+            for case, channels in sorted(images.images.items())
+        }
         trainer.set_deep_supervision_enabled(False)
         predictor = nnUNetPredictor(
             device=trainer.device,

@@ -16,12 +16,8 @@ from typing import Any
 
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer
 
-from sweep.nnunet.command.asked_settings import nnunet_trainer
-from sweep.nnunet.dataset.nnunet_folders import Folders
-from sweep.nnunet.training.nnunet_run import LatestValues, made
+from sweep.nnunet.training.nnunet_run import LatestValues, trained
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.vocabulary.error_lines import last_line
-from sweep.vocabulary.errors import SweepError, SweepFailed
 from sweep.vocabulary.record import RealValidation
 
 
@@ -44,25 +40,16 @@ def real_validation(
         InputError: the trial's dataset does not exist any more.
         SweepFailed: nnU-Net failed.
     """
-    # nnU-Net reads this number once, when it is imported.
     before = nnUNetTrainer.default_num_processes
-    try:
-        folders = Folders.of(nnunet_trainer(settings), folder)
-        trainer = made(settings, folders)
+    with trained(settings, weights, folder, "validation") as trainer:
         trainer.output_folder = str(folder)
         trainer.logger = LatestValues()
+        # nnU-Net reads this number once, when it is imported.
         nnUNetTrainer.default_num_processes = processes
-        with folders.quietly():
-            trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-            trainer.initialize()
-            trainer.model.load_state_dict(dict(weights))
+        try:
             trainer.perform_actual_validation()
-    except SweepError:
-        raise
-    except Exception as error:  # of nnU-Net or one of its processes
-        raise SweepFailed(f"nnU-Net's validation failed: {last_line(error)}") from error
-    finally:
-        nnUNetTrainer.default_num_processes = before
+        finally:
+            nnUNetTrainer.default_num_processes = before
     return read_summary(folder / "validation" / "summary.json", trainer.dataset_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sweep.data.nnunet_raw.case_grid import look_at
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw
-from sweep.data.prepared.case_arrays import prepared_case
+from sweep.data.prepared.case_arrays import prepared_case, written_mask
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.samples import CaseArrays
 from sweep.nnunet.command.asked_settings import nnunet_trainer
@@ -59,19 +59,15 @@ class ValidatedCases:
         grid = look_at(self.dataset, name)
         image, label = load_case(self.dataset, name, grid)
         case = prepared_case(
+            self.dataset,
             name,
             image,
             label,
             grid,
             slice_axis=SLICE_AXIS,
             normalization="zscore",
-            ignore=self.dataset.ignore,
-            regions=self.dataset.regions,
         )
-        # The mask is read like a reference, since it lies on the image just so.
-        predicted = replace(self.dataset, labels_folder=str(self.predictions.absolute()))
-        _, mask = load_case(predicted, name, look_at(predicted, name))
-        mask = np.moveaxis(mask, SLICE_AXIS, 0) if mask.ndim == 3 else mask[None]
+        mask = written_mask(self.dataset, name, self.predictions, SLICE_AXIS)
         if self.dataset.ignore is not None:
             mask = np.where(case.labels == self.dataset.ignore, case.labels, mask)
         return case, mask

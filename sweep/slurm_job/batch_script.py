@@ -11,16 +11,15 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import jinja2
-
+from sweep.machine.text_templates import text_template
 from sweep.vocabulary.errors import InputError, Mistake
 
 SECONDS_TO_STOP = 120
 """Slurm's signal comes so many seconds before the time limit, or up to a minute earlier."""
 
+_TEMPLATE = Path(__file__).with_name("batch_script.sh.j2")  # it quotes for the shell itself
 PLAIN = re.compile(r"[\w@%+=:,./\[\]*-]+")
 """What a line of ``#SBATCH`` takes without quotes."""
 
@@ -77,7 +76,7 @@ class SlurmJob:
             raise InputError([Mistake(f"has a line break or the like: {one!r}") for one in broken])
         again = f"sbatch {shlex.quote(str(self.file))}"
         local = "://" not in self.results
-        return _template().render(
+        return text_template(_TEMPLATE).render(
             made_by=shlex.join(self.made_by),
             file=shlex.quote(str(self.file)),
             sbatch=list(self._sbatch()),
@@ -122,16 +121,3 @@ def sbatch_option(name: str, value: str) -> str:
 def _literal(path: Path) -> str:
     """A path in a file name pattern of Slurm, where ``%`` begins a variable."""
     return str(path).replace("%", "%%")
-
-
-@cache
-def _template() -> jinja2.Template:
-    text = Path(__file__).with_name("batch_script.sh.j2").read_text(encoding="utf-8")
-    # Every value is quoted for the shell above; there is no HTML to escape.
-    return jinja2.Environment(
-        autoescape=False,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    ).from_string(text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sweep.spec.search.search_strategy import trials_on_gpus
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake
 
 TIME = re.compile(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}")
@@ -28,6 +29,25 @@ class NodeShare:
 
     cpus: int
     trials: int
+
+
+SHORT = re.compile(r"(\d+)(?::(\d+))?")
+"""The two forms of a time limit that begin with minutes."""
+
+FEW_MINUTES = 100
+"""A limit of fewer minutes, written as such, was likely meant in hours: `4`, `24`, `12:00`."""
+
+
+def doubts_about_time(time: str | None) -> list[str]:
+    """A warning about a time limit that Slurm reads as minutes, and its user may mean as hours."""
+    found = SHORT.fullmatch(time or "")
+    if found is None or int(found[1]) >= FEW_MINUTES:
+        return []
+    minutes = counted(int(found[1]), "minute")
+    return [
+        f"`--time {time}` is {minutes} for Slurm, of which the sweep needs up to 3 to stop; for"
+        f" hours write --time {found[1]}:{found[2] or '00'}:00"
+    ]
 
 
 def node_share(

@@ -8,16 +8,16 @@ from pathlib import Path
 from sweep.vocabulary.errors import InputError, SweepFailed
 
 
-def write_script(file: Path, script: str, logs: Path) -> None:
+def write_script(file: Path, script: str, logs: Path, *, force: bool = False) -> None:
     """Write the script, and make the folder of its output: Slurm does not.
 
     Raises:
-        InputError: the file exists with other content, which somebody may have edited, or it cannot
-            be written.
+        InputError: the file exists with other content, which somebody may have edited, and not
+            ``force``; or it cannot be written.
     """
     try:
-        if file.exists() and file.read_text(encoding="utf-8") != script:
-            differs = f"{file} exists and differs: remove it, or name another with -o"
+        if not force and file.exists() and file.read_text(encoding="utf-8") != script:
+            differs = f"{file} exists and differs: overwrite it by --force, or name another with -o"
             raise InputError.single(differs, key="--output")
         file.write_text(script, encoding="utf-8")
         logs.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +27,10 @@ FREE = tuple(
 )
 
 
+MOST_RESTORED = 3
+"""Number of changed settings up to which a refusal says how to ask for the recorded ones."""
+
+
 def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
     """The spec of a resumed sweep: the recorded one with the requested changes that are allowed.
 
@@ -44,12 +50,16 @@ def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
     return with_places_of(_pinned(free, requested), requested)
 
 
-def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
+def extended(
+    spec: SweepSpec, assignments: Sequence[str], *, begun_from: int | None = None
+) -> SweepSpec:
     """A spec with more trials or time.
 
     Args:
         assignments: changes such as ``trials=+20``, ``trials=60``, ``time_budget=4h``,
-        ``time_budget=+2h``.
+            ``time_budget=+2h``.
+        begun_from: number of trials before the last extension, if that has not finished. The same
+            ``trials=+20`` given again, as after a kill, then adds nothing.
     Raises:
         InputError: with every mistake.
     """
@@ -57,7 +67,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     changes: dict[str, int | float] = {}
     for assignment in assignments:
         try:
-            changes |= _read(assignment, spec)
+            changes |= _read(assignment, spec, begun_from)
         except ValueError as error:
             mistakes.append(Mistake(str(error), file=f"--extend {assignment}"))
     if mistakes:
@@ -73,7 +83,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     raise InputError([finding.mistake("--extend") for finding in findings])
 
 
-def _read(assignment: str, spec: SweepSpec) -> dict[str, int | float]:
+def _read(assignment: str, spec: SweepSpec, begun_from: int | None) -> dict[str, int | float]:
     """The new value of one assignment, by key; raises ValueError if it is wrong."""
     key, _, text = assignment.partition("=")
     sign, amount = text[:1], text.removeprefix("+")
@@ -82,6 +92,8 @@ def _read(assignment: str, spec: SweepSpec) -> dict[str, int | float]:
         if not is_whole or len(amount) >= 10:
             raise ValueError(f"`trials` must read like `trials=+20`, but is {shown(text)}")
         total = int(amount) + (spec.trials if sign == "+" else 0)
+        if sign == "+" and begun_from is not None and begun_from + int(amount) == spec.trials:
+            total = spec.trials
         if total < spec.trials:
             raise ValueError(f"the sweep has {spec.trials} trials already, not {total}")
         return {key: total}
@@ -149,5 +161,29 @@ def _refusal(present: SweepSpec, requested: SweepSpec) -> str:
     return (
         f"{judged}{name} holds a sweep with another spec; resume that one, or choose another"
         f" `name:` for the changed one. You can change {free}; for more trials,"
-        " --extend trials=+20.\n" + "\n".join(lines)
+        f" --extend trials=+20.{_as_recorded(present, requested)}\n" + "\n".join(lines)
     )
+
+
+def _as_recorded(present: SweepSpec, requested: SweepSpec) -> str:
+    """How to ask for the recorded values again; empty where that is more than a few settings.
+
+    A user may have changed nothing: a default can differ in a later version.
+    """
+    then = _leaves(present.model_dump(mode="json"))
+    now = _leaves(_as_before_fingerprints(present, requested).model_dump(mode="json"))
+    changed = [key for key in then if then[key] != now.get(key) and key.split(".")[0] not in FREE]
+    if then.keys() != now.keys() or "space" in changed or not 0 < len(changed) <= MOST_RESTORED:
+        return ""
+    options = (f"--set {shlex.quote(f'{key}={json.dumps(then[key])}')}" for key in changed)
+    return f" To go on as recorded: {' '.join(options)}"
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """The values of nested mappings by their dotted names; ``space`` is one value."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{above}{key}"
+        nested = isinstance(value, dict) and name != "space"
+        found |= _leaves(value, f"{name}.") if nested else {name: value}
+    return found

@@ -7,6 +7,7 @@ Nothing of optuna-dashboard is imported. The names are those of its version 0.21
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,9 @@ from sweep.tracking.tracker import why
 from sweep.vocabulary.record import TrialRecord
 
 ARTIFACT = "artifacts:"
+OWN_ARTIFACT = re.compile(r"[0-9a-f]{32}")
+"""Names of the files that `stored_artifact` writes. Those of optuna-dashboard have dashes."""
+
 LONGEST = 2045
 """Characters of one attribute of a note."""
 

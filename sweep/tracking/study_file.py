@@ -34,6 +34,8 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout, is_replicate, trial_number
 from sweep.store.spool.trial_notes import read_notes
 from sweep.tracking.dashboard_attributes import (
+    ARTIFACT,
+    OWN_ARTIFACT,
     artifacts_of,
     dashboard_constraints,
     note_attributes,
@@ -121,8 +123,17 @@ class StudyFile(Tracker):
             records = searched(self._records())
             are_true = [*map(_facts, stored)] == [*map(_facts, self._expected(records))]
             if are_true and not any(opened.missing(*note) for note in self._notes(records)):
+                self._prune(stored)
                 return
         self._rewrite()
+        self._prune(self._open(self._path).study.get_trials(deepcopy=False))
+
+    def _prune(self, stored: Iterable[FrozenTrial]) -> None:
+        """Delete pictures that no trial names any more; what users have attached stays."""
+        named = {name.removeprefix(ARTIFACT) for trial in stored for name in artifacts_of(trial)}
+        for file in self._artifact_folder.glob("*"):
+            if OWN_ARTIFACT.fullmatch(file.name) and file.name not in named:
+                file.unlink()
 
     def _notes(self, records: Iterable[TrialRecord]) -> list[tuple[int, str]]:
         """The note of each trial: its number and the text."""

@@ -6,8 +6,6 @@ class, but loads torch, which the driver does not need.
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import time
 from collections.abc import Mapping
@@ -21,8 +19,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from sweep.store.files import read_text
-from sweep.tracking.tracker import Tracked, Tracker, scalars
+from sweep.tracking.tracker import Tracked, Tracker, csv_table, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -94,6 +91,6 @@ def _text(tag: str, markdown: str) -> Summary.Value:
 
 def _markdown(table: Path) -> str:
     """A CSV file as a table of Markdown."""
-    text = read_text(table).replace("|", "\\|")
-    names, *rows = csv.reader(io.StringIO(text))
-    return "\n".join("|".join(row) for row in (names, ["---"] * len(names), *rows))
+    names, rows = csv_table(table)
+    lines = (names, ["---"] * len(names), *rows)
+    return "\n".join("|".join(cell.replace("|", "\\|") for cell in line) for line in lines)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.store.files import read_text
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Divergence, Observer, ParameterValue, TrialRecord
+from sweep.vocabulary.record import Divergence, Observer, Relay
 
 
 def _ignore(_sentence: str) -> None:
@@ -84,6 +87,12 @@ def scalars(metrics: EpochMetrics) -> dict[str, float]:
     return values
 
 
+def csv_table(file: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of a CSV file's columns, and its rows."""
+    names, *rows = csv.reader(io.StringIO(read_text(file)))
+    return names, rows
+
+
 def why(divergence: Divergence) -> str:
     """What happened, its likely cause and what to set, in sentences."""
     said = [divergence.message]
@@ -92,7 +101,20 @@ def why(divergence: Divergence) -> str:
     return " ".join(said)
 
 
-class Forgiving(Tracker):
+class RelayTracker(Relay, Tracker):
+    """A tracker that passes every event on, as `Relay` does."""
+
+    def ranked(self) -> None:
+        self._pass_on("ranked")
+
+    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
+        self._pass_on("pictures_drawn", trial_id, pictures)
+
+    def close(self) -> None:
+        self._pass_on("close")
+
+
+class Forgiving(RelayTracker):
     """A tracker whose errors never end a sweep. After its first error it gets no more events.
 
     Args:
@@ -106,36 +128,11 @@ class Forgiving(Tracker):
         self._tracker: Tracker | None = tracker
         self._warn = warn
 
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
-        self._try(lambda tracker: tracker.trial_started(trial_id, parameters))
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
-        self._try(lambda tracker: tracker.epoch_reported(trial_id, metrics))
-
-    def trial_waits(self, trial_id: str) -> None:
-        self._try(lambda tracker: tracker.trial_waits(trial_id))
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        self._try(lambda tracker: tracker.trial_ended(record))
-
-    # A plug-in that is no `Tracker` need not have these two methods.
-
-    def ranked(self) -> None:
-        if hasattr(self._tracker, "ranked"):
-            self._try(lambda tracker: tracker.ranked())
-
-    def pictures_drawn(self, trial_id: str, pictures: Mapping[str, bytes]) -> None:
-        if hasattr(self._tracker, "pictures_drawn"):
-            self._try(lambda tracker: tracker.pictures_drawn(trial_id, pictures))
-
-    def close(self) -> None:
-        self._try(lambda tracker: tracker.close())
-
-    def _try(self, action: Callable[[Tracker], None]) -> None:
-        if self._tracker is None:
+    def _pass_on(self, event: str, *facts: object) -> None:
+        if not hasattr(self._tracker, event):  # of a plug-in, which need not have all
             return
         try:
-            action(self._tracker)
+            getattr(self._tracker, event)(*facts)
         except Exception as error:  # noqa: BLE001 - the results folder has everything already
             self._tracker = None
             self._warn(

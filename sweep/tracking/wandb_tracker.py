@@ -6,7 +6,6 @@ online, and where, is W&B's own configuration (``WANDB_MODE``, ``WANDB_PROJECT``
 
 from __future__ import annotations
 
-import csv
 import io
 import secrets
 import shutil
@@ -19,7 +18,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from sweep.store.files import append_line, atomic_write_text, make_folder, read_text
-from sweep.tracking.tracker import Tracked, Tracker, scalars, why
+from sweep.tracking.tracker import Tracked, Tracker, csv_table, scalars, why
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
@@ -206,7 +205,7 @@ def _result(record: TrialRecord) -> dict[str, Any]:
 
 def _table(file: Path) -> wandb.Table:
     """A CSV file as a table; an empty cell is None."""
-    names, *rows = csv.reader(io.StringIO(read_text(file)))
+    names, rows = csv_table(file)
     data: list[Iterable[Any]] = [[*map(_cell, names, row)] for row in rows]
     return wandb.Table(columns=[*names], data=data, allow_mixed_types=True)
 
@@ -220,17 +219,19 @@ def _cell(column: str, text: str) -> float | str | None:
 
 def _mode(tracked: Tracked) -> Mode:
     """As W&B is configured, but offline where it would ask for a key or wait for its server."""
+    why = "it is configured to (`WANDB_MODE`)"
     match wandb.setup(wandb.Settings(silent=True)).settings.mode:
-        case "offline" | "dryrun":
-            return "offline"
         case "disabled" | "shared" as mode:
             return mode
-    try:
-        if wandb.login(prompt=False, verify=True):
-            return "online"
-        why = "no API key is configured (`wandb login`)"
-    except wandb.Error:
-        why = f"{wandb.setup().settings.base_url} does not answer, or refuses the API key"
+        case "offline" | "dryrun":
+            pass
+        case _:
+            try:
+                if wandb.login(prompt=False, verify=True):
+                    return "online"
+                why = "no API key is configured (`wandb login`)"
+            except wandb.Error:
+                why = f"{wandb.setup().settings.base_url} does not answer, or refuses the API key"
     tracked.warn(
         f"W&B logs offline, because {why}; later, upload the runs with:"
         f" wandb sync {tracked.layout.wandb}/offline-run-*"

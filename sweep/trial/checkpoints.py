@@ -65,6 +65,13 @@ class Checkpoints:
         """Weights of the best epoch; None if there are none. Raises as `load_offending`."""
         return _load(self._paths.best_checkpoint)
 
+    def need_best(self) -> dict[str, Any]:
+        """As `load_best`; raises `ResultsError` also if there are none."""
+        if (state := self.load_best()) is None:
+            name = self._paths.best_checkpoint.name
+            raise ResultsError(f"{self._paths.folder} holds no {name}")
+        return state
+
     def load_offending(self) -> dict[str, Any] | None:
         """What `sweep.trainer.runs.reproduce` needs; None if the trial has not kept it.
 

@@ -263,13 +263,9 @@ class TrialRecord:
     @cached_property
     def scores(self) -> list[float | None]:
         """The same as scores: higher is better."""
-        turned = self.objective.turned
-        return [None if value is None else turned(value) for value in self.values]
-
-    @cached_property
-    def best_places(self) -> list[int | None]:
-        """The best epoch of the first n, for each n from 0: see `Objective.best_places`."""
-        return self.objective.best_places(self.history)
+        if self.objective.mode == "max":
+            return self.values
+        return [None if value is None else -value for value in self.values]
 
     @cached_property
     def best(self) -> EpochMetrics | None:
@@ -278,18 +274,17 @@ class TrialRecord:
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        place = self.best_places[-1]
-        return None if place is None else self.history[place]
+        return self.objective.best_of(self.history, self.scores)
 
     @property
     def value(self) -> float | None:
         """The objective in the best epoch, by which a trial with a result is ranked."""
-        return self.reached(len(self.history))
+        return None if self.best is None else self.objective.value(self.best)
 
     def reached(self, epochs: int) -> float | None:
         """The best value of the objective in the first epochs; None without any."""
-        place = self.best_places[epochs]
-        return None if place is None else self.values[place]
+        known = [score for score in self.scores[:epochs] if score is not None]
+        return self.objective.turned(max(known)) if known else None
 
     @property
     def score(self) -> float | None:
@@ -391,6 +386,31 @@ class Observer:
 
     def search_ended(self, event: SearchEnded) -> None:
         """The search starts no further trial. Those that run or wait still end."""
+
+
+class Relay(Observer):
+    """An observer that passes every event on: the name of the method, and its arguments."""
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self._pass_on("trial_started", trial_id, parameters)
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self._pass_on("epoch_reported", trial_id, metrics)
+
+    def trial_enqueued(self) -> None:
+        self._pass_on("trial_enqueued")
+
+    def trial_waits(self, trial_id: str) -> None:
+        self._pass_on("trial_waits", trial_id)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self._pass_on("trial_ended", record)
+
+    def search_ended(self, event: SearchEnded) -> None:
+        self._pass_on("search_ended", event)
+
+    def _pass_on(self, event: str, *facts: object) -> None:
+        raise NotImplementedError
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:

@@ -86,6 +86,15 @@ def test_chance_rises_with_the_trials_to_come_and_falls_with_what_they_must_brin
     assert all(0 <= chance <= 1 for chance in chances if chance is not None)
 
 
+def test_nothing_comes_beyond_the_largest_possible_score() -> None:
+    near = [0.97, 0.975, 0.98, 0.985, 0.99, 0.992, 0.994, 0.995, 0.996, 0.997]
+    assert chance_of_improvement(near, 0.005, 20, most=1.0) == 0.0
+    assert (chance_of_improvement(near, 0.005, 20) or 0.0) > 0.05
+    assert chance_of_improvement(near, 0.002, 20, most=1.0) == chance_of_improvement(
+        near, 0.002, 20
+    )
+
+
 def test_chance_is_unknown_with_few_values_and_small_where_the_best_are_equal() -> None:
     assert chance_of_improvement([0.5] * (FEWEST - 1) + [None] * 50, 0.002, 20) is None
     equal = chance_of_improvement([0.9] * 30, 0.002, 20)

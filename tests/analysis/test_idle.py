@@ -103,6 +103,14 @@ def test_a_warmup_of_nothing_counts_only_where_patience_does() -> None:
     assert idle(without, baseline) == {"loss.sqrt_epsilon", "loss.warmup_epochs"}
 
 
+@pytest.mark.parametrize(("warmup", "is_idle"), [(29, False), (30, True)])
+def test_warmup_of_a_baseline_that_outlasts_its_training_is_not_shown(
+    warmup: int, is_idle: bool
+) -> None:
+    baseline = trial(0, 0.5, preset="baseline", loss__warmup_epochs=warmup)
+    assert ("loss.warmup_epochs" in idle(SPEC, baseline)) is is_idle
+
+
 def test_weight_of_0_is_no_setting_without_effect_where_the_warmup_has_none() -> None:
     weight, warmup = "loss.weights.compactness", "loss.warmup_epochs"
     spec = SweepSpec.model_validate(

@@ -48,6 +48,12 @@ def test_differences_without_any_spread_are_certain() -> None:
     assert two_sided(t[0, 1], freedom) == 0.0
 
 
+def test_two_equal_differences_of_coarse_scores_are_no_evidence() -> None:
+    """Shares of 20 cases: of two equal configurations every eighth race named a winner by them."""
+    t, _ = pairwise_t(np.array([[0.90, 0.85], [0.95, 0.90]]))
+    assert (t[0, 1], t[1, 0]) == (0.0, 0.0)
+
+
 def test_two_blocks_have_one_look_at_the_whole_level() -> None:
     first, second = levels(2)
     assert first == 0.0

@@ -8,23 +8,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from sweep.cli import app
+from sweep.cli import COMMANDS, app
 
 Call = Callable[..., Result]
-
-COMMANDS = [
-    "init",
-    "run",
-    "check",
-    "rank",
-    "export",
-    "train",
-    "schema",
-    "shapes",
-    "watch",
-    "predict",
-]
-COMMANDS += ["pictures", "stop", "enqueue", "note", "serve", "slurm"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

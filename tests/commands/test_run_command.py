@@ -244,6 +244,35 @@ def test_extended_sweep_is_resumed_by_the_file_from_which_it_was_started(
     assert held == [3, 5]
 
 
+def test_extension_that_is_repeated_after_a_kill_adds_its_trials_once(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    call("run", "tiny.yaml")
+    engine.stops_after = 1
+    call("run", "tiny.yaml", "--extend", "trials=+3")
+    again = call("run", "tiny.yaml", "--extend", "trials=+3")
+    assert (
+        "An earlier session has extended this sweep from 3 to 6 trials and has not finished: it"
+        " goes on with these. For more, give the number of trials in all, as in `--extend"
+        " trials=60`."
+    ) in " ".join(again.stdout.split())
+    engine.stops_after = 10**9
+    assert ends(again) + ends(call("run", "tiny.yaml", "--extend", "trials=+3")) == [
+        "t0004",
+        "t0005",
+    ]
+    # Finished: the same again is three more. Another number is meant as more, finished or not.
+    engine.stops_after = 1
+    assert ends(call("run", "tiny.yaml", "--extend", "trials=+3")) == ["t0006"]
+    engine.stops_after = 10**9
+    assert ends(call("run", "tiny.yaml", "--extend", "trials=+2")) == [
+        "t0007",
+        "t0008",
+        "t0009",
+        "t0010",
+    ]
+
+
 def test_wrong_extension_changes_nothing(call: Call, folder: Path, engine: Engine) -> None:
     call("run", "tiny.yaml")
     before = {path.name for path in (folder / "results" / "tiny").iterdir()}

@@ -49,9 +49,12 @@ def test_script_that_somebody_edited_stays(call: Call, folder: Path) -> None:
     result = call(*options)
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: --output: tiny.sbatch exists and differs: remove it, or name another with -o\n"
+        "error: --output: tiny.sbatch exists and differs: overwrite it by --force, or name another"
+        " with -o\n"
     )
     assert (folder / "tiny.sbatch").read_text() == edited
+    assert call(*options, "--force").exit_code == 0
+    assert (folder / "tiny.sbatch").read_text() == edited.removesuffix("# mine\n")
 
 
 @pytest.mark.parametrize("called", [["sweep", "slurm"], ["/x/sweep/slurm.py"]])
@@ -59,7 +62,7 @@ def test_script_written_to_look_at_can_be_submitted_by_the_same_command(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, called: list[str]
 ) -> None:
     monkeypatch.setenv("PATH", os.devnull)
-    for more in ([], ["--submit"]):
+    for more in ([], ["--submit"], ["--force", "--submit"]):
         options = ["tiny.yaml", "--cpus-per-node", "4", *more]
         monkeypatch.setattr("sys.argv", [*called, *options])
         result = call("slurm", *options)

@@ -11,7 +11,7 @@ import torch
 from sweep.data.prepared.outline_length import outline_warnings, perimeter, typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric import soft_perimeter
+from sweep.trainer.losses.geometric import soft_outline
 
 
 def disc(radius: float, size: int = 64) -> np.ndarray:
@@ -24,7 +24,9 @@ def data_of(*masks: np.ndarray) -> PreparedData:
         CaseArrays(f"case_{n}", np.zeros((1, 1, *mask.shape), np.float32), mask[None], (1,))
         for n, mask in enumerate(masks)
     ]
-    return PreparedData(("grey",), ("background", "disc"), (1,), Samples(cases), Samples([]))
+    return PreparedData(
+        ("grey",), (1,), Samples(cases), Samples([]), classes=("background", "disc")
+    )
 
 
 def test_half_plane_has_an_outline_as_long_as_the_image() -> None:
@@ -39,14 +41,14 @@ def test_disc_has_nearly_its_perimeter() -> None:
 
 def test_measure_is_that_of_the_loss_without_epsilon() -> None:
     mask = disc(11.3)
-    oracle = soft_perimeter(torch.from_numpy(mask)[None].double(), 0.0, "clamp")
+    oracle = soft_outline(torch.from_numpy(mask)[None].double(), 0.0, "clamp")
     assert perimeter(mask) == pytest.approx(oracle.item(), rel=1e-12)
 
 
 def test_typical_perimeter_is_the_median_over_the_masks_that_are_not_empty() -> None:
     masks = [disc(5), disc(10), disc(20), *[np.zeros((64, 64), np.uint8)] * 9]
-    assert typical_perimeter(data_of(*masks).training, (1,)) == perimeter(disc(10))
-    assert typical_perimeter(data_of(masks[-1]).training, (1,)) is None
+    assert typical_perimeter(data_of(*masks)) == perimeter(disc(10))
+    assert typical_perimeter(data_of(masks[-1])) is None
 
 
 def test_bias_of_v2_4_is_told_in_pixels() -> None:

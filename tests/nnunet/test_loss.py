@@ -16,7 +16,7 @@ from torch import Tensor
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses import volumetric
+from sweep.trainer.losses.geometric import aspect
 from sweep.trainer.losses.geometric_loss import as_slices, geometric_terms
 from sweep.trainer.losses.main_losses import build_main_loss
 
@@ -156,7 +156,7 @@ def test_3d_patch_by_volume_is_a_whole_body_in_the_spacing_of_the_plans() -> Non
     loss.factor = 1.0
     loss(logits, labels)
     p = logits.softmax(dim=1)[:, 1]
-    expected = volumetric.aspect(p, (5.0, 1.0, 1.0), SETTINGS.sqrt_epsilon, SETTINGS.sqrt_mode)
+    expected = aspect(p, SETTINGS.sqrt_epsilon, SETTINGS.sqrt_mode, (5.0, 1.0, 1.0))
     assert loss.terms["aspect"].item() == pytest.approx(expected.mean().item(), rel=1e-6)
 
 

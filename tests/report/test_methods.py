@@ -128,7 +128,7 @@ def test_replicates_of_a_search_are_counted_with_how_they_ended() -> None:
     [
         (
             "{{name: asha, grace_period: 2, clock: epochs}}",
-            "after 2, 6 and 18 epochs, by their best",
+            "after 2, 6 and 18 epochs, by their validation Dice in that epoch, and",
         ),
         (
             "{{name: asha, grace_period: 2, clock: activation}}",
@@ -138,7 +138,7 @@ def test_replicates_of_a_search_are_counted_with_how_they_ended() -> None:
         ("{{name: hyperband, grace_period: 2, clock: epochs}}", "after 2, 6 and 18 epochs, by"),
         (
             "{{name: median, grace_period: 3, clock: epochs}}",
-            "after 3 or more epochs, by their best",
+            "after 3 or more epochs, by their best validation Dice so far, and",
         ),
     ],
 )
@@ -154,6 +154,15 @@ def test_objectives_of_the_rungs_are_all_named_with_the_rule_that_compares_them(
     words = "by validation Dice and HD95 in their best epoch so far, front by front (Schmucker et"
     assert words in passage(results, "Search")
     assert "Multi-objective asynchronous successive halving" in found(results).plain
+
+
+def test_setting_that_is_searched_is_not_said_to_have_the_value_of_the_file() -> None:
+    yaml = SWEEP_YAML + (
+        "  optimizer.schedule: {{choice: [poly, constant]}}\n"
+        "  optimizer.gradient_clip: {{choice: [null, 12.0]}}\n"
+    )
+    training = passage(sweep_with(yaml), "Network and training")
+    assert "learning rate schedule: searched, gradients clipped at norm searched)" in training
 
 
 def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -> None:

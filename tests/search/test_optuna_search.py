@@ -239,6 +239,19 @@ def test_pruned_trials_count_for_a_generation_of_cmaes() -> None:
     assert sum(proposed[-12:]) / 12 > 0.9
 
 
+def test_cmaes_is_never_told_that_a_gain_at_a_rung_is_better_than_an_hd95_at_the_end() -> None:
+    """With the clock `activation` the score at a rung is a gain: a few tenths of a millimetre."""
+    searcher = OptunaSearch({"x": Uniform(0, 1), "y": Uniform(0, 1)}, 7, cmaes(), objective=HD95)
+    parameters = [searcher.ask(number) for number in range(3)]
+    for number, gain in enumerate((0.3, 0.4, -0.2)):
+        searcher.judge(number, 1, gain)
+    searcher.tell(measured(0, parameters[0], Status.COMPLETED, 7.0, 5.0))
+    searcher.tell(measured(2, parameters[2], Status.PRUNED, 9.0, 8.0))
+    values = [trial.value for trial in searcher.study.trials]
+    assert None not in values
+    assert sorted(range(3), key=values.__getitem__) == [0, 1, 2]  # type: ignore[arg-type]
+
+
 def test_preset_takes_no_place_in_a_sobol_sequence() -> None:
     space = {"x": Uniform(0, 1), "y": Uniform(0, 1)}
     preset = ended(0, {"x": 0.5, "y": 0.5}, Status.COMPLETED, 0.5)

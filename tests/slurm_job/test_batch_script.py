@@ -33,6 +33,13 @@ touch {calls}.started
 """
 
 
+SLURM_VARIABLES = {
+    "SLURM_JOB_ID": "7",
+    "SLURM_JOB_NODELIST": "n1",
+    "SLURM_JOB_NUM_NODES": "1",
+}
+
+
 def job(folder: Path, **changes: object) -> SlurmJob:
     one = SlurmJob(
         name="toy",
@@ -62,11 +69,10 @@ class Running:
             (folder / name).write_text(text.format(calls=self.calls, does=does))
             (folder / name).chmod(0o755)
         path = f"{folder}:{os.environ['PATH']}"
-        slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1", "SLURM_JOB_NUM_NODES": "1"}
         self.process = subprocess.Popen(
             ["bash", "toy.sbatch"],
             cwd=folder,
-            env=os.environ | slurm | {"PATH": path},
+            env=os.environ | SLURM_VARIABLES | {"PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -177,6 +183,38 @@ def test_script_of_several_nodes_waits_for_all_of_them_and_is_not_one_of_ray_sto
     assert "--wait-for-nodes" in several
     assert "ray.scripts" not in one  # a private Ray of sweep.run
     assert "ray stop" not in several
+
+
+ROUTES = """\
+case "$*" in
+    "show hostnames n[1-2]") echo n1; echo n2 ;;
+    "-o show node n2") echo "NodeName=n2 Arch=x86_64 NodeAddr=n2-ib NodeHostName=n2 Port=0" ;;
+    "ahostsv4 n2-ib") echo "10.9.0.2 STREAM n2-ib" ;;
+    "-4 route get 10.9.0.2") echo "10.9.0.2 dev ib0 src 10.9.0.1 uid 0" ;;
+    "ahostsv4"*) echo "192.168.0.1 STREAM n1" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "address"),
+    [
+        (ROUTES, "10.9.0.1"),
+        (ROUTES.replace("dev ib0", "unreachable").replace("src 10.9.0.1", ""), "192.168.0.1"),
+        (ROUTES.replace("ahostsv4 n2-ib", "unknown"), "192.168.0.1"),
+    ],
+    ids=["by route", "no route", "no name"],
+)
+def test_head_has_the_address_from_which_it_reaches_the_other_nodes(
+    tmp_path: Path, answers: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("getent", "ip"):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{answers}")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setitem(SLURM_VARIABLES, "SLURM_JOB_NODELIST", "n[1-2]")
+    running = Running(tmp_path, "exit 0", then=answers, nodes=2)
+    assert running.end()[0] == 0
+    assert f"ray_on_node {address}:20007 " in running.calls.read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
-from sweep.slurm_job.job_request import NodeShare, node_share
+from sweep.slurm_job.job_request import NodeShare, doubts_about_time, node_share
 from sweep.spec.load import load_sweep
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import InputError
@@ -74,3 +75,21 @@ def test_every_trial_of_a_node_has_its_cores() -> None:
         for gpus in range(1, 9):
             found = share(spec(cpu=cpu), str(gpus), None)
             assert found == NodeShare(math.ceil(gpus * cpu), gpus)
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        ("4", "`--time 4` is 4 minutes for Slurm, .* for hours write --time 4:00:00"),
+        ("72", "for hours write --time 72:00:00"),
+        ("12:30", "`--time 12:30` is 12 minutes for Slurm, .* for hours write --time 12:30:00"),
+    ],
+)
+def test_minutes_that_were_likely_meant_as_hours_are_told(time: str, told: str) -> None:
+    [warning] = doubts_about_time(time)
+    assert re.search(told, warning)
+
+
+@pytest.mark.parametrize("time", [None, "100", "240", "4:00:00", "0:30:00", "1-0", "1-12:00"])
+def test_time_limit_that_can_be_meant_is_not_doubted(time: str | None) -> None:
+    assert doubts_about_time(time) == []

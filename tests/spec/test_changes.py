@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweep.spec.load import to_yaml
+from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import FREE, continued, extended
 from sweep.vocabulary.errors import InputError, ResultsError
@@ -41,6 +43,26 @@ def test_what_changes_no_result_is_free() -> None:
 )
 def test_free_key_is_taken_from_what_is_asked_for(change: dict[str, Any]) -> None:
     assert continued([spec_of()], spec_of(**change)) == spec_of(**change)
+
+
+def test_refusal_names_the_options_that_ask_for_the_recorded_values_again(tmp_path: Path) -> None:
+    recorded = spec_of(scheduler={"grace_period": 5}, early_stopping={"patience": None})
+    with pytest.raises(ResultsError) as caught:
+        continued([recorded], spec_of())
+    _, _, options = str(caught.value).splitlines()[0].partition("To go on as recorded: ")
+    flags, overrides = shlex.split(options)[::2], shlex.split(options)[1::2]
+    assert flags == ["--set"] * 2
+    (file := tmp_path / "toy.yaml").write_text(to_yaml(spec_of()))
+    assert continued([recorded], load_sweep(file, overrides)) == recorded
+
+
+@pytest.mark.parametrize(
+    "change", [{"space": {"seed": {"randint": [0, 3]}}}, {"searcher": "random"}]
+)
+def test_refusal_names_no_options_where_space_or_kind_has_changed(change: dict[str, Any]) -> None:
+    with pytest.raises(ResultsError) as caught:
+        continued([spec_of()], spec_of(**change))
+    assert "To go on as recorded" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,6 @@ from sweep.spec.words.dialects import in_our_words
         ({"values": [1, 2]}, "{choice: [1, 2]}"),
         ({"values": [[16, 32], [32, 64]]}, "{choice: [[16, 32], [32, 64]]}"),
         ("tune.choice([[16, 32], [32, 64]])", "{choice: [[16, 32], [32, 64]]}"),
-        # NNI
-        ({"_type": "uniform", "_value": [0, 1]}, "{uniform: [0, 1]}"),
         # ours, in another form
         ({"uniform": {"low": 0, "high": 1}}, "{uniform: [0, 1]}"),
         ({"loguniform": ["1e-3", "1"]}, "{loguniform: [0.001, 1]}"),
@@ -57,6 +55,14 @@ def test_distribution_of_another_tool_is_proposed_in_our_words(theirs: object, o
     ["", "f(", "f(((", "choice()", "uniform(a, b)", "0.1 to 1", {}, {"mu": 0, "sigma": 1}, {1: 2},
      {"distribution": "normal", "mu": 0}, {"loguniform": [-1, 1]}, [], [[[1]]], 3, None,
      {"uniform": [0, 1], "choice": [1]},
+     # There is no distribution here that draws the same.
+     "tune.qrandint(4, 8)", "tune.qrandint(4, 8, 1)", "tune.qrandint(3, 10, 4)",
+     "tune.qloguniform(1, 8, 1)", 'trial.suggest_float("x", 0.1, 0.5, step=0.2)',
+     {"distribution": "q_uniform", "min": 1, "max": 10, "q": 4},
+     {"distribution": "inv_log_uniform", "min": 2, "max": 9},
+     {"values": [1, 2], "probabilities": [0.3, 0.7]}, {"choice": [1, 2], "probs": [0.3, 0.7]},
+     # A tool that nobody here knows may mean something else by the same word.
+     "hp.uniform('x', 0, 1)", "random.randint(1, 3)", {"_type": "uniform", "_value": [0, 1]},
      # Normal distributions, of which there are none here.
      "tune.randn(0, 1)", "tune.qrandn(0, 1, 0.1)", "hp.normal('x', 0, 1)",
      "hp.lognormal('x', 0, 1)",
@@ -85,14 +91,6 @@ def drawn(proposal: str) -> tuple[Distribution, list[object]]:
 RAY = "Ray 2.60, ray.tune.search.sample: upper is excluded, with a q above 1 included"
 OPTUNA = "Optuna 5.0, optuna.trial.Trial: low + k · step, up to high; integers include it"
 WANDB = "W&B, Sweep configuration: `q_` rounds X / q, `log_uniform` draws exp of its bounds"
-NNI = "NNI 3.0, search space: `randint` excludes upper, `q` rounds and clips"
-KERAS = "Keras Tuner 1.4, HyperParameters: max_value is included; log steps are factors"
-HYPEROPT = "Hyperopt, hp: `randint` excludes upper, `loguniform` is exp(uniform(low, high))"
-HYDRA = (
-    "Hydra 1.3, overrides: `range` excludes its stop; whole intervals, as its sweepers read them"
-)
-AX = "Ax, range parameters: both bounds are included"
-NUMPY = "NumPy 2, linspace and logspace include the end"
 
 
 @pytest.mark.parametrize(
@@ -100,18 +98,12 @@ NUMPY = "NumPy 2, linspace and logspace include the end"
     [
         ("tune.randint(4, 8)", {4, 5, 6, 7}, RAY),
         ("tune.qrandint(4, 16, 4)", {4, 8, 12, 16}, RAY),
-        ("tune.qrandint(4, 8)", {4, 5, 6, 7}, RAY),
-        ("tune.qrandint(4, 8, 1)", {4, 5, 6, 7}, RAY),
-        ("tune.qrandint(3, 10, 4)", {4, 8}, RAY),
         ("tune.lograndint(1, 4)", {1, 2, 3}, RAY),
         ("tune.lograndint(1, 4, 10)", {1, 2, 3}, RAY),
-        ("tune.qlograndint(4, 16, 4)", {4, 8, 12, 16}, RAY),
         ("tune.quniform(0, 1, 0.25)", {0, 0.25, 0.5, 0.75, 1}, RAY),
-        ("tune.qloguniform(2, 8, 2)", {2, 4, 6, 8}, RAY),
         ('trial.suggest_int("x", 4, 16, step=4)', {4, 8, 12, 16}, OPTUNA),
         ('trial.suggest_int("x", 3, 10, step=3)', {3, 6, 9}, OPTUNA),
         ('trial.suggest_int("x", 1, 4, log=True)', {1, 2, 3, 4}, OPTUNA),
-        ('trial.suggest_float("x", 0.1, 0.5, step=0.2)', {0.1, 0.3, 0.5}, OPTUNA),
         ('trial.suggest_float("x", 0, 1, step=0.25)', {0, 0.25, 0.5, 0.75, 1}, OPTUNA),
         ('trial.suggest_discrete_uniform("x", 0, 1, 0.5)', {0, 0.5, 1}, OPTUNA),
         ({"type": "int", "low": 2, "high": 9, "step": 3}, {2, 5, 8}, OPTUNA),
@@ -124,43 +116,7 @@ NUMPY = "NumPy 2, linspace and logspace include the end"
         ({"qrandint": {"lower": 4, "upper": 8, "q": 2}}, {4, 6, 8}, RAY),
         ({"distribution": "int_uniform", "min": 1, "max": 3}, {1, 2, 3}, WANDB),
         ({"distribution": "q_uniform", "min": 0, "max": 10, "q": 5}, {0, 5, 10}, WANDB),
-        ({"distribution": "q_uniform", "min": 1, "max": 10, "q": 4}, {0, 4, 8}, WANDB),
-        ({"distribution": "q_log_uniform_values", "min": 1, "max": 16, "q": 8}, {0, 8, 16}, WANDB),
-        ({"values": [1, 2], "probabilities": [0.5, 0.5]}, {1, 2}, WANDB),
-        ({"_type": "randint", "_value": [0, 3]}, {0, 1, 2}, NNI),
-        ({"_type": "quniform", "_value": [1, 10, 4]}, {1, 4, 8}, NNI),
-        ({"_type": "quniform", "_value": [0, 1, 0.5]}, {0, 0.5, 1}, NNI),
-        ({"_type": "qloguniform", "_value": [1, 9, 4]}, {1, 4, 8}, NNI),
-        ("hp.Int('b', 2, 5)", {2, 3, 4, 5}, KERAS),
-        ("hp.Int('b', min_value=2, max_value=8, step=2)", {2, 4, 6, 8}, KERAS),
-        ("hp.Int('b', 2, 20, step=2, sampling='log')", {2, 4, 8, 16}, KERAS),
-        ("hp.Choice('n', ['unet', 'dynunet'])", {"unet", "dynunet"}, KERAS),
-        ("hp.Boolean('x')", {True, False}, KERAS),
-        ({"Int": {"min_value": 2, "max_value": 8, "step": 3}}, {2, 5, 8}, KERAS),
-        ({"Boolean": None}, {True, False}, KERAS),
-        ("hp.choice('x', [1, 2])", {1, 2}, HYPEROPT),
-        ("hp.randint('x', 3)", {0, 1, 2}, HYPEROPT),
-        ("hp.randint('x', 1, 3)", {1, 2}, HYPEROPT),
-        ("hp.uniformint('x', 1, 3)", {1, 2, 3}, HYPEROPT),
-        ("hp.quniform('x', 0, 10, 5)", {0, 5, 10}, HYPEROPT),
-        ("range(2, 5)", {2, 3, 4}, HYDRA),
-        ("range(3)", {0, 1, 2}, HYDRA),
-        ("range(2, 8, step=2)", {2, 4, 6}, HYDRA),
-        ("range(0, 1, 0.5)", {0, 0.5}, HYDRA),
-        ("choice(2, 4)", {2, 4}, HYDRA),
-        ("interval(1, 3)", {1, 2, 3}, HYDRA),
-        ("int(interval(1, 3))", {1, 2, 3}, HYDRA),
-        ("tag(log, interval(1, 4))", {1, 2, 3, 4}, HYDRA),
-        ("dice_ce,dice_focal", {"dice_ce", "dice_focal"}, HYDRA),
-        ("1, 2, 3", {1, 2, 3}, HYDRA),
-        ({"type": "range", "bounds": [1, 3]}, {1, 2, 3}, AX),
-        ({"type": "range", "bounds": [1, 3], "value_type": "int"}, {1, 2, 3}, AX),
-        ("random.randint(1, 3)", {1, 2, 3}, "Python, random.randint: a <= N <= b"),
-        ("np.linspace(0, 1, 3)", {0, 0.5, 1}, NUMPY),
-        ("np.logspace(-4, -2, 3)", {1e-4, 1e-3, 1e-2}, NUMPY),
-        ({"start": 1, "stop": 9, "step": 3}, {1, 4, 7}, "included or not, 9 is not reached"),
         ([0.1, 0.2], {0.1, 0.2}, "a list"),
-        ("[0.1, 0.2]", {0.1, 0.2}, "a list"),
     ],
 )  # fmt: skip
 def test_proposal_draws_the_values_that_the_other_tool_draws(
@@ -175,10 +131,7 @@ def test_proposal_draws_the_values_that_the_other_tool_draws(
     ("theirs", "ours"),
     [
         ("tune.qrandint(0, 1000, 10)", "{qrandint: [0, 1000, 10]}"),
-        ("tune.qrandint(5, 1003, 10)", "{qrandint: [10, 1000, 10]}"),
         ('trial.suggest_int("x", 1, 1000, step=7)', "{qrandint: [1, 995, 7]}"),
-        ("hp.Int('b', 16, 1024, step=16)", "{qrandint: [16, 1024, 16]}"),
-        ("range(2, 8, step=2)", "{qrandint: [2, 6, 2]}"),
         ({"int": [3, 7], "step": 2}, "{qrandint: [3, 7, 2]}"),
         ({"qrandint": [3, 7], "step": 2}, "{qrandint: [3, 7, 2]}"),
     ],
@@ -204,22 +157,8 @@ E = math.e
         ('trial.suggest_loguniform("x", 1e-4, 1e-1)', 1e-4, 1e-1, True, OPTUNA),
         ({"distribution": "log_uniform", "min": 1, "max": 3}, E, E**3, True, WANDB),
         ({"distribution": "log_uniform", "min": -9, "max": -2}, E**-9, E**-2, True, WANDB),
-        ({"distribution": "inv_log_uniform", "min": 2, "max": 9}, E**-9, E**-2, True, WANDB),
         ({"distribution": "log_uniform_values", "min": 1, "max": 3}, 1, 3, True, WANDB),
-        ({"distribution": "inv_log_uniform_values", "min": 1, "max": 3}, 1, 3, True, WANDB),
         ({"min": 0.0, "max": 1}, 0, 1, False, WANDB),
-        ({"_type": "loguniform", "_value": [1e-4, 1e-1]}, 1e-4, 1e-1, True, NNI),
-        ("hp.Float('d', 1e-4, 1e-1, sampling='log')", 1e-4, 1e-1, True, KERAS),
-        ({"class_name": "Float", "config": {"min_value": 0, "max_value": 1}}, 0, 1, False, KERAS),
-        ("hp.uniform('x', 0, 1)", 0, 1, False, HYPEROPT),
-        ("hp.loguniform('x', -9, -2)", E**-9, E**-2, True, HYPEROPT),
-        ("interval(1e-4, 1e-1)", 1e-4, 1e-1, False, HYDRA),
-        ("float(interval(1, 5))", 1, 5, False, HYDRA),
-        ("tag(log, interval(1e-8, 1e-2))", 1e-8, 1e-2, True, HYDRA),
-        ({"type": "range", "bounds": [1e-4, 1e-1], "log_scale": True}, 1e-4, 1e-1, True, AX),
-        ({"type": "range", "bounds": [1, 3], "value_type": "float"}, 1, 3, False, AX),
-        ({"type": "loguniform", "min_value": -9, "max_value": -2}, E**-9, E**-2, True,
-         "Azure ML, LogUniform: exp(Uniform(min_value, max_value))"),
         ({"uniform": {"low": 1e-4, "high": 1e-1, "log": True}}, 1e-4, 1e-1, True, OPTUNA),
     ],
 )  # fmt: skip
@@ -235,25 +174,3 @@ def test_proposal_draws_from_the_range_that_the_other_tool_draws_from(
     middle = math.sqrt(low * high) if log else (low + high) / 2
     below = sum(number < middle for number in numbers) / len(numbers)
     assert below == pytest.approx(0.5, abs=0.05), source
-
-
-@pytest.mark.parametrize(
-    ("theirs", "words"),
-    [
-        ({"values": [1, 2], "probabilities": [0.3, 0.7]},
-         "weights cannot be had here: in `{choice: [1, 2]}` each value is as likely as another"),
-        ({"choice": [1, 2], "probs": [0.3, 0.7]},
-         "weights cannot be had here: in `{choice: [1, 2]}` each value is as likely as another"),
-        ("tune.qloguniform(1e-4, 1e-1, 5e-5)", "a step of 5e-05 cannot be had here: take "
-         "`{loguniform: [0.0001, 0.1]}`, or a `choice` of fewer"),
-        ("tune.qlograndint(4, 1600, 4)", "a step of 4 cannot be had here: take "
-         "`{lograndint: [4, 1601]}`, or a `choice` of fewer"),
-        ({"_type": "qloguniform", "_value": [1, 64, 1]}, "a step of 1 cannot be had here: take "
-         "`{loguniform: [1, 64]}`, or a `choice` of fewer"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_had_is_said_instead_of_left_out(theirs: object, words: str) -> None:
-    assert in_our_words(theirs) is None
-    with pytest.raises(ValueError, match="cannot be had") as caught:
-        parse_distribution(theirs)
-    assert str(caught.value).endswith(f"; {words}")

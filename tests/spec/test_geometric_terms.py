@@ -25,11 +25,9 @@ FIELD = '''
 '''
 LINES = """
     "roughness": ShapeTerm(
-        lambda p, epsilon, mode: guarded_sqrt(p, epsilon, mode).sum(dim=(1, 2)),
-        {of_volumes},
+        lambda p, epsilon, mode, _: guarded_sqrt(p, epsilon, mode).flatten(1).sum(dim=1)
     ),
 """
-OF_VOLUMES = "lambda p, _spacing, epsilon, mode: guarded_sqrt(p, epsilon, mode).sum((1, 2, 3))"
 
 
 def with_a_fifth(root: Path, *, in_volumes: bool) -> Path:
@@ -37,9 +35,8 @@ def with_a_fifth(root: Path, *, in_volumes: bool) -> Path:
     package = Path(sweep.__file__).parent
     shutil.copytree(package, root / "sweep", ignore=shutil.ignore_patterns("__pycache__"))
     described = FIELD.format(in_volumes=in_volumes)
-    computed = LINES.format(of_volumes=OF_VOLUMES if in_volumes else None)
     _insert(root / "sweep/spec/settings/geometric_terms.py", "\n    @property\n", described)
-    _insert(root / "sweep/trainer/losses/geometric.py", '    "aspect": ShapeTerm(', computed)
+    _insert(root / "sweep/trainer/losses/geometric.py", '    "aspect": ShapeTerm(', LINES)
     return root
 
 
@@ -211,8 +208,6 @@ def test_every_term_is_described_and_computed() -> None:
     assert TERMS.keys() == GeometricWeights.model_fields.keys()
     assert {name for name, term in TERMS.items() if term.compares} == REFERENCE_TERMS.keys()
     assert {name for name, term in TERMS.items() if not term.compares} == SHAPE_TERMS.keys()
-    for name, term in SHAPE_TERMS.items():
-        assert (term.of_volumes is not None) == TERMS[name].in_volumes
 
 
 def test_terms_with_a_root_are_those_that_epsilon_changes() -> None:
@@ -222,6 +217,6 @@ def test_terms_with_a_root_are_those_that_epsilon_changes() -> None:
     changed = {
         name
         for name, term in SHAPE_TERMS.items()
-        if term.of_images(p, 0.0, "offset") != term.of_images(p, 1.0, "offset")
+        if term.of_masks(p, 0.0, "offset", ()) != term.of_masks(p, 1.0, "offset", ())
     }
     assert changed == set(ROOT_TERMS)

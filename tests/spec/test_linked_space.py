@@ -277,15 +277,14 @@ WHEN = "optimizer.momentum"
         (
             WARMUP | {WHEN: {"uniform": [0, 1], "when": {"loss.warmup_epochs": {"over": 3}}}},
             "space.optimizer.momentum",
-            "`when` for `loss.warmup_epochs` takes a value, a list of values, or `above` and "
-            "`below`, but has `over`; did you mean `above`?",
+            "`when` for `loss.warmup_epochs` takes a value, a list of different values, or numbers "
+            'for `above` and `below`, but has {"over": 3}',
         ),
         (
             {"loss.warmup_epochs": {"randint": [0, 9]}} | RAMPUP,
             "space.loss.rampup_epochs",
-            "`randint` needs low < high, but `loss.warmup_epochs` can be 0: nothing lies between 0 "
-            "and 0 (its upper bound is excluded); limit `loss.warmup_epochs`, or add "
-            "`when: {loss.warmup_epochs: {above: …}}`",
+            "`randint` needs low < high, but its bounds can be 0 and 0 (the upper one is excluded);"
+            " limit `loss.warmup_epochs`, or add `when: {loss.warmup_epochs: {above: …}}`",
         ),
         (
             {"loss.rampup_epochs": {"randint": [0, "loss.warmup_epoch"]}},
@@ -306,9 +305,8 @@ WHEN = "optimizer.momentum"
         (
             {"loss.warmup_epochs": {"randint": ["loss.rampup_epochs", 3]}},
             "space.loss.warmup_epochs",
-            "`randint` needs low < high, but `loss.rampup_epochs` can be 10: nothing lies between "
-            "10 and 3 (its upper bound is excluded); `loss.rampup_epochs` is not searched: change "
-            "it, or the other bound",
+            "`randint` needs low < high, but its bounds can be 10 and 3 (the upper one is "
+            "excluded); limit `loss.rampup_epochs`",
         ),
     ],
 )

@@ -87,6 +87,26 @@ def test_a_warmup_that_acts_only_where_it_is_drawn_has_its_drawn_values_alone(
 
 
 @pytest.mark.parametrize(
+    ("only_with_sgd", "past"),
+    [(False, 4 + 1), (True, 20 + 1)],  # with AdamW, trials with a weight have the file's warm-up
+)
+def test_a_warmup_has_the_value_of_the_file_where_a_trial_with_a_weight_does_not_draw_it(
+    only_with_sgd, past
+) -> None:
+    drawn = {"loss.weights.compactness": {"above": 0}}
+    drawn |= {"optimizer.name": "sgd"} if only_with_sgd else {}
+    space = {
+        "optimizer.name": {"choice": ["sgd", "adamw"]},
+        "loss.weights.compactness": {"choice": [0, 0.1]},
+        "loss.weights.boundary": {"uniform": [0, 1], "when": {"loss.weights.compactness": 0.1}},
+        "loss.warmup_epochs": {"randint": [1, 5], "when": drawn},
+    }
+    loss = {"weights": {"boundary": 0, "aspect": 0}, "warmup_epochs": 20, "rampup_epochs": 0}
+    found = sweep(space=space, loss=loss, scheduler={"name": "asha"})
+    assert found.scheduler.grace_period == past
+
+
+@pytest.mark.parametrize(
     ("values", "clock", "pause", "grace_period"),
     [
         ({"searcher": "tpe"}, "activation", False, 4),

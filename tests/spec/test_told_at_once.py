@@ -26,16 +26,16 @@ def told(file: Path, yaml: str) -> list[str]:
     [
         (
             {"uniform": [1, 0], "when": {"optimizer.name": {"abov": 1}}},
-            ["needs low < high", "did you mean `above`?"],
+            ["needs low < high", "numbers for `above` and `below`, but has"],
         ),
         ({"uniform": "0 to 1", "when": 5}, ["takes [low, high]", "`when` takes the values"]),
         (
             {"uniform": [0, 1], "when": {"data.folds": []}, "prior": 7},
-            ["`data.folds` lists no value", "7"],
+            ["`data.folds` takes a value, a list of different values", "7"],
         ),
         (
             {"uniform": [0, 1], "when": {"data.folds": [], "loss.sqrt_epsilon": {}}},
-            ["`data.folds` lists no value", "`loss.sqrt_epsilon` is empty"],
+            ["`data.folds` takes a value", "`loss.sqrt_epsilon` takes a value"],
         ),
         ({"loguniform": [0, -1]}, ["low > 0 and low < high"]),
     ],

@@ -339,3 +339,22 @@ def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_sessio
         sweep.path.write_bytes(sweep.path.read_bytes() + b"torn")
         sweep.session(lambda controller: None)
     assert sweep.warnings == []
+
+
+def test_pictures_that_were_drawn_anew_replace_those_before(make: Callable[..., Sweep]) -> None:
+    sweep = make()
+    sweep.whole()
+    folder = sweep.folder / "study_artifacts"
+    for png in (b"first", b"second"):
+        with (
+            Store.open(sweep.folder) as store,
+            live_study(sweep.path, sweep.spec, store.records, sweep.warnings.append) as study,
+        ):
+            study.pictures_drawn("t0001", {"worst: a, Dice 0.5": png})
+            study.pictures_drawn("t0000", {"worst: a, Dice 0.5": b"the same"})
+        (folder / "0a1b2c3d-0a1b-4c3d-8e4f-0a1b2c3d4e5f").write_bytes(b"of a user")
+    assert {file.read_bytes() for file in folder.iterdir()} == {
+        b"second",
+        b"the same",
+        b"of a user",
+    }

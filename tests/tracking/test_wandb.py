@@ -104,6 +104,12 @@ def runs_of(layout: Layout) -> dict[str, Any]:
     return found
 
 
+UPLOADED = (
+    "W&B logs offline, because it is configured to (`WANDB_MODE`); later, upload the runs with:"
+    " wandb sync {}/offline-run-*"
+)
+
+
 def epoch(number: int) -> EpochMetrics:
     return EpochMetrics(epoch=number, val_dice=number / 4, terms={"dice": 0.5, "ce": None})
 
@@ -147,7 +153,7 @@ def test_a_sweep_is_a_group_of_runs_with_their_settings_curves_ends_and_tables(
     with make_store() as store:
         session(spec, store, play, warnings=warnings)
         runs, trials = runs_of(store.layout), store.records()
-    assert warnings == []
+    assert warnings == [UPLOADED.format(store.layout.wandb)]
     assert runs.keys() == {"toy", "t0000", "t0001", "t0002"}
     [group] = {run.run.run_group for run in runs.values()}
     sweep = group.removeprefix("toy-")
@@ -225,9 +231,11 @@ def test_a_single_training_is_a_run_with_all_of_its_settings(tmp_path: Path) -> 
     layout, paths = Layout(tmp_path), TrialPaths(tmp_path)
     paths.config.write_text("optimizer: {lr: 0.1}\ntrainer: {epochs: 2}\n")
     tracked = Tracked("train-best", layout, lambda _: paths, nested=False)
-    with tracking(["wandb"], tracked, pytest.fail) as (tracker,):
+    told = list[str]()
+    with tracking(["wandb"], tracked, told.append) as (tracker,):
         tracker.trial_started("train-best", {})
         tracker.epoch_reported("train-best", epoch(0))
+    assert told == [UPLOADED.format(layout.wandb)]
     run = runs_of(layout)["train-best"]
     assert (run.config["optimizer"], run.config["trainer"]) == ({"lr": 0.1}, {"epochs": 2})
     assert run.run.run_group == ""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses import components, geometric, volumetric
+from sweep.trainer.losses import components, geometric
 from sweep.trainer.losses.components import Components, components_of
 from sweep.trainer.losses.geometric_loss import geometric_terms, shape_terms
 
@@ -56,7 +56,7 @@ def test_equal_discs_in_one_mask_cost_one_minus_one_over_their_number(count: int
     centres = [(32, 32), (32, 96), (96, 32), (96, 96)][:count]
     mask = torch.stack([disc(*centre) for centre in centres]).sum(dim=0)
     alone = disc(*centres[0])
-    perimeter = geometric.soft_perimeter(alone, 1e-9, "centered").item()
+    perimeter = geometric.soft_outline(alone, 1e-9, "centered").item()
     ratio = 4 * math.pi * alone.sum().item() / perimeter**2
     assert ratio == pytest.approx(1, abs=0.04)  # a disc of pixels, with a soft edge
     expected = 1 - min(1, ratio / count)
@@ -72,7 +72,7 @@ def test_equal_balls_in_one_mask_cost_one_minus_one_over_their_number(count: int
     """V is k times as large and S³ is k³ times, so 36πV²/S³ is 1/k of that of a ball."""
     mask = torch.stack([ball(16, 16, x) for x in (16, 48)[:count]]).sum(dim=0)
     alone = ball(16, 16, 16)
-    surface = volumetric.soft_surface(alone, (1, 1, 1), 1e-9, "centered").item()
+    surface = geometric.soft_outline(alone, 1e-9, "centered", (1, 1, 1)).item()
     ratio = 36 * math.pi * alone.sum().item() ** 2 / surface**3
     assert ratio == pytest.approx(1, abs=0.1)  # a ball of voxels, with a soft edge
     expected = 1 - min(1, ratio / count)
@@ -205,7 +205,7 @@ def test_gradients_of_components_agree_with_finite_differences(spacing: tuple[fl
         assert of_components is not None
 
         def weighed(q: Tensor, of: Any = of_components) -> Tensor:
-            each = of(q, parts, spacing, 1e-3, "centered")
+            each = of(q, parts, 1e-3, "centered", spacing)
             return torch.where(parts.counts, each, 0.0).sum()
 
         assert torch.autograd.gradcheck(weighed, p.clone().requires_grad_()), name

@@ -27,13 +27,9 @@ from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
 from sweep.spec.tree.setting_tree import choosing_keys, setting_fields, value_of
 from sweep.trainer.readback.verify import verify
-from sweep.trainer.runs.effective_configuration import (
-    NOT_READ,
-    READERS,
-    RESOLVED,
-)
+from sweep.trainer.runs.effective_configuration import READERS, RESOLVED
 from sweep.trainer.runs.monai_run import MonaiTraining
-from sweep.trainer.runs.readers import EXPECTED, LOOP_READERS
+from sweep.trainer.runs.readers import EXPECTED, LOOP_READERS, NOT_READ
 from sweep.trainer.runs.readers import READERS as COMMON
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.trial.fit import fit

@@ -12,6 +12,7 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+import torch
 from foreign import trial, write_trainer
 
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -284,6 +285,8 @@ REFUSED = {
     "trial.report(1, 0.5)\n": "train reported epoch 1 where epoch 0 was to come: epochs",
     "trial.report(0, 0.5)\ntrial.report(2, 0.5)\n": "train reported epoch 2 where epoch 1 was",
     "trial.report(0, dice=87.3)\n": "train returned a Dice of 87.3, but it must lie in",
+    "trial.report(0, val_dice=0.9)\n": "train reported a metric 'val_dice': the validation Dice",
+    "trial.report(0, Dice=0.9)\n": "train reported a metric 'Dice': the validation Dice goes to",
     "trial.report(0, dice='good')\n": "as a Dice, but it must be one number",
     "trial.report(0, 0.5, hd95=[3.2])\n": "returned a list of 1 as the metric 'hd95', but it",
     "trial.checkpoint.save(trial)\n": "train returned a Trial, but must return a dict",
@@ -344,7 +347,7 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     asked = {
         "loss": {"weights": {"boundary": 0.5}},
         "optimizer": {"lr": 0.5},
-        "guard": {"on_nonfinite": "skip"},
+        "guard": {"on_nonfinite": "skip", "collapsed_epochs": 3},
     }
     told: list[EpochMetrics] = []
     settings = trial(write_function(tmp_path, body), epochs=2, **asked)
@@ -356,7 +359,7 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
             "nothing has read `trainer.options.width` in the first epoch",
             f"`loss.weights.boundary` {why}",
             f"`optimizer.lr` {why}",
-            f"`guard.on_nonfinite` {why}",
+            f"`guard.collapsed_epochs` {why}",
         ),
         (),
     ]
@@ -372,17 +375,61 @@ def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> N
     assert issubclass(TrainerError, SweepError)
 
 
-def test_train_loss_that_is_not_finite_is_told_once_where_no_guard_ends_the_trial(
+BREAKS = """\
+trial.settings
+for epoch in range(4):
+    trial.checkpoint.save({"epoch": epoch})
+    trial.report(epoch, 0.5, train_loss={loss} if epoch > 1 else 0.3, own=float("nan"))
+"""
+
+
+@pytest.mark.parametrize("loss", ["float('nan')", "float('inf')", "torch.tensor(float('nan'))"])
+def test_function_that_reports_a_train_loss_that_is_not_finite_has_diverged(
+    tmp_path: Path, loss: str
+) -> None:
+    entry = write_function(tmp_path, BREAKS.replace("{loss}", loss))
+    told, outcome = history(entry, checkpoint=Checkpoints(tmp_path))
+    assert (len(told), outcome.status) == (2, Status.DIVERGED)
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert (verdict.cause, verdict.stage, verdict.epoch) == ("nonfinite", Stage.LOSS, 2)
+    value = "inf" if "inf" in loss else "nan"
+    assert verdict.message == f"The training loss reported for epoch 2, {value}, is not finite."
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "trainer.entry"
+    # What it saved in the epoch that broke may be broken too.
+    kept = torch.load(TrialPaths(tmp_path).healthy_checkpoint, weights_only=True)
+    assert kept["model"] == {"epoch": 1}
+
+
+def test_class_of_its_own_that_returns_a_train_loss_that_is_not_finite_has_diverged(
     tmp_path: Path,
 ) -> None:
+    returned = "replace(super().run_epoch(epoch), train_loss=[0.3, float('nan')][epoch])"
     body = (
-        "for epoch in range(4):\n"
-        "    trial.report(epoch, 0.5, train_loss=float('nan') if epoch > 1 else 0.3)\n"
+        f"def run_epoch(self, epoch):\n    from dataclasses import replace\n    return {returned}"
     )
     told: list[EpochMetrics] = []
-    fit(trial(write_function(tmp_path, body), epochs=4), report=told.append)
-    warned = [text for epoch in told for text in epoch.warnings if "train_loss" in text]
-    assert [text.partition(",")[0] for text in warned] == ["train_loss is not finite in epoch 2"]
+    outcome = fit(trial(write_trainer(tmp_path, body), epochs=2), report=told.append)
+    assert (len(told), outcome.cause) == (1, "nonfinite loss at epoch 1 step 2")
+
+
+def test_train_loss_that_is_not_finite_is_told_once_where_it_shall_not_end_the_trial(
+    tmp_path: Path,
+) -> None:
+    told: list[EpochMetrics] = []
+    entry = write_function(tmp_path, BREAKS.replace("{loss}", "float('nan')"))
+    asked = trial(entry, epochs=4, guard={"on_nonfinite": "skip"})
+    assert fit(asked, report=told.append).status is Status.COMPLETED
+    assert [epoch.warnings for epoch in told] == [
+        (),
+        (),
+        (
+            "train_loss is not finite in epoch 2; the trial goes on, because `guard.on_nonfinite`"
+            " is skip",
+        ),
+        (),
+    ]
 
 
 # The guard, for who asks for it.

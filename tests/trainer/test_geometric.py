@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ from sweep.trainer.losses.geometric import (
     aspect,
     boundary,
     compactness,
-    soft_perimeter,
+    soft_outline,
 )
 from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trainer.losses.mask_operators import SqrtMode, guarded_sqrt
 
-TERMS = {name: term.of_images for name, term in SHAPE_TERMS.items()}
+TERMS = {name: partial(term.of_masks, spacing=()) for name, term in SHAPE_TERMS.items()}
 MODES = ("clamp", "offset", "centered")
 
 
@@ -56,7 +57,7 @@ def soft_disc(size: int, radius: float) -> torch.Tensor:
 def test_perimeter_of_a_disc_depends_on_mode_and_epsilon(
     mode: SqrtMode, epsilon: float, perimeter: float
 ) -> None:
-    assert soft_perimeter(soft_disc(512, 50), epsilon, mode).item() == pytest.approx(
+    assert soft_outline(soft_disc(512, 50), epsilon, mode).item() == pytest.approx(
         perimeter, rel=1e-3
     )
 

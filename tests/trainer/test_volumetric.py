@@ -9,14 +9,9 @@ import torch
 from torch import Tensor
 
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses import geometric, volumetric
+from sweep.trainer.losses import mask_operators
+from sweep.trainer.losses.geometric import aspect, boundary, compactness, soft_outline
 from sweep.trainer.losses.geometric_loss import geometric_terms
-from sweep.trainer.losses.volumetric import (
-    aspect,
-    boundary,
-    compactness,
-    soft_surface,
-)
 
 EVEN = (1.0, 1.0, 1.0)
 
@@ -37,15 +32,15 @@ def ball(radius: float, size: int, spacing: tuple[float, ...] = EVEN) -> Tensor:
 @pytest.mark.parametrize("spacing", [EVEN, (2.0, 1.0, 1.0)])
 def test_ball_has_its_surface_and_is_compact_and_round(spacing: tuple[float, ...]) -> None:
     p = ball(12, 40, spacing)
-    surface = soft_surface(p, spacing, 1e-6, "centered").item()
+    surface = soft_outline(p, 1e-6, "centered", spacing).item()
     assert surface == pytest.approx(4 * math.pi * 12**2, rel=0.03)
-    assert compactness(p, spacing, 1e-6, "centered").item() < 0.06
-    assert aspect(p, spacing, 1e-6, "centered").item() < 0.01
+    assert compactness(p, 1e-6, "centered", spacing).item() < 0.06
+    assert aspect(p, 1e-6, "centered", spacing).item() < 0.01
 
 
 def test_thick_voxels_that_are_not_told_of_make_a_ball_look_flat() -> None:
     p = ball(12, 40, (2.0, 1.0, 1.0))
-    assert aspect(p, EVEN, 1e-6, "centered").item() > 0.2
+    assert aspect(p, 1e-6, "centered", EVEN).item() > 0.2
 
 
 def test_box_has_the_aspect_of_its_eigenvalues() -> None:
@@ -53,7 +48,7 @@ def test_box_has_the_aspect_of_its_eigenvalues() -> None:
     p[:, 4:8, 4:12, 4:20] = 1  # 4 × 8 × 16 voxels
     a, b, c = ((n * n - 1) / 12 for n in (4, 8, 16))  # variance of n equal steps
     expected = math.sqrt(((a - b) ** 2 + (b - c) ** 2 + (c - a) ** 2) / 2) / (a + b + c)
-    assert aspect(p, EVEN, 0, "centered").item() == pytest.approx(expected, rel=1e-5)
+    assert aspect(p, 0, "centered", EVEN).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_aspect_does_not_depend_on_how_a_body_lies() -> None:
@@ -67,16 +62,14 @@ def test_aspect_does_not_depend_on_how_a_body_lies() -> None:
     values = torch.linalg.eigvalsh(covariance)
     gaps = sum((values[i] - values[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2)))
     expected = math.sqrt(gaps / 2) / values.sum()
-    assert aspect(p, EVEN, 0, "centered").item() == pytest.approx(float(expected), rel=1e-4)
+    assert aspect(p, 0, "centered", EVEN).item() == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_column_of_equal_slices_has_the_boundary_of_its_slice() -> None:
     generator = torch.Generator().manual_seed(1)
     slice_ = torch.rand(1, 9, 11, generator=generator)
     column = slice_[:, None].expand(1, 5, 9, 11)
-    assert boundary(column, EVEN).item() == pytest.approx(
-        geometric.boundary(slice_).item(), rel=1e-5
-    )
+    assert boundary(column, EVEN).item() == pytest.approx(boundary(slice_).item(), rel=1e-5)
 
 
 def test_ramp_has_slope_one_along_each_axis_whatever_the_spacing() -> None:
@@ -85,7 +78,7 @@ def test_ramp_has_slope_one_along_each_axis_whatever_the_spacing() -> None:
         spacing[axis - 1] = 2.5
         ramp = (torch.arange(9.0) * 2.5).reshape([9 if a == axis else 1 for a in range(4)])
         p = ramp.expand(1, *[9 if a == axis else 4 for a in (1, 2, 3)])
-        inner = volumetric._slope(p, axis, spacing).narrow(axis, 1, 7)
+        inner = mask_operators._slope(p, axis, spacing).narrow(axis, 1, 7)
         assert torch.allclose(inner, torch.ones_like(inner))
 
 

@@ -90,7 +90,8 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
 
     Returns:
         ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. A difference that is
-        the same in every unit of all pairs is infinitely certain.
+        the same in every unit of all pairs is infinitely certain; in two units it may be chance,
+        where scores are coarse (shares of few cases), and says nothing.
     """
     units, count = table.shape
     differences = np.round(table[:, :, None] - table[:, None, :], DECIMALS)  # [units, i, j]
@@ -100,7 +101,7 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
     pooled = own.sum() / (count * (count - 1))
     freedom = borrowed + units - 1
     error = np.sqrt((borrowed * pooled + (units - 1) * own) / freedom / units)
-    certain = np.where(mean == 0, 0.0, np.copysign(math.inf, mean))
+    certain = np.where((mean == 0) | (units < 3), 0.0, np.copysign(math.inf, mean))
     return np.divide(mean, error, out=certain, where=error > 0), freedom
 
 

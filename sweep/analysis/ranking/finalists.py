@@ -162,6 +162,25 @@ class Planned:
                 self._top.admits(trial)
 
 
+def is_finished(spec: SweepSpec, records: Iterable[TrialRecord], end: SearchEnded | None) -> bool:
+    """Whether all trials and replicates that were asked for have ended.
+
+    Args:
+        records: of all trials so far.
+        end: how the search ended before its last trial; None if it did not.
+    """
+    planned, ended = Planned(spec), 0
+    if end is not None:
+        planned.end_search(end)
+    for record in records:
+        if record.enqueued is not None and (end is None or record.number >= end.started):
+            planned.enqueued += 1
+        if record.status.is_final:
+            planned.add(record)
+            ended += 1
+    return ended >= planned.total
+
+
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
     """The runs with a result whose weights may stand for a configuration, in order of preference.
 

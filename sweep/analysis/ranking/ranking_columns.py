@@ -15,7 +15,7 @@ from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import UNITS
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import (
     ParameterValue,
     Status,
@@ -77,6 +77,19 @@ HEADINGS = {
 """Headings of columns on the screen and in the report; others have the name of their column."""
 
 
+def says_something(frame: pd.DataFrame, name: str) -> bool:
+    """Whether a table for people shows a column: it has a value. That no run diverged is none."""
+    if name not in frame:
+        return False
+    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
+
+
+def mean_of(frame: pd.DataFrame) -> str:
+    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
+    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
+    return known[0] if known else ""
+
+
 def columns_of(objective: Objective) -> dict[str, str]:
     """`COLUMNS`; of another objective than Dice, with its own columns before those of Dice."""
     return {
@@ -110,12 +123,14 @@ def cells(record: TrialRecord) -> dict[str, object]:
         "cause": record.outcome.cause if record.outcome else "",
     }
     has_last = bool(record.history) and has_result
-    for judged in (DICE, objective):  # the columns of Dice are there whatever the objective is
+    # The columns of Dice are there whatever the objective is.
+    for judged in (objective,) if objective.metric == VAL_DICE else (DICE, objective):
         value = judged.value(best) if best else None
+        values = record.values if judged is objective else judged.values(record.history)
         found |= {
             _like("val_dice", judged): value if has_result else None,
             _like("val_dice_before_end", judged): None if has_result else value,
-            _like("last_dice", judged): judged.values(record.history)[-1] if has_last else None,
+            _like("last_dice", judged): values[-1] if has_last else None,
         }
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,14 @@ from sweep.data.files.resampling import (
     separate_axis,
 )
 from sweep.data.nnunet_raw.case_grid import CaseGrid
-from sweep.data.nnunet_raw.regions import Regions, class_mask, classes_in
+from sweep.data.nnunet_raw.pixels import load_case
+from sweep.data.nnunet_raw.raw_dataset import RawDataset
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 
 
 def prepared_case(
+    dataset: RawDataset,
     name: str,
     image: NDArray[np.float32],
     label: NDArray[np.uint8] | None,
@@ -31,24 +35,19 @@ def prepared_case(
     normalization: Normalization,
     n4: bool = False,
     spacing: Sequence[float] | None = None,
-    ignore: int | None = None,
-    regions: Regions | None = None,
-    file: str = "",
 ) -> CaseArrays:
     """A case as the network sees it: corrected, normalised, the slice axis first, resampled.
 
     It is normalised before it is resampled, as in nnU-Net.
 
     Args:
+        dataset: that has the case.
         image: ``[C, …spatial]``, as `sweep.data.nnunet_raw.pixels.load_image` reads it.
         label: ``[…spatial]``; None: an image to predict, which gets labels of 0.
         grid: of its files.
         slice_axis: of a volume.
         normalization, n4: settings of the data.
         spacing: to resample to, as for `resampled`; None: it stays as it is.
-        ignore: a label that is no class.
-        regions: what the classes consist of, if they are regions.
-        file: the image's, for errors.
 
     Raises:
         InputError: the bias field cannot be corrected.
@@ -56,21 +55,40 @@ def prepared_case(
     if label is None:
         label = np.zeros(image.shape[1:], dtype=np.uint8)
     if n4:
-        image = correct_bias_field(image, file)
+        image = correct_bias_field(image, str(dataset.image_paths(name)[0]))
     image = normalize(image, normalization)
-    if label.ndim == 2:
-        image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
-    else:
-        image = np.moveaxis(image, slice_axis + 1, 1)  # [C, S, H, W]
-        label = np.moveaxis(label, slice_axis, 0)  # [S, H, W]
+    image = image[:, None] if label.ndim == 2 else np.moveaxis(image, slice_axis + 1, 1)
+    label = sliced(label, slice_axis)
     case = CaseArrays(
         name=name,
-        images=image.swapaxes(0, 1),
+        images=image.swapaxes(0, 1),  # of [C, S, H, W]
         labels=label,
-        foreground=tuple(classes_in(label, regions, ignore)),
+        foreground=dataset.held_by(label),
         spacing=array_spacing(grid, slice_axis),
     )
-    return case if spacing is None else resampled(case, spacing, regions)
+    return case if spacing is None else resampled(case, spacing, dataset)
+
+
+def sliced(label: NDArray[np.uint8], slice_axis: int) -> NDArray[np.uint8]:
+    """A label of an image ``[H, W]`` or a volume as ``[S, H, W]``."""
+    return label[None] if label.ndim == 2 else np.moveaxis(label, slice_axis, 0)
+
+
+def written_mask(
+    dataset: RawDataset, name: str, folder: Path, slice_axis: int
+) -> NDArray[np.uint8]:
+    """The labels ``[S, H, W]`` of a predicted mask of a case.
+
+    It is read like a reference, since it lies on the image just so.
+
+    Args:
+        folder: of the masks.
+
+    Raises:
+        InputError: it cannot be read, or does not fit the image.
+    """
+    masks = replace(dataset, labels_folder=str(folder.absolute()))
+    return sliced(load_case(masks, name)[1], slice_axis)
 
 
 def as_stored(classes: Array, grid: CaseGrid, slice_axis: int) -> Array:
@@ -97,9 +115,7 @@ def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
     return tuple(float(step) for step in kept)
 
 
-def resampled(
-    case: CaseArrays, target: Sequence[float], regions: Regions | None = None
-) -> CaseArrays:
+def resampled(case: CaseArrays, target: Sequence[float], labelled: Labelled) -> CaseArrays:
     """The case with another spacing, along as many of its last axes as the target has.
 
     The number of voxels is rounded, so that its spacing is the target up to half a voxel over the
@@ -108,7 +124,7 @@ def resampled(
     Args:
         case: with a spacing.
         target: millimetres along ``[S, H, W]``, or along ``[H, W]`` for slices by themselves.
-        regions: what the classes consist of, if they are regions.
+        labelled: the data that it is of.
     """
     assert case.spacing is not None
     axes = len(target)
@@ -128,7 +144,7 @@ def resampled(
         case,
         images=images,
         labels=labels,
-        foreground=tuple(n for n in case.foreground if class_mask(labels, n, regions).any()),
+        foreground=tuple(n for n in case.foreground if labelled.mask(labels, n).any()),
         spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
         own=OwnGrid(case.labels, case.spacing),
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, TrialRecord
+from sweep.vocabulary.record import Observer, Relay
 
 Failed = Callable[[str, Exception], object]
 """Called once for each observer that fails, with its name and exception."""
@@ -17,7 +16,7 @@ def raised(_name: str, error: Exception) -> NoReturn:
     raise error
 
 
-class Observers(Observer):
+class Observers(Relay):
     """An observer that forwards events to others.
 
     An observer that raises still gets later events: a console that failed on one epoch shows the
@@ -36,28 +35,10 @@ class Observers(Observer):
     def add(self, observer: Observer) -> None:
         self._observers.append(observer)
 
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
-        self._each(lambda observer: observer.trial_started(trial_id, parameters))
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
-        self._each(lambda observer: observer.epoch_reported(trial_id, metrics))
-
-    def trial_enqueued(self) -> None:
-        self._each(lambda observer: observer.trial_enqueued())
-
-    def trial_waits(self, trial_id: str) -> None:
-        self._each(lambda observer: observer.trial_waits(trial_id))
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        self._each(lambda observer: observer.trial_ended(record))
-
-    def search_ended(self, event: SearchEnded) -> None:
-        self._each(lambda observer: observer.search_ended(event))
-
-    def _each(self, notify: Callable[[Observer], None]) -> None:
+    def _pass_on(self, event: str, *facts: object) -> None:
         for observer in self._observers:
             try:
-                notify(observer)
+                getattr(observer, event)(*facts)
             except Exception as error:  # noqa: BLE001 - the records have everything already
                 if id(observer) not in self._reported:
                     self._reported.add(id(observer))

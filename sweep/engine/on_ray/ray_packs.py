@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweep.engine.decisions.faults import read_failures
@@ -20,11 +19,11 @@ from sweep.engine.on_ray.pack_actor import PackActor, PackReport
 from sweep.engine.on_ray.ray_tune import (
     DeferredError,
     Doors,
-    NotPickled,
+    SchedulerDoor,
+    SearcherDoor,
     Supervised,
     Supervision,
 )
-from sweep.engine.on_ray.trial_actor import MESSAGE
 from sweep.engine.packs.pack_sizes import PackSizes
 from sweep.engine.packs.trial_placement import TrialPlacement
 from sweep.vocabulary.record import Outcome
@@ -114,52 +113,34 @@ class Packs:
         self.placement.lost(name, failures, by)
 
 
-class PackSearcher(NotPickled, Searcher):  # type: ignore[misc]
+class PackSearcher(SearcherDoor):
     """Gives Ray a pack for each free slot.
 
     Args:
         packs: of the sweep.
-        door: keeps our exceptions.
-        of_all: what every pack is sent.
+        door, of_all: as of `SearcherDoor`.
     """
 
     def __init__(self, packs: Packs, door: DeferredError, of_all: Mapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__(door, of_all)
         self._packs = packs
-        self._door = door
-        self._of_all = dict(of_all)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        with self._door():
-            name = self._packs.open()
-            if name is not None:
-                return {"pack": name} | self._of_all
-            return str(Searcher.FINISHED) if self._packs.controller.finished else None
-        return None  # the door has an exception
-
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Nothing: see `PackScheduler`."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the results folder is the only record."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: see `save`."""
+    def _next(self) -> dict[str, Any] | str | None:
+        name = self._packs.open()
+        if name is not None:
+            return {"pack": name}
+        return str(Searcher.FINISHED) if self._packs.controller.finished else None
 
 
-class PackScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
+class PackScheduler(SchedulerDoor):
     """Passes the reports of packs on."""
 
     def __init__(self, packs: Packs, door: DeferredError) -> None:
-        super().__init__()
+        super().__init__(door)
         self._packs = packs
-        self._door = door
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        goes_on = True
-        with self._door():
-            goes_on = self._packs.take(pack_name(trial), result[MESSAGE])
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+    def _goes_on(self, trial: Trial, message: PackReport) -> bool:
+        return self._packs.take(pack_name(trial), message)
 
 
 class PackSupervision(Supervision):

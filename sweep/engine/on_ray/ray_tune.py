@@ -77,7 +77,62 @@ class DeferredError(NotPickled):
             raise self.failure
 
 
-class ControlledSearcher(NotPickled, Searcher):  # type: ignore[misc]
+class SearcherDoor(NotPickled, Searcher):  # type: ignore[misc]
+    """Ray asks it for trials, as many as it likes.
+
+    Args:
+        door: keeps our exceptions.
+        of_all: what every worker is sent.
+    """
+
+    def __init__(self, door: DeferredError, of_all: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._door = door
+        self._of_all = dict(of_all)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        with self._door():
+            found = self._next()
+            return found | self._of_all if isinstance(found, dict) else found
+        return None  # the door has an exception
+
+    def _next(self) -> dict[str, Any] | str | None:
+        """The next trial of Ray's; None for now; `Searcher.FINISHED` for good."""
+        raise NotImplementedError
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: ends reach the controller through the scheduler, which has the outcome."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the results folder is the only record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: see `save`."""
+
+
+class SchedulerDoor(NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Ray tells it what trials report.
+
+    Args:
+        door: keeps our exceptions.
+    """
+
+    def __init__(self, door: DeferredError) -> None:
+        super().__init__()
+        self._door = door
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        goes_on = True
+        with self._door():
+            goes_on = self._goes_on(trial, result[MESSAGE])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def _goes_on(self, trial: Trial, message: Any) -> bool:
+        """Pass on what a trial of Ray's reports. Whether it continues."""
+        raise NotImplementedError
+
+
+class ControlledSearcher(SearcherDoor):
     """Hands the controller's trials to Ray, at most ``capacity()`` at a time.
 
     A trial is proposed only when a slot is free for it, so that a searcher that learns knows all
@@ -100,23 +155,18 @@ class ControlledSearcher(NotPickled, Searcher):  # type: ignore[misc]
         *,
         reuse: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(door, of_all)
         self._may_start_ahead = reuse
         self._controller = controller
-        self._door = door
         self._capacity = capacity
-        self._of_all = dict(of_all)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        with self._door():
-            if self._controller.executing >= self._capacity():
-                return None
-            folder = self._controller.next_trial()
-            if folder is not None:
-                label = self._controller.label(folder.name)
-                return {"folder": str(folder), "label": label} | self._of_all
-            return str(Searcher.FINISHED) if self._controller.finished else self._worker_ahead()
-        return None  # the door has an exception
+    def _next(self) -> dict[str, Any] | str | None:
+        if self._controller.executing >= self._capacity():
+            return None
+        folder = self._controller.next_trial()
+        if folder is not None:
+            return {"folder": str(folder), "label": self._controller.label(folder.name)}
+        return str(Searcher.FINISHED) if self._controller.finished else self._worker_ahead()
 
     def _worker_ahead(self) -> dict[str, Any] | None:
         """Once, a trial that trains nothing, so that Ray starts a second worker, which takes
@@ -125,19 +175,10 @@ class ControlledSearcher(NotPickled, Searcher):  # type: ignore[misc]
         if not self._may_start_ahead or not self._controller.has_waiting:
             return None
         self._may_start_ahead = False
-        return {"folder": NO_TRIAL, "label": ""} | self._of_all
-
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Nothing: ends reach the controller through the scheduler, which has the outcome."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the results folder is the only record."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: see `save`."""
+        return {"folder": NO_TRIAL, "label": ""}
 
 
-class ControlledScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
+class ControlledScheduler(SchedulerDoor):
     """Passes results to the controller and its decisions back to Ray.
 
     A worker takes seconds to start. A trial that is pruned early takes less. Ray gives the worker
@@ -148,9 +189,8 @@ class ControlledScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
     """
 
     def __init__(self, controller: SweepController, door: DeferredError) -> None:
-        super().__init__()
+        super().__init__(door)
         self._controller = controller
-        self._door = door
         self._chosen: dict[Trial, float] = {}
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
@@ -165,16 +205,13 @@ class ControlledScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
                 return trial
         return None
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        decision = Decision.CONTINUE
-        with self._door():
-            decision = self._pass_on(trial_name(trial), result[MESSAGE])
+    def _goes_on(self, trial: Trial, message: Message) -> bool:
+        decision = self._pass_on(trial_name(trial), message)
         if decision is Decision.PAUSE:
             # For Ray, a trial of ours that pauses has ended: it continues as another trial of
             # Ray's. Its actor must release its folder, which the next worker waits for.
             trial.temporary_state.ray_actor.leave.remote()
-        go_on = decision is Decision.CONTINUE
-        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+        return decision is Decision.CONTINUE
 
     def _pass_on(self, trial_id: str, message: Message) -> Decision:
         if isinstance(message, Outcome):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from sweep.analysis.ranking.finalists import is_finished
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import continued, extended
 from sweep.spec.tree.moved_data import with_places_of
 from sweep.store.at_uri.mirrored_results import MirroredStore, require_results_at, require_unused_at
+from sweep.store.journal import search_end
 from sweep.store.layout import Layout
 from sweep.store.read_results import require_results
 from sweep.store.store import Store, require_unused
@@ -47,7 +49,12 @@ def has_begun(location: SweepLocation) -> bool:
 
 
 def open_store(
-    asked: SweepSpec, location: SweepLocation, *, resume: bool, extend: Sequence[str] = ()
+    asked: SweepSpec,
+    location: SweepLocation,
+    *,
+    resume: bool,
+    extend: Sequence[str] = (),
+    say: Callable[[str], object] = lambda _: None,
 ) -> tuple[SweepSpec, Store]:
     """The spec of the session, and the store that it writes to.
 
@@ -56,6 +63,7 @@ def open_store(
         location: of the sweep.
         resume: resume the existing sweep; otherwise start a new one.
         extend: additions, see `extended`.
+        say: is told if an addition is the one that an earlier session has begun.
     Raises:
         ResultsError: the folder exists already (or does not), is in use, or has another spec.
         InputError: a wrong extension.
@@ -70,7 +78,11 @@ def open_store(
     store = Store.open(folder) if remote is None else MirroredStore.open_at(remote, folder)
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
-        spec = extended(continued(recorded, asked), extend)
+        present = continued(recorded, asked)
+        begun_from = _unfinished_from(recorded, store) if extend else None
+        spec = extended(present, extend, begun_from=begun_from)
+        if begun_from is not None and spec.trials == present.trials:
+            say(_BEGUN.format(begun_from, spec.trials))
         if with_places_of(recorded[-1], spec) != recorded[-1]:
             store.rewrite_configs(partial(_elsewhere, spec))
         store.change_spec(to_yaml(spec))
@@ -78,6 +90,22 @@ def open_store(
         store.close()
         raise
     return spec, store
+
+
+_BEGUN = (
+    "An earlier session has extended this sweep from {} to {} trials and has not finished: it goes"
+    " on with these. For more, give the number of trials in all, as in `--extend trials=60`."
+)
+
+
+def _unfinished_from(recorded: Sequence[SweepSpec], store: Store) -> int | None:
+    """Number of trials before the last extension, if that has not finished; otherwise None."""
+    spec = recorded[-1]
+    fewer = next((one.trials for one in reversed(recorded) if one.trials < spec.trials), None)
+    if fewer is None:
+        return None
+    end = search_end(store.layout.journal, spec.trials)
+    return None if is_finished(spec, store.records(), end) else fewer
 
 
 def _elsewhere(spec: SweepSpec, config: Path) -> str | None:

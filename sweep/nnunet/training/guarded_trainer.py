@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -294,7 +295,9 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
         return StepAgain(
             forward=forward,
-            soft_areas=self._soft_areas,
+            soft_areas=partial(
+                soft_areas, channels=self.geometric_classes, regions=self.loss.regions
+            ),
             images=batch["data"],
             cases=tuple(map(str, batch["keys"])),
         )
@@ -307,11 +310,6 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """End the processes that make batches, if there are any."""
         if self.batches is not None:
             self.batches.close()
-
-    def _soft_areas(self, logits: Tensor) -> Tensor:
-        regions = self.loss.regions
-        areas: Tensor = soft_areas(logits, self.geometric_classes, regions=regions)
-        return areas
 
     def _begin(self, batches: PartOfBatches, part: int) -> None:
         """Go to an epoch's first batch, and seed what the network draws (dropout)."""

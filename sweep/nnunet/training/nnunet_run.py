@@ -13,6 +13,7 @@ import json
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from sweep.trainer.runs.run_protocol import (
 )
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
+from sweep.vocabulary.error_lines import last_line
+from sweep.vocabulary.errors import SweepError, SweepFailed
 
 
 class NnunetTraining(GuardedRun):
@@ -141,6 +144,37 @@ def made(settings: TrialSettings, folders: Folders) -> nnUNetTrainerGeometric:
             dataset,
             choose_device(settings),
         )
+
+
+@contextmanager
+def trained(
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path, doing: str
+) -> Iterator[nnUNetTrainerGeometric]:
+    """The trainer of these settings with a trial's weights, to predict with. Inside the context
+    nnU-Net's folders are in effect, and it prints nothing.
+
+    Args:
+        weights: of its network, as under ``model`` in its ``best.pt``.
+        folder: of nnU-Net's results.
+        doing: what is done with it, for the message.
+
+    Raises:
+        InputError: as `NnunetTraining`.
+        SweepFailed: in place of any error of nnU-Net or one of its processes.
+    """
+    try:
+        folders = Folders.of(nnunet_trainer(settings), folder)
+        trainer = made(settings, folders)
+        with folders.quietly():
+            # This also chooses the mirrorings over which a prediction is averaged.
+            trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+            trainer.initialize()
+            trainer.model.load_state_dict(dict(weights))
+            yield trainer
+    except SweepError:
+        raise
+    except Exception as error:
+        raise SweepFailed(f"nnU-Net's {doing} failed: {last_line(error)}") from error
 
 
 def _close(trainer: nnUNetTrainerGeometric, folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -12,7 +12,6 @@ from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.per_class import class_columns
 from sweep.analysis.ranking.ranking_columns import (
-    MEAN_OF,
     MEAN_OF_RUNS,
     REAL,
     RUNS,
@@ -20,8 +19,10 @@ from sweep.analysis.ranking.ranking_columns import (
     confirmed_names,
     divider,
     line_words,
+    mean_of,
     own_metrics,
     rows_of,
+    says_something,
 )
 from sweep.report.takeaway.latex_text import escaped, tabular
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -142,7 +143,7 @@ def _columns(
     winner: str | None,
 ) -> list[_Column]:
     def column(name: str, heading: str, text: Text = str, align: str = "r") -> list[_Column]:
-        if name not in frame or not frame[name].notna().any():
+        if not says_something(frame, name):
             return []
 
         def cell(row: Mapping[str, Any]) -> str:
@@ -159,8 +160,7 @@ def _columns(
     found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
     found += column(objective.metric, objective.label, objective.text)
     found += column(RUNS, "runs")
-    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
-        found += column(RUNS_DIVERGED, "runs diverged")
+    found += column(RUNS_DIVERGED, "runs diverged")
     found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
     found += _mean(frame, objective, bold)
     found += column(REAL, "real validation Dice", DICE.text)
@@ -185,8 +185,7 @@ def _mean(
     names = confirmed_names(objective)
     if names[0] not in frame:
         return []
-    known = [] if MEAN_OF not in frame else [str(of) for of in frame[MEAN_OF].dropna()]
-    label = known[0] if known else objective.label
+    label = mean_of(frame) or objective.label
 
     def cell(row: Mapping[str, Any]) -> str:
         mean, low, high = (row.get(name) for name in names)
@@ -198,7 +197,7 @@ def _mean(
 
 def _test(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[_Column]:
     """The mean over the test cases, with its interval where there are enough of them."""
-    if "test_dice" not in frame or not frame["test_dice"].notna().any():
+    if not says_something(frame, "test_dice"):
         return []
     found = held_out(records, list(frame["trial_id"])) if "sweep" not in frame else None
     ends = {} if found is None else {one.trial_id: (one.low, one.high) for one in found.tested}
@@ -229,7 +228,7 @@ def _parameters(
     def cell_of(name: str) -> Callable[[Mapping[str, Any]], str]:
         return lambda row: NOTHING if row.get(name) is None else escaped(words(row[name]))
 
-    shown = [name for name in parameters if name in frame and frame[name].notna().any()]
+    shown = [name for name in parameters if says_something(frame, name)]
     names = {name: short[name].replace("_", " ") for name in shown}
     same = {
         names[name]: words(frame[name].iloc[0])

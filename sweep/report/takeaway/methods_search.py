@@ -15,6 +15,7 @@ from sweep.spec.search.search_strategy import (
     MedianScheduler,
     StoppingScheduler,
 )
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.distributions import Distribution, Listed
 from sweep.spec.space.linked_space import lies_in
@@ -154,13 +155,6 @@ def _scheduler(results: Results) -> Iterator[str]:
     if not isinstance(scheduler, StoppingScheduler):
         yield "No run was stopped by a comparison with others."
         return
-    objective = spec.judged_by
-    value = f"their best {objective.label} so far"
-    if objective.others:
-        names = report_words.listed([one.label for one in objective.each])
-        value = f"{names} in their best epoch so far, front by front (Schmucker et al., 2021)"
-    elif spec.compares_gains:
-        value = "their projected gain over the configuration without geometric loss"
     match scheduler:
         case HyperbandScheduler():
             how = (
@@ -195,7 +189,20 @@ def _scheduler(results: Results) -> Iterator[str]:
             " in which the run's geometric loss acted in full, but not before"
             f" {report_words.listed(least)} trained epochs"
         )
-    yield f"Runs were compared {at}, by {value}, and stopped by {how}."
+    yield f"Runs were compared {at}, by {_compared_value(spec)}, and stopped by {how}."
+
+
+def _compared_value(spec: SweepSpec) -> str:
+    """What a scheduler compares runs by."""
+    objective = spec.judged_by
+    if objective.others:
+        names = report_words.listed([one.label for one in objective.each])
+        return f"{names} in their best epoch so far, front by front (Schmucker et al., 2021)"
+    if spec.compares_gains:
+        return "their projected gain over the configuration without geometric loss"
+    if isinstance(spec.scheduler, MedianScheduler):
+        return f"their best {objective.label} so far"
+    return f"their {objective.label} in that epoch"
 
 
 def _condition(when: Conditions) -> str:

@@ -54,6 +54,10 @@ class Selected:
         """The same in words; whether it was searched instead of the value."""
         return "searched" if key in self.results.spec.space else words(self.value(key))
 
+    def is_on(self, key: str) -> bool:
+        """Whether the setting is searched, or has a value in all trials."""
+        return key in self.results.spec.space or bool(self.value(key))
+
 
 def data_words(of: Selected) -> str:
     """Cases, splits, normalisation, spacing."""
@@ -120,7 +124,7 @@ def _preparation(of: Selected) -> Iterator[str]:
     scaled = NORMALISATIONS.get(str(of.value("data.normalization")), "")
     if "data.normalization" not in of.results.spec.space and scaled:
         yield f"Intensities of each image were normalised {scaled}."
-    if of.value("data.n4") is True:
+    if of.text("data.n4") == words(True):
         yield "Bias fields were corrected by N4."
     spacing = of.start.effective.get("data.spacing")
     if isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
@@ -142,9 +146,9 @@ def _network(of: Selected) -> Iterator[str]:
         return
     name = built.class_.rpartition(".")[2]
     own = [f"{built.parameters:,} parameters"] if built.parameters else []
-    if of.has("network.channels") and of.value("network.channels"):
+    if of.has("network.channels") and of.is_on("network.channels"):
         own.append(f"channels {of.text('network.channels')}")
-    if of.has("network.dropout") and of.value("network.dropout"):
+    if of.has("network.dropout") and of.is_on("network.dropout"):
         own.append(f"dropout {of.text('network.dropout')}")
     yield f"The network is a {name}" + (f" ({', '.join(own)})." if own else ".")
 
@@ -161,7 +165,7 @@ def _loss(of: Selected) -> Iterator[str]:
         yield "The main loss was searched."
     else:
         yield f"The main loss is {known or f'`{_without_folder(main)}`'}."
-    acting = [key for key in spec.loss.weights.keys if key in spec.space or of.value(key)]
+    acting = [key for key in spec.loss.weights.keys if of.is_on(key)]
     if not acting:
         return
     terms = listed([f"{key.rpartition('.')[2]} ({of.text(key)})" for key in acting])
@@ -188,11 +192,11 @@ def _optimizer(of: Selected) -> Iterator[str]:
     if name != "adamw":
         own.append(f"momentum {of.text('optimizer.momentum')}")
     own.append(f"weight decay {of.text('optimizer.weight_decay')}")
-    schedule = "constant"
-    if of.value("optimizer.schedule") == "poly":
+    schedule = of.text("optimizer.schedule")
+    if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
-    clip = of.value("optimizer.gradient_clip")
-    clipped = f", gradients clipped at norm {of.text('optimizer.gradient_clip')}" if clip else ""
+    clip = of.text("optimizer.gradient_clip")
+    clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (
         f"The optimizer was {OPTIMIZERS.get(name, name)} ({', '.join(own)}; learning rate schedule:"
         f" {schedule}{clipped})."
@@ -214,7 +218,7 @@ def _loop(of: Selected) -> Iterator[str]:
     amp = of.text("trainer.amp")
     if amp not in ("off", "auto"):
         yield f"Training used mixed precision ({amp})."
-    if of.has("evaluation.tta") and of.value("evaluation.tta") == "flips":
+    if of.has("evaluation.tta") and of.text("evaluation.tta") == "flips":
         yield "In the validation, predictions were averaged over flips."
     again = of.results.spec.replicate
     if again is None:

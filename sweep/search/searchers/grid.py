@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sweep.search.searchers.random_search import RandomSearch
+from sweep.search.searchers.random_search import LearnsNothing, RandomSearch
 from sweep.spec.space.distributions import Distribution, Listed
 from sweep.spec.space.linked_space import blocks
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
-class GridSearch:
+class GridSearch(LearnsNothing):
     """Walks the product of the parameters' values, the last declared parameter fastest.
 
     With conditions, every distinct combination comes once; the parameters that others depend on
@@ -54,12 +54,3 @@ class GridSearch:
         """Results do not change the proposals, but an enqueued trial takes a number."""
         if record.enqueued is not None:
             self._enqueued.add(record.number)
-
-    def judge(self, number: int, rung: int, score: float) -> None:
-        """Results do not change the proposals."""
-
-    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
-        """Results do not change the proposals."""
-
-    def learn(self, record: TrialRecord) -> None:
-        """Results do not change the proposals."""

@@ -26,8 +26,8 @@ class OptunaMethod:
 
     Args:
         make: makes the sampler of one trial, from a seed in [0, 2³²).
-        by_place: whether it learns from COMPLETE trials alone, and takes their values as numbers
-            (`sweep.search.searchers.optuna_evidence.by_place`).
+        by_place: whether it compares the values of all trials as numbers, whatever rung they are
+            from (`sweep.search.searchers.optuna_evidence.by_place`).
         remembers: whether the sampler notes its own state in the study when it proposes.
         learns: whether a proposal depends on what the study has of other trials.
         undrawn: what the study has of parameters that a trial does not draw.
@@ -80,16 +80,16 @@ def gp(startup_trials: int) -> OptunaMethod:
 def cmaes() -> OptunaMethod:
     """CMA-ES for the numbers of the space; TPE, each parameter alone, for the listed values.
 
-    A trial past a rung counts with its score there. Otherwise a generation would wait for completed
+    A trial past a rung counts with its place there. Otherwise a generation would wait for completed
     ones.
     """
     return OptunaMethod(
         lambda seed: CmaEsSampler(
             seed=seed,
-            consider_pruned_trials=True,
             independent_sampler=TPESampler(multivariate=False, seed=seed),
             warn_independent_sampling=False,
         ),
+        by_place=True,
         remembers=True,
     )
 

@@ -39,9 +39,9 @@ class OptunaSearch:
     (CMA-ES) are driven away by the value. FAIL would hide the divergence from all of them: measured
     over 60 trials beside a divergent region, TPE then entered it about twice as often. TPE ranks
     trials that have not come to their end below those that have: by their rungs, then by the score
-    at the last one. To GP, which learns from COMPLETE trials alone, this order is told as values.
-    Both avoid the parameters of a trial without a score. A trial that diverged before any trial had
-    a value counts as running until one has (see `Worst`).
+    at the last one. To GP and CMA-ES, which compare values alone, this order is told as values.
+    TPE and GP avoid the parameters of a trial without a score. A trial that diverged before any
+    trial had a value counts as running until one has (see `Worst`).
 
     The study also gets trials that it did not propose (a preset's), unless a parameter is outside
     the space: Optuna learns only from trials with exactly the distributions of the space.

@@ -11,7 +11,16 @@ from sweep.spec.space.prior_draws import PriorTrials
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
-class RandomSearch:
+class LearnsNothing:
+    """A searcher whose proposals depend on no result."""
+
+    def tell(self, record: TrialRecord) -> None: ...
+    def judge(self, number: int, rung: int, score: float) -> None: ...
+    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None: ...
+    def learn(self, record: TrialRecord) -> None: ...
+
+
+class RandomSearch(LearnsNothing):
     """Draws every parameter independently from its distribution; parents first, where one
     depends on another. Some trials are drawn from the priors instead.
 
@@ -44,15 +53,3 @@ class RandomSearch:
     ) -> dict[str, ParameterValue]:
         drawn = self.ask(number)
         return {name: given.get(name, value) for name, value in drawn.items()}
-
-    def tell(self, record: TrialRecord) -> None:
-        """Results do not change the proposals."""
-
-    def judge(self, number: int, rung: int, score: float) -> None:
-        """Results do not change the proposals."""
-
-    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
-        """Results do not change the proposals."""
-
-    def learn(self, record: TrialRecord) -> None:
-        """Results do not change the proposals."""

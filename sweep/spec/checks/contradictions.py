@@ -46,7 +46,7 @@ from sweep.spec.tree.setting_tree import (
     unsearched_keys,
     value_of,
 )
-from sweep.spec.words.meanings import MOST_LISTED, written
+from sweep.spec.words.dialects import written
 from sweep.spec.words.phrases import at_most, shown
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import ParameterValue
@@ -55,6 +55,8 @@ WHOLE_INSTEAD = {LogUniform: "`lograndint`", QUniform: "`qrandint`"}
 """The distribution of whole numbers in place of one of fractions; of all others `randint`."""
 MOST_REPORTED = 20
 """Most wrong values of a searched setting that are reported; the rest is not checked."""
+MOST_LISTED = 24
+"""Most values of a range with a step that a message lists."""
 
 
 def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from sweep.spec.search.search_strategy import (
     StoppingScheduler,
     epochs_in_full,
 )
-from sweep.spec.space.distributions import Distribution, Listed, is_number
+from sweep.spec.space.distributions import Distribution, is_number
+from sweep.spec.space.linked_space import configurations
 from sweep.spec.tree.setting_tree import is_late, value_of
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
@@ -21,6 +22,7 @@ RUNG_FACTOR_OF_GAINS = 2
 """More frequent rungs train fewer epochs and keep the leaders just as often."""
 
 RAMP = ("loss.warmup_epochs", "loss.rampup_epochs")
+"""They act only where a geometric term has a weight."""
 
 PARTS, PARTS_IF_LEARNT = 25, 20
 """Of a training, after which share its first rung comes if gains are compared. The proposals of a
@@ -43,30 +45,24 @@ class SettingRanges:
     def of(self, key: str) -> tuple[float, float] | None:
         """Smallest and largest number of the setting ``key``; None if it takes no numbers."""
         searched = self.space.get(key)
-        if searched is not None and (not searched.when or self._is_idle_elsewhere(key)):
-            return searched.extent
+        if searched is not None and (
+            not searched.when or (key in RAMP and not self._acts_undrawn(key))
+        ):
+            return searched.extent  # its value in the sweep file has no effect
         value = value_of(self.base, key)
         own = (value, value) if is_number(value) else None
         ranges = [each for each in (own, searched.extent if searched else None) if each]
         return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
-    def _is_idle_elsewhere(self, key: str) -> bool:
-        """Whether a conditional parameter is drawn wherever the geometric loss is on.
-
-        Its value in the sweep file then has no effect. Only the warm-up and the ramp-up under one
-        condition, on the only weight, are recognised.
-        """
-        condition, *others = self.space[key].when
+    def _acts_undrawn(self, key: str) -> bool:
+        """Whether any configuration that does not draw this setting has a geometric loss."""
         weights = self.base["loss"].weights.keys
-        if others or key not in RAMP or condition.on not in weights:
-            return False
-        weight = self.space[condition.on]
-        if isinstance(weight, Listed):
-            holds = all(condition.holds(value) for value in weight.values if value != 0)
-        else:
-            holds = (condition.above, condition.below) == (0, None)
-        only = all(self.largest(other) == 0 for other in weights if other != condition.on)
-        return holds and only and not weight.when
+        asked = [key, *(weight for weight in weights if weight in self.space)]
+        return any(
+            key not in drawn
+            and any(drawn.get(weight, value_of(self.base, weight)) > 0 for weight in weights)
+            for drawn in configurations(self.space, asked)
+        )
 
     def smallest(self, key: str) -> float:
         """Smallest number of a setting; 0 if it takes no numbers."""

@@ -64,7 +64,7 @@ class GuardSettings(Settings):
 
     on_nonfinite: Literal["terminate", "skip"] = "terminate"
     """What a nonfinite loss or gradient does. terminate: it ends the trial. skip: only the step is
-    skipped."""
+    skipped. It also applies to the `train_loss` that a custom trainer reports for an epoch."""
     skipped_in_a_row: int = Field(default=20, ge=1)
     """Consecutive skipped steps that end the trial. fp16 skips up to 16 steps to find its scale."""
     skipped_per_epoch: int | None = Field(default=50, ge=1)

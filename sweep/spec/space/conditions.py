@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
-from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.record import ParameterValue
 
 BETWEEN = ("above", "below")
@@ -108,34 +109,33 @@ def is_same(one: ParameterValue, other: ParameterValue) -> bool:
 
 
 def _parse(on: str, wanted: Any) -> Condition:
-    where = f"`when` for {quoted(on)}"
     if isinstance(wanted, Mapping):
-        return _between(on, wanted, where)
-    values = wanted if isinstance(wanted, list | tuple) else [wanted]
-    if not values:
-        raise ValueError(f"{where} lists no value, so it never holds")
-    values = [tuple(one) if _is_list(one) else one for one in values]
-    for place, one in enumerate(values):
-        if isinstance(one, dict) or (isinstance(one, float) and not math.isfinite(one)):
-            raise ValueError(f"{where} takes a value or a list of values, but has {shown(one)}")
-        if any(is_same(one, before) for before in values[:place]):
-            raise ValueError(f"{where} lists {shown(one)} twice")
-    return Condition(on, tuple(values))
+        are_known = bool(wanted) and wanted.keys() <= {*BETWEEN}
+        is_right = are_known and all(map(_is_bound, wanted.values()))
+        found = Condition(on, (), wanted.get("above"), wanted.get("below"))
+    else:
+        listed = wanted if _is_list(wanted) else [wanted]
+        values = tuple(tuple(one) if _is_list(one) else one for one in listed)
+        repeated = any(is_same(*pair) for pair in combinations(values, 2))
+        is_right = bool(values) and not repeated and all(map(_is_value, values))
+        found = Condition(on, values)
+    if not is_right:
+        raise ValueError(
+            f"`when` for {quoted(on)} takes a value, a list of different values, or numbers for "
+            f"`above` and `below`, but has {shown(wanted)}"
+        )
+    return found
 
 
-def _between(on: str, wanted: Mapping[Any, Any], where: str) -> Condition:
-    for word, bound in wanted.items():
-        if word not in BETWEEN:
-            meant = did_you_mean(near_miss(str(word), BETWEEN))
-            raise ValueError(
-                f"{where} takes a value, a list of values, or `above` and `below`, but has "
-                f"{quoted(str(word))}{meant}"
-            )
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
-            raise ValueError(f"{where}: `{word}` takes a number, but has {shown(bound)}")
-    if not wanted:
-        raise ValueError(f"{where} is empty; name a value, or `above` or `below`")
-    return Condition(on, (), wanted.get("above"), wanted.get("below"))
+def _is_bound(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and not math.isnan(value)
+
+
+def _is_value(value: Any) -> bool:
+    return not isinstance(value, dict) and not (
+        isinstance(value, float) and not math.isfinite(value)
+    )
 
 
 def _is_list(value: Any) -> bool:

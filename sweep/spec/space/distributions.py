@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Self, TypeGuard
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.dependent_bounds import Bound
 from sweep.spec.space.priors import Prior
-from sweep.spec.words.meanings import exact
+from sweep.spec.words.dialects import exact
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.parameter_values import as_parameter, exactly
 from sweep.vocabulary.record import ParameterValue

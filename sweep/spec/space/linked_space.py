@@ -7,13 +7,13 @@ which each comes after all that it depends on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
 from sweep.spec.space.conditions import Conditions
-from sweep.spec.space.distributions import Distribution, Interval, Listed
+from sweep.spec.space.distributions import Distribution, Interval, Listed, possible_values
 from sweep.vocabulary.record import ParameterValue
 
 Space = Mapping[str, Distribution]
@@ -108,6 +108,33 @@ def within_itself(space: Space) -> dict[str, Distribution]:
         name: replace(kind, when=Conditions(one for one in kind.when if one.on in space))
         for name, kind in space.items()
     }
+
+
+def configurations(space: Space, names: Iterable[str]) -> list[dict[str, ParameterValue]]:
+    """Values of some parameters and of all that they depend on, as they are drawn together.
+
+    Of an interval these are its bounds and the values that conditions name, or the whole numbers
+    below these: between two of them no condition changes.
+    """
+    left, part = [*names], dict[str, Distribution]()
+    while left:
+        if (name := left.pop()) in space and name not in part:
+            part[name] = space[name]
+            left += depends_on(space[name])
+    conditions = [one for kind in part.values() for one in kind.when]
+    found: list[dict[str, ParameterValue]] = [{}]
+    for name in in_order(part):
+        of_it = [one for one in conditions if one.on == name]
+        named = [value for one in of_it for value in (*one.values, one.above, one.below)]
+        named += [math.floor(value) for value in named if isinstance(value, float)]
+        own = [value for value in named if part[name].contains(value)]
+        values = dict.fromkeys((*possible_values(part[name]), *own))
+        found = [
+            {**before, **one}
+            for before in found
+            for one in ([{name: v} for v in values] if is_drawn(part[name], before) else [{}])
+        ]
+    return found
 
 
 def lies_in(space: Space, parameters: Mapping[str, ParameterValue]) -> bool:

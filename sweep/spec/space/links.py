@@ -20,7 +20,7 @@ from sweep.spec.space.distributions import (
     is_number,
     possible_values,
 )
-from sweep.spec.space.linked_space import depends_on, in_order, is_linked
+from sweep.spec.space.linked_space import Space, depends_on, in_order, is_linked
 from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
 from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
@@ -185,30 +185,19 @@ def _wrong_condition(
 
 
 def _wrong_values(condition: Condition, parent: Distribution) -> Iterator[str]:
-    on = quoted(condition.on)
-    if condition.values and not isinstance(parent, Listed) and parent.size is None:
-        yield (
-            f"{on} is drawn by `{parent.name}` from a continuum, so it is never exactly "
-            f"{shown(condition.values[0])}; use `above` or `below`"
-        )
-        return
-    if condition.values in (parent.values if isinstance(parent, Listed) else ()):
+    on, listed = quoted(condition.on), parent.values if isinstance(parent, Listed) else ()
+    if condition.values in listed:
         yield f"{on} takes lists: write a list of them, `[{shown(list(condition.values))}]`"
         return
-    for value in condition.values:
-        if not _can_be(parent, value):
-            listed = parent.arguments if isinstance(parent, Listed) else []
-            texts = [one for one in listed if isinstance(one, str)]
-            hint = did_you_mean(near_miss(value, texts) if isinstance(value, str) else None)
-            yield f"{on} is never {shown(value)}{hint or f'; it has `{_words(parent)}`'}"
-            return
+    for never in (value for value in condition.values if not _can_be(parent, value)):
+        texts = [one for one in listed if isinstance(one, str)]
+        hint = did_you_mean(near_miss(never, texts) if isinstance(never, str) else None)
+        yield f"{on} is never {shown(never)}{hint or f'; it has `{_words(parent)}`'}"
+        return
     possible = [condition.holds(value) for value in possible_values(parent)]
-    if condition.values:
-        always = parent.size == len(condition.values)
-    else:
-        always = all(possible)
-        if not any(possible) and not _is_between(condition, parent):
-            yield f"{condition.words} never holds; {on} has `{_words(parent)}`"
+    if not condition.values and not any(possible) and not _is_between(condition, parent):
+        yield f"{condition.words} never holds; {on} has `{_words(parent)}`"
+    always = parent.size == len(condition.values) if condition.values else all(possible)
     if always and not parent.when:
         yield f"{condition.words} holds in every trial; leave it out"
 
@@ -234,7 +223,8 @@ def _can_be(parent: Distribution, value: ParameterValue) -> bool:
     if isinstance(parent, Listed):
         return Condition("", parent.values).holds(value)
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return parent.contains(value) or parent.contains(whole)
+    # Of a continuum, no value is drawn exactly.
+    return parent.size is not None and (parent.contains(value) or parent.contains(whole))
 
 
 def _is_between(condition: Condition, parent: Distribution) -> bool:
@@ -342,29 +332,15 @@ def _numbers_of(parent: Distribution, own: list[Condition]) -> list[Any]:
 
 
 def _empty_words(
-    distribution: Interval,
-    ends: list[Bound | None],
-    low: Any,
-    high: Any,
-    space: Mapping[str, Distribution],
+    distribution: Interval, ends: list[Bound | None], low: Any, high: Any, space: Space
 ) -> str:
-    first, second = (quoted(end.of) if end else None for end in ends)
-    excluded = " (its upper bound is excluded)" if isinstance(low, int) else ""
-    if first and second:
-        found = f"{first} can be {shown(low)} where {second} is {shown(high)}"
-    elif second:
-        found = f"{second} can be {shown(high)}"
-    else:
-        found = f"{first} can be {shown(low)}"
-    of = (ends[1] or ends[0]).of  # type: ignore[union-attr]
-    if of in space:
-        word = "above" if second else "below"
-        cure = f"limit {second or first}, or add `when: {{{of}: {{{word}: …}}}}`"
-    else:
-        cure = f"{second or first} is not searched: change it, or the other bound"
+    excluded = " (the upper one is excluded)" if isinstance(low, int) else ""
+    names = [end.of for end in ends if end is not None]
+    of, word = names[-1], "below" if ends[1] is None else "above"
+    cure = f", or add `when: {{{of}: {{{word}: …}}}}`" if of in space else ""
     return (
-        f"`{distribution.name}` needs low < high, but {found}: nothing lies between "
-        f"{shown(low)} and {shown(high)}{excluded}; {cure}"
+        f"`{distribution.name}` needs low < high, but its bounds can be {shown(low)} and"
+        f" {shown(high)}{excluded}; limit {' or '.join(map(quoted, names))}{cure}"
     )
 
 

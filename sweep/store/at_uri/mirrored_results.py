@@ -149,6 +149,8 @@ class MirroredStore(Store):
             self._mirror.send(_files(self.layout.trial(trial_id).folder))
         self._changed.clear()
         self._mirror.send(_files(self.layout.folder, but=self.layout.trials.name))
+        # W&B's runs that are logged anew, and pictures that the study names no more.
+        self._mirror.delete_gone(self.layout.wandb.name, self.layout.study_artifacts.name)
         while self._deletable:
             self._mirror.remote.delete(self._deletable[-1])
             self._deletable.pop()

@@ -172,6 +172,19 @@ class Mirror:
         """Upload those of ``files`` that have changed; deleted ones are skipped."""
         self._each(self._send, map(self.name_of, files))
 
+    def delete_gone(self, *below: str) -> None:
+        """Delete at the URI what is gone here since it was sent or downloaded.
+
+        Args:
+            below: folders in which that is done. A copy that was lost must not take the results
+                with it.
+        """
+        places = tuple(f"{folder}/" for folder in below)
+        for name in [*self._known]:
+            if name.startswith(places) and not (self.folder / name).exists():
+                self.remote.delete(name)
+                del self._known[name]
+
     def name_of(self, file: Path) -> str:
         """Name of a local file at the URI."""
         return file.relative_to(self.folder).as_posix()

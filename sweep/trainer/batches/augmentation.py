@@ -24,6 +24,7 @@ from sweep.data.files.normalize import Normalization
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.augmentation_settings import AugmentationSettings, RandomSettings
 from sweep.trainer.batches.affine_resampling import Grid, Matrix
+from sweep.trainer.batches.device_data import Corner
 from sweep.trainer.batches.gamma import Gamma
 from sweep.trainer.batches.intensities import (
     Box,
@@ -101,6 +102,23 @@ class Drawn:
     brightness: Strengths | None = None
     contrast: Strengths | None = None
     low_resolution: Strengths | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A showing of a sample, cropped.
+
+    Args:
+        index: of the sample.
+        corner: the first voxel of the crop in it; it may lie outside.
+        box: the part of the crop that is not padding.
+        drawn: what happens to it.
+    """
+
+    index: int
+    corner: Corner
+    box: Box
+    drawn: Drawn
 
 
 class Augmentation:
@@ -181,46 +199,24 @@ class Augmentation:
         )
         return Drawn(**values)
 
-    def recoloured(
-        self,
-        images: Tensor,
-        indices: Sequence[int],
-        draws: Sequence[Drawn],
-        boxes: Sequence[Box],
-    ) -> Tensor:
+    def recoloured(self, images: Tensor, shown: Sequence[Shown]) -> Tensor:
         """Change the intensities of a batch ``[B, C, (D,) H, W]``, perhaps in place.
 
         Args:
-            images: of the samples, turned and zoomed.
-            indices: of the samples.
-            draws: of the samples.
-            boxes: the part of each image that is not padding.
+            images: of what is shown, turned and zoomed.
         """
         for kind in KINDS:
-            rows = [row for row, drawn in enumerate(draws) if getattr(drawn, kind) is not None]
+            rows = [n for n, one in enumerate(shown) if getattr(one.drawn, kind) is not None]
             if rows:
-                change = partial(
-                    self._changed,
-                    kind,
-                    [indices[row] for row in rows],
-                    [draws[row] for row in rows],
-                    [boxes[row] for row in rows],
-                )
+                change = partial(self._changed, kind, [shown[row] for row in rows])
                 images = on_rows(images, rows, change)
         return images
 
-    def _changed(
-        self,
-        kind: str,
-        indices: Sequence[int],
-        draws: Sequence[Drawn],
-        boxes: Sequence[Box],
-        images: Tensor,
-    ) -> Tensor:
+    def _changed(self, kind: str, shown: Sequence[Shown], images: Tensor) -> Tensor:
         """Images of which all draws hold this kind."""
-        values = [getattr(drawn, kind) for drawn in draws]
+        values, boxes = [getattr(one.drawn, kind) for one in shown], [one.box for one in shown]
         if kind == "gamma":
-            return self._gamma.changed(images, values, indices, boxes)
+            return self._gamma.changed(images, values, [one.index for one in shown], boxes)
         if kind == "low_resolution":
             axes = range(1 if self.grid.in_slices else 0, self.grid.axes)
             return coarser(images, values, axes)
@@ -230,7 +226,7 @@ class Augmentation:
         if kind == "contrast":
             return contrasted(images, strengths, boxes)
         if kind == "noise":
-            keys = np.array([drawn.noise_key for drawn in draws], np.int32)
+            keys = np.array([one.drawn.noise_key for one in shown], np.int32)
             images = noisy(images, strengths, to_device(keys, images.device))
         else:
             images = brighter(images, strengths)

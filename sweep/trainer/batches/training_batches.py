@@ -21,7 +21,7 @@ from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.trainer.batches.affine_resampling import resample, sampling_grid
-from sweep.trainer.batches.augmentation import Augmentation, Drawn, Showing
+from sweep.trainer.batches.augmentation import Augmentation, Drawn, Showing, Shown
 from sweep.trainer.batches.batch import Batch
 from sweep.trainer.batches.batch_ahead import BatchAhead
 from sweep.trainer.batches.device_data import (
@@ -32,7 +32,7 @@ from sweep.trainer.batches.device_data import (
     new_tensor,
 )
 from sweep.trainer.batches.foreground_places import ForegroundPlaces
-from sweep.trainer.batches.intensities import Box, beside, on_rows
+from sweep.trainer.batches.intensities import beside, on_rows
 from sweep.trainer.networks.device import to_device
 
 CPU = torch.device("cpu")
@@ -168,61 +168,55 @@ class TrainingBatches:
 
     def _augmented(self, showings: Sequence[Showing]) -> tuple[Tensor, Tensor]:
         """Images and labels of samples after augmentation."""
-        indices = [showing.index for showing in showings]
-        corners = [self._corner(showing) for showing in showings]
-        draws = [self.augmentation.drawn(showing) for showing in showings]
-        boxes, padded = self._inner(indices, corners, self._size)
-        turned = [row for row, drawn in enumerate(draws) if drawn.matrix is not None]
-        moved = (
-            self._turned(
-                [indices[row] for row in turned],
-                [corners[row] for row in turned],
-                [draws[row] for row in turned],
-            )
-            if turned
-            else None
-        )
-        if moved and len(turned) == len(showings):
+        shown = [
+            self._cropped(one.index, self._corner(one), self._size, self.augmentation.drawn(one))
+            for one in showings
+        ]
+        padded = _have_padding(shown, self._size)
+        turned = [row for row, one in enumerate(shown) if one.drawn.matrix is not None]
+        moved = self._turned([shown[row] for row in turned]) if turned else None
+        if moved and len(turned) == len(shown):
             images, labels = moved
         else:
-            images, labels = self._data.boxes(indices, corners, self._size)
+            images, labels = self._boxes(shown, self._size)
             if padded:
-                images = _framed(images, boxes, self._darkest_of(indices))
+                images = _framed(images, shown, self._darkest_of(shown))
             if moved:
                 images = on_rows(images, turned, lambda _: moved[0])
                 labels = on_rows(labels, turned, lambda _: moved[1])
-        images = self.augmentation.recoloured(images, indices, draws, boxes)
+        images = self.augmentation.recoloured(images, shown)
         if padded:
-            images = _framed(images, boxes, images.new_zeros(images.shape[:2]))
-            labels = _framed(labels, boxes, labels.new_zeros(labels.shape[:2]))
+            images, labels = _framed(images, shown), _framed(labels, shown)
         for axis in range(len(self._size)):
-            rows = [row for row, drawn in enumerate(draws) if axis in drawn.flips]
+            rows = [row for row, one in enumerate(shown) if axis in one.drawn.flips]
             if rows:
                 flip = partial(torch.flip, dims=[axis + 2])
                 images, labels = on_rows(images, rows, flip), on_rows(labels, rows, flip)
         return images, labels
 
-    def _turned(
-        self, indices: Sequence[int], corners: Sequence[Corner], draws: Sequence[Drawn]
-    ) -> tuple[Tensor, Tensor]:
+    def _turned(self, shown: Sequence[Shown]) -> tuple[Tensor, Tensor]:
         """Crops turned and zoomed about their middles, from a larger box around each."""
         size, around = np.array(self._size), np.array(self._around)
-        sides = np.array([self._samples[index].label.shape for index in indices])
+        sides = np.array([self._samples[one.index].label.shape for one in shown])
+        corners = np.array([one.corner for one in shown])
         # The whole of a smaller image; of a larger one, no more than lies within.
         starts = np.clip(
-            np.array(corners) - (around - size) // 2,
+            corners - (around - size) // 2,
             np.minimum(0, sides - around),
             np.maximum(0, sides - around),
         )
-        images, labels = self._data.boxes(indices, starts.tolist(), self._around)
-        boxes, padded = self._inner(indices, starts.tolist(), self._around)
-        darkest = beside(self._darkest_of(indices), images)
+        wider = [
+            self._cropped(one.index, start, self._around, one.drawn)
+            for one, start in zip(shown, starts.tolist(), strict=True)
+        ]
+        images, labels = self._boxes(wider, self._around)
+        darkest = beside(self._darkest_of(shown), images)
         images = images.sub_(darkest)  # outside is 0
-        if padded:
-            images = _framed(images, boxes, images.new_zeros(images.shape[:2]))
+        if _have_padding(wider, self._around):
+            images = _framed(images, wider)
         grid = sampling_grid(
-            [drawn.matrix for drawn in draws if drawn.matrix is not None],
-            np.array(corners) - starts + (size - around) / 2,
+            [one.drawn.matrix for one in shown if one.drawn.matrix is not None],
+            corners - starts + (size - around) / 2,
             self._around,
             self._size,
             self._device,
@@ -230,19 +224,17 @@ class TrainingBatches:
         classes = resample(labels.float(), grid, "nearest").byte()
         return resample(images, grid, "bilinear").add_(darkest), classes
 
-    def _inner(
-        self, indices: Sequence[int], corners: Sequence[Corner], size: Sequence[int]
-    ) -> tuple[list[Box], bool]:
-        """The part of each crop that lies in its image, and whether any has another part."""
-        boxes = [
-            inner_box(corner, size, self._samples[index].label.shape)
-            for index, corner in zip(indices, corners, strict=True)
-        ]
-        whole = tuple(slice(0, side) for side in size)
-        return boxes, any(box != whole for box in boxes)
+    def _cropped(self, index: int, corner: Corner, size: Sequence[int], drawn: Drawn) -> Shown:
+        box = inner_box(corner, size, self._samples[index].label.shape)
+        return Shown(index, corner, box, drawn)
 
-    def _darkest_of(self, indices: Sequence[int]) -> Tensor:
+    def _boxes(self, shown: Sequence[Shown], size: Sequence[int]) -> tuple[Tensor, Tensor]:
+        indices, corners = [one.index for one in shown], [one.corner for one in shown]
+        return self._data.boxes(indices, corners, size)
+
+    def _darkest_of(self, shown: Sequence[Shown]) -> Tensor:
         """The smallest value of each channel of whole images, ``[N, C]``."""
+        indices = [one.index for one in shown]
         for index in indices:
             if index not in self._darkest:
                 image = self._samples[index].image
@@ -253,9 +245,16 @@ class TrainingBatches:
         return np.random.default_rng([self.seed, *key])
 
 
-def _framed(images: Tensor, boxes: Sequence[Box], fill: Tensor) -> Tensor:
-    """Images ``[N, C, (D,) H, W]`` whose padding is ``fill`` ``[N, C]``."""
+def _have_padding(shown: Sequence[Shown], size: Sequence[int]) -> bool:
+    whole = tuple(slice(0, side) for side in size)
+    return any(one.box != whole for one in shown)
+
+
+def _framed(images: Tensor, shown: Sequence[Shown], fill: Tensor | None = None) -> Tensor:
+    """Images ``[N, C, (D,) H, W]`` whose padding is ``fill`` ``[N, C]``, or 0."""
+    if fill is None:
+        fill = images.new_zeros(images.shape[:2])
     framed = beside(fill, images).expand_as(images).clone()
-    for new, old, box in zip(framed, images, boxes, strict=True):
-        new[:, *box] = old[:, *box]
+    for new, old, one in zip(framed, images, shown, strict=True):
+        new[:, *one.box] = old[:, *one.box]
     return framed

@@ -9,6 +9,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.runs import returned_values as returned
+from sweep.trainer.runs.explain import require_finite_loss
 from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.returned_values import Method
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
@@ -34,13 +35,15 @@ class ForeignRun(Run):
 
     Args:
         run: the user's run.
+        settings: the whole configuration.
         function: the user's function, for messages, if the run was made from one.
     Raises:
         TrainerError: by each method, if the user's method returns something wrong.
     """
 
-    def __init__(self, run: Run, function: Method | None = None) -> None:
+    def __init__(self, run: Run, settings: TrialSettings, function: Method | None = None) -> None:
         self._run = run
+        self._settings = settings
         self._function = function
         self._loop: Loop | None = None
         self._history: Sequence[EpochMetrics] = ()
@@ -53,6 +56,7 @@ class ForeignRun(Run):
             self._require_value()
             raise
         metrics = returned.epoch_metrics(found, epoch, by)
+        require_finite_loss(metrics, self._settings)
         assert self._loop is not None
         return returned.with_train_loss(metrics, self._loop.objective)
 

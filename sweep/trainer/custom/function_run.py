@@ -45,7 +45,7 @@ from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.custom.trainer_options import Options, asked_for
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.runs.explain import explain, judge
+from sweep.trainer.runs.explain import explain, judge, require_finite_loss
 from sweep.trainer.runs.returned_values import (
     Method,
     described,
@@ -57,6 +57,9 @@ from sweep.trainer.runs.returned_values import (
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
 from sweep.trainer.runs.under_guard import summary
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+
+DICE_NAMES = frozenset({"dice", "val_dice", "validation_dice", "valid_dice"})
+"""Metrics, in lower case, that are meant as the argument ``dice``, which files call `val_dice`."""
 
 
 class Checkpoint:
@@ -170,8 +173,9 @@ class Trial:
         Args:
             epoch: index from 0.
             dice: validation Dice in [0, 1]; None if it was not measured.
-            train_loss: mean over the epoch.
-            metrics: further numbers by name.
+            train_loss: mean over the epoch; None if it was not measured. NaN or infinity ends the
+                trial as diverged, unless ``guard.on_nonfinite`` is ``skip``.
+            metrics: further numbers by name; NaN for one that was not measured.
         Raises:
             TrialStopped: the trial is pruned, pauses, or is out of patience.
             TrainerError: one of the arguments is wrong.
@@ -194,6 +198,11 @@ class Trial:
             self._method.fail(
                 f"reported epoch {int(at)} where epoch {self.reported} was to come: epochs count"
                 " from 0, and each is reported"
+            )
+        if misnamed := next((name for name in metrics if name.lower() in DICE_NAMES), None):
+            self._method.fail(
+                f"reported a metric {misnamed!r}: the validation Dice goes to `dice`, as in"
+                " trial.report(epoch, dice=…)"
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
         loss = values.pop("train_loss")
@@ -240,6 +249,7 @@ class FunctionRun(Run):
     def run_epoch(self, epoch: int) -> EpochMetrics:
         start = time.perf_counter()
         self.trial.reported = epoch
+        kept = self.trial.checkpoint.kept
         try:
             found = self._function.next()
         except Diverged as stop:  # of a guard, or raised by the function itself
@@ -250,12 +260,17 @@ class FunctionRun(Run):
                 raise explain(guard, guard.stop)
         if found is None:
             raise Ended
+        try:
+            require_finite_loss(found, self.settings)
+        except Diverged:
+            self.trial.checkpoint.kept = kept  # what it saved in this epoch may be broken too
+            raise
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
         if self.trial.loss_is_broken and not self._guards and not self._told_broken:
             self._told_broken = True
             warnings += (
-                f"train_loss is not finite in epoch {epoch}, but the trial goes on: a trial ends in"
-                " that step where the function uses trial.guard",
+                f"train_loss is not finite in epoch {epoch}; the trial goes on, because"
+                " `guard.on_nonfinite` is skip",
             )
         self._is_first = False
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
@@ -289,16 +304,13 @@ class FunctionRun(Run):
             "trainer.deterministic": torch.are_deterministic_algorithms_enabled(),
             "trainer.entry": self._entry,
             "trainer.options": dict(self.options),
+            "guard.on_nonfinite": self.settings.guard.on_nonfinite,
             "early_stopping.patience": loop.stopping.patience,
             "early_stopping.min_delta": loop.stopping.min_delta,
         }
-        asked = self.settings.trainer.device
         return EffectiveConfiguration(
             effective=effective,
-            expected={
-                "trainer.device": self.trial.device.type if asked == "auto" else asked,
-                "trainer.entry": self._asked,
-            },
+            expected={"trainer.device": self.trial.device.type, "trainer.entry": self._asked},
             not_read={
                 key: "a function reads it, or nobody does"
                 for key in names_in(self.settings)
@@ -333,6 +345,8 @@ class FunctionRun(Run):
             return
         for group in ("loss", "optimizer", "guard"):
             for key in asked_for(self.settings, group):
+                if key == "guard.on_nonfinite":  # acts on what the function reports
+                    continue
                 yield (
                     f"`{key}` has no effect: the trainer is a function, which has not read"
                     " trial.settings"

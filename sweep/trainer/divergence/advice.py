@@ -24,6 +24,9 @@ CENTERED = "loss.sqrt_mode: centered"
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 """Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
+SLIGHT = 0.1
+"""Share of the geometric terms in the loss below which they are not blamed for the main loss."""
+
 STEEP = 1e6
 """Slope of a square root, 1 / (2√ε), above which a float32 gradient easily overflows."""
 
@@ -38,6 +41,8 @@ class Case:
         pixels_finite: whether every pixel of the offending batch is finite.
         had_learnt: whether the network was ever better than a prediction that ignores the images.
         gradient: norm of the last applied gradient; None if none was applied.
+        geometric_share: largest share of the geometric terms in the loss before the verdict; None
+            if it is unknown.
         optimizer_is_own: whether the user's code made the optimizer, so that ``optimizer.lr`` does
             not count.
     """
@@ -47,6 +52,7 @@ class Case:
     pixels_finite: bool = True
     had_learnt: bool = True
     gradient: float | None = None
+    geometric_share: float | None = None
     optimizer_is_own: bool = False
 
     @property
@@ -153,16 +159,19 @@ def lower_the_broken_weight(case: Case) -> Advice | None:
 
 
 def lower_a_weight(case: Case) -> Advice | None:
-    """For a geometric loss that is on: the weight of the term that broke, or else the largest."""
+    """For a geometric loss that is on: the weight of the term that broke, or else the largest,
+    unless all of them are slight beside the main loss.
+    """
     since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
-    if since is None or since < 0:
+    weights, broken, share = case.weights, case.verdict.term, case.geometric_share
+    is_slight = broken not in weights and share is not None and share < SLIGHT
+    if since is None or since < 0 or is_slight:
         return None
-    weights, broken = case.weights, case.verdict.term
     term = str(broken) if broken in weights else max(weights, key=weights.__getitem__)
     name, weight = f"loss.weights.{term}", weights[term]
     return Advice(
-        f"The geometric loss outweighs the main loss ({name} is {weight:g}): the network follows"
-        " the shape and loses the object.",
+        f"The geometric loss weighs much beside the main loss ({name} is {weight:g}): the network"
+        " follows the shape and loses the object.",
         name,
         f"Lower {name} to {weight / 10:g}, or let it rise more slowly (loss.rampup_epochs).",
     )
@@ -182,15 +191,27 @@ def clip_the_gradient(case: Case) -> Advice | None:
     )
 
 
+def lower_the_own_rate(case: Case) -> Advice | None:
+    """For finite values that lead away, with an optimizer of the user's code."""
+    if not case.optimizer_is_own:
+        return None
+    return Advice(
+        "The learning rate is too high for this network and loss: its steps lead away from any"
+        " minimum.",
+        "trainer.entry",
+        "Lower the learning rate of your optimizer tenfold.",
+    )
+
+
 def lower_the_rate(case: Case) -> Advice:
     """Where nothing else fits."""
     if case.optimizer_is_own:
         return Advice(
-            "The learning rate is too high for this network and loss, or the loss itself has no"
-            " finite value or gradient there.",
+            "The batch holds a value that is not finite, the loss has no finite value or gradient"
+            " there, or the learning rate is too high for this network and loss.",
             "trainer.entry",
-            "Look into the loss for a division by 0 and for a logarithm or a root of 0; else lower"
-            " the learning rate of your optimizer tenfold.",
+            "Look into the batch for NaN, and into the loss for a division by 0 and for a logarithm"
+            " or a root of 0; else lower the learning rate of your optimizer tenfold.",
         )
     rate = case.settings.optimizer.lr
     return Advice(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sweep.trainer.divergence.advice import (
@@ -19,6 +19,7 @@ from sweep.trainer.divergence.advice import (
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
+    lower_the_own_rate,
     lower_the_rate,
     raise_epsilon,
     widen_the_precision,
@@ -63,6 +64,15 @@ class Nonfinite(Verdict):
         else:
             message = "The loss was finite but its gradient was not; the step was not taken."
         return self.on_step(values, message, stage, term)
+
+    def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
+        # Only a loop that reports its own mean can have such a value: ours leave these steps out.
+        last = history[-1]
+        loss = last.train_loss
+        if loss is None or math.isfinite(loss) or self.settings.on_nonfinite == "skip":
+            return None
+        message = f"The training loss reported for epoch {last.epoch}, {loss}, is not finite."
+        return replace(self.on_epoch(last, message), stage=Stage.LOSS)
 
 
 def stop_skipping(case: Case) -> Advice | None:
@@ -138,7 +148,7 @@ class Exploded(Verdict):
     """
 
     cause = "exploded"
-    cures = (lower_a_weight, clip_the_gradient)
+    cures = (lower_a_weight, clip_the_gradient, lower_the_own_rate)
     moves_weights = True
 
     start: Mapping[str, float] = field(default_factory=dict)
@@ -232,7 +242,7 @@ class Collapsed(Verdict):
     """
 
     cause = "collapsed"
-    cures = (try_other_rates, lower_a_weight, clip_the_gradient)
+    cures = (try_other_rates, lower_a_weight, clip_the_gradient, lower_the_own_rate)
 
     def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
         settings, last, best = self.settings, history[-1], best_dice(history)

@@ -16,17 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from sweep.trainer.losses import volumetric
 from sweep.trainer.losses.mask_operators import (
     BOUNDARY_ABSOLUTE_SHARE,
     SqrtMode,
+    gap_and_trace,
     guarded_sqrt,
     lack_of_compactness,
     laplacian,
@@ -118,22 +117,21 @@ def touches_border(p: Tensor) -> Tensor:
 
 
 def compactness(
-    p: Tensor, parts: Components, spacing: Sequence[float], epsilon: float, mode: SqrtMode
+    p: Tensor, parts: Components, epsilon: float, mode: SqrtMode, spacing: Sequence[float]
 ) -> Tensor:
     """As `sweep.trainer.losses.geometric.compactness`, of each component: ``[N, S]``."""
-    squared = volumetric.squared_slope(p, spacing) if spacing else squared_slope(p)
     # Only the pixels of components have a root, so that the others cannot break a gradient.
-    safe = torch.where(parts.inside.view_as(p), squared, 1.0)
+    safe = torch.where(parts.inside.view_as(p), squared_slope(p, spacing), 1.0)
     voxel = math.prod(spacing)
     outline = parts.total(guarded_sqrt(safe, epsilon, mode)) * voxel
     return lack_of_compactness(parts.total(p) * voxel, outline, p.ndim - 1)
 
 
 def boundary(
-    p: Tensor, parts: Components, spacing: Sequence[float], _epsilon: float, _mode: SqrtMode
+    p: Tensor, parts: Components, _epsilon: float, _mode: SqrtMode, spacing: Sequence[float]
 ) -> Tensor:
     """As `sweep.trainer.losses.geometric.boundary`, of each component: ``[N, S]``."""
-    curvature = volumetric.laplacian(p, spacing) if spacing else laplacian(p)
+    curvature = laplacian(p, spacing)
     pixels = p[0].numel()
     mean, squares, size = (
         parts.total(field) / pixels for field in (curvature, curvature.square(), curvature.abs())
@@ -142,29 +140,23 @@ def boundary(
 
 
 def aspect(
-    p: Tensor, parts: Components, spacing: Sequence[float], epsilon: float, mode: SqrtMode
+    p: Tensor, parts: Components, epsilon: float, mode: SqrtMode, spacing: Sequence[float]
 ) -> Tensor:
-    """As `sweep.trainer.losses.geometric.aspect`, of each component: ``[N, S]``.
-
-    ``Σ (λᵢ − λⱼ)² = Σ (cᵢᵢ − cⱼⱼ)² + 2n Σ cᵢⱼ²`` over the pairs of n axes.
-    """
+    """As `sweep.trainer.losses.geometric.aspect`, of each component: ``[N, S]``."""
     places = _places(p, spacing)
     axes = range(len(places))
     area = parts.total(p).clamp(min=1e-6)
     centre = [parts.total(p * place) / area for place in places]
     # In float64 the mean of the squares less the square of the mean keeps enough digits.
-    c = {
-        (i, j): parts.total(p.double() * places[i] * places[j]) / area - centre[i] * centre[j]
-        for i in axes
-        for j in axes[i:]
-    }
-    gaps = [
-        (c[i, i] - c[j, j]).square() + 2 * len(axes) * c[i, j].square()
-        for i, j in combinations(axes, 2)
-    ]
-    squared = torch.stack(gaps).sum(dim=0) / (len(axes) - 1)
+    squared, trace = gap_and_trace(
+        {
+            (i, j): parts.total(p.double() * places[i] * places[j]) / area - centre[i] * centre[j]
+            for i in axes
+            for j in axes[i:]
+        }
+    )
     gap = guarded_sqrt(torch.where(parts.counts, squared, 1.0), epsilon, mode)
-    return gap / torch.stack([c[i, i] for i in axes]).sum(dim=0).clamp(min=1e-6)
+    return gap / trace.clamp(min=1e-6)
 
 
 def _total(field: Tensor, slot: Tensor, shape: Sequence[int]) -> Tensor:

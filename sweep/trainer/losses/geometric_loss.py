@@ -1,8 +1,7 @@
 """The geometric part of the loss, whichever trainer asks for it: its terms of a batch of outputs.
 
-The functions are in `geometric` (of images, with the table `SHAPE_TERMS`), `volumetric` (of
-volumes) and `kervadec`. The other properties of a term are at its weight, in
-`sweep.spec.settings.geometric_terms`.
+The functions are in `geometric` (with the table `SHAPE_TERMS`) and `kervadec`. The other properties
+of a term are at its weight, in `sweep.spec.settings.geometric_terms`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
-from sweep.trainer.losses.mask_operators import SqrtMode
 from sweep.vocabulary.errors import TrainerError
 
 
@@ -56,7 +54,7 @@ def shape_terms(settings: LossSettings) -> Mapping[str, ShapeTerm]:
 def _of_plugin(entry: str) -> ShapeTerm:
     term: LossTerm = LOSS_TERM.resolve(entry, {})
 
-    def values(p: Tensor, _epsilon: float, _mode: SqrtMode) -> Tensor:
+    def values(p: Tensor, *_: Any) -> Tensor:
         found = term(p)
         if not isinstance(found, Tensor) or found.shape != p.shape[:1]:
             what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -169,16 +167,14 @@ def geometric_terms(
         parts = None
         if settings.components == "separate":
             parts = components_of(masks, least, relative, at_border=at_border)
-        terms = {}
+        terms, root = {}, (settings.sqrt_epsilon, settings.sqrt_mode)
         for name in (name for name in used if name in terms_of_shape):
             term = terms_of_shape[name]
             if parts is not None and term.of_components is not None:
-                each = term.of_components(
-                    masks, parts, relative, settings.sqrt_epsilon, settings.sqrt_mode
-                )
+                each = term.of_components(masks, parts, *root, relative)
                 terms[name] = mean_over_valid(parts.mean(each), parts.counts.any(dim=1))
             else:
-                terms[name] = mean_over_valid(term.values(safe, relative, settings), valid)
+                terms[name] = mean_over_valid(term.of_masks(safe, *root, relative), valid)
         if distances is not None:
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
             # reference is what it is there to mend.

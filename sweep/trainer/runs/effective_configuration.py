@@ -2,7 +2,7 @@
 
 Nothing here reads the settings that the run was built from. A value comes from a module of the
 network, from the batches or from the data. `sweep.trainer.runs.readers` reads what every trainer
-has. A new setting needs a line in `READERS`, or a reason in `NOT_READ`.
+has. A new setting needs a line in `READERS`.
 """
 
 from __future__ import annotations
@@ -115,8 +115,3 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     "network.deep_supervision": _deep_supervision,
 }
 """Effective value of each setting that depends on the data."""
-
-NOT_READ = {
-    "trainer.kind": "it decides who trains, and so who reads the settings back",
-}
-"""Settings that no live object holds, and why."""

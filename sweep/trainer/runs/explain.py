@@ -6,13 +6,14 @@ The same for every trainer. What differs between them is a method of `UnderGuard
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
@@ -59,6 +60,9 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         settings=run.settings,
         pixels_finite=pixels_finite,
         gradient=applied[-1] if applied else None,
+        geometric_share=geometric_share(
+            run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
+        ),
         optimizer_is_own=run.optimizer_is_own,
     )
     diagnosis = replace(
@@ -92,12 +96,53 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict=verdict,
         settings=settings,
         had_learnt=learnt,
+        geometric_share=geometric_share(
+            settings.loss, ((one.epoch, one.train_loss, one.terms) for one in history)
+        ),
         optimizer_is_own=run.optimizer_is_own,
     )
     diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
     diagnosis = replace(diagnosis, recent=guard.recent())
     verdict = replace(verdict, weights_finite=run.weights_are_finite(), diagnosis=diagnosis)
     return Diverged(verdict, guard.recent())
+
+
+def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
+    """Check the training loss that a loop without our guard reports for an epoch, if it does.
+
+    Raises:
+        Diverged: it is not finite, and ``guard.on_nonfinite`` is not ``skip``.
+    """
+    verdict = Nonfinite(settings.guard).judge_epochs([metrics], over=False)
+    if verdict is not None:
+        case = Case(verdict=verdict, settings=settings, optimizer_is_own=True)
+        diagnosis = diagnose(case, steps_per_epoch=0, epsilon=None)
+        raise Diverged(replace(verdict, diagnosis=diagnosis))
+
+
+def geometric_share(
+    loss: LossSettings,
+    measured: Iterable[tuple[int, float | None, Mapping[str, float | None]]],
+) -> float | None:
+    """The largest share of the geometric terms in the loss; None where none was measured.
+
+    Args:
+        loss: its settings.
+        measured: epoch, total loss and terms before their weights, of steps or epochs.
+    """
+    found = []
+    for epoch, total, terms in measured:
+        factor = loss.ramp.factor(epoch)
+        known = [
+            weight * value
+            for name, weight in loss.weights.used.items()
+            if (value := terms.get(name)) is not None
+        ]
+        if factor and known and total is not None:
+            own = factor * sum(map(abs, known))
+            share = own / max(own + abs(total - factor * sum(known)), 1e-12)
+            found += [share] if math.isfinite(share) else []
+    return max(found, default=None)
 
 
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:

@@ -22,7 +22,7 @@ from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
 from sweep.trainer.runs.explain import explain, judge
-from sweep.trainer.runs.readers import Loss, expected, read_back
+from sweep.trainer.runs.readers import NOT_READ, Loss, expected, read_back
 from sweep.trainer.runs.returned_values import (
     Method,
     count,
@@ -246,7 +246,7 @@ class GuardedRun(UnderGuard, Run):
 
     def not_read(self) -> dict[str, str]:
         """Settings that no live object holds, and why."""
-        return {"trainer.kind": "it decides who trains, and so who reads the settings back"}
+        return dict(NOT_READ)
 
     def cases(self) -> dict[str, int]:
         """Numbers of cases, under the keys ``training`` and ``validation``."""

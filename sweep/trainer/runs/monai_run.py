@@ -47,7 +47,7 @@ from sweep.trainer.networks.device import (
 from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.networks.networks import build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
-from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
+from sweep.trainer.runs.effective_configuration import RESOLVED, effective
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
@@ -199,7 +199,7 @@ class MonaiTraining(GuardedRun):
 
     def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
-        self._dice = dice = DicePerCase(len(self.data.classes), self.data.regions)
+        self._dice = dice = DicePerCase(self.data)
         self._predicted = KeptPredictions()
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
@@ -255,12 +255,11 @@ class MonaiTraining(GuardedRun):
             return {}
         cases = CaseMetrics(
             names,
-            self.data.classes,
+            self.data,
             self.data.geometric_classes,
             self._reference_shapes,
             unit=self.distance_unit,
             tolerance=self.evaluation.nsd_tolerance,
-            regions=self.data.regions,
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
@@ -286,7 +285,7 @@ class MonaiTraining(GuardedRun):
         return zip(self.data.validation.case_arrays, self._predicted, strict=True)
 
     def class_scores(self) -> tuple[ClassScore, ...]:
-        found = self._dice.scores(self.data.classes)
+        found = self._dice.scores()
         costly = (self._values.get((one.case, one.label), {}) for one in found)
         return tuple(
             dataclasses.replace(one, values={**one.values, **more})
@@ -338,7 +337,7 @@ class MonaiTraining(GuardedRun):
         return {key: RESOLVED[key](value_of(self.settings, key), self) for key in asked}
 
     def not_read(self) -> dict[str, str]:
-        return NOT_READ | self._data_of_no_source
+        return super().not_read() | self._data_of_no_source
 
     def cases(self) -> dict[str, int]:
         data = self.data
@@ -399,7 +398,7 @@ class MonaiTraining(GuardedRun):
 
         return StepAgain(
             forward=forward,
-            soft_areas=self.soft_areas,
+            soft_areas=self.loss.soft_areas,
             images=batch.images,
             cases=batch.cases,
             state=lambda values: self._offending(batch, values),
@@ -412,13 +411,7 @@ class MonaiTraining(GuardedRun):
         size = self.batch(0, 0).labels.shape[2:]
         if self.data.training.volumes and self.loss.geometry == "volume":
             return epsilon_of(loss, size.numel(), None)
-        data = self.data
-        typical = typical_perimeter(data.training, data.geometric_classes, data.regions)
-        return epsilon_of(loss, size[-2:].numel(), typical)
-
-    def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
-        return self.loss.soft_areas(logits)
+        return epsilon_of(loss, size[-2:].numel(), typical_perimeter(self.data))
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""

@@ -28,9 +28,9 @@ def _make_run(settings: TrialSettings, _data: PreparedData | None) -> Run:
 
     found = load_entry(_entry(settings))
     if isinstance(found, type):
-        return ForeignRun(made_by(found, settings))
+        return ForeignRun(made_by(found, settings), settings)
     run = FunctionRun(settings, cast(Function, found))
-    return ForeignRun(run, run.method)
+    return ForeignRun(run, settings, run.method)
 
 
 def _entry(settings: TrialSettings) -> str:

@@ -56,17 +56,14 @@ def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.test_evaluation import evaluate
 
-    weights = Checkpoints(trial.folder).load_best() or {}
-    return evaluate(settings, weights, prepare(settings.data))
+    return evaluate(settings, Checkpoints(trial.folder).need_best(), prepare(settings.data))
 
 
 def _predictor(settings: TrialSettings, trial: TrialPaths) -> Predictor:
     from sweep.trainer.runs.monai_run import MonaiTraining
     from sweep.trial.checkpoints import Checkpoints
 
-    best = Checkpoints(trial.folder).load_best()
-    if best is None:
-        raise ResultsError(f"{trial.folder} holds no {trial.best_checkpoint.name}")
+    best = Checkpoints(trial.folder).need_best()
     try:
         # Weights of an older version know nothing of their data, which must still be there.
         known = best.get("data")

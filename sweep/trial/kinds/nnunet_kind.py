@@ -43,7 +43,7 @@ def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
     from sweep.nnunet.model_export import export_model
     from sweep.trial.checkpoints import Checkpoints
 
-    best = Checkpoints(trial.folder).load_best() or {}
+    best = Checkpoints(trial.folder).need_best()
     shutil.rmtree(model, ignore_errors=True)  # an earlier leader's
     export_model(settings, best, model)
 
@@ -52,16 +52,16 @@ def _validate(settings: TrialSettings, trial: TrialPaths) -> RealValidation:
     from sweep.nnunet.real_validation import real_validation
     from sweep.trial.checkpoints import Checkpoints
 
-    best = Checkpoints(trial.folder).load_best() or {}
-    return real_validation(settings, best["model"], trial.nnunet)
+    weights = Checkpoints(trial.folder).need_best()["model"]
+    return real_validation(settings, weights, trial.nnunet)
 
 
 def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.nnunet.held_out_score import held_out_score
     from sweep.trial.checkpoints import Checkpoints
 
-    best = Checkpoints(trial.folder).load_best() or {}
-    return held_out_score(settings, best["model"], trial.nnunet / "test")
+    weights = Checkpoints(trial.folder).need_best()["model"]
+    return held_out_score(settings, weights, trial.nnunet / "test")
 
 
 def _segmenter(settings: TrialSettings, trial: TrialPaths) -> Segmenter:

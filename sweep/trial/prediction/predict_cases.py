@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sweep.data.files.mask_file import write_mask
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.images_to_predict import open_images
 from sweep.data.nnunet_raw.pixels import load_case, load_image
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
-from sweep.data.prepared.case_arrays import as_stored, prepared_case
+from sweep.data.prepared.case_arrays import as_stored, prepared_case, written_mask
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trial.prediction.prediction_scores import score
 from sweep.trial.prediction.trained_model import TrainedModel
@@ -74,11 +71,9 @@ class Images:
         dataset = open_images(
             source,
             channels=facts.channels,
-            labels=facts.labels,
+            labelled=facts,
             file_ending=facts.file_ending,
             labels_in=labels_in,
-            ignore=facts.ignore,
-            regions=facts.regions,
         )
         grids: dict[str, CaseGrid] = {}
         mistakes: list[Mistake] = []
@@ -113,19 +108,20 @@ def predict_cases(
         InputError: with every mistake in the pixels.
         SweepFailed: a mask cannot be written.
     """
-    mistakes: list[Mistake] = []
+    axis, mistakes = model.facts.slice_axis, list[Mistake]()
     for case, name in images.masks.items():
         start, mask = time.perf_counter(), output / name
         with gathering(mistakes):
             if is_new := not (resume and mask.exists()):
                 arrays = _arrays(model, images, case)
                 classes = model.inference.classes(arrays)
-                stored = as_stored(classes, images.grids[case], model.facts.slice_axis)
+                stored = as_stored(classes, images.grids[case], axis)
                 write_mask(mask, stored, images.dataset.image_paths(case)[0])
             scores: tuple[ClassScore, ...] = ()
             if images.is_labelled:
-                if not is_new:
-                    arrays, classes = _written(model, images, case, output)
+                if not is_new:  # an earlier session has written it
+                    arrays = _arrays(model, images, case)
+                    classes = written_mask(images.dataset, case, output, axis)
                 scores = score(arrays, classes, model.facts, model.settings.evaluation)
             yield PredictedCase(case, mask, time.perf_counter() - start, is_new, scores)
     if mistakes:
@@ -141,6 +137,7 @@ def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
         else (load_image(dataset, case, grid), None)
     )
     return prepared_case(
+        dataset,
         case,
         image,
         label,
@@ -149,22 +146,7 @@ def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
         normalization=data.normalization,
         n4=data.n4,
         spacing=model.facts.target,
-        ignore=model.facts.ignore,
-        regions=model.facts.regions,
-        file=str(dataset.image_paths(case)[0]),
     )
-
-
-def _written(
-    model: TrainedModel, images: Images, case: str, output: Path
-) -> tuple[CaseArrays, NDArray[np.uint8]]:
-    """A case, and the labels ``[S, H, W]`` of the mask that an earlier session wrote."""
-    # The mask is read like a reference, since it lies on the image just so.
-    dataset = replace(images.dataset, labels_folder=str(output.absolute()))
-    arrays = _arrays(model, images, case)
-    grid = look_at(dataset, case)
-    _, mask = load_case(dataset, case, grid)
-    return arrays, np.moveaxis(mask, model.facts.slice_axis, 0) if mask.ndim == 3 else mask[None]
 
 
 def _flat_cases(
