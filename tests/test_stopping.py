@@ -96,3 +96,20 @@ def test_largest_patience_without_delta_that_counts_late_is_the_most_patient_of_
     trained = stop_epoch(curve, most, 0.0, first_epoch + later)
     assert (len(curve) if trained is None else trained) >= (replayed or 0)
     assert not (replayed is None and trained is not None)
+
+
+@given(
+    curve=st.lists(st.none() | st.sampled_from([0.5, 0.501, 0.51, 0.6]), max_size=20),
+    min_delta=st.sampled_from([0.0, 5e-4, 0.05]),
+    first_epoch=st.integers(0, 9),
+    patience=st.integers(1, 9),
+)
+def test_one_pass_tells_where_each_patience_stops(
+    curve: list[float | None], min_delta: float, first_epoch: int, patience: int
+) -> None:
+    def stopping(patience: int | None) -> EarlyStopping:
+        return EarlyStopping(patience=patience, min_delta=min_delta, first_epoch=first_epoch)
+
+    waits = stopping(None).waits(enumerate(curve))
+    stops = stopping(patience).replay(enumerate(curve))
+    assert (waits[patience - 1] if patience <= len(waits) else None) == stops

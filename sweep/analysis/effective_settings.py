@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from sweep.spec.checks.inactive_settings import idle_in_trial, rules_about
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.space.replayed_settings import candidates
 from sweep.spec.tree.setting_tree import run_ending_keys, value_of
 from sweep.spec.tree.validation_reports import findings_of
 from sweep.store.layout import Layout
@@ -83,7 +84,17 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
     """The value of a setting in a trial: the searched one, that of its preset, or the sweep's."""
-    return _known(_Same(spec)).reader(record)(key)
+    return settings_of(spec, record)(key)
+
+
+def settings_of(spec: SweepSpec, record: TrialRecord) -> Callable[[str], ParameterValue]:
+    """`setting_of` for one trial."""
+    return _known(_Same(spec)).reader(record)
+
+
+def replay_candidates(spec: SweepSpec) -> Sequence[Mapping[str, ParameterValue]]:
+    """Every setting that recorded curves are replayed for; none where nothing is replayed."""
+    return _known(_Same(spec)).candidates
 
 
 class _Settings(dict[str, ParameterValue]):
@@ -109,9 +120,10 @@ class _Known:
         self.drawn = frozenset(spec.drawn)
         self.rules = rules_about(self.drawn)
         self.weights = tuple(spec.loss.weights.keys)
+        replayed = spec.replayed
+        self.candidates = candidates(replayed) if replayed else []
 
     def reader(self, record: TrialRecord) -> Callable[[str], ParameterValue]:
-        """`setting_of` for one trial."""
         own = record.parameters
         if record.preset in self.presets:
             own = {**self.presets[record.preset], **own}
@@ -144,9 +156,9 @@ def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
 
 
 def _number(value: ParameterValue) -> float:
-    if type(value) is float:  # as nearly always
-        return value if abs(value) < LARGEST else 0.0
-    return float(value) if is_sane(value) else 0.0
+    if type(value) is float or type(value) is int:  # as nearly always
+        return float(value) if -LARGEST < value < LARGEST else 0.0
+    return 0.0
 
 
 def is_sane(value: ParameterValue) -> TypeGuard[int | float]:

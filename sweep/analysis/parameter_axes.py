@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,8 +53,7 @@ class Cells:
 
     def index(self, value: ParameterValue) -> int:
         """Number of the cell that holds ``value``."""
-        position = self.axis.position(value)
-        return sum(position >= edge for edge in self.edges[1:-1])
+        return bisect_right(self.edges[1:-1], self.axis.position(value))
 
     def place(self, value: ParameterValue) -> float:
         """Where ``value`` lies in units of cells."""

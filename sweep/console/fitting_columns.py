@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import Literal
 
 from rich.cells import cell_len
@@ -65,7 +65,13 @@ class Column:
     @cached_property
     def width(self) -> int:
         """Width of the longest line, in screen columns."""
-        return max(map(width_of, [*self.heading.splitlines(), *self.cells]), default=0)
+        lines = [*self.heading.splitlines(), *self.cells]
+        return max(map(len if "".join(lines).isascii() else width_of, lines), default=0)
+
+    @cached_property
+    def padded(self) -> list[str]:
+        """The cells, all of the same width."""
+        return [_padded(cell, self) for cell in self.cells]
 
     @property
     def is_constant(self) -> bool:
@@ -164,9 +170,16 @@ class AlignedRows:
         if self.caption is not None:
             yield Text.assemble(self.caption, style="table.caption")
 
-    def _rows(self) -> Iterator[tuple[tuple[str, ...], str | None]]:
-        rows = zip(*(column.cells for column in self.columns), strict=True)
+    def _rows(self) -> Iterator[tuple[tuple[tuple[str, str], ...], str | None]]:
+        rows = zip(*map(self._styled_cells, self.columns), strict=True)
         return zip_longest(rows, self.beside or ())
+
+    @staticmethod
+    def _styled_cells(column: Column) -> Iterable[tuple[str, str]]:
+        """Each cell as it is printed, with its style, which may be empty."""
+        if not column.styles:
+            return zip(column.padded, repeat(""))
+        return zip(column.padded, (column.styles.get(one, "") for one in column.cells), strict=True)
 
     def _headings(self, widths: Sequence[int]) -> Iterator[str]:
         """Their last lines stand above the rows."""
@@ -184,12 +197,13 @@ class AlignedRows:
         padded = [_padded(cell, column) for cell, column in zip(cells, self.columns, strict=True)]
         return f" {'  '.join([*padded, text])}".rstrip()
 
-    def _styled(self, console: Console, cells: Sequence[str], text: str) -> Iterator[Segment]:
+    def _styled(
+        self, console: Console, cells: Sequence[tuple[str, str]], text: str
+    ) -> Iterator[Segment]:
         """A row; a cell with a style is a segment of its own."""
         line = " "
-        for cell, column in zip(cells, self.columns, strict=True):
-            padded = _padded(cell, column)
-            if style := column.styles.get(cell):
+        for padded, style in cells:
+            if style:
                 yield from (Segment(line), Segment(padded, console.get_style(style)))
                 line = "  "
             else:
@@ -198,6 +212,8 @@ class AlignedRows:
 
 
 def _padded(cell: str, column: Column) -> str:
+    if cell.isascii():
+        return cell.ljust(column.width) if column.justify == "left" else cell.rjust(column.width)
     space = " " * (column.width - width_of(cell))
     return cell + space if column.justify == "left" else space + cell
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def ranking_table(
         heading="parameters",
         rule=divider(frame),
         title=one_line(title),
-        caption=_caption(frame, left_out),
+        caption=_caption(frame, shown, left_out),
     )
 
 
@@ -165,7 +165,9 @@ def _in_lines(name: str) -> str:
     return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
 
 
-def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
+def _caption(
+    frame: pd.DataFrame, shown: Sequence[Column], left_out: Sequence[Column]
+) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [line] if (line := line_words(frame)) else []
@@ -180,7 +182,23 @@ def _caption(frame: pd.DataFrame, left_out: Sequence[Column]) -> Text | None:
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
         presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
         lines += [f"Presets: {', '.join(presets)}"] if presets else []
+    lines += [quiet] if (quiet := " ".join(_explained(frame, shown))) else []
     return Text("\n".join(lines)) if lines else None
+
+
+def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
+    """What a stranger cannot know of the columns, where it occurs."""
+    cells = {column.name: column.cells for column in shown}
+    if any(gain != "–" for gain in cells.get("delta_baseline", ())):
+        yield "Δ baseline: of a pruned trial, against what the baseline had after as many epochs."
+    if any("–" in column.cells for column in shown if column.short is not None):
+        yield "– under a setting: null, or without effect in that trial."
+    names, values = list(frame["trial_id"]), cells.get(OBJECTIVE, ())
+    is_plain = not {RUNS, PARETO_RANK, "sweep"} & set(frame) and divider(frame) is None
+    if is_plain and frame["rank"].is_monotonic_increasing:
+        same = [names[n] for n in range(1, len(values)) if values[n] == values[n - 1] != "–"]
+        if same:
+            yield f"{some(same)}: a tie with the trial above, as far as these digits show."
 
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
@@ -223,7 +241,7 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
     found = [
         (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame)
+        for row in rows_of(frame[["trial_id", "status", "cause"]])
         if not Status(row["status"]).has_result
     ]
     found += [

@@ -16,7 +16,7 @@ from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.ranking_columns import headings
-from sweep.analysis.ranking.ranking_frame import unfinished
+from sweep.analysis.ranking.ranking_frame import unfinished, winner
 from sweep.analysis.report_words import trials
 from sweep.console.console_words import STYLES, print_sentence, print_sentences
 from sweep.console.ranking_table import causes, patience_table, ranking_table
@@ -74,8 +74,10 @@ def print_results(console: Console, found: Summary) -> None:
         headings=headings(records),
     )
     console.print(table)
-    narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
-    shown = set(frame["trial_id"]) if "trial_id" in frame and "sweep" not in frame else set()
+    is_one = "trial_id" in frame and "sweep" not in frame
+    sentence = caution(found.kinds, records, winner(frame) if is_one else None)
+    narrow = [Text(sentence)] if sentence else []
+    shown = set(frame["trial_id"]) if is_one else set()
     runs = [one for one in records if one.replicate and one.replicate.of in shown]
     broken = [*searched(records), *runs]
     sentences = [*causes(frame, runs), *cures(broken), *confirmed(found), *narrow]

@@ -13,6 +13,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.further_improvement import Outlook
 from sweep.analysis.ranking.pareto_ranks import front
+from sweep.analysis.ranking.ranking_frame import winner
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
     is_before_switch_on,
@@ -170,7 +171,8 @@ def caveat(results: Results) -> str:
     sentences += _still_rising(results)
     if sentence := Outlook.of(results.spec, results.ended).words:
         sentences.append(sentence)
-    if kind := caution([results.spec.trainer.kind]):
+    runs = [*results.records, *results.replicates]
+    if kind := caution([results.spec.trainer.kind], runs, winner(results.frame)):
         sentences.append(kind)
     return " ".join(sentences)
 
@@ -204,10 +206,11 @@ def _one_seed(results: Results) -> str:
         return sentence
     reached, *others = results.scores.values()
     close = sum(reached - other <= change for other in others)
+    who = counted(close, "other trial") if close else "no other trial"
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
-        f"{objective.text(change)} from one epoch to the next, and {counted(close, 'other trial')} "
-        f"{'is' if close == 1 else 'are'} within that of it."
+        f"{objective.text(change)} from one epoch to the next, and {who} "
+        f"{'is' if close <= 1 else 'are'} within that of it."
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.report_words import status
 from sweep.report.headline import state
 from sweep.report.page_sections import sections_of
 from sweep.report.page_table import PageTable, TableColumn, objective_words, page_tables
@@ -53,6 +55,7 @@ class PageData:
         running: whether a process still writes to the results folder.
         objective: metric, label, heading, short, mode and d3 (D3's number format).
         parameters: dotted name of each searched parameter → its short name.
+        statuses: how figures show each status: in words, its colour and its symbol.
         sections: the text parts in order; those named ``ranking`` and ``figures`` mark where tables
             and figures stand.
         tables: the ranking.
@@ -67,6 +70,7 @@ class PageData:
     running: bool
     objective: Mapping[str, str]
     parameters: Mapping[str, str]
+    statuses: Mapping[str, tuple[str, str, str]]
     sections: tuple[PageSection, ...]
     tables: tuple[PageTable, ...]
     unfinished: tuple[str, ...]
@@ -103,6 +107,9 @@ def page_data(results: Results) -> PageData:
         running=results.in_use,
         objective=objective_words(results.objective),
         parameters=short_names(results.parameters),
+        statuses={
+            kind.value: (status(kind), look.color, look.symbol) for kind, look in LOOKS.items()
+        },
         sections=sections_of(results),
         tables=page_tables(results),
         unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),

@@ -13,6 +13,7 @@ from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.figures.timeline import timeline
 from sweep.analysis.parameters.contour import dice_contour
 from sweep.analysis.parameters.importance import dice_importance, divergence_importance
 from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
@@ -39,6 +40,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     expected_best,
     pareto_front,
     budget_by_status,
+    timeline,
 )
 
 

@@ -39,12 +39,16 @@ CHUNK = 2**16
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """Turn operating system errors on reading ``path`` into a `ResultsError`."""
     try:
         yield
     except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot read {path}: {error.strerror or error}")
 
 
 @contextmanager
@@ -118,20 +122,23 @@ def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
     return record
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
+def read_text(path: Path | str, most: int = MOST_BYTES) -> str:
     return read_bytes(path, most).decode(errors="backslashreplace")
 
 
-def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     content = _first_bytes(path, most + 1)
     if len(content) > most:
         raise ResultsError(f"{path}: broken, larger than {most // 1024} KiB")
     return content
 
 
-def _first_bytes(path: Path, most: int) -> bytes:
-    """By calls of the system: a file object of Python takes longer than to read a small file."""
-    with reading(path):
+def _first_bytes(path: Path | str, most: int) -> bytes:
+    """By calls of the system: a file object of Python takes longer than to read a small file.
+
+    So does `reading`.
+    """
+    try:
         descriptor = own_file(os.fspath(path), os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             parts = []
@@ -140,16 +147,18 @@ def _first_bytes(path: Path, most: int) -> bytes:
                 most -= len(part)
         finally:
             os.close(descriptor)
-    return b"".join(parts)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
+def read_json(path: Path | str, parse: Callable[[Mapping[str, Any]], T]) -> T:
     """``parse`` of the object in ``path``; raises `ResultsError` if it is broken."""
     with blaming(path):
         return parse(parse_json(read_text(path)))
 
 
-def read_record(path: Path, cls: type[T]) -> T:
+def read_record(path: Path | str, cls: type[T]) -> T:
     """`parsed` of the object in ``path``; raises `ResultsError` if it is broken.
 
     Fast as `read_records_of_lines`.
@@ -162,7 +171,7 @@ def read_record(path: Path, cls: type[T]) -> T:
     return read_json(path, lambda values: parsed(cls, values))
 
 
-def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+def read_jsonl(path: Path | str, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
     """``parse`` of each line in order, without a torn last line.
 
     Raises:
@@ -173,7 +182,7 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
             yield value
 
 
-def read_records_of_lines(path: Path, cls: type[T]) -> list[T]:
+def read_records_of_lines(path: Path | str, cls: type[T]) -> list[T]:
     """`parsed` of each line in order, without a torn last line; raises as `read_jsonl`.
 
     Fast for many lines: `parse_json` reads only what the parser in Rust refuses. So a number too
@@ -194,7 +203,7 @@ def _is_odd(content: bytes) -> bool:
 
 
 def parse_lines(
-    file: BinaryIO, path: Path, parse: Callable[[Mapping[str, Any]], T], *, after: int = 0
+    file: BinaryIO, path: Path | str, parse: Callable[[Mapping[str, Any]], T], *, after: int = 0
 ) -> Iterator[tuple[bytes, T]]:
     """``parse`` of each complete line from the current position of ``file``; raises as above.
 

@@ -53,7 +53,7 @@ def is_replicate(trial_id: str) -> bool:
     return trial_place(trial_id)[1] > 0
 
 
-class _Named:
+class FileName:
     """The path of this name in the ``folder`` of the object that has it as an attribute."""
 
     def __init__(self, name: str) -> None:
@@ -75,42 +75,42 @@ class TrialPaths:
 
     folder: Path
 
-    config = _Named("config.yaml")
+    config = FileName("config.yaml")
     """Effective configuration; runs as it is with ``sweep.train``."""
-    provenance = _Named("provenance.json")
+    provenance = FileName("provenance.json")
     """Settings read back from the trainer's objects, and the code and machine."""
-    trial = _Named("trial.json")
+    trial = FileName("trial.json")
     """Searched parameters, status and cause."""
-    history = _Named("history.jsonl")
+    history = FileName("history.jsonl")
     """One JSON object per epoch."""
-    cases = _Named("cases.csv")
+    cases = FileName("cases.csv")
     """Validation of the best epoch, per case and class; only of our own trainer."""
-    test = _Named("test.json")
+    test = FileName("test.json")
     """Scores on the test split; only for finalists."""
-    real_validation = _Named("real_validation.json")
+    real_validation = FileName("real_validation.json")
     """Dice on whole validation cases, per case and class; only for finalists of nnU-Net."""
-    divergence = _Named("divergence.json")
+    divergence = FileName("divergence.json")
     """The guard's verdict; only if the trial diverged."""
-    offending = _Named("offending.pt")
+    offending = FileName("offending.pt")
     """Batch and state to reproduce the diverging step, if a single step is the cause."""
-    error = _Named("error.txt")
+    error = FileName("error.txt")
     """The traceback; only if the trial failed."""
-    nnunet = _Named("nnunet")
+    nnunet = FileName("nnunet")
     """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
-    pictures = _Named("pictures")
+    pictures = FileName("pictures")
     """Pictures of its segmentations; only for finalists, diverged trials, and whoever was asked
     for."""
-    picture_index = _Named("pictures/index.json")
+    picture_index = FileName("pictures/index.json")
     """What the pictures show."""
-    lock = _Named(".lock")
+    lock = FileName(".lock")
     """Lock of the process that trains the trial."""
-    best_checkpoint = _Named("best.pt")
+    best_checkpoint = FileName("best.pt")
     """Weights of the best epoch."""
-    last_checkpoint = _Named("last.pt")
+    last_checkpoint = FileName("last.pt")
     """State to resume from the last epoch; only until the trial ends."""
-    previous_checkpoint = _Named("previous.pt")
+    previous_checkpoint = FileName("previous.pt")
     """The previous checkpoint, in case the last is damaged."""
-    healthy_checkpoint = _Named("healthy.pt")
+    healthy_checkpoint = FileName("healthy.pt")
     """The last healthy weights of a diverged trial, from the middle of an epoch."""
 
 
@@ -120,61 +120,61 @@ class Layout:
 
     folder: Path
 
-    sweep_yaml = _Named("sweep.yaml")
+    sweep_yaml = FileName("sweep.yaml")
     """The effective spec. A folder with this file is a results folder."""
-    journal = _Named("journal.jsonl")
+    journal = FileName("journal.jsonl")
     """The order of events over all trials."""
-    warm_start = _Named("warm_start.jsonl")
+    warm_start = FileName("warm_start.jsonl")
     """Earlier trials that the searcher learns from; only with ``warm_start``."""
-    study = _Named("study.journal")
+    study = FileName("study.journal")
     """The trials as an Optuna study for inspection. It is written from our records, never read."""
-    study_lock = _Named("study.journal.lock")
+    study_lock = FileName("study.journal.lock")
     """Optuna's lock file of `study`."""
-    study_artifacts = _Named("study_artifacts")
+    study_artifacts = FileName("study_artifacts")
     """Pictures of finalists, as artifacts of `study`."""
-    packing = _Named("packing.json")
+    packing = FileName("packing.json")
     """How many trials share a GPU, and what that was measured by; only with
     ``resources.trials_per_gpu: auto``."""
-    ranking_csv = _Named("ranking.csv")
-    replicates_csv = _Named("replicates.csv")
+    ranking_csv = FileName("ranking.csv")
+    replicates_csv = FileName("replicates.csv")
     """The replicates of the leaders; only with ``confirm``."""
-    test_csv = _Named("test.csv")
+    test_csv = FileName("test.csv")
     """The finalists on the test split, one row per case; only with a test split."""
-    best_yaml = _Named("best.yaml")
+    best_yaml = FileName("best.yaml")
     """Configuration of the winner; runs as it is with ``sweep.train``."""
-    nnunet_model = _Named("nnunet_model")
+    nnunet_model = FileName("nnunet_model")
     """The winner as a model folder of nnU-Net; only with nnU-Net's trainer."""
-    nnunet_validation = _Named("nnunet_validation.csv")
+    nnunet_validation = FileName("nnunet_validation.csv")
     """Pseudo Dice and real validation Dice of the finalists; only with nnU-Net's trainer."""
-    nnunet_cases = _Named("nnunet_cases.csv")
+    nnunet_cases = FileName("nnunet_cases.csv")
     """Their real validation per case and class."""
-    report_html = _Named("report.html")
+    report_html = FileName("report.html")
     """The report as one page that opens offline."""
-    report_ipynb = _Named("report.ipynb")
+    report_ipynb = FileName("report.ipynb")
     """The report as an executed notebook."""
-    ranking_tex = _Named("ranking.tex")
+    ranking_tex = FileName("ranking.tex")
     """The first of the ranking as a LaTeX table."""
-    methods_txt = _Named("methods.txt")
+    methods_txt = FileName("methods.txt")
     """The methods section of a paper about the sweep."""
-    methods_tex = _Named("methods.tex")
+    methods_tex = FileName("methods.tex")
     """The same as LaTeX, with the search space as a table."""
-    methods_bib = _Named("methods.bib")
+    methods_bib = FileName("methods.bib")
     """The works that it names, as BibTeX."""
-    figures = _Named("figures")
+    figures = FileName("figures")
     """The report's figures, a file each."""
-    log = _Named("sweep.log")
-    tensorboard = _Named("tensorboard")
+    log = FileName("sweep.log")
+    tensorboard = FileName("tensorboard")
     """One run per trial; only with ``tracking: tensorboard``."""
-    mlflow = _Named("mlflow")
+    mlflow = FileName("mlflow")
     """Local store and artifacts; only with ``tracking: mlflow``."""
-    wandb = _Named("wandb")
+    wandb = FileName("wandb")
     """W&B's own files of each run; only with ``tracking: wandb``."""
-    lock = _Named(".lock")
+    lock = FileName(".lock")
     """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
-    requests = _Named("requests")
+    requests = FileName("requests")
     """What users asked of the sweep and no session has taken yet, a file each."""
-    trials = _Named("trials")
-    trunks = _Named("trunks")
+    trials = FileName("trials")
+    trunks = FileName("trunks")
     """Snapshots of shared warm-ups, while trials can still start from them."""
 
     def former_sweep_yaml(self, number: int) -> Path:

@@ -22,11 +22,10 @@ from sweep.store.files import (
 )
 from sweep.store.layout import (
     TRIAL_ID,
+    FileName,
     Layout,
     TrialPaths,
-    is_replicate,
     trial_id,
-    trial_number,
     trial_place,
 )
 from sweep.vocabulary.epoch_metrics import EpochColumns, EpochMetrics, StoredHistory
@@ -68,12 +67,15 @@ def read_records(
     """
     layout = Layout(folder)
     require_results(layout)
-    paths = map(layout.trial, trial_folders(layout))
-    # A folder without trial.json was being created when the sweep was killed. Nothing ran in it.
-    started = [one for one in paths if one.trial.exists()]
+    names, trials = trial_folders(layout), os.fspath(layout.trials)
     objective = objective or read_objective(folder)
-    history_of = _whole_history if whole or len(started) < MANY else _stored_history
-    return [_read_trial(one, objective, history_of) for one in started]
+    history_of: Callable[[str], Sequence[EpochMetrics]] = _history_in
+    if len(names) >= MANY and not whole:
+        several = [one.metric for one in objective.each if not one.is_cost]
+        metrics = [name for name in several if name != VAL_DICE]
+        history_of = partial(_stored_history, objective=objective, metrics=metrics)
+    found = (_read_trial(name, f"{trials}{os.sep}{name}", objective, history_of) for name in names)
+    return [one for one in found if one is not None]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -185,66 +187,81 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
     Args:
         objective: the objective of its sweep.
     """
-    file = read_record(paths.trial, _TrialFile)
-    return _record(paths, objective, file, _names(paths))
+    folder = os.fspath(paths.folder)
+    file = read_record(_in(folder, TrialPaths.trial), _TrialFile)
+    return _record(trial_id, folder, objective, file, _names(folder))
 
 
-def _names(paths: TrialPaths) -> frozenset[str]:
+def _in(folder: str, file: FileName) -> str:
+    """A file of a trial as text: a `Path` takes as long to make as a small file to read."""
+    return f"{folder}{os.sep}{file.name}"
+
+
+def _names(folder: str) -> frozenset[str]:
     """The files of a trial, by one look at its folder instead of one for each."""
-    with reading(paths.folder), os.scandir(paths.folder) as entries:
+    with reading(folder), os.scandir(folder) as entries:
         return frozenset([entry.name for entry in entries])
 
 
 def _record(
-    paths: TrialPaths, objective: Objective, file: _TrialFile, names: Container[str], **more: Any
+    trial_id: str,
+    folder: str,
+    objective: Objective,
+    file: _TrialFile,
+    names: Container[str],
+    **more: Any,
 ) -> TrialRecord:
-    trial_id = paths.folder.name
-    with blaming(paths.trial):
-        return TrialRecord(
-            trial_id=trial_id,
-            number=trial_number(trial_id),
-            parameters=dict(file.parameters),
-            outcome=_outcome(file, paths, names) if file.status.is_final else None,
-            objective=objective,
-            preset=file.preset,
-            replicate=_replicate(trial_id, file),
-            enqueued=Enqueued(file.request, file.enqueued_by) if file.request else None,
-            **more,
-        )
+    number, nth = trial_place(trial_id)
+    replicate = None
+    if nth:
+        with blaming(_in(folder, TrialPaths.trial)):
+            replicate = _replicate(number, file)
+    return TrialRecord(
+        trial_id=trial_id,
+        number=number,
+        parameters=file.parameters,
+        outcome=_outcome(file, folder, names) if file.status.is_final else None,
+        objective=objective,
+        preset=file.preset,
+        replicate=replicate,
+        enqueued=Enqueued(file.request, file.enqueued_by) if file.request else None,
+        **more,
+    )
 
 
 def _read_trial(
-    paths: TrialPaths,
+    trial_id: str,
+    folder: str,
     objective: Objective,
-    history_of: Callable[[TrialPaths, Objective], Sequence[EpochMetrics]],
-) -> TrialRecord:
+    history_of: Callable[[str], Sequence[EpochMetrics]],
+) -> TrialRecord | None:
+    """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
+    path = _in(folder, TrialPaths.trial)
+    if not os.path.lexists(path):
+        return None
     # trial.json before all others, so that an ended trial has all its epochs and files.
-    file = read_record(paths.trial, _TrialFile)
-    names = _names(paths)
+    file = read_record(path, _TrialFile)
+    names = _names(folder)
     more: dict[str, Any] = {}
     if TrialPaths.test.name in names:
-        more["test"] = read_record(paths.test, _TestFile).cases
+        more["test"] = read_record(_in(folder, TrialPaths.test), _TestFile).cases
     if TrialPaths.real_validation.name in names:
-        more["real"] = read_record(paths.real_validation, RealValidation)
-    more["history"] = history_of(paths, objective)
-    return _record(paths, objective, file, names, **more)
+        more["real"] = read_record(_in(folder, TrialPaths.real_validation), RealValidation)
+    more["history"] = history_of(_in(folder, TrialPaths.history))
+    return _record(trial_id, folder, objective, file, names, **more)
 
 
-def _whole_history(paths: TrialPaths, _: Objective) -> Sequence[EpochMetrics]:
-    return read_history(paths)
-
-
-def _stored_history(paths: TrialPaths, objective: Objective) -> StoredHistory:
-    history = read_history(paths)
-    metrics = [one.metric for one in objective.each if one.metric != VAL_DICE and not one.is_cost]
+def _stored_history(path: str, objective: Objective, metrics: Sequence[str]) -> StoredHistory:
+    """Args: the metrics that an epoch needs for each of the objectives, validation Dice aside."""
+    history = _history_in(path)
     columns = EpochColumns.of(history, metrics, objective.best(history))
-    return StoredHistory(columns, partial(_read_again, paths, columns))
+    return StoredHistory(columns, partial(_read_again, path, columns))
 
 
-def _read_again(paths: TrialPaths, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
-    history = read_history(paths)[: len(columns.val_dice)]  # more may have come since
+def _read_again(path: str, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
+    history = _history_in(path)[: len(columns.val_dice)]  # more may have come since
     if tuple([epoch.val_dice for epoch in history]) != columns.val_dice:
-        raise ResultsError(f"{paths.history} was changed in the meantime: read it again")
+        raise ResultsError(f"{path} was changed in the meantime: read it again")
     return history
 
 
@@ -254,13 +271,17 @@ def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
     Raises:
         ResultsError: a line is broken, or an epoch is missing.
     """
-    lines = read_records_of_lines(paths.history, EpochMetrics)
+    return _history_in(os.fspath(paths.history))
+
+
+def _history_in(path: str) -> tuple[EpochMetrics, ...]:
+    lines = read_records_of_lines(path, EpochMetrics)
     if [metrics.epoch for metrics in lines] == [*range(len(lines))]:
         return tuple(lines)
     history: list[EpochMetrics] = []
     for number, metrics in enumerate(lines, start=1):
         if metrics.epoch > len(history):
-            place = f"{paths.history}:{number}"
+            place = f"{path}:{number}"
             raise ResultsError(f"{place}: broken, epoch {len(history)} is missing")
         if metrics.epoch == len(history):  # else it was written twice around a crash
             history.append(metrics)
@@ -271,7 +292,7 @@ def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
 class _TrialFile:
     """Content of trial.json."""
 
-    parameters: Mapping[str, ParameterValue]
+    parameters: dict[str, ParameterValue]
     status: Status
     cause: str = ""
     preset: str | None = None
@@ -282,12 +303,10 @@ class _TrialFile:
     enqueued_by: str = ""
 
 
-def _replicate(name: str, file: _TrialFile) -> Replicate | None:
-    if not is_replicate(name):
-        return None
+def _replicate(number: int, file: _TrialFile) -> Replicate:
     if file.seed is None or file.fold is None:
         raise ValueError("a replicate needs its `seed` and `fold`")
-    return Replicate(trial_id(trial_number(name)), file.seed, file.fold, file.in_search)
+    return Replicate(trial_id(number), file.seed, file.fold, file.in_search)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,11 +316,10 @@ class _TestFile:
     cases: tuple[CaseScore, ...]
 
 
-def _outcome(file: _TrialFile, paths: TrialPaths, names: Container[str]) -> Outcome:
-    has_divergence = file.status is Status.DIVERGED and TrialPaths.divergence.name in names
-    return Outcome(
-        status=file.status,
-        cause=file.cause,
-        divergence=read_record(paths.divergence, Divergence) if has_divergence else None,
-        error=read_text(paths.error) if TrialPaths.error.name in names else None,
-    )
+def _outcome(file: _TrialFile, folder: str, names: Container[str]) -> Outcome:
+    divergence = error = None
+    if file.status is Status.DIVERGED and TrialPaths.divergence.name in names:
+        divergence = read_record(_in(folder, TrialPaths.divergence), Divergence)
+    if TrialPaths.error.name in names:
+        error = read_text(_in(folder, TrialPaths.error))
+    return Outcome(status=file.status, cause=file.cause, divergence=divergence, error=error)

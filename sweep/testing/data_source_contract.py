@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sweep.data.nnunet_raw.header_survey import survey
 from sweep.data.nnunet_raw.pixels import load_case
@@ -17,23 +16,19 @@ class DataSourceContract:
 
     write: WritesData
 
-    def test_dataset_can_be_read_and_has_a_foreground(self) -> None:
-        with TemporaryDirectory() as folder:
-            dataset = self._written(Path(folder))
-            found = survey([dataset], "auto")
-            assert not found.mistakes, [str(mistake) for mistake in found.mistakes]
-            cases = [load_case(dataset, case, found.grids[case]) for case in dataset.cases]
-            assert any(label.any() for _, label in cases)
+    def test_dataset_can_be_read_and_has_a_foreground(self, tmp_path: Path) -> None:
+        dataset = self._written(tmp_path)
+        found = survey([dataset], "auto")
+        assert not found.mistakes, [str(mistake) for mistake in found.mistakes]
+        cases = [load_case(dataset, case, found.grids[case]) for case in dataset.cases]
+        assert any(label.any() for _, label in cases)
 
-    def test_dataset_has_enough_cases_to_be_split(self) -> None:
-        with TemporaryDirectory() as folder:
-            assert len(self._written(Path(folder)).cases) >= 2
+    def test_dataset_has_enough_cases_to_be_split(self, tmp_path: Path) -> None:
+        assert len(self._written(tmp_path).cases) >= 2
 
-    def test_second_call_writes_the_same_dataset(self) -> None:
-        with TemporaryDirectory() as folder:
-            root = Path(folder)
-            first, second = (self._written(root / name) for name in ("one", "other"))
-            assert fingerprint([first], root / "cache") == fingerprint([second], root / "cache")
+    def test_second_call_writes_the_same_dataset(self, tmp_path: Path) -> None:
+        first, second = (self._written(tmp_path / name) for name in ("one", "other"))
+        assert fingerprint([first], tmp_path / "cache") == fingerprint([second], tmp_path / "cache")
 
     def _written(self, folder: Path) -> RawDataset:
         target = folder / "raw"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PIL import Image
 
@@ -27,34 +26,29 @@ class TrackerContract:
     make: Callable[[Tracked], Tracker]
     """Of what is logged; as the sweep calls it."""
 
-    def test_trials_of_every_end_are_logged(self) -> None:
-        with TemporaryDirectory() as folder:
-            tracker = self.make(_tracked(Path(folder)))
-            for number, status in enumerate(Status):
-                tell(tracker, number, status)
-            tracker.close()
+    def test_trials_of_every_end_are_logged(self, tmp_path: Path) -> None:
+        tracker = self.make(_tracked(tmp_path))
+        for number, status in enumerate(Status):
+            tell(tracker, number, status)
+        tracker.close()
 
-    def test_sweep_that_goes_on_tells_everything_again(self) -> None:
-        with TemporaryDirectory() as folder:
-            for _ in range(2):
-                tracker = self.make(_tracked(Path(folder)))
-                tell(tracker, 0, Status.COMPLETED)
-                tracker.close()
-
-    def test_tracker_of_a_sweep_without_trials_can_be_closed(self) -> None:
-        with TemporaryDirectory() as folder:
-            self.make(_tracked(Path(folder))).close()
-
-    def test_ranking_and_pictures_come_after_the_trials(self) -> None:
-        with TemporaryDirectory() as folder:
-            tracked = _tracked(Path(folder))
-            told = list[str]()
-            tracker = Forgiving("contract", self.make(tracked), told.append)
+    def test_sweep_that_goes_on_tells_everything_again(self, tmp_path: Path) -> None:
+        for _ in range(2):
+            tracker = self.make(_tracked(tmp_path))
             tell(tracker, 0, Status.COMPLETED)
-            tracker.ranked()
-            tracker.pictures_drawn("t0000", {"worst: case/03, Dice 0.5": _png()})
             tracker.close()
-            assert told == []
+
+    def test_tracker_of_a_sweep_without_trials_can_be_closed(self, tmp_path: Path) -> None:
+        self.make(_tracked(tmp_path)).close()
+
+    def test_ranking_and_pictures_come_after_the_trials(self, tmp_path: Path) -> None:
+        told = list[str]()
+        tracker = Forgiving("contract", self.make(_tracked(tmp_path)), told.append)
+        tell(tracker, 0, Status.COMPLETED)
+        tracker.ranked()
+        tracker.pictures_drawn("t0000", {"worst: case/03, Dice 0.5": _png()})
+        tracker.close()
+        assert told == []
 
 
 def _png() -> bytes:

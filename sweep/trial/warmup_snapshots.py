@@ -108,12 +108,8 @@ class Trunk:
             curve = self._objective.curve(snapshot.history)
             most = min(most, replace(stopping).replay(curve) or len(snapshot.history))
             if epochs <= most:
-                source, trial = TrialPaths(self._folder / str(epochs)), self._trial
-                _link(source.best_checkpoint, trial.best_checkpoint)
-                _link(source.cases, trial.cases)
-                if snapshot.verdict is not None:
-                    _link(source.healthy_checkpoint, trial.healthy_checkpoint)
-                    _link(source.offending, trial.offending)
+                source = TrialPaths(self._folder / str(epochs))
+                _link_results(source, self._trial, diverged=snapshot.verdict is not None)
                 return snapshot
         return None
 
@@ -134,11 +130,8 @@ class Trunk:
         try:
             new.folder.mkdir(parents=True, exist_ok=True)
             _link(trial.last_checkpoint, new.last_checkpoint)
-            _link(trial.best_checkpoint, new.best_checkpoint)
-            _link(trial.cases, new.cases)
+            _link_results(trial, new, diverged=verdict is not None)
             if verdict is not None:
-                _link(trial.healthy_checkpoint, new.healthy_checkpoint)
-                _link(trial.offending, new.offending)
                 text = to_json(verdict.to_json(), indent=2) + "\n"
                 atomic_write_text(new.divergence, text)
                 shutil.rmtree(final, ignore_errors=True)
@@ -149,6 +142,15 @@ class Trunk:
             pass
         finally:
             shutil.rmtree(new.folder, ignore_errors=True)
+
+
+def _link_results(source: TrialPaths, target: TrialPaths, *, diverged: bool) -> None:
+    """Link what a trial has kept of its epochs, and of its end if it diverged."""
+    _link(source.best_checkpoint, target.best_checkpoint)
+    _link(source.cases, target.cases)
+    if diverged:
+        _link(source.healthy_checkpoint, target.healthy_checkpoint)
+        _link(source.offending, target.offending)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -45,6 +45,20 @@ class EarlyStopping:
         """Whether it is time to stop."""
         return self.patience is not None and self.waited >= self.patience
 
+    def waits(self, curve: Iterable[tuple[int, float | None]]) -> list[int]:
+        """Add a recorded curve of (epoch, score), whatever the patience is.
+
+        Returns:
+            the number of epochs after which it had waited for 1, 2, 3, … epochs for the first time:
+            the n-th is where a patience of n stops it.
+        """
+        found: list[int] = []
+        for epoch, value in curve:
+            self.update(epoch, value)
+            if self.waited > len(found):
+                found.append(epoch + 1)
+        return found
+
     def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:
         """Add a recorded curve of (epoch, score) up to its stop.
 

@@ -181,5 +181,5 @@ def distance_unit_in(history: Sequence[EpochMetrics]) -> DistanceUnit | None:
     """Unit in which the epochs measured distances; None if none says so."""
     if isinstance(history, StoredHistory):
         return history.columns.distance_unit
-    units = (epoch.distance_unit for epoch in history)
-    return next((unit for unit in units if unit is not None), None)
+    units = (epoch.distance_unit for epoch in history if epoch.distance_unit is not None)
+    return next(units, None)

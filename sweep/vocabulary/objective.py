@@ -134,11 +134,28 @@ class Objective:
 
     def best(self, history: Sequence[EpochMetrics]) -> EpochMetrics | None:
         """The epoch of the best `merit`, the earliest of equals; None if no epoch has a value."""
-        *_, place = self.best_places(history)
-        return None if place is None else history[place]
+        return self.best_of(history, self.scores(history))
+
+    def best_of(
+        self, history: Sequence[EpochMetrics], scores: Sequence[float | None]
+    ) -> EpochMetrics | None:
+        """The same where the `scores` are known."""
+        known = [score for score in scores if score is not None]
+        if not known:
+            return None
+        most = max(known)
+        place = scores.index(most)
+        if self.metric != VAL_DICE and scores.count(most) > 1:
+            dices = DICE.values(history)
+            equals = [n for n, score in enumerate(scores) if score == most]
+            place = max(equals, key=lambda n: -math.inf if (d := dices[n]) is None else d)
+        return history[place]
 
     def best_places(self, history: Sequence[EpochMetrics]) -> list[int | None]:
-        """The place of that epoch among the first n, for each n from 0 to all of them."""
+        """The place of that epoch among the first n, for each n from 0 to all of them.
+
+        One pass for all of them.
+        """
         scores = self.scores(history)
         is_dice = self.metric == VAL_DICE
         dices = scores if is_dice else DICE.values(history)
@@ -244,6 +261,11 @@ class Objective:
     def short(self) -> str:
         """The metric in a narrow place: ``Dice``."""
         return self._names.short
+
+    @property
+    def opening(self) -> str:
+        """`short` where a sentence or a title begins. A metric's own name stays as it is."""
+        return self.short[:1].upper() + self.short[1:] if self.is_dice else self.short
 
     @property
     def stem(self) -> str:

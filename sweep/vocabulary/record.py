@@ -263,13 +263,9 @@ class TrialRecord:
     @cached_property
     def scores(self) -> list[float | None]:
         """The same as scores: higher is better."""
-        turned = self.objective.turned
-        return [None if value is None else turned(value) for value in self.values]
-
-    @cached_property
-    def best_places(self) -> list[int | None]:
-        """The best epoch of the first n, for each n from 0: see `Objective.best_places`."""
-        return self.objective.best_places(self.history)
+        if self.objective.mode == "max":
+            return self.values
+        return [None if value is None else -value for value in self.values]
 
     @cached_property
     def best(self) -> EpochMetrics | None:
@@ -278,18 +274,17 @@ class TrialRecord:
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        place = self.best_places[-1]
-        return None if place is None else self.history[place]
+        return self.objective.best_of(self.history, self.scores)
 
     @property
     def value(self) -> float | None:
         """The objective in the best epoch, by which a trial with a result is ranked."""
-        return self.reached(len(self.history))
+        return None if self.best is None else self.objective.value(self.best)
 
     def reached(self, epochs: int) -> float | None:
         """The best value of the objective in the first epochs; None without any."""
-        place = self.best_places[epochs]
-        return None if place is None else self.values[place]
+        known = [score for score in self.scores[:epochs] if score is not None]
+        return self.objective.turned(max(known)) if known else None
 
     @property
     def score(self) -> float | None:
@@ -459,6 +454,26 @@ def representing(runs: Iterable[TrialRecord]) -> list[TrialRecord]:
     """
     runs = list(runs)
     return [run for _, run in confirming(runs)] or runs
+
+
+def place_of_runs(
+    score: float, replicated: Sequence[float], diverged: int
+) -> tuple[int, int, float]:
+    """Sort key of a configuration by its runs in the search, ascending from the worst.
+
+    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, lost
+    a run, or has not been trained on the others yet. Divergence is a gate, as for finalists: the
+    mean of the runs that did not diverge does not make up for one that did.
+
+    Args:
+        score: of the trial itself, higher is better.
+        replicated: scores of its replicates.
+        diverged: number of its replicates that diverged.
+
+    Returns:
+        number of replicates with a score, minus the number that diverged, mean score.
+    """
+    return len(replicated), -diverged, fmean((score, *replicated))
 
 
 def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +32,6 @@ from sweep.report.takeaway.latex_ranking import top_of_ranking
 from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Replicate, Status, TrialRecord, searched
 
 YAML = SWEEP_YAML.replace("space:", "replicate: {{folds: 3}}\nsearcher: random\nspace:")
@@ -48,6 +51,32 @@ def run_of(
 
 def spec_of() -> SweepSpec:
     return results_of(yaml=YAML).spec
+
+
+@given(st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=3), min_size=1, max_size=12))
+def test_each_trial_is_asked_for_itself_whether_it_may_still_win(drawn: list[list[int]]) -> None:
+    """The rule as it is written, trial by trial; the oracle is SciPy's Student t."""
+    runs = {str(n): [0.8 + one / 1000 for one in own] for n, own in enumerate(drawn)}
+    order = sorted(runs, key=lambda one: (-len(runs[one]), -fmean(runs[one])))
+    leader, expected = runs[order[0]], list[str]()
+    differences = [
+        np.subtract(leader[: len(own)], own).round(9)
+        for own in (runs[one] for one in order[1:])
+        if len(own) > 1
+    ]
+    freedom = sum(len(one) - 1 for one in differences)
+    squares = sum(((one - one.mean()) ** 2).sum() for one in differences)
+    for place, one in enumerate(order):
+        own = runs[one]
+        behind = round(fmean(leader[: len(own)]) - fmean(own), 9)
+        if freedom and squares > 1e-12:
+            error = math.sqrt(squares / freedom / len(own) * (1 - len(own) / 3 or 1))
+            may = place == 0 or stats.t.sf(behind / error, freedom) >= RISK
+        else:
+            may = place == 0 or behind <= 0 if freedom else place < FIRST
+        if may and len(own) < 3:
+            expected.append(one)
+    assert may_still_win(runs, 3) == expected
 
 
 def test_trial_goes_on_while_its_chance_to_be_ahead_in_the_end_is_at_least_the_risk() -> None:
@@ -199,26 +228,35 @@ def test_confirmation_does_not_count_what_chose_the_finalists() -> None:
 
 
 @pytest.mark.parametrize("method", [tpe(2), gp(2), cmaes()])
-def test_searcher_is_told_a_mean_over_three_runs_as_better_than_one_high_score(
+def test_searcher_is_told_the_order_of_the_ranking(method: OptunaMethod) -> None:
+    values = values_told(method, (0.80, 0.90, 0.79), {0: ((0.6, 0.7), 0), 2: ((0.65, 0.72), 0)})
+    # A mean over three runs is better than one high score.
+    assert sorted(range(3), key=lambda number: values[number]) == [1, 0, 2]
+
+
+@pytest.mark.parametrize("method", [tpe(2), gp(2), cmaes()])
+def test_searcher_is_told_of_a_run_that_diverged_as_the_ranking_is(method: OptunaMethod) -> None:
+    lost = run_of(1, 0, 0.9), run_of(1, 1, 0.0, diverged_at(1))
+    ranked = ranking_frame([run_of(0, 0, 0.8), *lost, run_of(2, 0, 0.85)], [], spec_of())
+    values = values_told(method, (0.80, 0.90, 0.85), {1: ((), 1)})
+    told = sorted(range(3), key=lambda number: -values[number])
+    assert [f"t{number:04d}" for number in told] == list(ranked["trial_id"])
+    assert told == [2, 0, 1]
+
+
+def values_told(
     method: OptunaMethod,
-) -> None:
+    dice: Sequence[float],
+    replicated: Mapping[int, tuple[tuple[float, ...], int]],
+) -> list[float]:
+    """What the study has of completed trials, some with replicates: their scores, and how many of
+    them diverged."""
     space = SweepSpec.model_validate(
         {"name": "x", "space": {"optimizer.lr": {"uniform": [0.1, 0.9]}}}
     ).drawn
     searcher = OptunaSearch(space, 0, method)
-    for number, dice in enumerate((0.80, 0.90, 0.79)):
-        parameters = searcher.ask(number)
-        history = (EpochMetrics(epoch=0, val_dice=dice),)
-        searcher.tell(
-            TrialRecord(
-                trial_id=f"t{number:04d}",
-                number=number,
-                parameters=parameters,
-                history=history,
-                outcome=Outcome(status=Status.COMPLETED),
-            )
-        )
-    searcher.replicate(0, (0.6, 0.7))
-    searcher.replicate(2, (0.65, 0.72))
-    values = [one.value or 0.0 for one in searcher.study.trials]
-    assert sorted(range(3), key=lambda number: values[number]) == [1, 0, 2]
+    for number, one in enumerate(dice):
+        searcher.tell(replace(run_of(number, 0, one), parameters=searcher.ask(number)))
+    for number, runs in replicated.items():
+        searcher.replicate(number, *runs)
+    return [one.value or 0.0 for one in searcher.study.trials]

@@ -12,7 +12,7 @@ from finalists import finalist
 from rich.console import Console
 from synthetic import trial
 
-from sweep.analysis.confirm.conclusions import reservations, verdict
+from sweep.analysis.confirm.conclusions import caution, reservations, verdict
 from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.ranking.ranking_columns import divider
@@ -23,7 +23,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Outcome, RealValidation, Status, TrialRecord
+from sweep.vocabulary.record import Outcome, RealValidation, Replicate, Status, TrialRecord
 
 PSEUDO = Objective(dice="pseudo")
 SPEC = SweepSpec.model_validate(
@@ -52,6 +52,30 @@ def searched(*values: tuple[float, float | None]) -> list[TrialRecord]:
 
 def ids(records: Sequence[TrialRecord]) -> list[str]:
     return list(ranking_frame(records, []).trial_id)
+
+
+def test_leader_is_a_candidate_only_until_its_real_validation() -> None:
+    records = searched((0.9, 0.6), (0.8, None))
+    assert caution(["nnunet"], records, "t0001").endswith(
+        "The leader is only a candidate until its real validation."
+    )
+    assert caution(["nnunet"], records, "t0000").endswith(
+        "In its real validation the leader, t0000, has Dice 0.6000."
+    )
+    assert caution(["monai"], records, "t0000") == ""
+
+
+def test_real_validations_of_the_leaders_folds_are_told_as_their_mean() -> None:
+    records = searched((0.9, 0.6), (0.8, None))
+    folds = [
+        replace(trial(0, Status.COMPLETED, [0.8]), trial_id=f"t0000r{n}", objective=PSEUDO,
+                replicate=Replicate(of="t0000", seed=0, fold=n, in_search=True))
+        for n in (1, 2)
+    ]  # fmt: skip
+    folds[0] = real(folds[0], 0.7)
+    assert caution(["nnunet"], [*records, *folds], "t0000").endswith(
+        "has Dice 0.6500 on average over 2 of 3 runs."
+    )
 
 
 def test_validated_trials_come_first_by_it_and_the_others_follow_by_the_pseudo_dice() -> None:

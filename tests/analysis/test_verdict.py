@@ -9,6 +9,7 @@ from synthetic import diverged_at, trial
 
 from sweep.analysis.confirm.conclusions import selection_bias, verdict, warnings
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 
@@ -22,6 +23,19 @@ def test_winner_is_called_best_with_its_interval_where_it_holds_and_how_it_was_t
     told = verdict(found(*CLEAR))
     assert told.startswith("t0001 is best on fold 0: mean validation Dice 0.9088 (95 %: 0.89")
     assert told.endswith("beats the other finalist (two-sided paired t-tests, all p < 0.05).")
+
+
+def test_of_a_users_own_loop_no_fold_is_told() -> None:
+    own = {"kind": "custom", "entry": "train.py:Own"}
+    space = {"optimizer.lr": {"choice": [0.1, 0.2]}}
+    spec = SweepSpec.model_validate({"name": "x", "trials": 2, "trainer": own, "space": space})
+    for records, start in (
+        (CLEAR, "t0001 is best: "),
+        (TIE, "t0000 and t0001 cannot be told apart: "),
+    ):
+        result = confirmation(records, spec)
+        assert result is not None
+        assert verdict(result).startswith(start)
 
 
 def test_those_that_cannot_be_told_apart_are_named_with_what_could_be_shown() -> None:

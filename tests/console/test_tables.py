@@ -25,6 +25,7 @@ from sweep.vocabulary.record import (
     TrialRecord,
 )
 
+NO_EFFECT = "– under a setting: null, or without effect in that trial."
 PARAMETERS = ["loss.warmup_epochs", "loss.weights.compactness", "network.name", "data.fold"]
 DIVERGENCE = Divergence(
     cause="nonfinite", epoch=3, step=0, stage=Stage.GRADIENT, term="aspect", message="NaN"
@@ -77,7 +78,8 @@ def test_best_epoch_before_the_switch_on_bears_a_mark_that_is_explained(
     found = rows(marked, PARAMETERS, 160)
     assert [row[4] for row in found[:2]] == ["0*", "1"]
     assert " ".join(word for row in found[5:] for word in row) == (
-        "* This epoch lies before its geometric loss switched on: the loss had no part in it."
+        "* This epoch lies before its geometric loss switched on: the loss had no part in it. "
+        + NO_EFFECT
     )
 
 
@@ -130,11 +132,13 @@ def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:
         ["3", "t0004", "pruned", "–", "–", "1", "4", "0.123", "unet", "–"],
         ["4", "t0001", "diverged", "–", "–", "1", "1", "0.123", "unet", "–"],
         ["5", "t0003", "failed", "–", "–", "1", "3", "0.123", "unet", "–"],
+        NO_EFFECT.split(),
     ]
 
 
 def test_narrower_table_names_once_what_all_rows_share(frame: pd.DataFrame) -> None:
-    *table, shared = rows(frame, PARAMETERS, 65)
+    *table, shared, explained = rows(frame, PARAMETERS, 65)
+    assert " ".join(explained) == NO_EFFECT
     assert table[0] == ["1", "t0002", "early-stopped", "0.9500", "0", "1", "2", "–"]
     assert " ".join(shared) == "In every row: weights.compactness=0.123 network.name=unet"
 
@@ -142,7 +146,7 @@ def test_narrower_table_names_once_what_all_rows_share(frame: pd.DataFrame) -> N
 def test_narrowest_table_gathers_the_parameters_that_differ_in_one_column() -> None:
     names = [f"group.parameter_{letter}" for letter in "abcdefgh"]
     records = [
-        trial(n, Outcome(status=Status.COMPLETED), 0.9, **dict.fromkeys(names, n + 0.125))
+        trial(n, Outcome(status=Status.COMPLETED), 0.9 - n / 10, **dict.fromkeys(names, n + 0.125))
         for n in range(2)
     ]
     table = rows(ranking_frame(records, names), names, 60)
@@ -210,12 +214,32 @@ def test_causes_are_those_of_the_diverged_and_the_failed_in_the_order_of_the_ran
     ]
 
 
+def test_trials_whose_shown_digits_are_equal_are_called_a_tie_and_no_others() -> None:
+    done = Outcome(status=Status.COMPLETED)
+    names = PARAMETERS[:1]
+    values = (0.9, 0.90001, 0.8, 0.80001, 0.7)
+    level = ranking_frame([trial(n, done, value) for n, value in enumerate(values)], names)
+    assert " ".join(rows(level, names, 160)[-1]) == (
+        "t0000 and t0002: a tie with the trial above, as far as these digits show."
+    )
+    apart = ranking_frame([trial(n, done, 0.9 - n / 1000) for n in range(3)], names)
+    assert len(rows(apart, names, 160)) == 3
+
+
+def test_gain_over_the_baseline_is_explained_where_it_is_shown(frame: pd.DataFrame) -> None:
+    gained = frame.assign(delta_baseline=pd.array([0.1, 0.0, None, None, None], dtype="Float64"))
+    told = " ".join(word for row in rows(gained, PARAMETERS, 160) for word in row)
+    assert "Δ baseline: of a pruned trial, against what the baseline had after as many" in told
+    without = frame.assign(delta_baseline=pd.array([None] * 5, dtype="Float64"))
+    assert "baseline" not in str(rows(without, PARAMETERS, 160))
+
+
 def test_the_preset_of_a_trial_is_shown_where_there_are_any() -> None:
     records = [
         replace(trial(0, Outcome(status=Status.COMPLETED), 0.9), preset="geometric-v2.3"),
         trial(1, Outcome(status=Status.COMPLETED), 0.5),
     ]
-    first, second = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 160)
+    first, second, _ = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 160)
     assert first[:4] == ["1", "t0000", "geometric-v2.3", "completed"]
     assert second[:4] == ["2", "t0001", "–", "completed"]
 

@@ -24,7 +24,9 @@ def data_of(*masks: np.ndarray) -> PreparedData:
         CaseArrays(f"case_{n}", np.zeros((1, 1, *mask.shape), np.float32), mask[None], (1,))
         for n, mask in enumerate(masks)
     ]
-    return PreparedData(("grey",), ("background", "disc"), (1,), Samples(cases), Samples([]))
+    return PreparedData(
+        ("grey",), (1,), Samples(cases), Samples([]), classes=("background", "disc")
+    )
 
 
 def test_half_plane_has_an_outline_as_long_as_the_image() -> None:
@@ -45,8 +47,8 @@ def test_measure_is_that_of_the_loss_without_epsilon() -> None:
 
 def test_typical_perimeter_is_the_median_over_the_masks_that_are_not_empty() -> None:
     masks = [disc(5), disc(10), disc(20), *[np.zeros((64, 64), np.uint8)] * 9]
-    assert typical_perimeter(data_of(*masks).training, (1,)) == perimeter(disc(10))
-    assert typical_perimeter(data_of(masks[-1]).training, (1,)) is None
+    assert typical_perimeter(data_of(*masks)) == perimeter(disc(10))
+    assert typical_perimeter(data_of(masks[-1])) is None
 
 
 def test_bias_of_v2_4_is_told_in_pixels() -> None:

@@ -29,6 +29,7 @@ from sweep.data.files.resampling import (
 from sweep.data.nnunet_raw.case_grid import look_at
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.case_arrays import as_stored, prepared_case, resampled
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.data.prepared.samples import CaseArrays
@@ -39,6 +40,7 @@ from sweep.trainer.evaluation.own_grid import classes_on_grid, resized
 
 Steps = Sequence[float]
 RNG = np.random.default_rng(7)
+NAMED = Labelled(classes=("background", "one", "two", "three"))
 SPACINGS: list[tuple[Steps, Steps]] = [
     ((1, 1, 1), (1.3, 0.9, 1.1)),
     ((5, 1, 1), (3.2, 0.8, 1.3)),
@@ -127,7 +129,7 @@ def test_perfect_prediction_on_the_resampled_grid_is_nearly_perfect_on_the_own(
     spacing: Steps, target: Steps
 ) -> None:
     label = ellipsoid((30, 44, 48), spacing, 14)
-    case = resampled(case_of(label, spacing), target)
+    case = resampled(case_of(label, spacing), target, NAMED)
     assert case.own is not None
     assert case.own_spacing == tuple(map(float, spacing))
     assert case.labels.shape != label.shape
@@ -154,7 +156,7 @@ def test_linear_ramp_keeps_its_values_at_each_place() -> None:
 
 def test_extent_in_millimetres_is_kept() -> None:
     case = case_of(ellipsoid((20, 30, 31), (2, 1, 1), 9), (2, 1, 1))
-    new = resampled(case, (1.7, 1.3, 1.3))
+    new = resampled(case, (1.7, 1.3, 1.3), NAMED)
     assert new.spacing is not None
     np.testing.assert_allclose(np.multiply(new.labels.shape, new.spacing), (40, 30, 31))
     np.testing.assert_allclose(new.spacing, (1.7, 1.3, 1.3), rtol=0.03)
@@ -162,7 +164,7 @@ def test_extent_in_millimetres_is_kept() -> None:
 
 def test_case_with_the_same_number_of_voxels_is_not_touched() -> None:
     case = case_of(ellipsoid((20, 30, 31), (1, 1, 1), 9), (1, 1, 1))
-    assert resampled(case, (1.01, 1, 0.99)) is case
+    assert resampled(case, (1.01, 1, 0.99), NAMED) is case
 
 
 def write_spacings(folder: Path, spacings: list[Steps], shape: Steps = (24, 20, 12)) -> Path:

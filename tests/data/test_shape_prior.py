@@ -38,7 +38,7 @@ def data_of(*labels: NDArray[Any], classes: tuple[int, ...] = (1,)) -> PreparedD
         for n, label in enumerate(labels)
     ]
     names = ("background", "cell", "bar")
-    return PreparedData(("grey",), names, classes, Samples(cases), Samples([]))
+    return PreparedData(("grey",), classes, Samples(cases), Samples([]), classes=names)
 
 
 def label_of(mask: Mask, value: int = 1) -> NDArray[np.uint8]:
@@ -117,7 +117,7 @@ def test_volumes_are_looked_at_as_the_loss_sees_them(geometry: str) -> None:
         "a", np.zeros((12, 1, 40, 32), np.float32), label, foreground=(1,), spacing=SPACING
     )
     names, samples = ("background", "cell"), Samples([case], volumes=True)
-    data = PreparedData(("grey",), names, (1,), samples, Samples([], volumes=True))
+    data = PreparedData(("grey",), (1,), samples, Samples([], volumes=True), classes=names)
     settings = TrialSettings.model_validate(
         {
             "data": {"source": "nnunet_raw", "folder": "/x", "spatial": "volumes"},

@@ -138,7 +138,7 @@ def test_leaders_are_confirmed_by_the_mean_of_their_own_metric(done: Done) -> No
     assert low < 2.25 < high
     assert "mean_dice" not in rows
     told = headline(read_results(done.folder))
-    assert told.startswith("t0001 is best on fold 0: mean distance 2.2500 (95 %: ")
+    assert told.startswith("t0001 is best: mean distance 2.2500 (95 %: ")
 
 
 def test_best_yaml_says_what_it_is_the_best_in(done: Done) -> None:

@@ -131,3 +131,19 @@ def test_real_race_end_to_end_names_the_best_and_says_who_was_dropped(tmp_path: 
     assert frame["dropped"][1].endswith("behind t0002")
     assert results.is_finished
     assert len(results.replicates) == frame["replicates"].sum() < 3 * 6
+
+
+def test_all_trials_are_read_once_a_block_whatever_the_number_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = racing()
+    with Store.create(tmp_path / "x", to_yaml(spec)) as store:
+        reads, records = list[int](), store.records
+        monkeypatch.setattr(store, "records", lambda: reads.append(1) or records())
+        controller = SweepController(spec, store)
+        before = len(reads)
+        execute(controller, Random(0), workers=3)
+        assert controller.finished
+        trained = {one[1:] for one in blocks(records())}
+        assert len(trained) >= 2
+        assert len(reads) - before == len(trained) + 1  # and once more: no further block begins

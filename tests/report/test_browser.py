@@ -13,7 +13,9 @@ import pytest
 from playwright.sync_api import Page
 from synthetic import drawn, trial, write_sweep
 
+from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.report_words import status as status_words
 from sweep.report.page import page
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import figures_of
@@ -386,6 +388,123 @@ def test_newer_data_leave_the_focus_and_what_is_opened_as_they_are(
         assert place.evaluate("(one) => one === document.activeElement")
     assert opened.locator("#spec pre").is_visible()
     assert opened.locator("#spec .body > p:last-child").inner_text() == "more"
+
+
+def press_until(opened: Page, key: str, reached: str) -> None:
+    """Presses a key until this script is true of the focused element ``one``."""
+    for _ in range(120):
+        opened.keyboard.press(key)
+        if opened.evaluate(f"((one) => {reached})(document.activeElement)"):
+            outline = opened.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", "who uses keys sees where they are"
+            return
+    raise AssertionError(f"{key} never reached: {reached}")
+
+
+def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    keys = opened.keyboard
+    keys.press("/")
+    keys.type("weights.compactness > 0.01 and weights.compactness < 0.1")  # what a brush would keep
+    weight, status = column(data, "loss.weights.compactness"), column(data, "status")
+    inside = [t for t in weight if 0.01 < weight[t] < 0.1]  # type: ignore[operator]
+    assert shown(opened) == inside
+    press_until(opened, "Tab", "one.dataset.status === 'completed'")
+    keys.press("Space")
+    kept = [t for t in inside if status[t] == "completed"]
+    assert shown(opened) == kept
+    press_until(opened, "Tab", "one.closest('th')?.dataset.name === 'loss.weights.compactness'")
+    keys.press("Enter")
+    in_order = sorted(kept, key=lambda t: weight[t])  # type: ignore[arg-type, return-value]
+    assert shown(opened) == in_order
+    first, second = in_order[:2]
+    for trial_id in (first, second):
+        press_until(opened, "Tab", f"one.ariaLabel === 'Select {trial_id}'")
+        keys.press("Space")
+    keys.press("c")
+    opened.wait_for_selector("dialog[open]")
+    assert set(opened.inner_text("#view-title").split(" and ")) == {first, second}
+    press_until(opened, "Tab", "one.closest('a')?.hash === '#trial/" + second + "'")
+    keys.press("Enter")
+    opened.wait_for_function(f"document.querySelector('#view-title').textContent === '{second}'")
+    press_until(opened, "Tab", "one.textContent === 'worse →'")
+    keys.press("Escape")
+    assert opened.locator("dialog[open]").count() == 0
+    keys.press("Escape")
+    keys.press("Escape")
+    assert opened.locator("#selection").is_hidden()
+
+
+def test_headings_break_between_words_only_and_have_room_for_the_mark_of_their_order(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    wide = json.loads(dumped(data.to_json()))
+    for title, one in zip(
+        ("momentum", "mmmmmmmm", "WWWW"), wide["tables"][0]["columns"][-3:], strict=True
+    ):
+        one["title"] = title
+    opened = open_page(file.as_uri())
+    opened.evaluate("(data) => sweepPage.update(data)", wide)
+    for head in opened.locator("#ranking thead th[data-name] button").all()[-3:]:
+        height = head.evaluate("(one) => one.offsetHeight")
+        head.click()
+        assert head.evaluate("(one) => one.offsetHeight") == height
+        lines = "Math.round((one.offsetHeight - 12) / parseFloat(getComputedStyle(one).lineHeight))"
+        assert head.evaluate(f"(one) => {lines}") == 1
+
+
+def test_mean_of_a_selection_leaves_pruned_trials_out_and_says_so(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    dice, status = column(data, "val_dice"), column(data, "status")
+    opened.fill("#filter", "epochs > 0")
+    whole = [d for t in dice if isinstance(d := dice[t], float) and status[t] != "pruned"]
+    told = opened.inner_text("#selection")
+    assert f"Dice {sum(whole) / len(whole):.4f} ±" in told
+    assert f"over the {len(whole)} with a result that were not pruned" in told
+    opened.fill("#filter", "completed")
+    assert "not pruned" not in opened.inner_text("#selection")
+
+
+def test_every_curve_that_is_not_chosen_fades_also_where_many_share_a_trace(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    opened = open_page(file.as_uri())
+    opened.evaluate("sweepPage.drawAll()")
+    opened.check(f"input[aria-label='Select {table.trials[0]}']")
+    settled(opened)
+    opened.wait_for_function("[...plots.values()].every(({ isUnlinked }) => !isUnlinked)")
+    lines = opened.evaluate(
+        "[...document.querySelectorAll('#figure-learning-curves .trace')]"
+        ".map((trace) => [...trace.querySelectorAll('.js-line:not(.kept)')]"
+        ".map((one) => one.style.opacity))"
+    )
+    (many,) = (trace for trace in lines if len(trace) > 20)
+    assert set(many) == {"0.12"}
+
+
+def test_figures_of_the_page_mark_each_status_as_those_of_the_report(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(file.as_uri())
+    opened.get_by_label("Column up").select_option("epochs")
+    opened.evaluate("sweepPage.drawAll()")
+    marked = opened.evaluate(
+        "document.getElementById('figure-axes').data"
+        ".map(({ name, marker }) => [name, marker.color, marker.symbol])"
+    )
+    looks = {status_words(kind): (look.color, look.symbol) for kind, look in LOOKS.items()}
+    assert len(marked) > 2
+    assert {name: (color, symbol) for name, color, symbol in marked}.items() <= looks.items()
 
 
 def test_figures_of_a_view_end_with_it(

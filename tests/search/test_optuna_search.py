@@ -4,22 +4,20 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, qmc, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
-from sweep.search.searchers.optuna_study import make_study
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.search.searchers.searcher import Searcher
 from sweep.spec.space.distributions import Choice, Distribution, LogUniform, RandInt, Uniform
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.objective import Mode, Objective
+from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 HD95 = Objective("hd95", "min")
@@ -381,22 +379,42 @@ def test_earlier_sweep_that_begins_with_a_divergence_teaches_that_too() -> None:
     assert [trial.value for trial in searcher.study.trials[1:]] == [3.0, 3.0]
 
 
-@pytest.mark.parametrize("method", [tpe(5), gp(100)], ids=["tpe", "gp"])
-def test_replay_of_many_trials_makes_no_study_until_a_trial_is_asked_for(
-    method: OptunaMethod, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("method", [tpe(5), gp(5), cmaes()], ids=["tpe", "gp", "cmaes"])
+def test_study_that_is_read_after_every_fact_ends_as_one_that_is_read_once(
+    method: OptunaMethod,
 ) -> None:
-    random, made = RandomSearch(SPACE, 3), []
-    drawn = [random.ask(number) for number in range(20)]
-    search = OptunaSearch(SPACE, 7, method)
-
-    def counted(mode: Mode, others: Sequence[Mode]) -> optuna.Study:
-        made.append(mode)
-        return make_study(mode=mode, others=others)
-
-    monkeypatch.setattr("sweep.search.searchers.optuna_search.make_study", counted)
-    for number, parameters in enumerate(drawn):
-        search.tell(TrialRecord(trial_id=f"t{number:04d}", number=number, parameters=parameters))
-        search.judge(number, 1, 0.5)
-    assert not made
-    search.ask(20)
-    assert len(made) == 1
+    random = RandomSearch(SPACE, 3)
+    read, unread = (OptunaSearch(SPACE, 7, method, objective=HD95) for _ in range(2))
+    ends = [Status.DIVERGED, Status.PRUNED, Status.COMPLETED, Status.FAILED, Status.EARLY_STOPPED]
+    for search in (read, unread):
+        for number in range(20):  # a worse one comes later, so what diverged before gets its value
+            record = measured(number, random.ask(number), ends[number % 5], 5.0 + number)
+            search.tell(replace(record, outcome=None, history=()))
+            for rung in range(1, number % 4 + 1):
+                search.judge(number, rung, -float(number % 7 + rung))
+                assert search is unread or search.study.trials
+            if number % 6:  # some stay running
+                search.tell(record)
+            assert search is unread or search.study.trials
+            if number == 12:
+                search.replicate(number, (-3.0,), 0)
+                search.replicate(2, (), 1)
+    told = [
+        [
+            (
+                one.number,
+                one.state,
+                one.values,
+                one.intermediate_values,
+                one.constraints,
+                one.params,
+            )
+            for one in search.study.trials
+        ]
+        for search in (read, unread)
+    ]
+    assert told[0] == told[1]
+    assert len({one[1] for one in told[0]}) > 2
+    assert read.study.best_trial.value == min(
+        one.value for one in read.study.get_trials(states=[TrialState.COMPLETE]) if one.value
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Samples
 from sweep.plugins.entry_names import module_of
@@ -50,7 +51,7 @@ def measured(
     **how: Any,
 ) -> CaseMetrics:
     classes = ["background", *(f"class {label}" for label in range(1, labels + 1))]
-    found = CaseMetrics(names, classes, (1,), {}, **how)
+    found = CaseMetrics(names, Labelled(classes=tuple(classes)), (1,), {}, **how)
     for case, prediction in cases:
         found.add(case, prediction.reshape(case.reference.shape))
     return found
@@ -159,7 +160,7 @@ def test_shape_is_that_of_the_geometric_class_alone() -> None:
 def test_shapes_of_several_classes_are_averaged_over_their_cases_then_the_classes() -> None:
     long = np.zeros((40, 30), np.uint8)
     long[30:33, 2:28] = 2
-    found = CaseMetrics(["shape"], ("background", "one", "two"), (1, 2), {})
+    found = CaseMetrics(["shape"], Labelled(classes=("background", "one", "two")), (1, 2), {})
     for name, mask in (("a", square(5, 5)), ("b", square(5, 5)), ("c", long)):
         found.add(case_of(name, mask), mask[None])
     line = shape_of(long == 2)
@@ -180,11 +181,11 @@ def test_slices_are_averaged_over_their_case_then_the_cases() -> None:
 
 def test_reference_is_measured_once_and_kept() -> None:
     kept: Shapes = {("a", 0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
-    cases = CaseMetrics(("shape",), ("background", "one"), (1,), kept)
+    cases = CaseMetrics(("shape",), Labelled(classes=("background", "one")), (1,), kept)
     cases.add(case_of("a", square(5, 5)), square(5, 5)[None])
     cases.add(case_of("b", square(5, 5)), EMPTY[None])
     assert cases.shapes()["reference_compactness"] != 0.25
-    only = CaseMetrics(("shape",), ("background", "one"), (1,), kept)
+    only = CaseMetrics(("shape",), Labelled(classes=("background", "one")), (1,), kept)
     only.add(case_of("a", square(5, 5)), square(5, 5)[None])
     assert only.shapes()["reference_compactness"] == 0.25
     assert kept["b", 0, 1] == shape_of(square(5, 5))

@@ -146,7 +146,7 @@ def test_slices_of_volumes_are_scored_as_volumes_in_their_millimetres(
         images = (label[:, None] + noise).astype(np.float32)
         return Samples([CaseArrays(name, images, label, (1,), (3.0, 0.5, 0.5)) for name in names])
 
-    data = PreparedData(("grey",), ("background", "box"), (1,), volumes("a"), volumes("b"))
+    data = PreparedData(("grey",), (1,), volumes("a"), volumes("b"), classes=("background", "box"))
     history: list[EpochMetrics] = []
     config = trial("trainer.epochs=2", "objective=hd95")
     fit(config, report=history.append, checkpoint=Checkpoints(tmp_path), data=data)

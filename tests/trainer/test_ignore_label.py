@@ -12,6 +12,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import check_data
@@ -237,13 +238,13 @@ def test_kervadecs_term_is_refused_beside_ignored_voxels_also_where_it_is_search
 
 
 def test_case_of_which_nothing_is_annotated_does_not_count_in_the_trivial_dice() -> None:
-    dice = DicePerCase(2)
+    dice = DicePerCase(Labelled(classes=("background", "disc")))
     half = torch.tensor([[0, 1], [0, 1]], dtype=torch.uint8)
     dice.add("half", half, half)
     expected = dice.trivial()
     nothing = torch.full((2, 2), IGNORE, dtype=torch.uint8)
     dice.add("nothing", nothing, nothing)
     assert dice.trivial() == expected
-    only = DicePerCase(2)
+    only = DicePerCase(Labelled(classes=("background", "disc")))
     only.add("nothing", nothing, nothing)
     assert only.trivial() is None

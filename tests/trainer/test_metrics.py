@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import compute_dice
 
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 
 
@@ -10,8 +11,12 @@ def labels(*rows: list[int]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.uint8)
 
 
+def named(classes: int) -> Labelled:
+    return Labelled(classes=tuple(f"class {number}" for number in range(classes)))
+
+
 def dice(classes: int, *samples: tuple[str, torch.Tensor, torch.Tensor]) -> float | None:
-    metric = DicePerCase(classes)
+    metric = DicePerCase(named(classes))
     for case, prediction, reference in samples:
         metric.add(case, prediction, reference)
     return metric.mean()
@@ -76,7 +81,7 @@ def test_dice_of_a_mask_with_itself_is_one(mask: torch.Tensor) -> None:
 
 
 def test_iou_is_the_overlap_over_the_union_averaged_like_dice() -> None:
-    metric = DicePerCase(2)
+    metric = DicePerCase(named(2))
     metric.add("a", labels([1, 1, 0, 0]), labels([0, 1, 1, 1]))
     metric.add("b", labels([0, 0]), labels([0, 0]))
     assert metric.mean_iou() == 1 / 4

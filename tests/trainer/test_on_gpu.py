@@ -14,6 +14,7 @@ import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
@@ -284,10 +285,11 @@ def test_predictions_and_counts_on_a_gpu_are_those_of_a_cpu() -> None:
     found = []
     for device in map(torch.device, ("cpu", "cuda")):
         how = Inference(network=network, device=device, divisor=(1, 1), batch_size=4)
-        dice, kept = DicePerCase(3), KeptPredictions()
+        names = Labelled(classes=("background", "one", "two"))
+        dice, kept = DicePerCase(names), KeptPredictions()
         for case, classes in how.predictions(cases):
             dice.add(case.name, classes, to_device(case.reference, device))
             kept.add(classes)
-        found.append((dice.scores(["background", "one", "two"]), list(kept)))
+        found.append((dice.scores(), list(kept)))
     assert found[0][0] == found[1][0]
     assert all(np.array_equal(*pair) for pair in zip(found[0][1], found[1][1], strict=True))

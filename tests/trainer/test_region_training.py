@@ -20,12 +20,12 @@ from torch import Tensor, nn
 import sweep
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
-from sweep.data.nnunet_raw.regions import Regions, class_mask
+from sweep.data.nnunet_raw.regions import Labelled, Regions, class_mask
 from sweep.data.prepared.case_arrays import resampled
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import perimeter, typical_perimeter
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.data_settings import NnunetRawData
@@ -49,6 +49,7 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Status
 
 NESTED = Regions(labels=((1, 2), (1,), (2,)), class_order=(1, 1, 2))  # whole, rim, core
+REGIONS = Labelled(classes=("background", "whole", "rim", "core"), regions=NESTED)
 NAMES = {"background": 0, "whole": [1, 2], "rim": 1, "core": 2}
 IGNORE = 3
 
@@ -197,9 +198,9 @@ def case_of(labels: list[list[int]]) -> CaseArrays:
 def test_dice_and_voxels_of_overlapping_regions_by_hand() -> None:
     reference = torch.tensor([[1, 1, 2, 2, 0, 0, 0, 3]])
     prediction = torch.tensor([[1, 2, 2, 0, 1, 0, 0, 3]])  # 3 is ignored
-    dice = DicePerCase(4, NESTED)
+    dice = DicePerCase(REGIONS)
     dice.add("a", prediction, reference)
-    found = {one.label: one for one in dice.scores(["background", "whole", "rim", "core"])}
+    found = {one.label: one for one in dice.scores()}
     counts = {name: (one.n_reference, one.n_prediction) for name, one in found.items()}
     assert counts == {"whole": (4, 4), "rim": (2, 2), "core": (2, 2)}
     values = {name: one.values["dice"] for name, one in found.items()}
@@ -214,7 +215,7 @@ def test_dice_and_voxels_of_overlapping_regions_by_hand() -> None:
 def test_trivial_dice_of_regions_is_reached_by_one_label_everywhere() -> None:
     reference = torch.zeros(1, 8, 8, dtype=torch.uint8)
     reference[:, 2:6, 2:6] = 2
-    dice = DicePerCase(4, NESTED)
+    dice = DicePerCase(REGIONS)
     dice.add("a", torch.full_like(reference, 2), reference)
     assert dice.trivial() == pytest.approx(dice.mean())
     assert dice.predicted_classes() == 1  # though it is both the whole and the core
@@ -223,7 +224,15 @@ def test_trivial_dice_of_regions_is_reached_by_one_label_everywhere() -> None:
 def test_outlines_and_places_are_those_of_the_union() -> None:
     case = case_of([[0] * 6, [0, 1, 1, 2, 2, 0], [0, 1, 1, 2, 2, 0], [0] * 6])
     mask = case.labels[0] > 0
-    assert typical_perimeter(Samples([case]), (1,), NESTED) == perimeter(mask)
+    data = PreparedData(
+        ("grey",),
+        (1,),
+        Samples([case]),
+        Samples([]),
+        classes=REGIONS.classes,
+        regions=NESTED,
+    )
+    assert typical_perimeter(data) == perimeter(mask)
     places = ForegroundPlaces(Samples([case]), 1.0, seed=0, regions=NESTED)
     found = [{*part.tolist()} for part in places._found(0)]
     assert found == [{7, 8, 9, 10, 13, 14, 15, 16}, {7, 8, 13, 14}, {9, 10, 15, 16}]
@@ -351,7 +360,7 @@ def test_resampled_volumes_with_regions_are_scored_on_their_own_grid(tmp_path: P
     case = CaseArrays(
         "a", np.zeros((1, 1, 12, 12), np.float32), given, (1, 2, 3), spacing=(1.0, 1.0)
     )
-    coarse = resampled(case, (2.0, 2.0), NESTED)
+    coarse = resampled(case, (2.0, 2.0), REGIONS)
     assert coarse.labels.shape == (1, 6, 6)
     assert coarse.foreground == (1, 2, 3)
     masks = torch.from_numpy(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled, Regions
 from sweep.trial.pictures.batch_drawing import MOST, draw_batch
 from sweep.trial.pictures.case_choice import dice_of_cases, extreme_cases, most_different
 from sweep.trial.pictures.case_drawing import (
@@ -29,7 +29,6 @@ from sweep.trial.pictures.segmented_case import (
     MISSED,
     OTHER_CLASS,
     SLICES,
-    Classes,
     SegmentedCase,
     errors,
     shown_slices,
@@ -48,8 +47,8 @@ from sweep.trial.pictures.slice_drawing import (
 )
 from sweep.vocabulary.class_scores import ClassScore
 
-ONE = Classes(("background", "circle"))
-TWO = Classes(("background", "a", "b"))
+ONE = Labelled(classes=("background", "circle"))
+TWO = Labelled(classes=("background", "a", "b"))
 
 
 def labels(*rows: str) -> NDArray[np.uint8]:
@@ -74,7 +73,7 @@ def opened(content: bytes) -> NDArray[np.uint8]:
     return np.array(Image.open(io.BytesIO(content)).convert("RGBA"))
 
 
-def drawn_marks(case: SegmentedCase, classes: Classes = ONE) -> NDArray[np.uint8]:
+def drawn_marks(case: SegmentedCase, classes: Labelled = ONE) -> NDArray[np.uint8]:
     """The marks of the first picture, ``[H, W, 4]``."""
     drawn = draw_cases([CaseToDraw(case, ("worst",), ())], classes, space=10**6)
     return opened(drawn.files[drawn.cases[0].planes[0].first.marks])
@@ -118,14 +117,16 @@ def test_each_voxel_is_right_too_much_missed_or_of_another_class() -> None:
 
 
 def test_unannotated_voxels_are_no_error() -> None:
-    classes = Classes(("background", "circle"), ignore=9)
+    classes = Labelled(classes=("background", "circle"), ignore=9)
     found = errors(labels("91"), labels("91"), classes)[0]
     assert found.tolist() == [[IGNORED, 0]]
 
 
 def test_a_part_of_nested_regions_is_missed_or_too_much_by_its_regions() -> None:
     # Label 1 is the rim of a tumour, label 2 its core; the tumour is both.
-    nested = Classes(("background", "tumour", "core"), Regions(((1, 2), (2,)), (1, 2)))
+    nested = Labelled(
+        classes=("background", "tumour", "core"), regions=Regions(((1, 2), (2,)), (1, 2))
+    )
     found = errors(labels("1201"), labels("2100"), nested)[0]
     assert found.tolist() == [[MISSED, EXTRA, 0, EXTRA]]
 

@@ -31,7 +31,7 @@ def odd_data(height: int = 45, width: int = 61) -> PreparedData:
             [CaseArrays(f"case_{n}", label[None] + noise[n], label, (1,)) for n in range(count)]
         )
 
-    return PreparedData(("grey",), ("background", "box"), (1,), samples(4), samples(2))
+    return PreparedData(("grey",), (1,), samples(4), samples(2), classes=("background", "box"))
 
 
 def training_of(config: TrialSettings) -> MonaiTraining:

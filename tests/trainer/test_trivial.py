@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 
 
 def scored(references: list[Tensor], answers: list[Tensor], classes: int) -> DicePerCase:
-    dice = DicePerCase(classes)
+    dice = DicePerCase(Labelled(classes=tuple(map(str, range(classes)))))
     for n, (reference, answer) in enumerate(zip(references, answers, strict=True)):
         dice.add(f"case{n}", answer, reference)
     return dice

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
 from sweep.analysis.confirm.race_words import course
+from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import DICE
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, TrialRecord, representing
 
 
 def verdict(found: Confirmation) -> str:
@@ -48,7 +49,7 @@ def verdict(found: Confirmation) -> str:
         if found.race is not None:
             tests = f"paired t-tests, {percent(paired.LEVEL)} error over all looks of the race"
         return (
-            f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats {beaten}"
+            f"{first.trial_id} is best{_where(found, comparison)}: {mean}, and it beats {beaten}"
             f" ({tests})."
         )
     if len(found.tied) == 1:  # a pair differs, and not in favour of the first
@@ -129,9 +130,30 @@ def warnings(found: Confirmation) -> list[str]:
     return sentences
 
 
-def caution(kinds: Iterable[str]) -> str:
-    """What limits the Dice by which trials of such trainers are compared; or empty."""
-    return " ".join(filter(None, dict.fromkeys(traits_of(kind).caution for kind in kinds)))
+def caution(
+    kinds: Iterable[str], records: Iterable[TrialRecord] = (), leader: str | None = None
+) -> str:
+    """What limits the Dice by which trials of such trainers are compared; or empty.
+
+    Args:
+        kinds: of the trainers.
+        records: all runs of one sweep, of which those of the leader count. If it was confirmed,
+            these are the replicates that did so.
+        leader: the trial that is the first of the ranking; None where there is none.
+    """
+    said = dict.fromkeys(traits_of(kind).caution for kind in kinds)
+    sentences = [one for one in said if one]
+    if not sentences:
+        return ""
+    own = (one for one in records if one.configuration_id == leader and one.status.has_result)
+    runs = representing(own)
+    real = [dice for run in runs if (dice := real_dice(run)) is not None]
+    last = "The leader is only a candidate until its real validation."
+    if real:
+        over = "" if len(runs) == 1 else f" on average over {len(real)} of {len(runs)} runs"
+        mean = DICE.text(sum(real) / len(real))
+        last = f"In its real validation the leader, {leader}, has Dice {mean}{over}."
+    return " ".join([*sentences, last])
 
 
 def on_test_split(found: HeldOut) -> str:
@@ -159,8 +181,8 @@ def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) ->
     first, cheapest = found.finalists[0], found.cheapest
     objective, chance = first.objective, first.p_best
     sentence = (
-        f"{listed([one.trial_id for one in found.tied])} cannot be told apart {_where(comparison)}:"
-        f" {first.trial_id} has the {objective.highest} {mean}"
+        f"{listed([one.trial_id for one in found.tied])} cannot be told apart"
+        f"{_where(found, comparison)}: {first.trial_id} has the {objective.highest} {mean}"
     )
     if chance is not None:
         sentence += f", and is best with probability {percent(chance)}"
@@ -184,11 +206,11 @@ def _units(comparison: paired.PairedComparison) -> str:
     return counted(comparison.count, "fold" if comparison.by_fold else "seed")
 
 
-def _where(comparison: paired.PairedComparison) -> str:
-    """For which folds a statement holds."""
+def _where(found: Confirmation, comparison: paired.PairedComparison) -> str:
+    """For which folds a statement holds, after a space; empty where the trainer has none."""
     if comparison.by_fold:
-        return f"over {_units(comparison)}"
-    return f"on fold {next(fold for _, fold in comparison.scores[0])}"
+        return f" over {_units(comparison)}"
+    return f" on fold {next(fold for _, fold in comparison.scores[0])}" if found.has_folds else ""
 
 
 def _named(finalists: Sequence[Finalist]) -> str:

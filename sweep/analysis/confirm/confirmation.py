@@ -97,12 +97,14 @@ class Confirmation:
         comparison: of the first of them, with the fewest divergences; None where none has a score.
         unfinished: number of replicates that run or were interrupted.
         race: the race by which they were trained; None where every finalist had all blocks.
+        has_folds: whether their trainer has folds. A user's own loop has none to tell of.
     """
 
     finalists: tuple[Finalist, ...]
     comparison: paired.PairedComparison | None
     unfinished: int
     race: Race | None = None
+    has_folds: bool = True
 
     @property
     def objective(self) -> Objective:
@@ -189,8 +191,10 @@ def confirmation(
         measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
     plan = race_plan(spec, len(measured)) if spec is not None else None
     if plan is None:
-        return _compared(measured, by_fold, unfinished)
-    return _raced(measured, raced(plan, records), by_fold, unfinished)
+        told = _compared(measured, by_fold, unfinished)
+    else:
+        told = _raced(measured, raced(plan, records), by_fold, unfinished)
+    return replace(told, has_folds=spec is None or not spec.trainer.traits.is_own_loop)
 
 
 def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int) -> Confirmation:

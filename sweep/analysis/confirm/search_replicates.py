@@ -23,8 +23,10 @@ et al. 2016, Operations Research Perspectives 3).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby, takewhile
 from statistics import fmean
 from typing import Any
 
@@ -62,6 +64,7 @@ class SearchReplicates:
         self._in_rounds = not spec.searcher.learns
         self._trials: dict[str, TrialRecord] = {}  # without their histories
         self._scores: dict[str, list[float | None]] = {}  # of all runs of these trials
+        self._diverged = Counter[str]()  # replicates of these trials
         self._due: list[tuple[Replicate, TrialRecord]] | None = None  # not known yet
 
     @classmethod
@@ -85,6 +88,7 @@ class SearchReplicates:
             return
         if record.replicate is not None:
             self.ended += 1
+            self._diverged[record.replicate.of] += record.status is Status.DIVERGED
             if (scores := self._scores.get(record.replicate.of)) is not None:  # else it was deleted
                 scores.append(record.score)
         elif record.score is not None and record.status is not Status.PRUNED:
@@ -92,9 +96,9 @@ class SearchReplicates:
             self._scores[record.trial_id] = [record.score]
         self._due = None
 
-    def replicated(self, trial_id: str) -> tuple[float, ...]:
-        """Scores of a trial's replicates, up to the first without any."""
-        return up_to_none(self._scores.get(trial_id, [])[1:])
+    def replicated(self, trial_id: str) -> tuple[tuple[float, ...], int]:
+        """Scores of a trial's replicates, up to the first without any, and how many diverged."""
+        return up_to_none(self._scores.get(trial_id, [])[1:]), self._diverged[trial_id]
 
     @property
     def due(self) -> Sequence[tuple[Replicate, TrialRecord]]:
@@ -149,17 +153,18 @@ def may_still_win(runs: Mapping[str, Sequence[float]], planned: int) -> list[str
     order = sorted(runs, key=lambda one: (-len(runs[one]), -fmean(runs[one])))  # stable
     leader, others = runs[order[0]], [runs[one] for one in order[1:]]
     spread, freedom = _spread(leader, others)
-    found = []
-    for place, one in enumerate(order):
-        own = runs[one]
-        if len(own) == planned:
-            continue
+
+    def may(place: int, own: Sequence[float]) -> bool:
+        if not freedom:
+            return place < FIRST
         behind = fmean(leader[: len(own)]) - fmean(own)
-        may = place < FIRST
-        if freedom:
-            may = place == 0 or _chance(behind, spread, freedom, len(own), planned) >= RISK
-        if may:
-            found.append(one)
+        return place == 0 or _chance(behind, spread, freedom, len(own), planned) >= RISK
+
+    found = list[str]()
+    for count, alike in groupby(enumerate(order), lambda entry: len(runs[entry[1]])):
+        if count < planned:  # of as many runs the first that may not is ahead of the rest
+            going_on = takewhile(lambda entry: may(entry[0], runs[entry[1]]), alike)
+            found.extend(one for _, one in going_on)
     return found
 
 

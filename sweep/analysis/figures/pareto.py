@@ -38,6 +38,8 @@ def pareto_front(results: Results) -> ReportFigure:
     aimed = results.objective.each if several else goals
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in aimed]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in aimed]
+    if aimed:
+        titles[0] = "Outlines" if aimed[0].metric == HD95 else aimed[0].opening
     diagonal = ""
     if _unit(results) and HD95 in [goal.metric for goal in goals]:
         diagonal = (

@@ -180,7 +180,7 @@ class Results:
     def compared_words(self) -> str:
         """A sentence that explains them to the reader of a figure."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
-        sentence = f"{self.objective.short} is the best of a trial{since}."
+        sentence = f"{self.objective.opening} is the best of a trial{since}."
         if self.expected:
             return (
                 f"{sentence} Of a pruned trial it is expected, not measured: the baseline's end and"

@@ -55,7 +55,7 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> tuple[Floats, Floats]:
 
 def dice_contour(results: Results) -> ReportFigure:
     """The objective, smoothed, over the first two of `by_importance`, with its trials."""
-    names, short = by_importance(results)[:2], results.objective.short
+    names = by_importance(results)[:2]
     records = results.acting(results.compared, *names)
     figure, finding = (
         None,
@@ -68,7 +68,7 @@ def dice_contour(results: Results) -> ReportFigure:
         figure, finding = _figure(results, names, records)
     return ReportFigure(
         name="contour",
-        title=f"{short} over two parameters",
+        title=f"{results.objective.opening} over two parameters",
         finding=finding,
         reading=(
             f"The first two parameters, {order_words(importance_for_dice(results))}. "

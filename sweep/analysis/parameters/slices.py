@@ -51,10 +51,10 @@ def slices(results: Results) -> ReportFigure:
     crosses = f" ✕ at the {foot}: trials that diverged there." if diverged(results.inside) else ""
     return ReportFigure(
         name="slices",
-        title=f"{objective.short} over each parameter",
+        title=f"{objective.opening} over each parameter",
         finding=_finding(results),
         reading=(
-            f"{objective.short} of each trial over one parameter, all others as they came. "
+            f"{objective.opening} of each trial over one parameter, all others as they came. "
             f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
             f"{_BARS if results.expected else ''}"
             f"{crosses} {_drawn(results, names)}{_outside(results)}"

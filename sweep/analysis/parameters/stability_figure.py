@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.analysis.divergence_rates import DivergenceRate, rate_of
+from sweep.analysis.divergence_rates import DivergenceRate, Exposure, rate_of
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import Cells, is_continuum
@@ -132,12 +133,11 @@ def _rates(
     results: Results, x: Cells, y: Cells, records: Sequence[TrialRecord]
 ) -> list[list[DivergenceRate]]:
     """The rate of each field, row by row from below."""
-    trials = [((cell_of(x, r), cell_of(y, r)), results.exposures[r.trial_id]) for r in records]
+    fields = defaultdict[tuple[int, int], list[Exposure]](list)
+    for record in records:
+        fields[cell_of(x, record), cell_of(y, record)].append(results.exposures[record.trial_id])
     return [
-        [
-            rate_of([exposure for field, exposure in trials if field == (across, up)])
-            for across in range(len(x.labels))
-        ]
+        [rate_of(fields[across, up]) for across in range(len(x.labels))]
         for up in range(len(y.labels))
     ]
 

@@ -12,10 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from sweep.analysis.effective_settings import is_sane, number_of, ramp_of, setting_of
+from sweep.analysis.effective_settings import (
+    is_sane,
+    number_of,
+    ramp_of,
+    replay_candidates,
+    settings_of,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import is_number
-from sweep.spec.space.replayed_settings import candidates
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.objective import DICE, Objective
@@ -63,19 +68,35 @@ def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     A trial that its own patience, a scheduler or a divergence ended can answer only for settings
     that would have stopped it sooner. A trial that reached its last epoch answers for all.
     """
-    epochs = stopping.replay(enumerate(record.scores))
-    if epochs is None:
-        if record.status is not Status.COMPLETED:
-            return None
-        epochs = len(record.history)
-    return Replay(record.reached(epochs), record.best_places[epochs], epochs)
+    return next(_replays(record, [stopping]))
+
+
+def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator[Replay | None]:
+    """`replay` under each; one pass over the curve for all that differ in patience alone."""
+    values, places = record.values, record.objective.best_places(record.history)
+    waits: dict[tuple[float, int], list[int]] = {}
+    for stopping in stoppings:
+        rule = stopping.min_delta, stopping.first_epoch
+        if rule not in waits:
+            waits[rule] = stopping.waits(enumerate(record.scores))
+        patience, stops = stopping.patience, waits[rule]
+        if patience is not None and patience <= len(stops):
+            epochs = stops[max(patience, 1) - 1]
+        elif record.status is Status.COMPLETED:
+            epochs = len(values)
+        else:
+            yield None
+            continue
+        place = places[epochs]
+        yield Replay(None if place is None else values[place], place, epochs)
 
 
 def stoppings_of(
     spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]
 ) -> Iterator[EarlyStopping]:
     """The early stopping of a trial with each setting, and its own values of all others."""
-    own = {key: setting_of(spec, record, key) for key in (PATIENCE, MIN_DELTA, COUNTS_FROM)}
+    value = settings_of(spec, record)
+    own = {key: value(key) for key in (PATIENCE, MIN_DELTA, COUNTS_FROM)}
     full_from = ramp_of(spec, record).full_from
     for setting in settings:
         values = {**own, **setting}
@@ -95,10 +116,10 @@ def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | Non
 
     None where the record cannot answer for every candidate, or the trial has no result.
     """
-    if not spec.replayed or not record.status.has_result:
+    settings = replay_candidates(spec)
+    if not settings or not record.status.has_result:
         return None
-    settings = candidates(spec.replayed)
-    if (answers := _answers(spec, record, settings)) is None:
+    if (answers := _answers(record, stoppings_of(spec, record, settings))) is None:
         return None
     best = max(score for score, _ in answers)
     tolerance = record.objective.tolerance(best)
@@ -111,12 +132,11 @@ def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | Non
 
 
 def _answers(
-    spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]
+    record: TrialRecord, stoppings: Iterable[EarlyStopping]
 ) -> list[tuple[float, Replay]] | None:
-    """Score and replay of a trial under each setting; None where one of them is not known."""
+    """Score and replay of a trial under each; None where one of them is not known."""
     answers = []
-    for stopping in stoppings_of(spec, record, settings):
-        found = replay(record, stopping)
+    for found in _replays(record, stoppings):
         if found is None or found.value is None:
             return None
         answers.append((record.objective.turned(found.value), found))
@@ -252,27 +272,29 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     """
     ended = [record for record in records if record.score is not None]
     ended.sort(key=lambda record: (record.number, record.trial_id))
-    settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
-    ended = [record for record in ended if _can_end(spec, record, settings)]
-    least = 1 if spec.replayed else LEAST_CURVES
+    settings = replay_candidates(spec) or _ladder(spec, ended)
+    stoppings = {one.trial_id: [*stoppings_of(spec, one, settings)] for one in ended}
+    ended = [one for one in ended if _can_end(spec, one, stoppings[one.trial_id])]
+    is_replayed = bool(spec.replayed)
+    least = 1 if is_replayed else LEAST_CURVES
     while settings:
         curves = [
             (record.configuration_id, answers)
             for record in ended
-            if (answers := _answers(spec, record, settings)) is not None
+            if (answers := _answers(record, stoppings[record.trial_id][: len(settings)]))
         ]
         if len(curves) >= least:
             return _tradeoff(settings, curves, objective_of(ended))
-        settings = [] if spec.replayed else settings[:-1]
+        settings = [] if is_replayed else settings[:-1]
     return None
 
 
-def _can_end(spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]) -> bool:
-    """Whether a setting could end such a run before its last epoch, whatever its curve."""
+def _can_end(spec: SweepSpec, record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> bool:
+    """Whether one of them could end such a run before its last epoch, whatever its curve."""
     epochs = number_of(spec, record, "trainer.epochs")
     return any(
         stopping.patience is not None and stopping.first_epoch + stopping.patience < epochs
-        for stopping in stoppings_of(spec, record, settings)
+        for stopping in stoppings
     )
 
 

@@ -24,12 +24,13 @@ def enough_columns(
     ``epochs_at_enough``. All are None where the record cannot answer. A patience of None beside a
     number of epochs means no early stopping.
     """
-    if spec is None or not spec.replayed:
+    replayed = {} if spec is None else spec.replayed
+    if spec is None or not replayed:
         return {}
     found = [enough(spec, record) for record in records]
     settings: dict[str, list[ParameterValue]] = {
         PREFIX + key.rpartition(".")[2]: [one[0][key] if one else None for one in found]
-        for key in spec.replayed
+        for key in replayed
     }
     return settings | {
         _value_column(spec.judged_by): [one[1].value if one else None for one in found],

@@ -15,7 +15,7 @@ from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import UNITS
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import (
     ParameterValue,
     Status,
@@ -123,12 +123,14 @@ def cells(record: TrialRecord) -> dict[str, object]:
         "cause": record.outcome.cause if record.outcome else "",
     }
     has_last = bool(record.history) and has_result
-    for judged in (DICE, objective):  # the columns of Dice are there whatever the objective is
+    # The columns of Dice are there whatever the objective is.
+    for judged in (objective,) if objective.metric == VAL_DICE else (DICE, objective):
         value = judged.value(best) if best else None
+        values = record.values if judged is objective else judged.values(record.history)
         found |= {
             _like("val_dice", judged): value if has_result else None,
             _like("val_dice_before_end", judged): None if has_result else value,
-            _like("last_dice", judged): judged.values(record.history)[-1] if has_last else None,
+            _like("last_dice", judged): values[-1] if has_last else None,
         }
     return found
 

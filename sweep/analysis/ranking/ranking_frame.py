@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import confirmation
@@ -36,7 +35,7 @@ from sweep.store.read_results import (
 from sweep.vocabulary.errors import InputError, one_line
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.parameter_values import as_text
-from sweep.vocabulary.record import Status, TrialRecord, objective_of, searched
+from sweep.vocabulary.record import Status, TrialRecord, objective_of, place_of_runs, searched
 from sweep.vocabulary.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -326,22 +325,16 @@ Place = tuple[int, int, int, float, float, int, int]
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling number of replicates in the search with a score,
-    number of those that diverged, falling mean score, falling Dice, epochs, number.
-
-    A mean over fewer runs is never compared with one over more. Who has fewer was left behind, lost
-    a run, or has not been trained on the others yet. Divergence is a gate, as for finalists: the
-    mean of the runs that did not diverge does not make up for one that did.
-    """
+    """Sort key of an ended trial: group, falling `place_of_runs`, falling Dice, epochs, number."""
     epochs, number = len(record.history), record.number
     if not record.status.has_result:
         return 2 if record.status is Status.DIVERGED else 3, 0, 0, 0.0, 0.0, 0, number
     best = record.best
     if best is None or (merit := record.objective.merit(best)) is None:
         return 1, 0, 0, 0.0, 0.0, epochs, number
-    score, dice = fmean((merit[0], *record.replicated)), merit[1]
-    runs, diverged = len(record.replicated), len(record.diverged_runs)
-    return 0, -runs, diverged, -score, -dice, epochs, number
+    score, dice = merit
+    runs, gate, mean = place_of_runs(score, record.replicated, len(record.diverged_runs))
+    return 0, -runs, -gate, -mean, -dice, epochs, number
 
 
 def _short(cell: Any) -> str:

@@ -133,5 +133,6 @@ def _figure(
             hovertemplate=f"{trial}: rank %{{y}} by %{{x}} (%{{text}})<extra></extra>",
         )
     figure.update_xaxes(type="category")
-    figure.update_yaxes(autorange="reversed", title="rank")
+    last = max(int(place.max()) for place in places.values())
+    figure.update_yaxes(range=[last + 0.5, 0.5], tick0=1, dtick=-(-last // 10), title="rank")
     return style.finished(figure, height=420, legend=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, RawFiles
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.vocabulary.errors import InputError
 
 _ALIKE = ((".nii", ".nii.gz"),)
@@ -20,11 +20,9 @@ def open_images(
     source: Path,
     *,
     channels: Sequence[str],
-    labels: Mapping[str, int],
+    labelled: Labelled,
     file_ending: str,
     labels_in: Path | None = None,
-    ignore: int | None = None,
-    regions: Regions | None = None,
 ) -> RawDataset:
     """The images of a folder, or that of a file, as a dataset; no pixel is read.
 
@@ -34,11 +32,9 @@ def open_images(
     Args:
         source: the folder, or any file of a case.
         channels: names of the channels that the network reads.
-        labels: name → number of the class.
+        labelled: the classes of the network.
         file_ending: of the images that the network was trained on.
         labels_in: folder of the references, ``CASE.nii.gz``; None: there are none.
-        ignore: label of their voxels that nobody has annotated, if there is one.
-        regions: what the classes consist of, if they are regions.
 
     Raises:
         InputError: with every mistake in the names of the files.
@@ -62,15 +58,15 @@ def open_images(
     return RawDataset(
         folder=folder.parent,
         channel_names=tuple(channels),
-        labels=labels,
         file_ending=ending,
         cases=tuple(sorted(files.images)),
         files_per_image=per_image,
         images_folder=folder.name,
         labels_folder=references,
         is_numbered=is_numbered,
-        ignore=ignore,
-        regions=regions,
+        classes=labelled.classes,
+        ignore=labelled.ignore,
+        regions=labelled.regions,
     )
 
 

@@ -28,7 +28,7 @@ from sweep.data.nnunet_raw.labels import (
     named_labels,
     regions_of,
 )
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.words.phrases import did_you_mean
@@ -45,45 +45,33 @@ _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 
 
 @dataclass(frozen=True, slots=True)
-class RawDataset:
+class RawDataset(Labelled):
     """A complete dataset in nnU-Net's raw layout.
 
     Args:
         folder: folder of ``dataset.json``.
         channel_names: one name per image channel.
-        labels: name → number of the class, consecutive from 0, the background; without the ignore
-            label. Without regions it is the integer in the label files.
         file_ending: one of `FILE_ENDINGS`.
         cases: sorted identifiers.
         files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
         is_numbered: whether the names of images end in the number of their channel.
-        ignore: label of pixels that nobody has annotated; None if there is none.
-        regions: what the classes consist of, if they are regions.
     """
 
     folder: Path
     channel_names: tuple[str, ...]
-    labels: Mapping[str, int]
     file_ending: str
     cases: tuple[str, ...]
     files_per_image: int
     images_folder: str = IMAGES_FOLDER
     labels_folder: str = LABELS_FOLDER
     is_numbered: bool = True
-    ignore: int | None = None
-    regions: Regions | None = None
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by number."""
-        return tuple(sorted(self.labels, key=self.labels.__getitem__))
 
     @property
     def all_labels(self) -> Mapping[int, str]:
         """What a label file may hold: integer → its class or regions; also the ignore label."""
         if self.regions is None:
-            found = {value: name for name, value in self.labels.items()}
+            found = dict(enumerate(self.classes))
         else:
             found = {0: BACKGROUND}
             for label in self.regions.all_labels:
@@ -176,10 +164,11 @@ def _open_raw(folder: Path) -> RawDataset:
     # By their keys "0", "1", …, or in the order of the file if there are other keys.
     numbered = [str(index) for index in range(len(channel_names))]
     keys = numbered if set(channel_names) == set(numbered) else channel_names
+    labels = named_labels(description)
     return RawDataset(
         folder=folder,
         channel_names=tuple(channel_names[key] for key in keys),
-        labels=named_labels(description),
+        classes=tuple(sorted(labels, key=labels.__getitem__)),
         ignore=ignored_label(description),
         regions=regions_of(description),
         file_ending=ending,

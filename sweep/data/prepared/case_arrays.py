@@ -20,7 +20,7 @@ from sweep.data.files.resampling import (
 from sweep.data.nnunet_raw.case_grid import CaseGrid
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
-from sweep.data.nnunet_raw.regions import Regions, class_mask, classes_in
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 
 
@@ -58,15 +58,15 @@ def prepared_case(
         image = correct_bias_field(image, str(dataset.image_paths(name)[0]))
     image = normalize(image, normalization)
     image = image[:, None] if label.ndim == 2 else np.moveaxis(image, slice_axis + 1, 1)
-    label, regions = sliced(label, slice_axis), dataset.regions
+    label = sliced(label, slice_axis)
     case = CaseArrays(
         name=name,
         images=image.swapaxes(0, 1),  # of [C, S, H, W]
         labels=label,
-        foreground=tuple(classes_in(label, regions, dataset.ignore)),
+        foreground=dataset.held_by(label),
         spacing=array_spacing(grid, slice_axis),
     )
-    return case if spacing is None else resampled(case, spacing, regions)
+    return case if spacing is None else resampled(case, spacing, dataset)
 
 
 def sliced(label: NDArray[np.uint8], slice_axis: int) -> NDArray[np.uint8]:
@@ -115,9 +115,7 @@ def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
     return tuple(float(step) for step in kept)
 
 
-def resampled(
-    case: CaseArrays, target: Sequence[float], regions: Regions | None = None
-) -> CaseArrays:
+def resampled(case: CaseArrays, target: Sequence[float], labelled: Labelled) -> CaseArrays:
     """The case with another spacing, along as many of its last axes as the target has.
 
     The number of voxels is rounded, so that its spacing is the target up to half a voxel over the
@@ -126,7 +124,7 @@ def resampled(
     Args:
         case: with a spacing.
         target: millimetres along ``[S, H, W]``, or along ``[H, W]`` for slices by themselves.
-        regions: what the classes consist of, if they are regions.
+        labelled: the data that it is of.
     """
     assert case.spacing is not None
     axes = len(target)
@@ -146,7 +144,7 @@ def resampled(
         case,
         images=images,
         labels=labels,
-        foreground=tuple(n for n in case.foreground if class_mask(labels, n, regions).any()),
+        foreground=tuple(n for n in case.foreground if labelled.mask(labels, n).any()),
         spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
         own=OwnGrid(case.labels, case.spacing),
     )

@@ -9,24 +9,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.store.files import parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataFacts:
+class DataFacts(Labelled):
     """Facts of training data that their settings alone do not tell.
 
     With them and the settings, images are read as the training images were, without these.
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes by number, the background first.
         file_ending: of the images.
         slice_axis: axis along which volumes are cut, after reorientation to RAS.
-        ignore: label of voxels that nobody has annotated; None if there is none.
-        regions: what the classes consist of, if they are regions.
         target: spacing that images are resampled to; None: they are not.
         sample_shape: the largest training sample along each axis, ``[(D,) H, W]``.
         sample_spacing: of the training data along these axes (`PreparedData.spacing`); None if
@@ -34,14 +31,11 @@ class DataFacts:
     """
 
     channels: tuple[str, ...]
-    classes: tuple[str, ...]
     file_ending: str
     slice_axis: int
-    ignore: int | None = None
     target: Spacing | None = None
     sample_shape: tuple[int, ...]
     sample_spacing: Spacing | None = None
-    regions: Regions | None = None
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -70,11 +64,6 @@ class DataFacts:
         """As plain values, lists in the place of tuples."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return found
-
-    @property
-    def labels(self) -> dict[str, int]:
-        """Name → number of the class."""
-        return {name: value for value, name in enumerate(self.classes)}
 
     def stand_in(self) -> PreparedData:
         """Data of the same kind with one empty training sample.

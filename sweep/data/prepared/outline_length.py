@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import sobel
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask
-from sweep.data.prepared.samples import PreparedData, Sample
+from sweep.data.prepared.samples import PreparedData
 from sweep.spec.checks.doubtful_settings import bias_warning
 from sweep.spec.settings.loss_settings import LossSettings
 
@@ -31,7 +30,7 @@ def outline_warnings(
     """
     if data.training.volumes:
         return []
-    typical = typical_perimeter(data.training, data.geometric_classes, data.regions)
+    typical = typical_perimeter(data)
     if typical is None:
         return []
     pixels = math.prod(patch) if patch else max(sample.label.size for sample in data.training)
@@ -39,19 +38,17 @@ def outline_warnings(
     return [warning] if warning else []
 
 
-def typical_perimeter(
-    samples: Sequence[Sample], classes: Sequence[int], regions: Regions | None = None
-) -> float | None:
-    """Median perimeter in pixels of the nonempty masks of ``classes``; None if there are none.
+def typical_perimeter(data: PreparedData) -> float | None:
+    """Median perimeter in pixels of the nonempty training masks of the geometric classes; None if
+    there are none.
 
     Each class of an image, or of a slice of a volume, is a mask of its own.
     """
+    samples, classes = data.training, data.geometric_classes
     step = max(1, len(samples) // LOOKED_AT)
     looked_at = (samples[n].label for n in range(0, len(samples), step))
     images = (image for found in looked_at for image in found.reshape(-1, *found.shape[-2:]))
-    perimeters = [
-        perimeter(class_mask(image, number, regions)) for image in images for number in classes
-    ]
+    perimeters = [perimeter(data.mask(image, number)) for image in images for number in classes]
     outlined = [value for value in perimeters if value > 0]
     return float(np.median(outlined)) if outlined else None
 

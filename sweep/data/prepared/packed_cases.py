@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import NonNegativeInt
 
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 from sweep.store.files import parsed
@@ -34,32 +34,26 @@ Shape = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(Labelled):
     """What a packed folder records about its cases.
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes, by number.
         splits: the dataset's own splits; None if it has none.
         settings: the settings that the folder was built with.
         test: the dataset's own test cases; they are in no split.
         warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
         file_ending: of the images.
-        ignore: label of voxels without a reference; None if there is none.
-        regions: what the classes consist of, if they are regions.
     """
 
     channels: tuple[str, ...]
-    classes: tuple[str, ...]
     splits: tuple[Split, ...] | None
     settings: Mapping[str, Any]
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sizes: str = ""
     file_ending: str = ""
-    ignore: int | None = None
-    regions: Regions | None = None
 
 
 @dataclass(frozen=True, slots=True)

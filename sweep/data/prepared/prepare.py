@@ -64,7 +64,6 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     dealt = deal(settings, folded, found.splits, found.test)
     sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
-    labels = {name: value for value, name in enumerate(found.classes)}
     volumes, doubts = settings.spatial_dims == 3, list[str]()
     if source.is_foreign:
         doubts += class_doubts(sides, found.classes)
@@ -73,7 +72,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         channels=found.channels,
         classes=found.classes,
         geometric_classes=geometric_labels(
-            labels, source.geometric_class, regions=found.regions is not None
+            found.labels, source.geometric_class, regions=found.regions is not None
         ),
         **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Sample:
     Args:
         case: identifier of the case, shared by all slices of a volume.
         image: ``[C, H, W]`` or ``[C, D, H, W]``, normalised.
-        label: ``[H, W]`` or ``[D, H, W]``, integers of the label files: see `class_mask`.
+        label: ``[H, W]`` or ``[D, H, W]``, integers of the label files: see `Labelled`.
     """
 
     case: str
@@ -121,13 +121,11 @@ class Samples(Sequence[Sample]):
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedData:
+class PreparedData(Labelled):
     """A data source, ready for training.
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes; the index is the number of the class, 0 the background. Ask
-            `sweep.data.nnunet_raw.regions.class_mask` which labels belong to it.
         geometric_classes: numbers of the classes that the geometric losses act on.
         training: samples of the training cases.
         validation: samples of the held-out cases.
@@ -137,13 +135,9 @@ class PreparedData:
         warnings: warnings from reading the source.
         sizes: pixels and spacing of the source's images, in words.
         file_ending: of the source's images; empty for samples made by hand.
-        ignore: label of voxels that nobody has annotated, which the labels keep; they count in no
-            loss and no metric. None if there is none.
-        regions: what the classes consist of, if they are regions; None: class k is the label k.
     """
 
     channels: tuple[str, ...]
-    classes: tuple[str, ...]
     geometric_classes: tuple[int, ...]
     training: Samples
     validation: Samples
@@ -152,13 +146,6 @@ class PreparedData:
     warnings: tuple[str, ...] = ()
     sizes: str = ""
     file_ending: str = ""
-    ignore: int | None = None
-    regions: Regions | None = None
-
-    @property
-    def network_channels(self) -> int:
-        """Channels of a network's output: one a class; of regions without the background."""
-        return len(self.classes) - (self.regions is not None)
 
     def on_all_cases(self) -> PreparedData:
         """The training and validation cases together, on both sides; test cases stay apart."""

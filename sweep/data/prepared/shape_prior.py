@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sweep.data.nnunet_raw.regions import class_mask
 from sweep.data.prepared.outline_length import slope
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -140,7 +139,7 @@ def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     seen, spacing = _seen(settings, data)
     found: list[str] = []
     for value in data.geometric_classes:
-        masks = [shapes_of(class_mask(label, value, data.regions), spacing) for label in seen]
+        masks = [shapes_of(data.mask(label, value), spacing) for label in seen]
         name = data.classes[value]
         if "loss.components" not in searched:
             found += _about_components(name, masks, settings.loss)

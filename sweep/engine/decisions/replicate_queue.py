@@ -23,6 +23,7 @@ class ReplicateQueue:
     def __init__(self, spec: SweepSpec, records: Callable[[], Iterable[TrialRecord]]) -> None:
         self._spec = spec
         self._records = records
+        self._running = 0
         self._found: deque[tuple[Replicate, TrialRecord]] | None = None  # not read yet
 
     def __bool__(self) -> bool:
@@ -32,9 +33,17 @@ class ReplicateQueue:
         """The next one."""
         return self._read().popleft()
 
+    def started(self) -> None:
+        """Note that a replicate has a folder."""
+        self._running += 1
+
     def ended(self) -> None:
-        """Note that a replicate has ended: it may have been the last of its block."""
-        if not self._found:
+        """Note that a replicate has ended. With the last of its block the next one may begin.
+
+        Not before: who is left is then read from all trials, which may be thousands.
+        """
+        self._running -= 1
+        if not self._running and not self._found:
             self.forget()
 
     def forget(self) -> None:

@@ -35,6 +35,7 @@ class SearchReplicateQueue:
         if record.replicate is not None:
             self._running.discard(record.replicate)
 
-    def replicated(self, trial_id: str) -> tuple[float, ...]:
-        """Scores of the replicates of a trial; see `TrialRecord.replicated`."""
+    def replicated(self, trial_id: str) -> tuple[tuple[float, ...], int]:
+        """Scores of the replicates of a trial (see `TrialRecord.replicated`), and how many of them
+        diverged."""
         return self._runs.replicated(trial_id)

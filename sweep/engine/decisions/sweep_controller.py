@@ -286,6 +286,8 @@ class SweepController:
             self._pruning.start(trial_id, settings, record.preset)
         elif record.replicate.in_search:
             self._in_search.started(record.replicate)
+        else:
+            self._replicates.started()
         self._observers.trial_started(trial_id, record.parameters)
 
     def _expect(self) -> None:
@@ -373,8 +375,9 @@ class SweepController:
             self._in_search.ended(record)
         elif record.replicate.in_search:
             self._in_search.ended(record)
-            scores = self._in_search.replicated(record.replicate.of)
-            self._queue.searcher.replicate(record.number, scores)
+            self._queue.searcher.replicate(
+                record.number, *self._in_search.replicated(record.replicate.of)
+            )
         else:
             self._replicates.ended()
         self._observers.trial_ended(record)

@@ -13,7 +13,13 @@ from monai.losses import FocalLoss
 from torch import Tensor, nn
 
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.main_losses import MAIN_LOSSES, TERMS, focal_gamma, log_cosh
+from sweep.trainer.losses.main_losses import (
+    MAIN_LOSSES,
+    TERMS,
+    Targets,
+    focal_gamma,
+    log_cosh,
+)
 
 
 def in_place_of(
@@ -51,7 +57,7 @@ class _Focal(nn.Module):
     def __init__(self, settings: LossSettings, ignore_label: int | None) -> None:
         super().__init__()
         self._value: Callable[[Tensor, Tensor], Tensor] = TERMS["focal"](
-            settings, ignore_label, None
+            settings, Targets(ignore_label)
         )
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

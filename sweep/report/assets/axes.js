@@ -2,10 +2,6 @@
 
 const axes = { x: "", y: "" };  // names of columns
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
-const STATUS_LOOKS = {  // as in figure_style.py
-  completed: ["#08306b", "circle"], early_stopped: ["#3f8fc5", "square"], pruned: ["#a3b8c9", "diamond"],
-  diverged: ["#b3261e", "x-thin-open"], failed: ["#000000", "cross-thin-open"],
-};
 
 /** The columns that an axis can have, name → {title, kind, of}. */
 function axisColumns(data) {
@@ -23,10 +19,10 @@ function chosenAxes(data) {
   const every = page.ids.filter((id) => (x.of.get(id) ?? null) !== null && (y.of.get(id) ?? null) !== null);
   const step = Math.max(1, every.length / MOST_POINTS), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
   const status = page.columns.get("status").of;
-  const traces = Object.entries(STATUS_LOOKS).map(([name, [color, symbol]]) => {
+  const traces = Object.entries(data.statuses).map(([name, [words, color, symbol]]) => {
     const ids = there.filter((id) => status.get(id) === name);
     return {
-      type: "scatter", mode: "markers", name: name.replaceAll("_", "-"), ids, x: ids.map((id) => x.of.get(id)), y: ids.map((id) => y.of.get(id)),
+      type: "scatter", mode: "markers", name: words, ids, x: ids.map((id) => x.of.get(id)), y: ids.map((id) => y.of.get(id)),
       marker: { color, symbol, size: 8, line: { width: symbol.endsWith("open") ? 2 : 1, color } }, text: ids,
       hovertemplate: `%{text}<br>${x.title} %{x}<br>${y.title} %{y}<extra></extra>`,
     };

@@ -44,6 +44,9 @@ function lazily(object, name, compute) {
   });
 }
 
+/** A sentence with its `code` as elements. */
+const prose = (text) => text.split("`").map((one, n) => (n % 2 ? element("code", {}, one) : one)).filter((one) => one !== "");
+
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 

@@ -19,7 +19,8 @@ function drawControls() {
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
     controls.statuses, controls.wrong,
-    element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow. Click a trial, or a point, for its own view."));
+    element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow; the filter keeps any range of values too. Click a trial, or a point, for its own view. Keys: ",
+      element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear."));
   body.append(box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");
@@ -88,15 +89,13 @@ function tellSelection() {
   const kept = active();
   controls.bar.hidden = !kept;
   if (!kept) return;
-  const { metric, short: name } = page.data.objective;
-  const column = page.columns.get(metric), ids = page.ids.filter((id) => kept.has(id));
-  const values = ids.map((id) => column?.of.get(id) ?? null).filter((value) => value !== null);
+  const { short: name } = page.data.objective, ids = page.ids.filter((id) => kept.has(id)), values = wholeValues(ids);
   const what = page.selection ? "selected" : "pass the filter";
-  const average = values.length > 1 ? `; ${name} ${score(mean(values))} ± ${score(deviation(values))}` : "";
+  const average = values.length > 1 ? `; ${name} ${score(mean(values))} ± ${score(deviation(values))}${values.length < ids.length ? ` over the ${values.length} with a result that were not pruned` : ""}` : "";
   const first = ids.length ? `, first ${ids[0]}` : "";
   controls.told.textContent = `${ids.length} of ${counted(page.ids.length, "trial")} ${what}${average}${first}`;
   controls.compare.hidden = !page.selection || ids.length < 2;
-  controls.compare.textContent = ids.length > MOST_COMPARED ? `Compare the first ${MOST_COMPARED}` : "Compare";
+  controls.compare.replaceChildren(ids.length > MOST_COMPARED ? `Compare the first ${MOST_COMPARED} ` : "Compare ", element("kbd", {}, "C"));
 }
 
 // Groups.
@@ -144,7 +143,7 @@ function drawGroups() {
   const rows = groups.map(([title, members]) => {
     const [diverged, pruned] = ["diverged", "pruned"].map((kind) => members.filter((id) => status.get(id) === kind).length);
     const known = members.filter((id) => (value.get(id) ?? null) !== null);
-    const values = known.filter((id) => status.get(id) !== "pruned").map((id) => value.get(id));
+    const values = wholeValues(members);
     const all = known.map((id) => value.get(id)), edge = mode === "max" ? Math.max(...all) : Math.min(...all);
     const best = members.find((id) => value.get(id) === edge);
     return element("tr", {}, element("th", { scope: "row" }, title),

@@ -71,24 +71,23 @@ function fadePoints(node, { ids }, kept, isAnew) {
   }
 }
 
-/** Curves that share a trace share a path, so the kept ones are drawn once more above it. */
+/** Curves that share a trace have paths without names, so the kept ones are drawn once more above them. */
 function fadeCurves(node, { ids, x, y }, kept, place) {
-  const line = node.querySelector(".js-line");
-  if (!line) return;
   node.querySelector(".kept")?.remove();
-  line.style.opacity = kept ? FADED : 1;
-  if (!kept) return;
+  const lines = node.querySelectorAll(".js-line"), line = lines[lines.length - 1];
+  for (const one of lines) one.style.opacity = kept ? FADED : 1;
+  if (!kept || !line) return;
   const { xaxis, yaxis } = place._fullLayout;
   let path = "", isDown = false;
   for (let n = 0; n < ids.length; n += 1) {
     if (y[n] === null || y[n] === undefined || !kept.has(ids[n])) { isDown = false; continue; }
-    path += `${isDown ? "L" : "M"}${xaxis.c2p(x[n]).toFixed(1)},${yaxis.c2p(y[n]).toFixed(1)}`;
+    path += `${isDown ? "L" : "M"}${xaxis.d2p(x[n]).toFixed(1)},${yaxis.d2p(y[n]).toFixed(1)}`;
     isDown = true;
   }
   const copy = line.cloneNode();
   copy.setAttribute("class", "kept");
   copy.setAttribute("d", path || "M0,0");
-  Object.assign(copy.style, { opacity: 1, strokeWidth: "1.6px" });
+  Object.assign(copy.style, { opacity: 1, strokeWidth: `${Math.max(1.6, parseFloat(line.style.strokeWidth))}px` });
   line.after(copy);
 }
 
@@ -212,8 +211,8 @@ function drawFigures(figures) {
     if (home.children[place] !== section) home.insertBefore(section, home.children[place] ?? null);
     section.classList.toggle("broad", broad.has(one.name));
     section.querySelector("h2").textContent = one.title;
-    section.querySelector(".finding").textContent = one.finding;
-    section.querySelector(".reading").textContent = one.reading;
+    refill(section.querySelector(".finding"), ...prose(one.finding));
+    refill(section.querySelector(".reading"), ...prose(one.reading));
     plot.place.style.height = `${one.height}px`;
     const text = JSON.stringify(one.figure);
     if (text === plot.text) return;
@@ -238,7 +237,7 @@ function newPlot({ name }, home) {
 function undrawn(figures, home) {
   home.querySelector("#undrawn")?.remove();
   if (!figures.length) return;
-  const items = figures.map(({ title, finding }) => element("li", {}, element("b", {}, `${title}. `), finding));
+  const items = figures.map(({ title, finding }) => element("li", {}, element("b", {}, title.endsWith("?") ? title : `${title}.`), " ", ...prose(finding)));
   home.append(element("section", { id: "undrawn", class: "broad" }, element("h2", {}, "Nothing to draw"), element("ul", { class: "verdicts" }, ...items)));
 }
 

@@ -52,7 +52,9 @@ function update(data) {
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest?.("input[type=search], select, textarea, dialog");
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) clear();
-  if (event.key === "/" && !isTyping) { event.preventDefault(); controls.filter.focus(); }
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") { event.preventDefault(); controls.filter.focus(); }
+  if (event.key === "c") compareSelected();
 });
 
 window.sweepPage = { update, drawAll, page, trialParts, compareParts };

@@ -23,6 +23,12 @@ function active() {
   return page.kept;
 }
 
+/** Values of the objective of those of these trials that had all their epochs: pruned ones had not. */
+function wholeValues(ids) {
+  const status = page.columns.get("status").of, value = page.columns.get(page.data.objective.metric)?.of ?? new Map();
+  return ids.filter((id) => status.get(id) !== "pruned" && (value.get(id) ?? null) !== null).map((id) => value.get(id));
+}
+
 function select(ids, from) {
   page.selection = ids && ids.size ? ids : null;
   page.from = page.selection ? from : "";

@@ -56,8 +56,15 @@ function newGrid({ name, title }, home) {
 function widthOf({ title, texts, name }) {
   if (name === "rank") return 44;
   const widest = texts.reduce((most, text) => Math.max(most, text.length), 0);
-  const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => one.trim().length));  // bold
-  return Math.round(Math.max(8 * Math.min(26, widest), 9.6 * Math.min(20, word), 32) + 20);
+  const word = Math.max(...title.split(/(?<=[._ ])/).map((one) => headWidth(`${one.trim()} ↑`)));  // sorted by it
+  return Math.ceil(Math.max(8 * Math.min(26, widest), Math.min(220, word), 32) + 20);
+}
+
+/** Pixels of a word in a heading; letters differ threefold in width, so counting them would not do. */
+function headWidth(word) {
+  headWidth.pen ??= document.createElement("canvas").getContext("2d");
+  headWidth.pen.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
+  return headWidth.pen.measureText(word).width;
 }
 
 function drawHead(grid) {

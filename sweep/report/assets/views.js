@@ -80,8 +80,8 @@ function openTrial(id) {
   const { label } = page.data.objective;
   const facts = [
     trial.status_words + (trial.preset ? `, preset ${trial.preset}` : ""),
-    rank ? `rank ${rank}` : null,
-    trial.value === null ? null : `${label} ${score(trial.value)} in epoch ${trial.best_epoch}`,
+    rank && trial.has_result ? `rank ${rank}` : null,
+    trial.value === null ? null : `${label} ${score(trial.value)} in epoch ${trial.best_epoch}${trial.status === "diverged" ? ", before it diverged" : ""}`,
     counted(trial.epochs, "epoch"),
     trial.replicate ? `replicate of ${trial.replicate.of}, seed ${trial.replicate.seed}, fold ${trial.replicate.fold}` : null,
   ].filter(Boolean).join(" · ");
@@ -91,7 +91,7 @@ function openTrial(id) {
     element("option", { value: "" }, "compare with …"), ...others.slice(0, 500).map((one) => element("option", { value: one }, one)));
   openDialog(id,
     element("p", { class: "state" }, facts),
-    trial.cause ? element("p", { class: "cause" }, trial.cause) : null,
+    trial.cause ? element("p", { class: "cause" }, ...prose(trial.cause)) : null,
     element("div", { class: "choices" }, step(-1, "← better"), step(1, "worse →"), others.length ? against : null),
     ...trialParts.map((draw) => draw(id, trial)).filter(Boolean));
   dialog.dataset.trial = id;
@@ -188,7 +188,7 @@ function diagnosisOf(id, { diagnosis, error }) {
   const terms = [...new Set(recent.flatMap((step) => Object.keys(step.terms)))];
   const rows = recent.map((step) => [`${step.epoch} / ${step.step}`, step.loss, ...terms.map((name) => step.terms[name] ?? null), step.grad_norm]);
   return titled("Why it diverged",
-    element("p", {}, message), cause ? element("p", { class: "cause" }, `${cause} `, element("span", { class: "advice" }, advice)) : null,
+    element("p", {}, ...prose(message)), cause ? element("p", { class: "cause" }, ...prose(cause), " ", element("span", { class: "advice" }, ...prose(advice))) : null,
     cases.length ? element("p", { class: "reading" }, `Cases of the batch: ${cases.join(", ")}.`) : null,
     rows.length ? simpleTable("The last steps", ["epoch / step", "loss", ...terms, "gradient norm"], rows) : null);
 }
@@ -208,7 +208,7 @@ function testOf(id, { test }) {
 
 function remarksOf(id, { warnings = [], notes = [] }) {
   if (!warnings.length && !notes.length) return null;
-  return titled("Warnings and notes", element("ul", { class: "verdicts" }, ...warnings.map((text) => element("li", {}, text)),
+  return titled("Warnings and notes", element("ul", { class: "verdicts" }, ...warnings.map((text) => element("li", {}, ...prose(text))),
     ...notes.map(({ text, by, at }) => element("li", {}, text, " ", element("span", { class: "reading" }, `${by}, ${at.slice(0, 16).replace("T", " ")}`)))));
 }
 

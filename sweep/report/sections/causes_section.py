@@ -10,7 +10,8 @@ from sweep.spec.words.phrases import counted
 
 TEMPLATE = """\
 {% for trials, cause, advice in causes %}
-<p class="cause"><b>{{ trials }}</b> {{ cause }} <span class="advice">{{ advice }}</span></p>
+<p class="cause"><b>{{ trials }}</b> {{ cause|prose }}
+<span class="advice">{{ advice|prose }}</span></p>
 {% endfor %}
 <details{% if ended|length <= 8 %} open{% endif %}>
 <summary>{{ count }} and what ended {{ "it" if ended|length == 1 else "them" }}</summary>

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,18 @@ def rendered(template: str, **values: Any) -> str:
     return _compiled(template).render(values)
 
 
+def _prose(text: str) -> Markup:
+    """A sentence with its `code` as elements."""
+    parts = map(escape, text.split("`"))
+    return Markup().join(
+        Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts)
+    )
+
+
 @cache
 def _compiled(template: str) -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["prose"] = _prose
     return environment.from_string(template)

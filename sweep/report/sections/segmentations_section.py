@@ -19,7 +19,7 @@ TEMPLATE = """\
 <sweep-pictures trials="{{ pair|join(" ") }}"></sweep-pictures>
 {% endif %}
 {% if names %}
-<p class="reading">More in the views of
+<p class="reading">{{ "More" if pair else "Pictures are" }} in the views of
 {% for name in names %}
 <a href="#trial/{{ name }}">{{ name }}</a>{{ ". " if loop.last else ", " }}
 {% endfor %}

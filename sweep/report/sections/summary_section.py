@@ -9,9 +9,9 @@ from sweep.report.headline import caveat, counts, headline
 from sweep.report.sections.page_section import PageSection, rendered
 
 TEMPLATE = """\
-<p class="headline">{{ headline }}</p>
+<p class="headline">{{ headline|prose }}</p>
 {% if caveat %}
-<p class="caveat">{{ caveat }}</p>
+<p class="caveat">{{ caveat|prose }}</p>
 {% endif %}
 <ul class="counts">
 {% for kind, count in counts.items() %}

@@ -8,7 +8,7 @@ from sweep.report.takeaway.winner_use import winner_use
 
 TEMPLATE = """\
 <p class="finding"><a href="#trial/{{ use.trial_id }}">{{ use.trial_id }}</a> is the first of the
-ranking.{% for doubt in use.doubts %} {{ doubt }}{% endfor %}</p>
+ranking.{% for doubt in use.doubts %} {{ doubt|prose }}{% endfor %}</p>
 {% if use.values %}
 <p class="values">{% for value in use.values %}<code>{{ value }}</code> {% endfor %}</p>
 {% endif %}
@@ -21,7 +21,7 @@ ranking.{% for doubt in use.doubts %} {{ doubt }}{% endfor %}</p>
 <button type="button" data-copy>Copy</button></div>
 {% endif %}
 {% if step.remark %}
-<p class="reading">{{ step.remark }}</p>
+<p class="reading">{{ step.remark|prose }}</p>
 {% endif %}
 </li>
 {% endfor %}

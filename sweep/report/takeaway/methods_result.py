@@ -98,9 +98,10 @@ def _finalists(results: Results) -> Iterator[str]:
     if not blocks:
         yield f"{who} trained again ({counted(total, 'run')}), and none of these runs has a result."
         return
-    where = counted(len(folds), "fold") if len(folds) > 1 else f"fold {min(folds)}"
+    where = f" on fold {min(folds)}" if found.has_folds else ""
+    where = f" on {counted(len(folds), 'fold')}" if len(folds) > 1 else where
     yield (
-        f"{who} trained again with {counted(len(seeds), 'further seed')} on {where}{raced}"
+        f"{who} trained again with {counted(len(seeds), 'further seed')}{where}{raced}"
         f" ({counted(total, 'run')}), and ranked by the mean over these runs alone."
     )
     if found.behind:

@@ -169,7 +169,7 @@ def _prediction(
             "Predict images with it",
             (predict_command(layout.folder),),
             f"{_who_predicts(kept)} {IMAGES} is a folder with CASE_0000.nii.gz and so on, {MASKS}"
-            " a new folder. With --labels and a folder of references it also scores the masks.",
+            " a new folder. With `--labels` and a folder of references it also scores the masks.",
         )
     elif kind.tools is None:
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
@@ -180,7 +180,7 @@ def _prediction(
         yield Step(
             f"Predict with {kind.tools.name}",
             (nnunet_predict_command(layout.nnunet_model),),
-            "The weights of one run of the sweep, on its one fold.",
+            _one_fold(kept),
         )
     try:
         lines = kind.tools.commands(load_trial(config), config)
@@ -204,6 +204,11 @@ def _who_predicts(kept: Sequence[TrialRecord]) -> str:
         runs = some([run.trial_id for run in kept])
         return f"The mean over {len(kept)} runs decides ({runs})."
     return f"The weights are those of the best epoch of {kept[0].trial_id}."
+
+
+def _one_fold(kept: Sequence[TrialRecord]) -> str:
+    others = f" Not in it: {some([run.trial_id for run in kept[1:]])}." if kept[1:] else ""
+    return f"The weights of one run, on its one fold.{others}"
 
 
 def _weights(layout: Layout, kept: Sequence[TrialRecord]) -> str:

@@ -28,14 +28,14 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import NormalDist
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweep.search.searchers.optuna_study import constraints, state_and_value
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord, place_of_runs
 
 FEASIBLE: Mapping[str, float] = {"diverged": -1.0}
 
@@ -51,6 +51,7 @@ class Evidence:
         score: its score at the last of them, higher is better, of several objectives a tuple of
             scores; None if there is none.
         replicated: scores of its replicates in the search.
+        diverged: number of its replicates in the search that diverged.
     """
 
     proposed: FrozenTrial
@@ -58,6 +59,12 @@ class Evidence:
     rung: int = 0
     score: Any = None
     replicated: tuple[float, ...] = ()
+    diverged: int = 0
+
+    @property
+    def has_further_runs(self) -> bool:
+        """Whether a replicate of it in the search has a score, or diverged."""
+        return bool(self.replicated or self.diverged)
 
     def trial(self, objective: Objective, worst: float | None) -> FrozenTrial:
         """The trial in Optuna's terms; see the head of this file.
@@ -98,20 +105,13 @@ class Evidence:
 
     def place(
         self, trial: FrozenTrial, value: float, objective: Objective
-    ) -> tuple[float, int, float]:
-        """Among all trials, ascending from the worst: by the rungs reached, then by the number of
-        replicates in the search, then by the mean value of all runs."""
+    ) -> tuple[float, int, int, float]:
+        """Among all trials, ascending from the worst: by the rungs reached, then as the ranking
+        does by their runs (`place_of_runs`)."""
         if trial.constraints["diverged"] > 0:
-            return -math.inf, 0, 0.0
+            return -math.inf, 0, 0, 0.0
         rungs = self.rung if trial.state is TrialState.PRUNED else math.inf
-        return rungs, len(self.replicated), fmean((objective.turned(value), *self.replicated))
-
-
-def as_known(
-    evidence: Sequence[Evidence], objective: Objective, worst: float | None
-) -> list[FrozenTrial]:
-    """All trials, for a sampler that takes only their order, and that of pruned ones by steps."""
-    return [known.trial(objective, worst) for known in evidence]
+        return rungs, *place_of_runs(objective.turned(value), self.replicated, self.diverged)
 
 
 def by_place(
@@ -127,9 +127,9 @@ def by_place(
     Source: Salinas, Shen and Perrone, "A Quantile-based Approach for Hyperparameter Transfer
     Learning", ICML 2020, Section 3.
     """
-    trials = as_known(evidence, objective, worst)
+    trials = [known.trial(objective, worst) for known in evidence]
     at_rungs = any(one.state is TrialState.PRUNED and one.value is not None for one in trials)
-    if not at_rungs and not any(known.replicated for known in evidence):
+    if not at_rungs and not any(known.has_further_runs for known in evidence):
         return trials
     places = {
         number: known.place(trial, trial.value, objective)

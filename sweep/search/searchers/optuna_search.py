@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,11 @@ from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial
 
 from sweep.search.searchers.linked_search import LinkedTranslator
-from sweep.search.searchers.optuna_evidence import Evidence, as_known, by_place
+from sweep.search.searchers.optuna_evidence import Evidence, by_place
 from sweep.search.searchers.optuna_samplers import OptunaMethod
 from sweep.search.searchers.optuna_study import (
     IDLE,
+    RetoldTrials,
     Translator,
     Worst,
     intermediate_values,
@@ -78,33 +79,32 @@ class OptunaSearch:
         self._priors = PriorTrials(space, seed, first)
         self._first = first
         self._objective = objective
-        self._study = self._empty()
+        self._storage = RetoldTrials()
+        others = [one.mode for one in objective.others]
+        self._study = make_study(self._storage, mode=objective.mode, others=others)
         self._evidence: list[Evidence] = []  # in the order of the study
         self._index: dict[int, int] = {}  # there, of the trial with this number
+        self._changed: set[int] = set()  # there, of which the study does not know all
         self._worst = Worst(objective)
-        self._is_stale = False
 
     @property
     def study(self) -> optuna.Study:
-        """The study with all that was told so far.
-
-        Optuna changes no trial that has a value. So the study is made anew when more is known.
-        """
-        if self._is_stale:
-            self._study = self._empty()
-            self._study.add_trials(self._known())
-            self._is_stale = False
+        """The study with all that was told so far."""
+        if self._changed:
+            for index, trial in self._known():
+                self._storage.retell(index, trial)
+            self._changed.clear()
         return self._study
 
-    def _empty(self) -> optuna.Study:
-        others = [one.mode for one in self._objective.others]
-        return make_study(mode=self._objective.mode, others=others)
+    def _known(self) -> Iterable[tuple[int, FrozenTrial]]:
+        """The trials that are not in the study as they are now, by their place there."""
+        if self._method.by_place or any(known.has_further_runs for known in self._evidence):
+            return enumerate(by_place(self._evidence, self._objective, self._worst.value))
+        return [(index, self._told(self._evidence[index])) for index in sorted(self._changed)]
 
-    def _known(self) -> list[FrozenTrial]:
-        """All trials in Optuna's terms."""
-        has_replicates = any(known.replicated for known in self._evidence)
-        tell = by_place if self._method.by_place or has_replicates else as_known
-        return [*tell(self._evidence, self._objective, self._worst.value)]
+    def _told(self, known: Evidence) -> FrozenTrial:
+        """A trial in Optuna's terms."""
+        return known.trial(self._objective, self._worst.value)
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._index:
@@ -134,29 +134,31 @@ class OptunaSearch:
         if number in self._index:
             self._change(self._index[number], rung=rung, score=score)
 
-    def replicate(self, number: int, scores: Sequence[float]) -> None:
+    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
         if number in self._index:
-            self._change(self._index[number], replicated=tuple(scores))
+            self._change(self._index[number], replicated=tuple(scores), diverged=diverged)
 
     def learn(self, record: TrialRecord) -> None:
         """As `tell`, of a trial whose rungs are unknown: a pruned one counts as before its first,
         with its last value."""
         values = intermediate_values(record)
         last = self._objective.turned(values[max(values)]) if values else None
-        self._evidence.append(Evidence(self._translator.proposed(record)))
+        self._add(record)
         self._change(len(self._evidence) - 1, ended=record, score=last)
 
     def _change(self, index: int, **known: Any) -> None:
         """Note what is known of a trial."""
         self._evidence[index] = replace(self._evidence[index], **known)
-        self._is_stale = self._method.learns  # a new study forgets the place in a Sobol' sequence
-        if "ended" in known:
-            self._worst.see(known["ended"])
+        if self._method.learns:
+            self._changed.add(index)
+            if "ended" in known and self._worst.see(known["ended"]):
+                self._changed.update(range(len(self._evidence)))
 
     def _take_in(self, number: int) -> None:
         """Note the trial that the study has just begun."""
-        self._index[number] = len(self._evidence)
-        self._evidence.append(Evidence(self._study.get_trials(deepcopy=False)[-1]))
+        index = len(self._evidence)
+        self._index[number] = index
+        self._evidence.append(Evidence(self._storage.get_trial(index)))
 
     def _sampler(self, number: int) -> BaseSampler:
         seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
@@ -174,10 +176,14 @@ class OptunaSearch:
         if self._method.remembers:
             self._begin_again(record)
             return
-        # The study is not touched: to make it anew for each trial that is replayed takes minutes.
         self._index[record.number] = len(self._evidence)
-        self._evidence.append(Evidence(self._translator.proposed(record)))
-        self._is_stale = True
+        self._add(record)
+
+    def _add(self, record: TrialRecord) -> None:
+        """Add a trial without a result to the study."""
+        proposed = self._translator.proposed(record)
+        self._study.add_trial(proposed)
+        self._evidence.append(Evidence(proposed))
 
     def _begin_again(self, record: TrialRecord) -> None:
         """Let the sampler propose the trial, as it did, so that it notes its state."""

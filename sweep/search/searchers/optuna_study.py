@@ -15,13 +15,14 @@ so far, also the diverged ones (`Worst`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweep.search.searchers.optuna_space import make_codec, suggest
@@ -61,6 +62,41 @@ def make_study(
     )
 
 
+class RetoldTrials(InMemoryStorage):
+    """The trials of one study in memory, of each of which more can be told at any time.
+
+    Optuna changes no trial that has a value. But what a pruned or waiting trial is worth changes at
+    each rung, and to make a study anew for each proposal takes time that grows with its square.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[int, FrozenTrial] = {}
+
+    def retell(self, number: int, trial: FrozenTrial) -> None:
+        """Put a trial in the place of the one with this number, which the study has begun."""
+        trial.number = number
+        self._told[number] = trial
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._told.get(trial_id) or super().get_trial(trial_id)  # of one study: its number
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        begun = super().get_all_trials(study_id, deepcopy=False)
+        trials = [self._told.get(number, trial) for number, trial in enumerate(begun)]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        return BaseStorage.get_best_trial(self, study_id)
+
+
 class Worst:
     """The values of a diverged trial in a study: not better than any other trial's.
 
@@ -80,9 +116,9 @@ class Worst:
         """That of the first objective."""
         return self.values[0]
 
-    def see(self, record: TrialRecord) -> None:
-        """Consider a trial."""
-        best = record.best
+    def see(self, record: TrialRecord) -> bool:
+        """Consider a trial; whether a value has changed."""
+        best, before = record.best, [*self.values]
         for place, one in enumerate(self._each):
             seen = None
             if one.worst is None and best is not None:
@@ -90,6 +126,7 @@ class Worst:
             if seen is not None:
                 known = [one.turned(v) for v in (self.values[place], seen) if v is not None]
                 self.values[place] = one.turned(min(known))
+        return self.values != before
 
 
 class Translator:

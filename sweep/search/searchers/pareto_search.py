@@ -16,7 +16,7 @@ counts with the point that it reached, but with the worst cost, because its own 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -77,8 +77,8 @@ class ParetoSearch(OptunaSearch):
     Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", JAIR 2022.
     """
 
-    def _known(self) -> list[FrozenTrial]:
-        return [self._told(known) for known in self._evidence]
+    def _known(self) -> Iterable[tuple[int, FrozenTrial]]:
+        return [(index, self._told(self._evidence[index])) for index in sorted(self._changed)]
 
     def _told(self, known: Evidence) -> FrozenTrial:
         """The trial in Optuna's terms. It counts as running while a value that it needs is unknown.

@@ -73,7 +73,7 @@ class PluginSearcher:
             with self._blaming("judge"):
                 judge(number, rung, score)
 
-    def replicate(self, number: int, scores: Sequence[float]) -> None:
+    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
         replicate = getattr(self._made, "replicate", None)  # likewise
         if replicate is not None:
             with self._blaming("replicate"):

@@ -61,14 +61,15 @@ class Searcher(Protocol):
         """
         ...
 
-    def replicate(self, number: int, scores: Sequence[float]) -> None:
+    def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
         """Learn what further runs of an ended trial came to, on other folds or seeds.
 
-        Only means over as many runs can be compared, so a trial with more of them ranks first.
+        Trials are compared by `sweep.vocabulary.record.place_of_runs`.
 
         Args:
             number: of the trial.
             scores: of the runs after the first, higher is better; all that are known.
+            diverged: number of runs that diverged. A plug-in is not told.
         """
         ...
 

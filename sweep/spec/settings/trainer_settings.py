@@ -143,8 +143,7 @@ class NnunetTrainer(GeometricTrainer):
         caution=(
             "The search compares trials by nnU-Net's pseudo Dice, which on one fold ordered two"
             " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
-            " on five folds together in 83 % (docs/reference/nnunet.md): the leader is only a"
-            " candidate until its real validation."
+            " on five folds together in 83 % (docs/reference/nnunet.md)."
         ),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
@@ -58,29 +57,37 @@ def parse_distribution(value: Any) -> Distribution:
     """
     if isinstance(value, Distribution):
         return value
+    beside, rest = {}, value
+    if isinstance(value, dict):
+        beside = {key: below for key, below in value.items() if key in BESIDE}
+        rest = {key: below for key, below in value.items() if key not in BESIDE}
+    found, fields, wrong = None, dict[str, Any](), list[str]()
     try:
-        return _parse(value)
-    except _Several:
-        raise
+        found = _alone(rest, value)
     except ValueError as error:
-        several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
-        proposed = None if several or _is_wrong_beside(value) else in_our_words(value)
-        # The proposal replaces the hint.
-        wrong = str(error).partition("; ")[0]
-        if proposed is None or not _is_right(proposed) or proposed in str(error):
-            raise
-        raise ValueError(f"{wrong}; did you mean `{proposed}`?") from None
+        wrong.append(str(error))
+    for key, below in beside.items():
+        if found is None and key == "prior":  # unlike a condition, it needs the bounds
+            continue
+        try:
+            fields[key] = BESIDE[key](below, found or ANY)
+        except ValueError as error:
+            wrong.append(str(error))
+    if found is not None and not wrong:
+        return replace(found, **fields)
+    if wrong[1:] or found is not None:
+        raise ValueError("; also ".join(wrong))
+    raise ValueError(_with_proposal(wrong[0], rest))
 
 
-def _parse(value: Any) -> Distribution:
-    if not isinstance(value, dict):
-        wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
-        is_call = isinstance(value, str) and "(" in value
-        if not (value is None or isinstance(value, list) or is_call):
+def _alone(rest: Any, value: Any) -> Distribution:
+    """A distribution without what stands beside it in ``value``."""
+    if not isinstance(rest, dict):
+        wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(rest)}"
+        is_call = isinstance(rest, str) and "(" in rest
+        if not (rest is None or isinstance(rest, list) or is_call):
             wrong += "; a value that all trials have stands outside of `space`"
         raise ValueError(wrong)
-    beside = {key: below for key, below in value.items() if key in BESIDE}
-    rest = {key: below for key, below in value.items() if key not in BESIDE}
     if len(rest) != 1:
         hint = did_you_mean(next(filter(None, map(_beside_meant, rest)), None))
         raise ValueError(f"must be one distribution, but is {shown(value)}{hint}")
@@ -88,53 +95,20 @@ def _parse(value: Any) -> Distribution:
     kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
     if kind is None:
         raise ValueError(_unknown_distribution(word, arguments))
-    return _with(partial(_alone, kind, arguments), beside)
-
-
-def _alone(kind: type[Distribution], arguments: Any) -> Distribution:
     if not isinstance(arguments, list):
         raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
     return parse_bounds(kind, arguments)
 
 
-class _Several(ValueError):
-    """Several things are wrong with one searched setting: a hint for one would hide the others."""
-
-
-def _with(parse: Callable[[], Distribution], beside: Mapping[str, Any]) -> Distribution:
-    """A distribution with what stands beside it; tells all that is wrong with both at once."""
-    wrong, fields = list[str](), dict[str, Any]()
-    # A prior cannot be judged without its bounds. A condition can.
-    found: Distribution | None = None
-    try:
-        found = parse()
-    except ValueError as error:
-        wrong.append(str(error))
-    for key, below in beside.items():
-        if found is None and key == "prior":
-            continue
-        try:
-            fields[key] = BESIDE[key](below, found or ANY)
-        except ValueError as error:
-            wrong.append(str(error))
-    if wrong[1:]:
-        raise _Several("; also ".join(wrong))
-    if wrong or found is None:
-        raise ValueError(*wrong)
-    return replace(found, **fields)
-
-
-def _is_wrong_beside(value: Any) -> bool:
-    """Whether only what stands beside the distribution's word is wrong, so that that is said."""
-    if not isinstance(value, dict):
-        return False
-    alone = {key: below for key, below in value.items() if key not in BESIDE}
-    if any(map(_beside_meant, alone)):
-        return True
-    try:
-        return len(alone) < len(value) and _parse(alone) is not None
-    except ValueError:
-        return False
+def _with_proposal(wrong: str, rest: Any) -> str:
+    """What is wrong, with the line in our words, if it is one of another tool, as its hint."""
+    keys = rest.keys() if isinstance(rest, dict) else set()
+    if len(keys & DISTRIBUTIONS.keys()) > 1 or any(map(_beside_meant, keys)):
+        return wrong
+    proposed = in_our_words(rest)
+    if proposed is None or proposed in wrong or not _is_right(proposed):
+        return wrong
+    return f"{wrong.partition('; ')[0]}; did you mean `{proposed}`?"
 
 
 def _beside_meant(key: Any) -> str | None:
@@ -144,7 +118,8 @@ def _beside_meant(key: Any) -> str | None:
 
 def _is_right(written: str) -> bool:
     try:
-        _parse(YAML(typ="safe", pure=True).load(written))
+        written_out = YAML(typ="safe", pure=True).load(written)
+        _alone(written_out, written_out)
     except (ValueError, YAMLError):
         return False
     return True

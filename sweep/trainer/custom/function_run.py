@@ -308,13 +308,9 @@ class FunctionRun(Run):
             "early_stopping.patience": loop.stopping.patience,
             "early_stopping.min_delta": loop.stopping.min_delta,
         }
-        asked = self.settings.trainer.device
         return EffectiveConfiguration(
             effective=effective,
-            expected={
-                "trainer.device": self.trial.device.type if asked == "auto" else asked,
-                "trainer.entry": self._asked,
-            },
+            expected={"trainer.device": self.trial.device.type, "trainer.entry": self._asked},
             not_read={
                 key: "a function reads it, or nobody does"
                 for key in names_in(self.settings)

@@ -79,6 +79,9 @@ class Guard:
         settings: policy and limits.
         fp16: scale the loss, as float16 gradients require.
         late_terms: names of the loss terms that switch on late; None: our geometric terms.
+
+    Attributes:
+        scaler: the gradient scaler; inactive without fp16.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class Guard:
         self.watch(model, optimizer)
         device = self._parameters[0].device
         self.fp16 = fp16
-        self._scaler = torch.amp.GradScaler(device.type, enabled=fp16)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=fp16)
         self._judge = StepJudge(
             self.settings, gradient_clip=gradient_clip, scaled=fp16, late_terms=late_terms
         )
@@ -187,9 +190,9 @@ class Guard:
         """
         self._names = tuple(terms)
         self._optimizer.zero_grad(set_to_none=True)
-        scale = self._scaler.scale(self._one)
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self._scaler.unscale_(self._optimizer)
+        scale = self.scaler.scale(self._one)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self._optimizer)
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
         parameters = self._parameters
         grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()
@@ -202,7 +205,7 @@ class Guard:
             self._optimizer.step()
         elif not withheld:
             self._optimizer.step()
-        self._scaler.update()
+        self.scaler.update()
         for buffer, kept in zip(self._buffers, self._kept_buffers, strict=True):
             kept.copy_(torch.where(withheld > 0, kept, buffer))
             buffer.copy_(kept)
@@ -246,18 +249,13 @@ class Guard:
         """The last steps read, or those up to (epoch, step), oldest first."""
         return self._judge.recent(until)
 
-    @property
-    def scaler(self) -> torch.amp.GradScaler:
-        """The gradient scaler; inactive without fp16."""
-        return self._scaler
-
     def state_dict(self) -> dict[str, Any]:
         """State of the scaler and the judge, as plain values. Call it after `read`."""
-        return {"scaler": self._scaler.state_dict(), "judge": self._judge.state_dict()}
+        return {"scaler": self.scaler.state_dict(), "judge": self._judge.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._unread.clear()
-        self._scaler.load_state_dict(dict(state["scaler"]))
+        self.scaler.load_state_dict(dict(state["scaler"]))
         self._judge.load_state_dict(state["judge"])
 
     def _withhold(self, loss_is_finite: Tensor, gradient_is_finite: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, Samples, Spacing
 from sweep.plugins.plugin_kinds import METRIC, short_name
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
@@ -72,13 +72,12 @@ class CaseMetrics:
 
     Args:
         names: which to measure: ``hd95``, ``nsd``, ``shape`` and plug-ins.
-        classes: names of the classes by number, the background first.
+        data: what the labels mean.
         geometric_classes: numbers of those whose shape is measured.
         references: shapes of the references that are known already; is added to.
         unit: of distances; ``mm`` needs the spacing of every case.
         tolerance: of NSD, in that unit; one for all classes, or one for each name, without which a
             class has 1.
-        regions: what the classes consist of, if they are regions.
 
     Attributes:
         values: case and number of a class → metric → value; None where the case says nothing.
@@ -87,23 +86,21 @@ class CaseMetrics:
     def __init__(
         self,
         names: Collection[str],
-        classes: Sequence[str],
+        data: Labelled,
         geometric_classes: Sequence[int],
         references: Shapes,
         *,
         unit: DistanceUnit = "pixels",
         tolerance: float | Mapping[str, float] = 1.0,
-        regions: Regions | None = None,
     ) -> None:
         self.values: dict[tuple[str, int], Values] = {}
         self._surface = [name for name in ("hd95", "nsd") if name in names]
         self._plugins = [_Plugin(name) for name in names if name not in OURS]
         self._shape_of = geometric_classes if "shape" in names else ()
-        self._classes = classes
+        self._data = data
         self._references = references
         self._unit = unit
         self._tolerance = tolerance
-        self._regions = regions
         # (measure, label) -> means of cases
         self._shapes: dict[tuple[str, int], list[float]] = defaultdict(list)
 
@@ -116,11 +113,8 @@ class CaseMetrics:
         """
         whole = len(prediction) > 1
         spacing = (case.own_spacing or ())[-3 if whole else -2 :] if self._unit == "mm" else None
-        for label in range(1, len(self._classes)):
-            masks: tuple[Mask, Mask] = (  # [S, H, W] each
-                class_mask(prediction, label, self._regions),
-                class_mask(case.reference, label, self._regions),
-            )
+        pairs = zip(self._data.masks(prediction), self._data.masks(case.reference), strict=True)
+        for label, masks in enumerate(pairs, 1):  # [S, H, W] each
             found = self.values[case.name, label] = {}
             if self._surface:
                 one: tuple[Mask, Mask] = masks if whole else (masks[0][0], masks[1][0])
@@ -158,7 +152,7 @@ class CaseMetrics:
 
     def _tolerance_of(self, label: int) -> float:
         if isinstance(self._tolerance, Mapping):
-            return self._tolerance.get(self._classes[label], 1.0)
+            return self._tolerance.get(self._data.classes[label], 1.0)
         return self._tolerance
 
     def _add_shapes(self, case: str, label: int, prediction: Mask, reference: Mask) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask
+from sweep.data.nnunet_raw.regions import Labelled, Regions, class_mask
 from sweep.trainer.evaluation.trivial_predictions import trivial_dice
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 
@@ -30,20 +30,18 @@ class DicePerCase:
     its Dice is 0. Each class is averaged over its cases, then the classes (without background).
 
     Args:
-        classes: number of classes with background (index 0).
-        regions: what the classes consist of, if they are regions.
+        data: what the labels mean.
     """
 
-    def __init__(self, classes: int, regions: Regions | None = None) -> None:
-        self.classes = classes
-        self.regions = regions
+    def __init__(self, data: Labelled) -> None:
+        self.data, self.regions = data, data.regions
         self._counts: dict[str, Tensor] = {}  # case -> [3, classes]
         self._by_label: dict[str, Tensor] = {}  # of regions, case -> [3, labels], background first
         self._read: dict[str, Counts] | None = None
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
         """Count one sample; both are labels of the same shape, on the same device."""
-        counts = class_counts(prediction, reference, self.classes, self.regions)
+        counts = class_counts(prediction, reference, len(self.data.classes), self.regions)
         _add(self._counts, case, counts)
         if self.regions is not None:  # whose voxels do not add up to those of a case
             labels = 1 + len(self.regions.all_labels)
@@ -57,18 +55,15 @@ class DicePerCase:
             self._read = _on_cpu(self._counts)
         return self._read
 
-    def scores(self, classes: Sequence[str]) -> list[ClassScore]:
+    def scores(self) -> list[ClassScore]:
         """Dice, IoU and numbers of voxels of each case and foreground class.
 
         ``IoU = TP / (TP + FP + FN)``, which is ``Dice / (2 − Dice)``.
-
-        Args:
-            classes: their names, the background first.
         """
         return [
             ClassScore(
                 case=case,
-                label=classes[label],
+                label=self.data.classes[label],
                 n_reference=int(expected),
                 n_prediction=int(predicted),
                 values=_ratios(int(predicted), int(expected), int(both)),
@@ -117,14 +112,11 @@ class DicePerCase:
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
-        return self._mean("dice")
+        return mean_over_classes(self.scores(), "dice")
 
     def mean_iou(self) -> float | None:
         """The same of IoU."""
-        return self._mean("iou")
-
-    def _mean(self, name: str) -> float | None:
-        return mean_over_classes(self.scores([str(label) for label in range(self.classes)]), name)
+        return mean_over_classes(self.scores(), "iou")
 
 
 def _add(tables: dict[str, Tensor], case: str, counts: Tensor) -> None:

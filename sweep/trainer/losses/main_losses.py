@@ -6,8 +6,12 @@
 | `dice_focal`          | ``D``                         | focal loss       |
 | `focal_logcosh_dice`  | ``log cosh D`` (Jadon 2020)   | focal loss       |
 
-Every term is a function of logits ``[B, C, (D,) H, W]`` and class indices ``[B, 1, (D,) H, W]``, a
-scalar. For regions, which overlap, the terms are those of `region_losses`.
+Every term is a function of logits ``[B, C, (D,) H, W]`` and the integers of the label files
+``[B, 1, (D,) H, W]``, a scalar. Regions overlap, and there is no background among them: each
+channel is a mask of its own under a sigmoid, with binary cross-entropy, binary focal loss and the
+Dice of every channel. `dice_ce` is then nnU-Net's ``DC_and_BCE_loss`` (nnU-Net 2.8.1,
+``training/loss/compound_losses.py``) with batch Dice.
+
 MONAI is imported where it is used: that takes seconds, and a user's own loop may do without it.
 """
 
@@ -22,16 +26,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sweep.data.nnunet_raw.regions import Regions
+from sweep.data.nnunet_raw.regions import Regions, labels_mask
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.region_losses import region_cross_entropy, region_dice, region_focal
 from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]
 
 DEFAULT_FOCAL_GAMMA = 2.0
 """The best of those that Lin et al. 2017, "Focal Loss for Dense Object Detection", compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """How a term reads a target ``[B, 1, …]``.
+
+    Args:
+        ignore: label of pixels that do not count.
+        regions: what the classes consist of, if they are regions.
+    """
+
+    ignore: int | None = None
+    regions: Regions | None = None
+
+    def counted(self, target: Tensor) -> Tensor | None:
+        """Which pixels count; None: all of them."""
+        return None if self.ignore is None else target != self.ignore
+
+    def classes(self, target: Tensor) -> Tensor:
+        """The target with the ignored pixels as background."""
+        counted = self.counted(target)
+        return target if counted is None else torch.where(counted, target, 0)
+
+    def masks(self, target: Tensor, channels: int) -> Tensor:
+        """The target as one mask a channel, float32 ``[B, channels, …]``."""
+        if self.regions is not None:
+            return torch.cat([labels_mask(target, own) for own in self.regions.labels], 1).float()
+        from monai.networks.utils import one_hot
+
+        found: Tensor = one_hot(self.classes(target), channels)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +96,7 @@ def build_main_loss(
     dice, pixel = MAIN_LOSSES[settings.main]
     weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
     return {
-        name: WeightedTerm(weight, TERMS[name](settings, ignore, regions))
+        name: WeightedTerm(weight, TERMS[name](settings, Targets(ignore, regions)))
         for name, weight in weights.items()
         if weight > 0
     }
@@ -103,48 +137,48 @@ def log_cosh(x: Tensor) -> Tensor:
     )
 
 
-def _dice(_settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
-    """``1 − Dice`` of the foreground classes over the whole batch, as in nnU-Net."""
-    if regions is not None:
-        return region_dice(regions, ignore)
+def _dice(_settings: LossSettings, targets: Targets) -> Term:
+    """``1 − Dice`` of the foreground classes, or regions, over the whole batch, as in nnU-Net."""
     from monai.losses import DiceLoss
-    from monai.networks.utils import one_hot
 
-    how: dict[str, Any] = {"include_background": False, "batch": True, "smooth_nr": 1e-5}
-    if ignore is None:
-        loss = DiceLoss(to_onehot_y=True, softmax=True, **how)
-        return lambda logits, target: loss(_at_least_float32(logits), target)
-    of_masks = DiceLoss(**how)
+    overlap = targets.regions is not None
+    loss = DiceLoss(include_background=overlap, batch=True, smooth_nr=1e-5)
 
     def value(logits: Tensor, target: Tensor) -> Tensor:
-        classes, counted = _without(target, ignore)
-        masks = one_hot(classes, logits.shape[1])
-        p = _at_least_float32(logits).softmax(dim=1)
-        found: Tensor = of_masks(p * counted, masks * counted)
+        logits, counted = _at_least_float32(logits), targets.counted(target)
+        p = logits.sigmoid() if overlap else logits.softmax(dim=1)
+        masks = targets.masks(target, logits.shape[1])
+        if counted is not None:
+            p, masks = p * counted, masks * counted
+        found: Tensor = loss(p, masks)
         return found
 
     return value
 
 
-def _logcosh_dice(settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
+def _logcosh_dice(settings: LossSettings, targets: Targets) -> Term:
     """``log cosh (1 − Dice)``: Jadon 2020, "A survey of loss functions for semantic segmentation".
 
     Its slope is tanh(1 − Dice): it lets go as Dice nears 1, where the Dice loss pulls on.
     """
-    dice = _dice(settings, ignore, regions)
+    dice = _dice(settings, targets)
     return lambda logits, target: log_cosh(dice(logits, target))
 
 
-def _cross_entropy(_settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
-    if regions is not None:
-        return region_cross_entropy(regions, ignore)
-    if ignore is None:
-        return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
+def _cross_entropy(_settings: LossSettings, targets: Targets) -> Term:
+    """The mean over pixels. Of regions it is binary, and their mean; beside an ignore label their
+    sum, as in nnU-Net."""
 
     def value(logits: Tensor, target: Tensor) -> Tensor:
-        classes, counted = _without(target, ignore)
-        values = cross_entropy(_at_least_float32(logits), classes[:, 0].long(), reduction="none")
-        return _mean_over(values[:, None], counted)
+        logits, counted = _at_least_float32(logits), targets.counted(target)
+        reduction = "mean" if counted is None else "none"
+        if targets.regions is None:
+            classes = targets.classes(target)[:, 0].long()
+            values = cross_entropy(logits, classes, reduction)
+            return values if counted is None else _mean_over(values[:, None], counted)
+        masks = targets.masks(target, logits.shape[1])
+        values = F.binary_cross_entropy_with_logits(logits, masks, reduction=reduction)
+        return values if counted is None else _mean_over(values, counted)
 
     return value
 
@@ -166,25 +200,22 @@ def cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
     return F.cross_entropy(logits, classes.to(logits.dtype), reduction=reduction)
 
 
-def _focal(settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
+def _focal(settings: LossSettings, targets: Targets) -> Term:
     """``−(1 − p_t)^γ log p_t`` (Lin et al. 2017, equation 4), by MONAI, in float32.
 
-    MONAI's mean runs over the classes too: at γ = 0 this is the cross-entropy over C.
+    MONAI's mean runs over the channels too: at γ = 0 this is the cross-entropy over C.
     """
-    gamma = focal_gamma(settings)
-    if regions is not None:
-        return region_focal(regions, ignore, gamma)
     from monai.losses import FocalLoss
 
-    how: dict[str, Any] = {"to_onehot_y": True, "use_softmax": True, "gamma": gamma}
-    if ignore is None:
-        loss = FocalLoss(**how)
-        return lambda logits, target: loss(logits, target)
-    of_pixels = FocalLoss(reduction="none", **how)
+    alone = targets.regions is None
+    how: dict[str, Any] = {"to_onehot_y": alone, "use_softmax": alone}
+    of_pixels = FocalLoss(reduction="none", gamma=focal_gamma(settings), **how)
 
     def value(logits: Tensor, target: Tensor) -> Tensor:
-        classes, counted = _without(target, ignore)
-        return _mean_over(of_pixels(logits, classes), counted)
+        counted, channels = targets.counted(target), logits.shape[1]
+        given = targets.classes(target) if alone else targets.masks(target, channels)
+        values: Tensor = of_pixels(logits, given)
+        return values.mean() if counted is None else _mean_over(values, counted, channels)
 
     return value
 
@@ -194,23 +225,18 @@ def focal_gamma(settings: LossSettings) -> float:
     return DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
 
 
-def _without(target: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
-    """The target with the ignored pixels as background, and which pixels count."""
-    counted = target != ignore
-    return torch.where(counted, target, 0), counted
-
-
-def _mean_over(values: Tensor, counted: Tensor) -> Tensor:
-    """Mean of ``[B, C, …]`` over the pixels that count, ``[B, 1, …]``; 0 where none does."""
+def _mean_over(values: Tensor, counted: Tensor, channels: int = 1) -> Tensor:
+    """The sum of ``[B, C, …]`` over channels, by their number, as the mean over the pixels that
+    count, ``[B, 1, …]``; 0 where none does."""
     pixels = counted.sum().clamp(min=1)
-    return torch.where(counted, values, 0.0).sum() / (pixels * values.shape[1])
+    return torch.where(counted, values, 0.0).sum() / (pixels * channels)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-TERMS: Mapping[str, Callable[[LossSettings, int | None, Regions | None], Term]] = {
+TERMS: Mapping[str, Callable[[LossSettings, Targets], Term]] = {
     "dice": _dice,
     "logcosh_dice": _logcosh_dice,
     "ce": _cross_entropy,

@@ -199,7 +199,7 @@ class MonaiTraining(GuardedRun):
 
     def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
-        self._dice = dice = DicePerCase(len(self.data.classes), self.data.regions)
+        self._dice = dice = DicePerCase(self.data)
         self._predicted = KeptPredictions()
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
@@ -255,12 +255,11 @@ class MonaiTraining(GuardedRun):
             return {}
         cases = CaseMetrics(
             names,
-            self.data.classes,
+            self.data,
             self.data.geometric_classes,
             self._reference_shapes,
             unit=self.distance_unit,
             tolerance=self.evaluation.nsd_tolerance,
-            regions=self.data.regions,
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
@@ -286,7 +285,7 @@ class MonaiTraining(GuardedRun):
         return zip(self.data.validation.case_arrays, self._predicted, strict=True)
 
     def class_scores(self) -> tuple[ClassScore, ...]:
-        found = self._dice.scores(self.data.classes)
+        found = self._dice.scores()
         costly = (self._values.get((one.case, one.label), {}) for one in found)
         return tuple(
             dataclasses.replace(one, values={**one.values, **more})
@@ -412,9 +411,7 @@ class MonaiTraining(GuardedRun):
         size = self.batch(0, 0).labels.shape[2:]
         if self.data.training.volumes and self.loss.geometry == "volume":
             return epsilon_of(loss, size.numel(), None)
-        data = self.data
-        typical = typical_perimeter(data.training, data.geometric_classes, data.regions)
-        return epsilon_of(loss, size[-2:].numel(), typical)
+        return epsilon_of(loss, size[-2:].numel(), typical_perimeter(self.data))
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""

@@ -22,6 +22,7 @@ from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
 from sweep.spec.tree.setting_tree import names_in, setting_names, value_of
 from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.run_protocol import Loop
 
 
@@ -180,9 +181,7 @@ LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
 EXPECTED: Mapping[str, Callable[[Any, Trains], Any]] = {
     "expect": lambda asked, _: [one.model_dump() for one in asked],
     "trainer.steps_per_epoch": lambda asked, run: asked or run.steps_per_epoch,
-    "trainer.device": lambda asked, _: (
-        ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
-    ),
+    "trainer.device": lambda _, run: choose_device(run.settings).type,
 }
 """Effective value of each setting that depends on the machine."""
 

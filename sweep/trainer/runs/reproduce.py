@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.batch import Batch
@@ -85,7 +85,7 @@ def batch_before(settings: TrialSettings, offending: Mapping[str, Any]) -> Batch
     with torch.no_grad():
         passed = training.forward(batch, offending["epoch"], offending["step"])
     numbers, data = _geometric_classes(offending), training.data
-    masks = [class_mask(batch.labels[:, 0], number, data.regions) for number in numbers]
+    masks = [data.mask(batch.labels[:, 0], number) for number in numbers]
     soft = training.loss.soft_masks(passed.outputs[0]).cpu().numpy()
     return BatchBefore(
         cases=batch.cases,

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.store.pictures.picture_index import CasePictures, Picture, Plane
 from sweep.trial.pictures.segmented_case import (
-    Classes,
     SegmentedCase,
     errors,
     shown_slices,
@@ -73,7 +73,7 @@ class _Wanted(NamedTuple):
     position: int
 
 
-def draw_cases(cases: Sequence[CaseToDraw], classes: Classes, space: int) -> Drawn:
+def draw_cases(cases: Sequence[CaseToDraw], classes: Labelled, space: int) -> Drawn:
     """Draw slices of some cases, the most telling first, until the space is spent.
 
     Args:
@@ -129,7 +129,7 @@ def _case_pictures(
 class _CaseDrawing:
     """Draws the slices of one case."""
 
-    def __init__(self, case: SegmentedCase, classes: Classes) -> None:
+    def __init__(self, case: SegmentedCase, classes: Labelled) -> None:
         self._case = case
         self._classes = classes
         self._errors = errors(case.prediction, case.reference, classes)
@@ -205,7 +205,7 @@ def _others(values: Sequence[int], axis: int) -> list[int]:
 
 
 def disagreement(
-    first: SegmentedCase, second: SegmentedCase, classes: Classes
+    first: SegmentedCase, second: SegmentedCase, classes: Labelled
 ) -> Iterator[tuple[int, int]]:
     """Axis → the slice in which most voxels are right in one of two predictions alone.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask
+from sweep.data.nnunet_raw.regions import Labelled
 
 ANATOMICAL = ("sagittal", "coronal", "axial")
 """Planes across the axes to the right, to the front and upwards."""
@@ -19,26 +19,6 @@ RIGHT, EXTRA, MISSED, OTHER_CLASS, IGNORED = range(5)
 """What a voxel of a prediction is: as in the reference; predicted though it is background there
 (false positive); background though it is a class there (false negative); another class; not
 annotated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """What the numbers of a label file mean.
-
-    Args:
-        names: of the classes by number, the background first.
-        regions: what the classes consist of, if they are regions.
-        ignore: label of voxels that nobody has annotated.
-    """
-
-    names: tuple[str, ...]
-    regions: Regions | None = None
-    ignore: int | None = None
-
-    def masks(self, labels: NDArray[np.uint8]) -> Iterator[NDArray[np.bool_]]:
-        """The mask of each foreground class, of the shape of ``labels``."""
-        for number in range(1, len(self.names)):
-            yield class_mask(labels, number, self.regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +58,7 @@ class SegmentedCase:
 
 
 def errors(
-    prediction: NDArray[np.uint8], reference: NDArray[np.uint8], classes: Classes
+    prediction: NDArray[np.uint8], reference: NDArray[np.uint8], classes: Labelled
 ) -> NDArray[np.uint8]:
     """What each voxel of a prediction is, as the numbers above; any shape.
 
@@ -108,7 +88,7 @@ def wrong_pixels(found: NDArray[np.uint8], axis: int) -> NDArray[np.int64]:
     return counted
 
 
-def worst_slice(case: SegmentedCase, found: NDArray[np.uint8], classes: Classes, axis: int) -> int:
+def worst_slice(case: SegmentedCase, found: NDArray[np.uint8], classes: Labelled, axis: int) -> int:
     """The slice with the most wrong voxels, the first of several; where none is wrong, that with
     the most foreground in the reference."""
     counted = wrong_pixels(found, axis)
@@ -118,7 +98,7 @@ def worst_slice(case: SegmentedCase, found: NDArray[np.uint8], classes: Classes,
 
 
 def shown_slices(
-    case: SegmentedCase, classes: Classes, axis: int, first: int, also: Collection[int] = ()
+    case: SegmentedCase, classes: Labelled, axis: int, first: int, also: Collection[int] = ()
 ) -> Mapping[int, int]:
     """The slices along an axis to draw, each with its priority: the lowest first.
 
@@ -140,7 +120,7 @@ def shown_slices(
     return dict(sorted(found.items()))
 
 
-def _foreground(case: SegmentedCase, classes: Classes, axis: int) -> NDArray[np.int64]:
+def _foreground(case: SegmentedCase, classes: Labelled, axis: int) -> NDArray[np.int64]:
     """Voxels of the reference in any class, of each slice along an axis."""
     there = np.zeros(case.reference.shape, dtype=bool)
     for mask in classes.masks(case.reference):

@@ -71,11 +71,9 @@ class Images:
         dataset = open_images(
             source,
             channels=facts.channels,
-            labels=facts.labels,
+            labelled=facts,
             file_ending=facts.file_ending,
             labels_in=labels_in,
-            ignore=facts.ignore,
-            regions=facts.regions,
         )
         grids: dict[str, CaseGrid] = {}
         mistakes: list[Mistake] = []

@@ -37,19 +37,18 @@ def score(
     if facts.ignore is not None:
         unknown = case.reference == facts.ignore
         prediction = np.where(unknown, np.uint8(facts.ignore), prediction)
-    dice = DicePerCase(len(facts.classes), facts.regions)
+    dice = DicePerCase(facts)
     dice.add(case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference)))
     metrics = CaseMetrics(
         evaluation.of_final_scores,
-        facts.classes,
+        facts,
         (),
         {},
         unit="pixels" if case.own_spacing is None else "mm",
         tolerance=evaluation.nsd_tolerance,
-        regions=facts.regions,
     )
     metrics.add(case, prediction)
     return tuple(
         replace(one, values={**one.values, **metrics.values[case.name, facts.labels[one.label]]})
-        for one in dice.scores(facts.classes)
+        for one in dice.scores()
     )

@@ -25,7 +25,7 @@ from sweep.trial.pictures.case_choice import (
     most_different,
 )
 from sweep.trial.pictures.case_drawing import CaseToDraw, disagreement, draw_cases
-from sweep.trial.pictures.segmented_case import Classes, SegmentedCase
+from sweep.trial.pictures.segmented_case import SegmentedCase
 from sweep.trial.pictures.slice_drawing import WINDOW
 from sweep.trial.prediction.prediction_scores import score
 from sweep.trial.prediction.trained_model import Device, digest_of_weights, settings_to_predict
@@ -62,11 +62,6 @@ class Segmentations:
     @property
     def facts(self) -> DataFacts:
         return self._segmenter.facts
-
-    @property
-    def classes(self) -> Classes:
-        facts = self.facts
-        return Classes(facts.classes, facts.regions, facts.ignore)
 
     @property
     def channel(self) -> str:
@@ -187,7 +182,7 @@ def chosen_pair(
     also = {
         case: {
             axis: (position,)
-            for axis, position in disagreement(first[case][0], second[case][0], first.classes)
+            for axis, position in disagreement(first[case][0], second[case][0], first.facts)
         }
         for case in different
     }
@@ -217,7 +212,7 @@ def draw_trial(
     for name, reasons in choice.reasons.items():
         case, scores = segmentations[name]
         every.append(CaseToDraw(case, reasons, scores, choice.also.get(name, {})))
-    drawn = draw_cases(every, segmentations.classes, space)
+    drawn = draw_cases(every, segmentations.facts, space)
     evaluation = _scored(segmentations.settings)
     unit: DistanceUnit = "mm" if all(one.case.spacing is not None for one in every) else "pixels"
     tolerance = evaluation.nsd_tolerance
