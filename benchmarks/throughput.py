@@ -62,7 +62,7 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.networks.device import make_deterministic, set_tf32
-from sweep.trainer.networks.networks import as_outputs
+from sweep.trainer.networks.network_outputs import as_outputs
 from sweep.trainer.runs.monai_run import MonaiTraining
 
 AUGMENTED = {

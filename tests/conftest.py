@@ -53,7 +53,7 @@ settings.load_profile("sweep")
 ON_A_CLUSTER = {
     "tests/engine/test_cluster_e2e.py": 1,
     "tests/engine/test_sweep_e2e.py": 1,
-    "tests/engine/test_packs_e2e.py": 1,
+    "tests/engine/test_packs_e2e.py": 2,
     "tests/nnunet/test_nnunet_sweep_e2e.py": 2,
     "tests/engine/test_foreign_e2e.py": 2,
     "tests/engine/test_monitoring_e2e.py": 2,
@@ -136,6 +136,15 @@ SLOW = (
 )
 """Files and tests that train for long, start processes or try many inputs, by a measured run.
 ``pytest -m "not slow"`` runs the others."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where slow tests are left out, a file of nothing else is not imported, which takes seconds in
+    each process. A file that is named on the command line is."""
+    if config.option.markexpr != "not slow" or config.rootpath not in collection_path.parents:
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return f"{path}/".startswith(SLOW) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

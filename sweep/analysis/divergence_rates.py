@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from sweep.analysis.report_words import percent
 
@@ -114,7 +114,7 @@ def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
     mean, variance = _posterior(exposures)
     size = mean * (1 - mean) / variance - 1
     tail = (1 - LEVEL) / 2
-    low, high = beta.ppf((tail, 1 - tail), mean * size, (1 - mean) * size)
+    low, high = betaincinv(mean * size, (1 - mean) * size, (tail, 1 - tail))
     cut_short = sum(one.is_cut_short for one in exposures)
     return DivergenceRate(
         diverged=diverged,

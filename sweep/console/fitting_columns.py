@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 from typing import Literal
 
 from rich.cells import cell_len
@@ -67,11 +67,6 @@ class Column:
         """Width of the longest line, in screen columns."""
         lines = [*self.heading.splitlines(), *self.cells]
         return max(map(len if "".join(lines).isascii() else width_of, lines), default=0)
-
-    @cached_property
-    def padded(self) -> list[str]:
-        """The cells, all of the same width."""
-        return [_padded(cell, self) for cell in self.cells]
 
     @property
     def is_constant(self) -> bool:
@@ -177,9 +172,8 @@ class AlignedRows:
     @staticmethod
     def _styled_cells(column: Column) -> Iterable[tuple[str, str]]:
         """Each cell as it is printed, with its style, which may be empty."""
-        if not column.styles:
-            return zip(column.padded, repeat(""))
-        return zip(column.padded, (column.styles.get(one, "") for one in column.cells), strict=True)
+        styles = column.styles
+        return ((_padded(cell, column), styles.get(cell, "")) for cell in column.cells)
 
     def _headings(self, widths: Sequence[int]) -> Iterator[str]:
         """Their last lines stand above the rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations
 from math import comb
@@ -220,6 +221,15 @@ def test_only_random_search_tells_what_fewer_trials_would_have_found() -> None:
     )
     assert found.figure is not None
     assert expected_best(results_of(*records[:7], yaml=random)).figure is None
+
+
+def test_trials_that_a_prior_drew_do_not_tell_what_fewer_would_have_found() -> None:
+    records = [trial(n, Status.COMPLETED, [0.5 + n / 100]) for n in range(10)]
+    likely = "compactness: {{loguniform: [1.0e-3, 1.0], prior: 0.01}}"
+    yaml = re.sub(r"compactness: .*", likely, SWEEP_YAML) + "searcher: random\n"
+    found = expected_best(results_of(*records, yaml=yaml))
+    assert found.figure is None
+    assert "a sweep with a `prior`" in found.finding
 
 
 def test_diverged_trials_count_as_the_worst_and_presets_do_not_count() -> None:

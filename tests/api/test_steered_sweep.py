@@ -9,19 +9,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scripted import write_scripted
-
 import sweep
 from sweep.machine.codebase import PACKAGE
 from sweep.store.layout import Layout
 from sweep.vocabulary.record import Status
 
-SLOW_UNTIL_STEERED = (
-    "import time\n"
-    "if self.settings.optimizer.lr == 0.1:\n"
-    "    time.sleep(0.1)\n"
-    "return Validation(dice=0.5 + 0.001 * epoch + self.settings.optimizer.lr)\n"
-)
+# A function: no process of it imports MONAI.
+SLOW_UNTIL_STEERED = """\
+import time
+
+
+def train(config, trial):
+    for epoch in range(trial.epochs):
+        if config["level"] == 0.1:
+            time.sleep(0.1)
+        trial.report(epoch, dice=0.5 + 0.001 * epoch + config["level"])
+"""
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -41,13 +44,14 @@ def test_sweep_is_steered_from_another_process(tmp_path: Path) -> None:
         "scheduler": "none",
         "trainer": {
             "kind": "custom",
-            "entry": write_scripted(tmp_path, SLOW_UNTIL_STEERED),
+            "entry": "mine.py:train",
             "epochs": 400,
+            "options": {"level": 0},
         },
         "early_stopping": {"patience": None},
-        "loss": {"warmup_epochs": 1},
-        "space": {"optimizer.lr": {"choice": [0.1, 0.2]}},
+        "space": {"trainer.options.level": {"choice": [0.1, 0.2]}},
     }
+    (tmp_path / "mine.py").write_text(SLOW_UNTIL_STEERED)
     (tmp_path / "toy.yaml").write_text(json.dumps(spec))
     command = [sys.executable, "-m", "sweep.run", "toy.yaml", "--local", "--set", "trials=1"]
     running = subprocess.Popen(
@@ -60,7 +64,7 @@ def test_sweep_is_steered_from_another_process(tmp_path: Path) -> None:
         until(lambda: history.exists() and history.read_bytes().count(b"\n") > 1)
         results = sweep.open(folder)
         assert str(results.stop("t0000")) == "t0000 ends as pruned at its next report."
-        assert "one more than `trials`" in str(results.enqueue({"optimizer.lr": 0.3}))
+        assert "one more than `trials`" in str(results.enqueue({"trainer.options.level": 0.3}))
         results.note("t0000", "too slow")
         until(lambda: Layout(folder).trial("t0001").trial.exists())
         assert sweep.open(folder)["t0000"].status is Status.PRUNED
@@ -73,5 +77,5 @@ def test_sweep_is_steered_from_another_process(tmp_path: Path) -> None:
     assert results.is_finished
     assert len(results) == 2
     assert [note.text for note in results["t0000"].notes] == ["too slow"]
-    assert results["t0001"].parameters["optimizer.lr"] == 0.3
+    assert results["t0001"].parameters["trainer.options.level"] == 0.3
     assert results["t0001"].record.enqueued is not None

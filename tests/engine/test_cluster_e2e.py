@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import io
 import json
 import os
@@ -11,13 +10,13 @@ import re
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clusters import cluster_of
 from typer.testing import CliRunner
 
 from sweep.cli import app
@@ -113,30 +112,22 @@ def parent(pid: int) -> int:
 
 @pytest.fixture(scope="module")
 def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    from ray.cluster_utils import Cluster
-
     root = tmp_path_factory.mktemp("nodes")
+    environment, folders = dict(os.environ) | {"RAY_AUTH_MODE": "disabled"}, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token into the user's home
-        environment = dict(os.environ)
-        cluster = Cluster(shutdown_at_exit=False)
-        folders = []
-        try:
+
+        def each() -> Iterator[dict[str, int]]:
             for number in range(4):
                 folder = root / f"node{number}"
                 folder.mkdir()
                 patch.chdir(folder)
                 patch.setenv("MEDICAL_SWEEP_CACHE", str(folder / "cache"))
-                # The head trains nothing: it cannot be lost, and a trial on it could not either.
-                cluster.add_node(num_cpus=min(number, 1), include_dashboard=False)
                 folders.append(folder)
-            with warnings.catch_warnings():
-                # Ray forgets to close the sockets that it finds free ports with.
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
+                # The head trains nothing: it cannot be lost, and a trial on it could not either.
+                yield {"num_cpus": min(number, 1)}
+
+        with cluster_of(each()) as cluster:
             yield Nodes(cluster, folders, environment)
-        finally:
-            cluster.shutdown()
 
 
 def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str]) -> Any:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clusters import cluster_of
 from pandas.testing import assert_frame_equal
-from ray.cluster_utils import Cluster
 
 import sweep
 
@@ -78,19 +76,8 @@ KILLS = """if config["mode"] == 1 and epoch == 1:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token into the user's home
-        cluster = Cluster(shutdown_at_exit=False)
-        try:
-            for cpus in (2, 1):
-                cluster.add_node(num_cpus=cpus, num_gpus=1, include_dashboard=False)
-            with warnings.catch_warnings():
-                # Ray forgets to close the sockets that it finds free ports with.
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
-            yield cluster.address
-        finally:
-            cluster.shutdown()
+    with cluster_of({"num_cpus": cpus, "num_gpus": 1} for cpus in (2, 1)) as cluster:
+        yield cluster.address
 
 
 def packed(spec: sweep.SweepSpec, address: str, results: Path) -> sweep.SweepResults:

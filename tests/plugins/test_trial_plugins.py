@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import sweep
+from sweep.cli import app
 from sweep.spec.load import to_yaml
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -415,16 +414,10 @@ def test_command_names_file_and_line_of_a_wrong_plugin(mine: Path, tmp_path: Pat
     file.write_text(
         f"loss:\n  terms: {mine}:sprea\nspace: {{optimizer.lr: {{choice: [0.1, 0.2]}}}}\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "sweep.check", str(file)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "400"},
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "space.yaml:2" in done.stdout + done.stderr
-    assert "did you mean `spread`" in done.stdout + done.stderr
+    done = CliRunner().invoke(app, ["check", str(file)], env={"COLUMNS": "400"})
+    assert done.exit_code == 2
+    assert "space.yaml:2" in done.output
+    assert "did you mean `spread`" in done.output
 
 
 def test_contract_finds_a_root_that_is_not_guarded_and_a_metric_that_is_infinite() -> None:

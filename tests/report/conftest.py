@@ -3,15 +3,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from synthetic import drawn, trial, write_sweep
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # WebGL by the CPU where no GPU is
 
-OpenPage = Callable[..., Page]
+OpenPage = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,9 @@ def browser() -> Iterator[Browser]:
     long as it lives, under which tests of other files could not run one of their own."""
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome on this machine")
+    # Half a second, which the tests without a browser need not wait.
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
         yield started

@@ -32,13 +32,13 @@ def mean_interval(values: Sequence[float], least: int = 2) -> tuple[float, float
         values: one per replicate.
         least: number of values that it takes, at least 2.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     n = len(values)
     if n < least:
         return math.nan, math.nan
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    margin = float(t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    margin = float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)
     return mean - margin, mean + margin
 
 

@@ -84,6 +84,8 @@ def cluster(
     import ray
 
     with ExitStack() as quiet, warnings.catch_warnings():
+        if address is None and not dashboard:
+            quiet.enter_context(without_side_services(logs=verbose))
         if not verbose:
             quiet.enter_context(_messages_to(log))
             # A thread of Ray prints about workers that died. Our own console keeps the stdout that
@@ -147,6 +149,26 @@ def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options
     if is_gcs:
         process.terminate = process.kill
     return process
+
+
+@contextmanager
+def without_side_services(*, logs: bool) -> Iterator[None]:
+    """Start neither Ray's autoscaler, which has no nodes to add here, nor the server behind the
+    dashboard, for which `ray.init` would wait. Each is a Python process, and takes seconds.
+
+    Args:
+        logs: start what sends the output of the workers to this process.
+    """
+    # Ray's public interface has no such switches.
+    from ray._private import parameter, services
+
+    usual = parameter.RayParams, services.start_api_server
+    parameter.RayParams = partial(usual[0], no_monitor=True, include_log_monitor=logs)
+    services.start_api_server = lambda *_, **__: ("", None)
+    try:
+        yield
+    finally:
+        parameter.RayParams, services.start_api_server = usual
 
 
 def _private(dashboard: bool) -> dict[str, Any]:
