@@ -114,7 +114,6 @@ STDOUT = re.compile(
     r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|options\.|level|#).*|\s*─+\s*"  # the table
     r"|\s+\d  t\d{4}  .*|\s*"
     r"|t\d{4} (diverged|failed): .*|Why t.*|(Ranking|Best|Report): .*"  # what follows it
-    r"|t\d{4}.*: a tie with the trial above, as far as these digits show\."
     r"|Weights: .*|Predict: .*"
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
 )
