@@ -203,6 +203,23 @@ def test_extension_that_ended_early_is_finished_so_that_the_same_one_adds_to_it(
         assert (more.trials, told) == (trials, [])
 
 
+def test_unfinished_extension_is_told_to_who_asks_for_trials_and_not_for_time(
+    folder: Path,
+) -> None:
+    spec = spec_of()
+    run(spec, folder)
+    told = list[str]()
+    for extension in ("trials=+20", "time_budget=2h", "trials=+20"):
+        said = len(told)
+        more, store = open_store(
+            spec, SweepLocation(folder), resume=True, extend=[extension], say=told.append
+        )
+        with store:
+            assert more.trials == 80
+    assert said == 0
+    assert "from 60 to 80 trials and has not finished" in "".join(told)
+
+
 def test_paused_trials_are_decided_as_soon_as_no_further_one_can_come(folder: Path) -> None:
     records = run(spec_of("halving"), folder, at_a_time=3)
     reached = [len(record.history) for record in records]

@@ -79,7 +79,8 @@ def open_store(
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
         present = continued(recorded, asked)
-        begun_from = _unfinished_from(recorded, store) if extend else None
+        adds = any(one.startswith("trials=") for one in extend)
+        begun_from = _unfinished_from(recorded, store) if adds else None
         spec = extended(present, extend, begun_from=begun_from)
         if begun_from is not None and spec.trials == present.trials:
             say(_BEGUN.format(begun_from, spec.trials))
