@@ -1,6 +1,7 @@
 """What a sweep by default saves against a hand-written script of Ray Tune, without any training.
 
     python benchmarks/default_search.py [--seeds 8] [--of chosen | unseen] [--worlds peers …]
+                                        [--variants default …]
 
 Sweeps of 48 trials, two at a time, through the real controller, searchers and schedulers, over
 curves that are functions of the parameters (`worlds.py`). *chosen*: the worlds on which the default
@@ -13,6 +14,8 @@ was chosen; *unseen*: those that were opened after it.
 - *default*: `tpe`, each trial judged on arrival.
 - *pause: true*: `tpe`, trials wait.
 - *random*: `searcher: random`, trials wait.
+- *more rungs*: the rungs of the clock `epochs` lie a factor of 2 apart, not 3.
+- *gp*: `searcher: gp`. Set OMP_NUM_THREADS=1: on all cores it takes several times the CPU time.
 
 *Fewer epochs* and *less time* are means over sweeps of the script's over the variant's; time is
 counted in epochs of which two are trained at once, waiting included. The warm-up and the baseline
@@ -26,7 +29,7 @@ import argparse
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,13 +72,19 @@ WORLDS: Mapping[str, Mapping[str, Callable[[int], World]]] = {
         "landscape": lambda seed: Landscape(1000 + seed),
         "landscape, 40 epochs": lambda seed: Landscape(2000 + seed, epochs=40),
         "learning rates": lambda seed: LearningRates(1000 + seed),
+        "learning rates, 40 epochs": lambda seed: LearningRates(3000 + seed, epochs=40),
     },
 }
 OURS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "pause: true": {"scheduler": {"name": "asha", "pause": True}},
     "random": {"searcher": "random"},
+    "more rungs": {"scheduler": {"name": "asha", "rung_factor": 2}},
+    "random, more rungs": {"searcher": "random", "scheduler": {"name": "asha", "rung_factor": 2}},
+    "gp": {"searcher": "gp"},
+    "gp, pause: true": {"searcher": "gp", "scheduler": {"name": "asha", "pause": True}},
 }
+USUAL = ("default", "pause: true", "random")
 
 
 @dataclass
@@ -230,11 +239,11 @@ def script(world: World, seed: int) -> Came:
                     search.on_trial_complete(trial.trial_id, result)
 
 
-def variants(world: World, seed: int) -> Iterator[tuple[str, Came]]:
+def variants(world: World, seed: int, names: Iterable[str]) -> Iterator[tuple[str, Came]]:
     yield "script", script(world, seed)
     yield "script, other seed", script(world, seed + 500)
-    for name, changes in OURS.items():
-        yield name, ours(world, seed, changes)
+    for name in names:
+        yield name, ours(world, seed, OURS[name])
 
 
 def main() -> None:
@@ -243,6 +252,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--of", choices=WORLDS, default="unseen")
     parser.add_argument("--worlds", nargs="+", help="some of them; default: all")
+    parser.add_argument("--variants", nargs="+", choices=OURS, default=USUAL)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", "All-NaN")
@@ -256,7 +266,7 @@ def main() -> None:
         if name not in (arguments.worlds or [name]):
             continue
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        sweeps = [dict(variants(make(seed), seed)) for seed in seeds]
+        sweeps = [dict(variants(make(seed), seed, arguments.variants)) for seed in seeds]
         for variant in sweeps[0]:
             pairs = [(found["script"], found[variant]) for found in sweeps]
             behind = np.array([plain.dice - came.dice for plain, came in pairs])

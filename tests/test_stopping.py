@@ -110,6 +110,8 @@ def test_one_pass_tells_where_each_patience_stops(
     def stopping(patience: int | None) -> EarlyStopping:
         return EarlyStopping(patience=patience, min_delta=min_delta, first_epoch=first_epoch)
 
-    waits = stopping(None).waits(enumerate(curve))
+    asked = stopping(None)
+    waits = asked.waits(enumerate(curve))
     stops = stopping(patience).replay(enumerate(curve))
     assert (waits[patience - 1] if patience <= len(waits) else None) == stops
+    assert asked.waits(enumerate(curve)) == waits, "asked again, it tells the same"

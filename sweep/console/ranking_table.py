@@ -182,7 +182,7 @@ def _caption(
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
         presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
         lines += [f"Presets: {', '.join(presets)}"] if presets else []
-    lines += [quiet] if (quiet := " ".join(_explained(frame, shown))) else []
+    lines += _explained(frame, shown)
     return Text("\n".join(lines)) if lines else None
 
 
@@ -190,7 +190,7 @@ def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
     """What a stranger cannot know of the columns, where it occurs."""
     cells = {column.name: column.cells for column in shown}
     if any(gain != "–" for gain in cells.get("delta_baseline", ())):
-        yield "Δ baseline: of a pruned trial, against what the baseline had after as many epochs."
+        yield "Δ baseline of a pruned trial: against the baseline after as many epochs."
     if any("–" in column.cells for column in shown if column.short is not None):
         yield "– under a setting: null, or without effect in that trial."
     names, values = list(frame["trial_id"]), cells.get(OBJECTIVE, ())
@@ -198,7 +198,7 @@ def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
     if is_plain and frame["rank"].is_monotonic_increasing:
         same = [names[n] for n in range(1, len(values)) if values[n] == values[n - 1] != "–"]
         if same:
-            yield f"{some(same)}: a tie with the trial above, as far as these digits show."
+            yield f"{some(same)}: a tie with the trial above, in these digits."
 
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:

@@ -148,14 +148,16 @@ def _explained(results: Results) -> Iterator[str]:
     frame, baseline = results.frame, results.baseline
     if "delta_baseline" in frame and baseline is not None:
         since = " since the switch-on" if results.has_geometry else ""
+        names = results.unlike_baseline
+        also = f" Trials differ from it in {words.listed(names)} too." if names else ""
         yield (
             f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
             " which has no geometric loss; of a pruned trial, minus what that had reached after as"
-            " many epochs."
+            f" many epochs.{also}"
         )
     names = [name for name in results.parameters if name in frame]
     if names and frame[names].isna().any(axis=None):
-        yield f"“{EMPTY}” under a setting: it has no effect in that trial."
+        yield f"“{EMPTY}” under a setting: null, or without effect in that trial."
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:

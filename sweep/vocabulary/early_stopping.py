@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,16 +46,19 @@ class EarlyStopping:
         return self.patience is not None and self.waited >= self.patience
 
     def waits(self, curve: Iterable[tuple[int, float | None]]) -> list[int]:
-        """Add a recorded curve of (epoch, score), whatever the patience is.
+        """Replay a recorded curve of (epoch, score) from its start, whatever the patience is.
+
+        This object stays as it is.
 
         Returns:
             the number of epochs after which it had waited for 1, 2, 3, … epochs for the first time:
             the n-th is where a patience of n stops it.
         """
+        fresh = replace(self, reference=-math.inf, waited=0)
         found: list[int] = []
         for epoch, value in curve:
-            self.update(epoch, value)
-            if self.waited > len(found):
+            fresh.update(epoch, value)
+            if fresh.waited > len(found):
                 found.append(epoch + 1)
         return found
 

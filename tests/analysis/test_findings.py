@@ -260,7 +260,21 @@ def test_step_at_the_switch_on_is_told_less_that_of_the_baseline_in_the_same_epo
         "the change of Dice less that of the baseline is +0.0312 in the median of 2 trials"
         in learning_curves(results).finding
     )
+    assert "differ from the baseline" not in learning_curves(results).finding
     assert "training alone" not in learning_curves(results).finding
+
+
+def test_a_gain_is_not_put_down_to_the_loss_alone_where_more_is_searched() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.25, 0.5, 0.5], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.25, 0.5, 0.75], parameters(warmup=2)),
+        yaml=SWEEP_YAML + "  optimizer.name: {{choice: [sgd, adamw]}}\n",
+    )
+    assert learning_curves(results).finding == (
+        "t0001 reached 0.7500 in epoch 2, in which its geometric loss switched on. In the epoch of"
+        " the switch-on, the change of Dice less that of the baseline is +0.2500 in the only trial"
+        " that can be compared; trials differ from the baseline in `optimizer.name` too."
+    )
 
 
 def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations
 from math import comb
@@ -186,7 +187,10 @@ def test_metrics_that_order_trials_alike_have_a_tau_of_one_whatever_their_direct
 
 def test_agreement_needs_two_metrics_and_five_trials() -> None:
     few = metric_agreement(results_of(*(measured(n, 0.5 + n / 10, 3, 1) for n in range(4))))
-    assert few.finding.startswith("4 trials with Dice, NSD and HD95 are too few")
+    assert few.finding.startswith("4 trials with different Dice, NSD and HD95 are too few")
+    # Six trials that are two runs: their one pair would give a τ of 1.
+    same = [measured(0, 0.9, 3, 1), *(measured(n, 0.8, 4, 0.5) for n in range(1, 6))]
+    assert metric_agreement(results_of(*same)).finding.startswith("2 trials with different Dice")
     one = trial(0, Status.COMPLETED, [0.5])
     assert metric_agreement(results_of(one)).finding.startswith("Only one metric")
     assert metric_agreement(results_of(trial(1, None, [0.5]))).finding == "No trial has a result."
@@ -220,6 +224,15 @@ def test_only_random_search_tells_what_fewer_trials_would_have_found() -> None:
     )
     assert found.figure is not None
     assert expected_best(results_of(*records[:7], yaml=random)).figure is None
+
+
+def test_trials_that_a_prior_drew_do_not_tell_what_fewer_would_have_found() -> None:
+    records = [trial(n, Status.COMPLETED, [0.5 + n / 100]) for n in range(10)]
+    likely = "compactness: {{loguniform: [1.0e-3, 1.0], prior: 0.01}}"
+    yaml = re.sub(r"compactness: .*", likely, SWEEP_YAML) + "searcher: random\n"
+    found = expected_best(results_of(*records, yaml=yaml))
+    assert found.figure is None
+    assert "a sweep with a `prior`" in found.finding
 
 
 def test_diverged_trials_count_as_the_worst_and_presets_do_not_count() -> None:

@@ -14,6 +14,7 @@ from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.figures.timeline import timeline
 from sweep.analysis.resampling.expected_best import expected_best
 from sweep.analysis.resampling.metric_agreement import metric_agreement
 from sweep.analysis.resampling.rank_stability import rank_stability
@@ -22,7 +23,7 @@ from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
-OTHERS = (rank_stability, metric_agreement, expected_best)
+OTHERS = (rank_stability, metric_agreement, expected_best, timeline)
 ALL_TYPES = """\
 name: types
 trials: {trials}
@@ -128,8 +129,8 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     results = results_of(*(drawn(n) for n in range(5000)))
     for show in REPORT_FIGURES:
         figure = show(results).figure
-        # No replicates, no HD95, no tables of cases, a searcher that learns, and patience costs
-        # nothing there.
+        # No replicates, no HD95, no tables of cases, no recorded start, a searcher that learns, and
+        # patience costs nothing there.
         if show in (confirmed_finalists, runs_on_folds, pareto_front, patience_tradeoff, *OTHERS):
             assert figure is None
             continue

@@ -16,7 +16,7 @@ from sweep.api.handover import draw
 from sweep.api.results import SweepResults
 from sweep.cli import app
 from sweep.console.sweep_view import View, Words
-from sweep.engine.session.draw_finalists import draw_finalists
+from sweep.engine.session.draw_finalists import _Drawing, draw_finalists
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
 from sweep.store.pictures.composed_picture import titled_pngs
@@ -213,6 +213,27 @@ def test_a_failure_of_a_library_while_drawing_is_a_warning(
     with Store.open(copy) as store:
         draw(results.spec, store, write_ranking(copy), BrokenGpu())
     assert told == ["not all pictures are drawn: RuntimeError: CUDA error: out of memory"]
+
+
+def test_finalists_for_whom_no_time_is_left_are_named_and_drawn_another_time(
+    results: SweepResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(results.folder, tmp_path / "copy"))
+    told, first, last = list[str](), *pair_of(results)
+    with Store.open(copy) as store:
+        for name in (first, last):
+            shutil.rmtree(store.layout.trial(name).pictures)
+        drawing = _Drawing(results.spec, store, told.append, nullcontext, 10**6, None)
+        monkeypatch.setattr("sweep.engine.session.draw_finalists.LONGEST", -1.0)
+        assert list(drawing.trials([[first], [last]])) == [first]
+        assert told == [
+            f"no pictures of {last}: drawing the others took more than -1 s; `sweep.pictures` draws"
+            " any trial"
+        ]
+        assert read_pictures(store.layout.trial(last)) is None
+        assert list(drawing.trials([[first], [last]])) == [first, last], (
+            "what is drawn takes no time"
+        )
 
 
 def test_without_space_nothing_is_drawn_and_what_is_drawn_is_not_drawn_again(

@@ -220,7 +220,7 @@ def test_trials_whose_shown_digits_are_equal_are_called_a_tie_and_no_others() ->
     values = (0.9, 0.90001, 0.8, 0.80001, 0.7)
     level = ranking_frame([trial(n, done, value) for n, value in enumerate(values)], names)
     assert " ".join(rows(level, names, 160)[-1]) == (
-        "t0000 and t0002: a tie with the trial above, as far as these digits show."
+        "t0000 and t0002: a tie with the trial above, in these digits."
     )
     apart = ranking_frame([trial(n, done, 0.9 - n / 1000) for n in range(3)], names)
     assert len(rows(apart, names, 160)) == 3
@@ -229,7 +229,7 @@ def test_trials_whose_shown_digits_are_equal_are_called_a_tie_and_no_others() ->
 def test_gain_over_the_baseline_is_explained_where_it_is_shown(frame: pd.DataFrame) -> None:
     gained = frame.assign(delta_baseline=pd.array([0.1, 0.0, None, None, None], dtype="Float64"))
     told = " ".join(word for row in rows(gained, PARAMETERS, 160) for word in row)
-    assert "Δ baseline: of a pruned trial, against what the baseline had after as many" in told
+    assert "Δ baseline of a pruned trial: against the baseline after as many epochs." in told
     without = frame.assign(delta_baseline=pd.array([None] * 5, dtype="Float64"))
     assert "baseline" not in str(rows(without, PARAMETERS, 160))
 

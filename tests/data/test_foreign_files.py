@@ -338,11 +338,11 @@ KINDS = {
     ),
     "float mask that is not 1": Kind(
         [nifti(scan(VOLUME))], nifti(VOLUME * np.float32(0.9999999)),
-        REFUSED, "holds the values 0.9999999, but",
+        REFUSED, "holds the value 0.9999999, but",
     ),
     "boolean mask as int64": Kind([nifti(scan(VOLUME))], nifti(VOLUME, dtype=np.int64), TAKEN),
     "class that nobody named": Kind(
-        [nifti(scan(VOLUME))], nifti(VOLUME * 2), REFUSED, "holds the values 2, but"
+        [nifti(scan(VOLUME))], nifti(VOLUME * 2), REFUSED, "holds the value 2, but"
     ),
     "scaled image": Kind([nifti(scan(VOLUME), dtype=np.uint8)], nifti(VOLUME), TAKEN),
     "NaN": Kind(

@@ -131,12 +131,19 @@ def test_label_values_that_nobody_named_are_told_with_the_file(tmp_path):
     assert "names only 0 (background), 1 (class 1)" in message
 
 
+def test_black_and_white_mask_is_told_how_to_store_it(tmp_path):
+    mask = np.array([[0, 255]], np.uint8)
+    (message,) = mistakes_of(dataset_of(tmp_path, {"c_0000.png": bytes_of(1, 2)}, mask))
+    assert "holds the value 255, but" in message
+    assert message.endswith("; store a mask of 0 and 255 as 0 and 1")
+
+
 @pytest.mark.parametrize("value", [0.5, -1.0, np.nan, np.inf])
 def test_label_that_is_no_class_index_is_told(tmp_path, value):
     mask = np.array([[0, value]], np.float32)
     pixels = np.zeros((1, 2), np.float32)
     (message,) = mistakes_of(dataset_of(tmp_path, {"c_0000.nii.gz": pixels}, mask))
-    assert f"holds the values {value:g}" in message
+    assert f"holds the value {value:g}" in message
 
 
 def test_differing_shapes_are_told_with_both(tmp_path):

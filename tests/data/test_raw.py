@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels, regions_of
-from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.nnunet_raw.raw_dataset import channel_mistakes, open_raw
 from sweep.vocabulary.errors import InputError
 
 
@@ -96,6 +96,12 @@ def test_impossible_folder_name_is_told_without_a_traceback(name):
 def test_missing_description_is_told(tmp_path):
     (message,) = mistakes_of(tmp_path)
     assert message.startswith(f"{tmp_path / 'dataset.json'}: is missing")
+    example = re.search(r"such as (\{.*\}) beside imagesTr/CASE_0000.png and labelsTr/", message)
+    assert example is not None
+    assert [
+        *channel_mistakes(json.loads(example[1])),
+        *label_mistakes(json.loads(example[1])),
+    ] == []
 
 
 def test_broken_json_is_told_with_its_line(write_grey):

@@ -156,7 +156,7 @@ def test_mistake_of_every_file_is_told_once_with_a_count(tmp_path: Path) -> None
         prepare(settings_of(folder))
     unreadable, unnamed = str(caught.value).splitlines()
     assert "/imagesTr/c3_0000.nii.gz: cannot be read as an image" in unreadable
-    assert "/labelsTr/c0.nii.gz: holds the values 7, but `labels` of dataset.json names" in unnamed
+    assert "/labelsTr/c0.nii.gz: holds the value 7, but `labels` of dataset.json names" in unnamed
     assert unnamed.endswith("; the same of 23 more files, such as c1.nii.gz")
 
 

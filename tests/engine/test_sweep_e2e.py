@@ -110,6 +110,7 @@ TIMEOUT = 300.0
 STDOUT = re.compile(
     r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
     r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
+    r"|Δ baseline of .*|– under a setting: .*|t\d{4}.*: a tie with the trial above, .*"
     r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|options\.|level|#).*|\s*─+\s*"  # the table
     r"|\s+\d  t\d{4}  .*|\s*"
     r"|t\d{4} (diverged|failed): .*|Why t.*|(Ranking|Best|Report): .*"  # what follows it

@@ -86,6 +86,16 @@ def test_configurations_are_counted_by_how_they_ended() -> None:
     assert "asynchronous successive halving (ASHA; Li et al., 2020; the best 1 / 3" in text
 
 
+def test_a_searcher_that_never_came_to_learn_is_not_named_as_the_one_that_proposed() -> None:
+    text = passage(results_of(*(drawn(n) for n in range(10))), "Search")
+    assert text.startswith(
+        "10 configurations were tried: 10 proposed by random draws, seed 0, too few for the"
+        " searcher `tpe`, which learns after 10."
+    )
+    assert "Parzen" not in text
+    assert "the first 10 at random" in passage(results_of(*(drawn(n) for n in range(11))), "Search")
+
+
 def test_what_users_did_while_it_ran_is_said() -> None:
     """Who stopped a trial, and that a configuration lies outside the space."""
     inside = {name: drawn(0).parameters[name] for name in drawn(0).parameters}
@@ -244,11 +254,12 @@ def test_real_validations_of_all_runs_of_a_search_are_averaged() -> None:
 
 
 def test_works_that_are_named_are_listed_and_no_others() -> None:
-    text = passage(results_of(trial(0, Status.COMPLETED, [0.5])), "References")
+    results = results_of(*(drawn(n) for n in range(11)))
+    text = passage(results, "References")
     assert "Bergstra, J. et al. (2011)" in text
     assert "Li, L. et al. (2020)" in text
     assert "Golovin" not in text
-    bibtex = found(results_of(trial(0, Status.COMPLETED, [0.5]))).bibtex
+    bibtex = found(results).bibtex
     keys = re.findall(r"^@\w+\{(\w+),$", bibtex, re.MULTILINE)
     assert keys[:2] == ["medicalsweep", "liaw2018tune"]
     assert {"bergstra2011algorithms", "li2020asha"} <= {*keys}

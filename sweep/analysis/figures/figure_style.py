@@ -57,7 +57,7 @@ def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figur
     figure.update_layout(
         template="simple_white",
         height=height,
-        margin={"l": 64, "r": 24, "t": 48 if legend else 16, "b": 56},
+        margin={"l": 64, "r": 24, "t": 60 if legend else 16, "b": 56},
         font={
             "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
             "size": 13,

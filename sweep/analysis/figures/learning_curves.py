@@ -13,7 +13,6 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
-from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
@@ -88,7 +87,9 @@ def _finding(results: Results) -> str:
     text, signed = results.objective.text, results.objective.signed
     sentence = f"{leader.trial_id} reached {text(value)} in epoch {at}"
     switch_on = results.switch_on(leader)
-    if switch_on is not None and at >= switch_on:
+    if switch_on == at:
+        sentence += ", in which its geometric loss switched on"
+    elif switch_on is not None and at > switch_on:
         sentence += f", {at - switch_on} after its geometric loss switched on"
     elif switch_on is not None:
         sentence += f", {switch_on - at} before its geometric loss switched on or would have"
@@ -98,10 +99,17 @@ def _finding(results: Results) -> str:
     less, alone = " less that of the baseline", ""
     if results.baseline is None:
         less, alone = "", "; training alone improves it too"
+    elif names := [f"`{name}`" for name in results.unlike_baseline]:
+        alone = f"; trials differ from the baseline in {listed(names)} too"
+    count = len(steps)
+    among = (
+        f" in the median of {count} trials (from {signed(min(steps))} to {signed(max(steps))})"
+        if count > 1
+        else " in the only trial that can be compared"
+    )
     return (
         f"{sentence}. In the epoch of the switch-on, the change of {results.objective.short}{less}"
-        f" is {signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
-        f"{signed(min(steps))} to {signed(max(steps))}){alone}."
+        f" is {signed(median(steps))}{among}{alone}."
     )
 
 

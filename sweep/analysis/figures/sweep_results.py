@@ -203,6 +203,14 @@ class Results:
         return next((record for record in self.ranked if record.preset == BASELINE), None)
 
     @cached_property
+    def unlike_baseline(self) -> list[str]:
+        """Searched settings besides those of the loss: trials differ from the baseline in them too.
+
+        What such a trial gains over the baseline is not the geometric loss's alone.
+        """
+        return [name for name in self.spec.drawn if name.partition(".")[0] != "loss"]
+
+    @cached_property
     def expected(self) -> Mapping[str, Expectation]:
         """What pruned trials inside the space would have reached, by id; needs the baseline."""
         return pruned_expectations(self.spec, self.ranked_inside, self.baseline)

@@ -76,7 +76,7 @@ def timeline(results: Results) -> ReportFigure:
     left_out = len(every) - MOST_TRIALS
     drawn = f" {MOST_TRIALS} of {len(every)} are drawn, evenly." if left_out > 0 else ""
     return ReportFigure(
-        name="timeline",
+        name="trial-times",
         title="When trials were trained",
         finding=_finding(found, is_whole=left_out <= 0) if found else "No start is recorded.",
         reading=(

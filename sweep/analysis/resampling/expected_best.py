@@ -94,6 +94,8 @@ def _why_not(results: Results, scores: Sequence[float]) -> str:
         )
     if results.spec.warm_start is not None:
         return "Not told for a sweep that took configurations over from earlier ones."
+    if any(kind.prior is not None for kind in results.spec.drawn.values()):
+        return "Not told for a sweep with a `prior`, by which its first trials were drawn."
     if len(scores) < LEAST_TRIALS:
         return (
             f"{counted(len(scores), 'random trial')} are too few to say what fewer would have"

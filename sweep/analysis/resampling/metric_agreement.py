@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 METRICS = (VAL_DICE, "nsd", "hd95")
 LEAST_TRIALS = 5
-"""Trials below which τ has too few values to say anything: of four trials there are 6 pairs."""
+"""Trials below which τ has too few values to say anything: of four trials there are 6 pairs.
+
+Trials that are equal in all metrics count once. They are the same run up to its best epoch.
+"""
 MOST_LINES = 60
 """Trials that are drawn, evenly over the ranking."""
 
@@ -34,16 +37,18 @@ def metric_agreement(results: Results) -> ReportFigure:
     metrics, rows = _measured(results)
     trials = [str(trial) for trial in rows["trial_id"]]
     scores = {one.metric: _scores(one, rows) for one in metrics}
-    is_telling = len(metrics) > 1 and len(trials) >= LEAST_TRIALS
+    different = len({*zip(*scores.values(), strict=True)})
+    is_telling = len(metrics) > 1 and different >= LEAST_TRIALS
     return ReportFigure(
         name="metric-agreement",
         title="Do the metrics agree on the order?",
-        finding=_finding(metrics, trials, scores) if is_telling else _nothing(metrics, len(trials)),
+        finding=_finding(metrics, trials, scores) if is_telling else _nothing(metrics, different),
         reading=(
             "Each line is a trial, with its rank by each metric in its best epoch (the best at the"
             " top). Kendall's τ is the share of pairs of trials that two metrics order alike, less"
-            " the share that they order differently: 1 is the same order, 0 none. The best epoch"
-            f" was chosen by {results.objective.label}, which the other metrics had no part in."
+            " the share that they order differently, of the pairs that are not equal (τ-b): 1 is"
+            f" the same order, 0 none. The best epoch was chosen by {results.objective.label},"
+            " which the other metrics had no part in."
             f"{_about_pruned(rows)} With the leaders alone τ would be lower, because they differ"
             " less."
         ),
@@ -81,8 +86,8 @@ def _nothing(metrics: Sequence[Objective], count: int) -> str:
     if len(metrics) < 2:
         return "Only one metric was measured: `evaluation.metrics` adds NSD and HD95."
     return (
-        f"{counted(count, 'trial')} with {listed([one.short for one in metrics])} are too"
-        f" few to compare their orders: it takes {LEAST_TRIALS}."
+        f"{counted(count, 'trial')} with different {listed([one.short for one in metrics])} are"
+        f" too few to compare their orders: it takes {LEAST_TRIALS}."
     )
 
 

@@ -132,8 +132,11 @@ def load_case(
             mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
         elif values := unnamed_values(label, dataset.all_labels):
             named = ", ".join(f"{value} ({name})" for value, name in dataset.all_labels.items())
+            noun = "values" if "," in values else "value"
+            black_and_white = "; store a mask of 0 and 255 as 0 and 1" if values == "255" else ""
             message = (
-                f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+                f"holds the {noun} {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+                f"{black_and_white}"
             )
             mistakes.append(Mistake(message, file=str(label_path), kind="label values"))
     if mistakes or image is None or label is None:

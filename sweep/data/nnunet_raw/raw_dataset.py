@@ -39,6 +39,11 @@ IMAGES_FOLDER = "imagesTr"
 LABELS_FOLDER = "labelsTr"
 TEST_LABELS_FOLDER = "labelsTs"
 FILE_ENDINGS = (".png", ".nii", ".nii.gz")
+EXAMPLE = (
+    '{"channel_names": {"0": "T1"}, "labels": {"background": 0, "lesion": 1}, "numTraining": 20,'
+    f' "file_ending": ".png"}} beside {IMAGES_FOLDER}/CASE_0000.png and {LABELS_FOLDER}/CASE.png'
+)
+"""A whole ``dataset.json``, and the files that belong to it."""
 NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
@@ -139,7 +144,8 @@ def _open_raw(folder: Path) -> RawDataset:
             key="data.folder",
         )
     file = folder / DESCRIPTION_FILE
-    absent = f"is missing; nnU-Net's raw layout describes a dataset there{_dataset_near(folder)}"
+    absent = "is missing; nnU-Net's raw layout describes a dataset there"
+    absent += _dataset_near(folder) or f", such as {EXAMPLE}"
     description = read_object(file, absent)
     announced = whole_number(description.get("numTraining"))
     ending, channel_names = description.get("file_ending"), description.get("channel_names")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sweep.analysis.ranking.finalists import finalists
-from sweep.analysis.report_words import some
+from sweep.analysis.report_words import duration, some
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_BATCHES = 6
 """Diverged trials whose batch is drawn: the first ones."""
+LONGEST = 600.0
+"""Seconds after which no further finalist is begun: volumes on a CPU take minutes each."""
 
 Busy = Callable[[str], AbstractContextManager[object]]
 
@@ -34,6 +37,7 @@ def draw_finalists(
 ) -> list[str]:
     """Draw what is not drawn yet, within ``pictures.megabytes``.
 
+    It ends after `LONGEST`, with a warning that names who has no pictures.
     The leader and the baseline come first, each with the cases on which they differ, then the other
     finalists. Where the baseline leads or there is none, the leader is compared with the next one.
     Of each, the run of the search is drawn: these validate on the same cases, unless the search
@@ -127,13 +131,20 @@ class _Drawing:
         """Draw the cases of finalists; those of one group are compared with each other."""
         from sweep.trial.prediction.trial_pictures import chosen, chosen_pair, draw_trial
 
-        waiting = sum(map(len, groups))
+        waiting, end, is_late = sum(map(len, groups)), monotonic() + LONGEST, False
         for group in groups:
             waiting -= len(group)
             if all(self._is_drawn(name, group) for name in group):
                 for name in group:
                     self._spend(name)
                 yield from group
+                continue
+            if is_late:
+                reason = (
+                    f"drawing the others took more than {duration(LONGEST)}; `sweep.pictures`"
+                    " draws any trial"
+                )
+                self.without.setdefault(reason, []).extend(group)
                 continue
             with self.busy(f"Drawing segmentations of {' and '.join(group)}"):
                 opened = [one for name in group if (one := self._opened(name)) is not None]
@@ -150,6 +161,7 @@ class _Drawing:
                     raise
                 except SweepError as error:
                     self.without.setdefault(str(error), []).extend(group)
+            is_late = monotonic() > end
         for reason, names in self.without.items():
             self.warn(f"no pictures of {some(names)}: {reason}")
 

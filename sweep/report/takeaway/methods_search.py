@@ -87,8 +87,13 @@ def _searcher(results: Results) -> Iterator[str]:
     searcher = spec.searcher
     how = SEARCHERS.get(searcher.name, f"the plug-in `{searcher.label}`")
     own = [f"seed {searcher.seed}"] if searcher.name != "grid" else []
-    if first := getattr(searcher, "startup_trials", 0):
+    first = getattr(searcher, "startup_trials", 0)
+    has_begun = spec.warm_start is not None or len(records) > first
+    if first and has_begun:
         own.append(f"the first {first} at random")
+    elif first:  # a searcher that has proposed nothing is not named as the one that was used
+        how = "random draws"
+        own.append(f"too few for the searcher `{searcher.name}`, which learns after {first}")
     given = [record.preset for record in records if record.preset]
     enqueued = sum(record.enqueued is not None for record in records)
     proposed = len(records) - len(given) - enqueued
