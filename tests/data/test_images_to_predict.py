@@ -15,7 +15,7 @@ from sweep.vocabulary.errors import InputError
 
 def opened(source: Path, channels: int = 1, ending: str = ".nii.gz", **more: Any) -> Any:
     names = [f"channel {n}" for n in range(channels)]
-    labelled = Labelled(("background",))
+    labelled = Labelled(classes=("background",))
     return open_images(source, channels=names, labelled=labelled, file_ending=ending, **more)
 
 
