@@ -14,6 +14,7 @@ from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.figures.timeline import Stretch, at_once, stretches, timeline
 from sweep.store.files import to_json
 from sweep.store.layout import Layout
+from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Status, TrialRecord
 
 NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -55,6 +56,13 @@ def test_a_run_lasts_as_long_as_its_own_epochs_took(sweep_of_three: Results) -> 
         ("t0000", timedelta(hours=1.5), 4 * second, range(3, 5)),
         ("t0001", 2 * second, 6 * second, range(1, 4)),
     ]
+
+
+def test_start_that_is_no_time_is_told_with_its_file(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5])])
+    started(folder, "t0000", [{"started": "yesterday"}])
+    with pytest.raises(ResultsError, match=r"t0000/provenance.json: broken.*yesterday"):
+        timeline(read_results(folder))
 
 
 def test_finding_tells_span_breaks_and_how_many_trained_at_once(sweep_of_three: Results) -> None:

@@ -24,7 +24,7 @@ class Mine(CustomTraining):
         return nn.Conv2d(1, 2, 1)
 
     def batches(self, epoch):
-        yield torch.rand(2, 1, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.long)
+        yield torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.long)
 
     def validate(self, epoch):
         dice, classes = VALIDATIONS[epoch]
@@ -45,7 +45,7 @@ def scripted(
             "epochs": len(validations),
             "device": "cpu",
         },
-        "loss": {"warmup_epochs": 3, "weights": {"compactness": 0.5}},
+        "loss": {"warmup_epochs": 3, "weights": {"boundary": 100.0}},
     }
     return TrialSettings.model_validate(values | more)
 
@@ -74,7 +74,7 @@ def test_network_that_starts_all_foreground_and_learns_late_completes(tmp_path: 
         # One of five classes was learnt, a mean of 0.09, and lost with the switch-on in epoch 3.
         (
             [(0.04, 6), (0.08, 6), (0.09, 6), *[BACKGROUND] * 3],
-            ("collapsed", 3, "loss.weights.compactness"),
+            ("collapsed", 3, "loss.weights.boundary"),
         ),
     ],
 )
@@ -105,3 +105,11 @@ def test_collapse_in_the_warm_up_is_not_laid_on_the_geometric_loss(tmp_path: Pat
     # Seen twice, the second time with the loss switched on: it began before.
     settings = scripted(tmp_path, [GOOD, GOOD, BACKGROUND, BACKGROUND, GOOD], 0.2)
     assert verdict_of(fit(settings)) == ("collapsed", 2, "optimizer.lr")
+
+
+def test_collapse_is_not_laid_on_a_geometric_loss_that_is_slight_beside_the_main_one(
+    tmp_path: Path,
+) -> None:
+    slight = {"warmup_epochs": 3, "weights": {"boundary": 1e-3}}
+    settings = scripted(tmp_path, [*[GOOD] * 3, *[BACKGROUND] * 3], 0.2, loss=slight)
+    assert verdict_of(fit(settings)) == ("collapsed", 3, "optimizer.lr")

@@ -14,7 +14,7 @@ from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.spec.words.phrases import counted
-from sweep.store.files import read_record
+from sweep.store.files import blaming, read_record
 from sweep.store.layout import Layout
 from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord
@@ -61,7 +61,8 @@ def stretches(results: Results, trials: Iterable[TrialRecord]) -> Iterator[Stret
         for run, following in zip_longest(runs, runs[1:]):
             if run.started is None:
                 continue
-            start = datetime.fromisoformat(run.started).astimezone(UTC)
+            with blaming(path):
+                start = datetime.fromisoformat(run.started).astimezone(UTC)
             end = len(seconds) if following is None else following.first_epoch
             epochs = range(run.first_epoch, max(end, run.first_epoch))
             took = sum(seconds[epochs.start : epochs.stop])

@@ -97,7 +97,7 @@ class SearcherDoor(NotPickled, Searcher):  # type: ignore[misc]
         return None  # the door has an exception
 
     def _next(self) -> dict[str, Any] | str | None:
-        """The next trial of Ray's; None for now; `Searcher.FINISHED` for good."""
+        """The next trial of Ray's; None for now; ``Searcher.FINISHED`` for good."""
         raise NotImplementedError
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
