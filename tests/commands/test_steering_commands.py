@@ -184,6 +184,24 @@ def test_configuration_that_cannot_be_trained_is_refused(
     assert left(results) == []
 
 
+@pytest.mark.parametrize("value", ["abc", "true", "[0.1, 0.2]"])
+def test_option_of_an_own_trainer_that_is_drawn_from_numbers_takes_no_text(
+    call: Call, results: Path, value: str
+) -> None:
+    """No setting knows the type of an option: the trial would be trained, and fail."""
+    Layout(results).sweep_yaml.write_text(
+        "name: toy\ntrials: 4\npresets: []\n"
+        "trainer: {kind: custom, entry: loop.py:train, epochs: 4, options: {x: 0.5, y: a}}\n"
+        "space:\n  trainer.options.x: {uniform: [0, 1]}\n  trainer.options.y: {choice: [a, b]}\n"
+    )
+    result = call("enqueue", "results/toy", f"trainer.options.x={value}")
+    assert result.exit_code == 2
+    assert "trainer.options.x: must be a number, but is " in result.stderr
+    assert left(results) == []
+    assert call("enqueue", "results/toy", "trainer.options.x=7").exit_code == 0
+    assert call("enqueue", "results/toy", "trainer.options.y=c").exit_code == 0
+
+
 def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: Path) -> None:
     assert call("note", "results/toy", "t0000", "  looks overfit ").exit_code == 0
     call("note", "results/toy", "t0000", "smooth curve")

@@ -9,7 +9,7 @@ from typing import Any
 from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import as_yaml
-from sweep.spec.space.distributions import Distribution
+from sweep.spec.space.distributions import Distribution, Interval, is_number
 from sweep.spec.space.linked_space import holds, lies_in, taken
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
@@ -48,8 +48,9 @@ def check_enqueued(
         request: id of the request, as for `completions`.
 
     Raises:
-        InputError: with every mistake: a name that is not searched, or a value that its setting
-            cannot take.
+        InputError: with every mistake: a name that is not searched, a value that its setting cannot
+            take, or a text where numbers are drawn. A setting with a type refuses that itself, but
+            one of `trainer.options` takes anything.
     """
     if not given:
         raise InputError.single(f"give a value to {one_of([*spec.drawn])}, such as KEY=VALUE")
@@ -60,6 +61,13 @@ def check_enqueued(
     vain = [Mistake(_has_no_effect(spec, key), key=key) for key in given if key not in values]
     if vain:
         raise InputError(vain)
+    mistyped = [
+        Mistake(f"must be a number, but is {shown(value)}", key=key)
+        for key, value in values.items()
+        if isinstance(spec.drawn[key], Interval) and not (value is None or is_number(value))
+    ]
+    if mistyped:
+        raise InputError(mistyped)
     spec.trial(values)
     whole = next(iter(completions(spec, values, request)), None)
     if whole is None:
