@@ -41,7 +41,7 @@ FEW_MINUTES = 100
 def doubts_about_time(time: str | None) -> list[str]:
     """A warning about a time limit that Slurm reads as minutes, and its user may mean as hours."""
     found = SHORT.fullmatch(time or "")
-    if found is None or int(found[1]) >= FEW_MINUTES:
+    if found is None or not 0 < int(found[1]) < FEW_MINUTES:  # 0 is no limit
         return []
     minutes = counted(int(found[1]), "minute")
     return [

@@ -67,6 +67,11 @@ def test_replay_tells_dice_best_epoch_and_epochs_of_a_shorter_patience() -> None
     assert replayed(record, 8) == Replay(value=0.7, best_epoch=8, epochs=17)
 
 
+def test_patience_of_zero_in_an_edited_record_is_like_one_and_no_crash() -> None:
+    record = trained(0, Status.COMPLETED, [0.1, 0.2])  # never waits
+    assert replayed(record, 0) == replayed(record, 1) == Replay(value=0.2, best_epoch=1, epochs=2)
+
+
 def test_record_answers_for_nothing_that_would_have_gone_on_after_its_end() -> None:
     assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), 9) is None
     assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), None) is None

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from sweep.data.nnunet_raw.images_to_predict import open_images
+from sweep.data.nnunet_raw.regions import Labelled
 from sweep.vocabulary.errors import InputError
 
 
 def opened(source: Path, channels: int = 1, ending: str = ".nii.gz", **more: Any) -> Any:
     names = [f"channel {n}" for n in range(channels)]
-    return open_images(source, channels=names, labels={"background": 0}, file_ending=ending, **more)
+    labelled = Labelled(classes=("background",))
+    return open_images(source, channels=names, labelled=labelled, file_ending=ending, **more)
 
 
 def folder_of(folder: Path, names: Sequence[str]) -> Path:

@@ -90,6 +90,6 @@ def test_minutes_that_were_likely_meant_as_hours_are_told(time: str, told: str) 
     assert re.search(told, warning)
 
 
-@pytest.mark.parametrize("time", [None, "100", "240", "4:00:00", "0:30:00", "1-0", "1-12:00"])
+@pytest.mark.parametrize("time", [None, "0", "100", "240", "4:00:00", "0:30:00", "1-0", "1-12:00"])
 def test_time_limit_that_can_be_meant_is_not_doubted(time: str | None) -> None:
     assert doubts_about_time(time) == []

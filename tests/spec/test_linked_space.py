@@ -14,9 +14,11 @@ from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.search.shared_warmup import branching_epochs, trunk_key
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.distribution_yaml import parse_distribution
 from sweep.spec.space.distributions import Distribution, LogRandInt, LogUniform, RandInt, Uniform
 from sweep.spec.space.linked_space import (
     blocks,
+    configurations,
     drawn_in,
     grid_size,
     in_order,
@@ -350,6 +352,43 @@ def test_missing_condition_is_proposed_and_a_present_one_is_not() -> None:
     ]
     spec = load_sweep({"name": "linked", "space": NAME | MOMENTUM})
     assert not list(missing_conditions(spec))
+
+
+@given(linked_spaces(), st.integers(0, 2**32))
+def test_every_trial_is_like_one_of_the_configurations(written, seed) -> None:
+    if (space := linked_or_none(written)) is None:
+        return
+    conditions = [one for kind in space.values() for one in kind.when]
+
+    def kind_of(values: dict[str, Any]) -> tuple[frozenset[str], tuple[bool, ...]]:
+        holding = (one.on in values and one.holds(values[one.on]) for one in conditions)
+        return frozenset(values), tuple(holding)
+
+    assert kind_of(draw(space, seed)) in [*map(kind_of, configurations(space, space))]
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted", "outcomes"),
+    [
+        ({"uniform": [0, 1]}, {"above": 0.2, "below": 0.8}, 2),  # at no bound does it hold
+        ({"randint": [1, 4]}, [1, 3], 2),  # at each bound it does
+        ({"quniform": [0, 0.3, 0.1]}, {"above": 0.15, "below": 0.25}, 2),
+        ({"uniform": [0, 1]}, {"above": -1}, 1),
+    ],
+)
+def test_configurations_are_of_each_side_of_a_condition(number, wanted, outcomes) -> None:
+    when = {"uniform": [0, 1], "when": {"optimizer.momentum": wanted}}
+    space = {
+        name: parse_distribution(value)
+        for name, value in {"optimizer.momentum": number, "optimizer.lr": when}.items()
+    }
+    assert len(configurations(space, ["optimizer.lr"])) == outcomes
+
+
+def test_configurations_are_as_few_as_the_conditions_tell_apart() -> None:
+    values = {"choice": [*range(1000)]}
+    space = space_of({"loss.warmup_epochs": values, "trainer.batch_size": {"choice": [1, 2, 3]}})
+    assert len(configurations(space, space)) == 1
 
 
 def test_undrawn_setting_keeps_the_value_of_the_sweep_file() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from sweep.spec.load import to_yaml
+from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.search_strategy import AshaScheduler, NoScheduler, rung_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -104,6 +104,15 @@ def test_a_warmup_has_the_value_of_the_file_where_a_trial_with_a_weight_does_not
     loss = {"weights": {"boundary": 0, "aspect": 0}, "warmup_epochs": 20, "rampup_epochs": 0}
     found = sweep(space=space, loss=loss, scheduler={"name": "asha"})
     assert found.scheduler.grace_period == past
+
+
+def test_a_weight_of_null_beside_a_conditional_warmup_is_a_mistake_of_the_weight() -> None:
+    space = {
+        "loss.weights.compactness": {"choice": [None, 0.1]},
+        "loss.warmup_epochs": {"randint": [1, 5], "when": {"loss.weights.compactness": 0.1}},
+    }
+    with pytest.raises(InputError, match=r"loss\.weights\.compactness: must be a number"):
+        load_sweep({"name": "null", "space": space})
 
 
 @pytest.mark.parametrize(

@@ -163,20 +163,22 @@ def test_used_uri_is_refused_and_an_unused_one_cannot_be_resumed(
         MirroredStore.create_at(remote, tmp_path / "two", SWEEP_YAML)
 
 
-def test_run_of_wandb_that_is_dropped_here_goes_at_the_uri_but_no_result_does(
+def test_run_of_wandb_and_picture_that_are_dropped_here_go_at_the_uri_but_no_result_does(
     remote: RemoteFolder, tmp_path: Path
 ) -> None:
+    dropped = {"wandb/offline-run-1/run.wandb", "study_artifacts/0a1b"}
+    kept = {"mine.txt", "trials/t0000/pictures/mine.webp"}
     with begin(remote, tmp_path / "copy") as store:
-        run = store.layout.wandb / "offline-run-1" / "run.wandb"
-        run.parent.mkdir(parents=True)
-        run.write_bytes(b"x")
-        (store.layout.folder / "mine.txt").write_text("x")
+        files = [store.layout.folder / name for name in dropped | kept]
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x")
+        store._changed.add("t0000")
         store._send()
-        run.unlink()
-        (store.layout.folder / "mine.txt").unlink()
-    names = remote.files()
-    assert "wandb/offline-run-1/run.wandb" not in names
-    assert {"mine.txt", "sweep.yaml", "journal.jsonl"} <= names
+        assert remote.files() >= dropped | kept
+        for file in files:
+            file.unlink()
+    assert remote.files() & (dropped | kept) == kept
 
 
 def test_changed_spec_is_sent_with_the_one_before(remote: RemoteFolder, tmp_path: Path) -> None:

@@ -345,6 +345,8 @@ def test_pictures_that_were_drawn_anew_replace_those_before(make: Callable[..., 
     sweep = make()
     sweep.whole()
     folder = sweep.folder / "study_artifacts"
+    folder.mkdir()
+    (folder / "0a1b2c3d-0a1b-4c3d-8e4f-0a1b2c3d4e5f").write_bytes(b"of a user")
     for png in (b"first", b"second"):
         with (
             Store.open(sweep.folder) as store,
@@ -352,7 +354,6 @@ def test_pictures_that_were_drawn_anew_replace_those_before(make: Callable[..., 
         ):
             study.pictures_drawn("t0001", {"worst: a, Dice 0.5": png})
             study.pictures_drawn("t0000", {"worst: a, Dice 0.5": b"the same"})
-        (folder / "0a1b2c3d-0a1b-4c3d-8e4f-0a1b2c3d4e5f").write_bytes(b"of a user")
     assert {file.read_bytes() for file in folder.iterdir()} == {
         b"second",
         b"the same",

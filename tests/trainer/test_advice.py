@@ -122,6 +122,8 @@ def test_geometric_loss_that_is_slight_is_not_blamed_for_an_explosion_of_the_mai
     assert advise(heavy).setting == "loss.weights.aspect"
     itself = case(NONFINITE, GRADIENT, "boundary", LATE, {}, geometric_share=0.004)
     assert advise(itself).setting == "loss.weights.boundary"
+    assert "weighs much" in advise(heavy).cause
+    assert "weighs much" not in advise(itself).cause
 
 
 def test_share_of_the_geometric_loss_is_that_of_its_heaviest_step() -> None:

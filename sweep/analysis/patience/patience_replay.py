@@ -79,9 +79,10 @@ def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterato
         rule = stopping.min_delta, stopping.first_epoch
         if rule not in waits:
             waits[rule] = stopping.waits(enumerate(record.scores))
-        patience, stops = stopping.patience, waits[rule]
-        if patience is not None and patience <= len(stops):
-            epochs = stops[max(patience, 1) - 1]
+        stops = waits[rule]
+        patience = math.inf if stopping.patience is None else max(1, stopping.patience)
+        if patience <= len(stops):
+            epochs = stops[int(patience) - 1]
         elif record.status is Status.COMPLETED:
             epochs = len(values)
         else:

@@ -84,8 +84,6 @@ def cluster(
     import ray
 
     with ExitStack() as quiet, warnings.catch_warnings():
-        if address is None and not dashboard:
-            quiet.enter_context(without_side_services(logs=verbose))
         if not verbose:
             quiet.enter_context(_messages_to(log))
             # A thread of Ray prints about workers that died. Our own console keeps the stdout that
@@ -96,7 +94,9 @@ def cluster(
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with nullcontext() if verbose else _stderr_to(log):
             try:
-                with _signals_are_ours():
+                is_bare = address is None and not dashboard
+                bare = without_side_services(logs=verbose) if is_bare else nullcontext()
+                with _signals_are_ours(), bare:
                     context = ray.init(
                         **(_private(dashboard) if address is None else _existing(address)),
                         log_to_driver=verbose,

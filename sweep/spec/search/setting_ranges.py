@@ -13,6 +13,7 @@ from sweep.spec.search.search_strategy import (
     StoppingScheduler,
     epochs_in_full,
 )
+from sweep.spec.space.conditions import Condition
 from sweep.spec.space.distributions import Distribution, is_number
 from sweep.spec.space.linked_space import configurations
 from sweep.spec.tree.setting_tree import is_late, value_of
@@ -56,12 +57,12 @@ class SettingRanges:
 
     def _acts_undrawn(self, key: str) -> bool:
         """Whether any configuration that does not draw this setting has a geometric loss."""
-        weights = self.base["loss"].weights.keys
-        asked = [key, *(weight for weight in weights if weight in self.space)]
+        acts = [Condition(weight, above=0) for weight in self.base["loss"].weights.keys]
+        asked = [key, *(one.on for one in acts if one.on in self.space)]
         return any(
             key not in drawn
-            and any(drawn.get(weight, value_of(self.base, weight)) > 0 for weight in weights)
-            for drawn in configurations(self.space, asked)
+            and any(one.holds(drawn.get(one.on, value_of(self.base, one.on))) for one in acts)
+            for drawn in configurations(self.space, asked, acts)
         )
 
     def smallest(self, key: str) -> float:

@@ -7,13 +7,20 @@ which each comes after all that it depends on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import TypeVar
 
-from sweep.spec.space.conditions import Conditions
-from sweep.spec.space.distributions import Distribution, Interval, Listed, possible_values
+from sweep.spec.space.conditions import Condition, Conditions
+from sweep.spec.space.distributions import (
+    Distribution,
+    Interval,
+    Listed,
+    is_number,
+    possible_values,
+)
+from sweep.spec.words.dialects import exact
 from sweep.vocabulary.record import ParameterValue
 
 Space = Mapping[str, Distribution]
@@ -110,31 +117,46 @@ def within_itself(space: Space) -> dict[str, Distribution]:
     }
 
 
-def configurations(space: Space, names: Iterable[str]) -> list[dict[str, ParameterValue]]:
-    """Values of some parameters and of all that they depend on, as they are drawn together.
+def configurations(
+    space: Space, names: Iterable[str], also: Sequence[Condition] = ()
+) -> list[dict[str, ParameterValue]]:
+    """Values of some parameters and of all that they depend on: one of each kind of configuration.
 
-    Of an interval these are its bounds and the values that conditions name, or the whole numbers
-    below these: between two of them no condition changes.
+    Two are of one kind if the same conditions hold in both: those of the parameters, and ``also``.
     """
     left, part = [*names], dict[str, Distribution]()
     while left:
         if (name := left.pop()) in space and name not in part:
             part[name] = space[name]
             left += depends_on(space[name])
-    conditions = [one for kind in part.values() for one in kind.when]
+    conditions = [*also, *(one for kind in part.values() for one in kind.when)]
     found: list[dict[str, ParameterValue]] = [{}]
     for name in in_order(part):
         of_it = [one for one in conditions if one.on == name]
-        named = [value for one in of_it for value in (*one.values, one.above, one.below)]
-        named += [math.floor(value) for value in named if isinstance(value, float)]
-        own = [value for value in named if part[name].contains(value)]
-        values = dict.fromkeys((*possible_values(part[name]), *own))
+        tried = _tried(part[name], of_it)
+        kinds = {tuple(one.holds(value) for one in of_it): {name: value} for value in tried}
         found = [
             {**before, **one}
             for before in found
-            for one in ([{name: v} for v in values] if is_drawn(part[name], before) else [{}])
+            for one in (kinds.values() if is_drawn(part[name], before) else [{}])
         ]
     return found
+
+
+def _tried(kind: Distribution, conditions: Sequence[Condition]) -> list[ParameterValue]:
+    """Values of a parameter, among them some of each side of every number that conditions name."""
+    bounds = possible_values(kind)
+    if isinstance(kind, Listed) or kind.extent is None:
+        return [*bounds]
+    low, high = kind.extent
+    named = (value for one in conditions for value in (*one.values, one.above, one.below))
+    cuts = sorted({low, high, *(one for one in named if is_number(one) and low < one < high)})
+    if kind.size is None:
+        return [*cuts, *(one / 2 + other / 2 for one, other in pairwise(cuts))]
+    step = (exact(high) - exact(low)) / max(1, kind.size - 1) or 1
+    below = [exact(low) + (exact(cut) - exact(low)) // step * step for cut in cuts]
+    points = [type(low)(point + more) for point in below for more in (0, step)]
+    return [point for point in points if kind.contains(point)]
 
 
 def lies_in(space: Space, parameters: Mapping[str, ParameterValue]) -> bool:

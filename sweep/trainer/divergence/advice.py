@@ -169,9 +169,14 @@ def lower_a_weight(case: Case) -> Advice | None:
         return None
     term = str(broken) if broken in weights else max(weights, key=weights.__getitem__)
     name, weight = f"loss.weights.{term}", weights[term]
-    return Advice(
+    cause = (
         f"The geometric loss weighs much beside the main loss ({name} is {weight:g}): the network"
-        " follows the shape and loses the object.",
+        " follows the shape and loses the object."
+    )
+    if broken in weights:  # of which no share is told
+        cause = f"The geometric term {term!r} ({name} is {weight:g}) broke before any other value."
+    return Advice(
+        cause,
         name,
         f"Lower {name} to {weight / 10:g}, or let it rise more slowly (loss.rampup_epochs).",
     )
