@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from sweep.trainer.custom.custom_run import CustomTraining
-from sweep.trainer.runs.guarded_run import Validation
+from sweep import CustomTraining, Validation
 
 
 class DiscTraining(CustomTraining):

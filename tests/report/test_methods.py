@@ -183,11 +183,19 @@ def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -
     assert "76 cases were used for training and 20 for validation (fold 1 of 0 to 4)." in data
     assert "resampled to a spacing of 1.5 × 0.5 mm" in data
     assert "No test split was held out." in data
-    assert "DynUNet (29,500 parameters" in passage(results, "Network and training")
+    training = passage(results, "Network and training")
+    assert "The network is a 2D DynUNet (29,500 parameters" in training
     assert effort.startswith(
         "Software: medical-sweep 0.1.0, commit 0123456789, with local changes; PyTorch 9.9."
         " t0000 was trained on: abacus, CUDA 1.2. The one run trained 2 epochs in 4 s"
     )
+
+
+def test_a_network_that_sees_volumes_is_said_to_be_3d(tmp_path: Path) -> None:
+    yaml = SWEEP_YAML + "data: {{source: nnunet_raw, folder: /x, spatial: volumes}}\n"
+    folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5])], yaml=yaml)
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [PROVENANCE]}))
+    assert "is a 3D DynUNet" in passage(read_results(folder), "Network and training")
 
 
 def test_what_is_not_recorded_is_not_said() -> None:

@@ -71,15 +71,15 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"scheduler": {"grace_period": 100}}, "a trial of 100 epochs is first judged after 100 "
          "(`scheduler.grace_period`), at its end: the scheduler prunes no trial"),
         ({"scheduler": {"grace_period": 98, "clock": "activation"}, "presets": ["baseline"]},
-         "a trial of 100 epochs is at 25 by `scheduler.clock: activation` at its end, but is first "
+         "a trial of 100 epochs counts at most 25 by `scheduler.clock: activation`, but is first "
          "judged after 98 (`scheduler.grace_period`): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
         ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
         ({"loss": {"sqrt_mode": "clamp"},
           "space": {"loss.sqrt_epsilon": {"choice": [1e-6, 1e-2]}}}, BIAS),
         ({"space": {"loss.warmup_epochs": {"randint": [2, 102]}}, "scheduler": "none"},
-         "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in not "
-         "every configuration"),
+         "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in some "
+         "configurations only"),
         ({"loss": {"warmup_epochs": 100},
           "space": {"guard.learnt_dice": {"choice": [0.1]}}, "scheduler": "none",
           "early_stopping": {"patience": 5, "counts_from": "start"}},

@@ -150,7 +150,10 @@ def _network(of: Selected) -> Iterator[str]:
         own.append(f"channels {of.text('network.channels')}")
     if of.has("network.dropout") and of.is_on("network.dropout"):
         own.append(f"dropout {of.text('network.dropout')}")
-    yield f"The network is a {name}" + (f" ({', '.join(own)})." if own else ".")
+    sees = ""  # what it is given, in one word
+    if of.has("data.spatial") and not {"data.source", "data.spatial"} & set(of.results.spec.space):
+        sees = f"{of.results.spec.data.spatial_dims}D "
+    yield f"The network is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
 
 
 def _loss(of: Selected) -> Iterator[str]:

@@ -152,7 +152,7 @@ def _about_loss(spec: SweepSpec) -> Iterator[str]:
         none = ranges.earliest_ramp.is_missed_in(most)
         yield (
             f"`loss.warmup_epochs` reaches {latest.off_until} of {most} epochs: the geometric loss"
-            f" switches on in {'no configuration' if none else 'not every configuration'}"
+            f" switches on in {'no configuration' if none else 'some configurations only'}"
         )
 
 
@@ -164,8 +164,8 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
         when = (
-            f"is at {ranges.most_epochs_in_full} by `scheduler.clock: activation` at its "
-            f"end, but {first}"
+            f"counts at most {ranges.most_epochs_in_full} by `scheduler.clock: activation`, but "
+            f"{first}"
             if spec.compares_gains
             else f"{first}, at its end"
         )
