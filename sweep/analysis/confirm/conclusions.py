@@ -141,19 +141,19 @@ def caution(
             these are the replicates that did so.
         leader: the trial that is the first of the ranking; None where there is none.
     """
-    said = dict.fromkeys(traits_of(kind).caution for kind in kinds)
-    sentences = [one for one in said if one]
-    if not sentences:
+    traits = [traits_of(kind) for kind in kinds]
+    if not any(trait.caution for trait in traits):
         return ""
     own = (one for one in records if one.configuration_id == leader and one.status.has_result)
     runs = representing(own)
     real = [dice for run in runs if (dice := real_dice(run)) is not None]
-    last = "The leader is only a candidate until its real validation."
+    last = [trait.unvalidated for trait in traits]
     if real:
         over = "" if len(runs) == 1 else f" on average over {len(real)} of {len(runs)} runs"
         mean = DICE.text(sum(real) / len(real))
-        last = f"In its real validation the leader, {leader}, has Dice {mean}{over}."
-    return " ".join([*sentences, last])
+        last = [f"In its real validation the leader, {leader}, has Dice {mean}{over}."]
+    said = dict.fromkeys([*(trait.caution for trait in traits), *last])
+    return " ".join(filter(None, said))
 
 
 def on_test_split(found: HeldOut) -> str:

@@ -37,6 +37,7 @@ class TrainerTraits:
         packages: packages that a worker needs in addition to those that every kind needs.
         dice: what kind of Dice an epoch measures.
         caution: a caution about the Dice that its trials are ranked by.
+        unvalidated: a caution that holds until the leader has a real validation.
     """
 
     reads: frozenset[str] = frozenset()
@@ -52,6 +53,7 @@ class TrainerTraits:
     packages: tuple[str, ...] = ()
     dice: DiceOf = "validation"
     caution: str = ""
+    unvalidated: str = ""
 
 
 class CommonTrainer(Settings):
@@ -145,6 +147,7 @@ class NnunetTrainer(GeometricTrainer):
             " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
             " on five folds together in 83 % (docs/reference/nnunet.md)."
         ),
+        unvalidated="The leader is only a candidate until its real validation.",
     )
 
     kind: Literal["nnunet"]
