@@ -121,6 +121,7 @@ def write_sweep(
         end: dict[str, object] = {"status": record.status, "cause": cause, "preset": record.preset}
         if (replicate := record.replicate) is not None:
             end |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
+            end |= {"in_search": True} if replicate.in_search else {}
         paths.trial.write_text(to_json({"parameters": dict(record.parameters)} | end))
         lines = [to_json(epoch.to_json()) + "\n" for epoch in record.history]
         paths.history.write_text("".join(lines))

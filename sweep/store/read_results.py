@@ -75,7 +75,16 @@ def read_records(
         metrics = [name for name in several if name != VAL_DICE]
         history_of = partial(_stored_history, objective=objective, metrics=metrics)
     found = (_read_trial(name, f"{trials}{os.sep}{name}", objective, history_of) for name in names)
-    return [one for one in found if one is not None]
+    records = [one for one in found if one is not None]
+    return [replace(one, in_race=True) for one in records] if _is_race(folder) else records
+
+
+def _is_race(folder: Path) -> bool:
+    """Whether the sweep has `replicate`. A sweep.yaml that is broken is reported elsewhere."""
+    try:
+        return read_sweep(folder).get("replicate") is not None
+    except ResultsError:
+        return False
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:

@@ -220,6 +220,7 @@ class TrialRecord:
         replicated: scores of its replicates in the search, in the order of training, up to the
             first without a score; see `searched`.
         diverged_runs: ids of its replicates in the search that diverged.
+        in_race: whether its search trains trials on further folds or seeds, unless it pruned them.
     """
 
     trial_id: str
@@ -235,6 +236,7 @@ class TrialRecord:
     objective: Objective = DICE
     replicated: tuple[float, ...] = ()
     diverged_runs: tuple[str, ...] = ()
+    in_race: bool = False
 
     @property
     def configuration_id(self) -> str:
@@ -300,6 +302,11 @@ class TrialRecord:
         """
         own = self.score
         return None if own is None else fmean((own, *self.replicated))
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it was pruned before a further run could show that it breaks there."""
+        return self.in_race and self.status is Status.PRUNED
 
     @property
     def has_further_runs(self) -> bool:

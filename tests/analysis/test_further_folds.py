@@ -260,3 +260,26 @@ def values_told(
     for number, runs in replicated.items():
         searcher.replicate(number, *runs)
     return [one.value or 0.0 for one in searcher.study.trials]
+
+
+def test_pruned_trial_does_not_lead_where_all_that_went_on_break_on_a_further_fold(
+    tmp_path: Path,
+) -> None:
+    """Nobody has seen whether it would break there too."""
+    runs = [
+        run_of(0, 0, 0.81),
+        run_of(0, 1, 0.0, diverged_at(3)),
+        run_of(1, 0, 0.0, Status.PRUNED),
+        run_of(2, 0, 0.79),
+        run_of(2, 1, 0.0, diverged_at(3)),
+        run_of(3, 0, 0.60),
+    ]
+    told = write_ranking(write_sweep(tmp_path / "raced", runs, YAML))
+    assert list(told.frame["trial_id"]) == ["t0003", "t0000", "t0002", "t0001"]
+    live = LiveRanking()
+    for run in (replace(one, in_race=True) for one in runs):
+        live.replicate(run) if run.replicate else live.add(run)
+    assert [one.trial_id for one in live.ranked] == list(told.frame["trial_id"])
+    plain = [run_of(0, 0, 0.5), run_of(1, 0, 0.6, Status.PRUNED)]
+    alone = write_ranking(write_sweep(tmp_path / "alone", plain))
+    assert list(alone.frame["trial_id"]) == ["t0001", "t0000"], "there the Dice alone decides"

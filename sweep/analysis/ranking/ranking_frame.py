@@ -320,21 +320,26 @@ def _run_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     ]
 
 
-Place = tuple[int, int, int, float, float, int, int]
+Place = tuple[int, int, bool, int, float, float, int, int]
 """See `place`: less is better, and no two are equal."""
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling `place_of_runs`, falling Dice, epochs, number."""
+    """Sort key of an ended trial: group, falling `place_of_runs`, falling Dice, epochs, number.
+
+    In a search with replicates, of as many runs the pruned come last: none of them has been asked
+    whether it breaks on another fold.
+    """
     epochs, number = len(record.history), record.number
     if not record.status.has_result:
-        return 2 if record.status is Status.DIVERGED else 3, 0, 0, 0.0, 0.0, 0, number
+        group = 2 if record.status is Status.DIVERGED else 3
+        return group, 0, False, 0, 0.0, 0.0, 0, number
     best = record.best
     if best is None or (merit := record.objective.merit(best)) is None:
-        return 1, 0, 0, 0.0, 0.0, epochs, number
+        return 1, 0, False, 0, 0.0, 0.0, epochs, number
     score, dice = merit
     runs, gate, mean = place_of_runs(score, record.replicated, len(record.diverged_runs))
-    return 0, -runs, -gate, -mean, -dice, epochs, number
+    return 0, -runs, record.is_out, -gate, -mean, -dice, epochs, number
 
 
 def _short(cell: Any) -> str:

@@ -272,6 +272,7 @@ class SweepController:
             replicate=replicate,
             enqueued=enqueued,
             objective=self._spec.judged_by,
+            in_race=self._spec.replicate is not None,
         )
         self._open(record, settings)
         return record
@@ -446,6 +447,7 @@ class SweepController:
                         test=(),
                         real=None,
                         objective=self._spec.judged_by,
+                        in_race=self._spec.replicate is not None,
                     )
                     settings = self._settings_of(record.parameters, record.preset, record.replicate)
                     self._open(started, settings)

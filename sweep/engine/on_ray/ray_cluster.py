@@ -159,10 +159,14 @@ def without_side_services(*, logs: bool) -> Iterator[None]:
     Args:
         logs: start what sends the output of the workers to this process.
     """
-    # Ray's public interface has no such switches.
-    from ray._private import parameter, services
+    # Ray's public interface has no such switches. A Ray that has moved these starts everything.
+    try:
+        from ray._private import parameter, services
 
-    usual = parameter.RayParams, services.start_api_server
+        usual = parameter.RayParams, services.start_api_server
+    except (ImportError, AttributeError):
+        yield
+        return
     parameter.RayParams = partial(usual[0], no_monitor=True, include_log_monitor=logs)
     services.start_api_server = lambda *_, **__: ("", None)
     try:
