@@ -236,7 +236,7 @@ def test_outlines_and_places_are_those_of_the_union() -> None:
     places = ForegroundPlaces(Samples([case]), 1.0, seed=0, regions=NESTED)
     found = [{*part.tolist()} for part in places._found(0)]
     assert found == [{7, 8, 9, 10, 13, 14, 15, 16}, {7, 8, 13, 14}, {9, 10, 15, 16}]
-    metrics = CaseMetrics({"hd95"}, ("b", "whole", "rim", "core"), (), {}, regions=NESTED)
+    metrics = CaseMetrics({"hd95"}, data, (), {})
     metrics.add(case, np.where(mask[None], np.uint8(1), np.uint8(0)))
     hd95 = [metrics.values["a", number]["hd95"] for number in (1, 2, 3)]
     assert hd95[0] == 0  # the whole is right, whatever its parts are
@@ -428,7 +428,7 @@ def test_label_that_is_in_no_region_is_told_with_the_regions_of_the_others(tmp_p
     without = dataclasses.replace(dataset, ignore=None)
     with pytest.raises(InputError) as error:
         load_case(without, "c0")
-    assert "the values 3, but `labels` of dataset.json names only 0 (background)," in str(
+    assert "the value 3, but `labels` of dataset.json names only 0 (background)," in str(
         error.value
     )
     assert "1 (whole and rim), 2 (whole and core)" in str(error.value)
