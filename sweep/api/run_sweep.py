@@ -209,9 +209,9 @@ def _validate(
 
 def _gpu_is_elsewhere(spec: SweepSpec, store: Store) -> str | None:
     """Why evaluating the finalists here would take far longer than training them did, or None."""
+    from sweep.analysis.provenance_facts import last_start
     from sweep.engine.session.evaluate_finalists import finalist_runs
     from sweep.machine.hardware import Machine
-    from sweep.report.takeaway.provenance_facts import last_start
 
     if (why := Machine.here().no_cuda) is None:
         return None

@@ -30,7 +30,7 @@ from sweep.store.layout import (
 )
 from sweep.vocabulary.epoch_metrics import EpochColumns, EpochMetrics, StoredHistory
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.objective import DICE, VAL_DICE, DiceOf, Objective
+from sweep.vocabulary.objective import VAL_DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
     Divergence,
@@ -74,17 +74,12 @@ def read_records(
         several = [one.metric for one in objective.each if not one.is_cost]
         metrics = [name for name in several if name != VAL_DICE]
         history_of = partial(_stored_history, objective=objective, metrics=metrics)
-    found = (_read_trial(name, f"{trials}{os.sep}{name}", objective, history_of) for name in names)
-    records = [one for one in found if one is not None]
-    return [replace(one, in_race=True) for one in records] if _is_race(folder) else records
-
-
-def _is_race(folder: Path) -> bool:
-    """Whether the sweep has `replicate`. A sweep.yaml that is broken is reported elsewhere."""
-    try:
-        return read_sweep(folder).get("replicate") is not None
-    except ResultsError:
-        return False
+    in_race = _readable_sweep(folder).get("replicate") is not None
+    found = (
+        _read_trial(name, f"{trials}{os.sep}{name}", objective, history_of, in_race=in_race)
+        for name in names
+    )
+    return [one for one in found if one is not None]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -162,10 +157,7 @@ def read_objective(folder: Path) -> Objective:
     Raises:
         ResultsError: it names no metric and mode.
     """
-    try:
-        values = read_sweep(folder)
-    except ResultsError:
-        return DICE
+    values = _readable_sweep(folder)
     try:
         found, dice = Objective.of(values.get("objective")), _dice_of(values.get("trainer"))
         return replace(
@@ -173,6 +165,14 @@ def read_objective(folder: Path) -> Objective:
         )
     except ValueError as error:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, {error}") from error
+
+
+def _readable_sweep(folder: Path) -> Mapping[str, Any]:
+    """`read_sweep`; nothing where it cannot be read at all."""
+    try:
+        return read_sweep(folder)
+    except ResultsError:
+        return {}
 
 
 def _dice_of(trainer: Any) -> DiceOf:
@@ -243,6 +243,8 @@ def _read_trial(
     folder: str,
     objective: Objective,
     history_of: Callable[[str], Sequence[EpochMetrics]],
+    *,
+    in_race: bool,
 ) -> TrialRecord | None:
     """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
     path = _in(folder, TrialPaths.trial)
@@ -251,7 +253,7 @@ def _read_trial(
     # trial.json before all others, so that an ended trial has all its epochs and files.
     file = read_record(path, _TrialFile)
     names = _names(folder)
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"in_race": in_race}
     if TrialPaths.test.name in names:
         more["test"] = read_record(_in(folder, TrialPaths.test), _TestFile).cases
     if TrialPaths.real_validation.name in names:

@@ -15,6 +15,7 @@ from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
+from sweep.analysis.ranking.finalists import enqueued_by_users
 from sweep.analysis.ranking.ranking_frame import place, ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -66,8 +67,7 @@ class Results:
     @property
     def enqueued(self) -> int:
         """Number of trials that users have enqueued, since its end if the search ended early."""
-        first = self.search_end.started if self.search_end else 0
-        return sum(r.enqueued is not None and r.number >= first for r in self.records)
+        return enqueued_by_users(self.records, self.search_end)
 
     @property
     def parameters(self) -> list[str]:

@@ -13,8 +13,9 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import starts
 from sweep.spec.words.phrases import counted
-from sweep.store.files import blaming, read_record
+from sweep.store.files import blaming
 from sweep.store.layout import Layout
 from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord
@@ -23,19 +24,6 @@ MOST_TRIALS = 300
 """Trials that are drawn, evenly over their numbers. The file of each is read."""
 KNOWN_TO = timedelta(seconds=1)
 """Starts are recorded in whole seconds, cut off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """What provenance.json says of one start of a trial. An older version may not say it."""
-
-    started: str | None = None
-    first_epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Provenance:
-    runs: tuple[_Start, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +43,13 @@ def stretches(results: Results, trials: Iterable[TrialRecord]) -> Iterator[Stret
         ResultsError: a provenance.json is broken.
     """
     for trial in trials:
-        path = Layout(results.folder).trial(trial.trial_id).provenance
-        runs = read_record(path, _Provenance).runs if path.exists() else ()
+        paths = Layout(results.folder).trial(trial.trial_id)
+        runs = starts(paths)
         seconds = column(trial.history, "seconds")
         for run, following in zip_longest(runs, runs[1:]):
             if run.started is None:
                 continue
-            with blaming(path):
+            with blaming(paths.provenance):
                 start = datetime.fromisoformat(run.started).astimezone(UTC)
             end = len(seconds) if following is None else following.first_epoch
             epochs = range(run.first_epoch, max(end, run.first_epoch))

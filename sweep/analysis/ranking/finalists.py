@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
 from sweep.analysis.confirm.search_replicates import SearchReplicates
@@ -162,7 +162,13 @@ class Planned:
                 self._top.admits(trial)
 
 
-def is_finished(spec: SweepSpec, records: Iterable[TrialRecord], end: SearchEnded | None) -> bool:
+def enqueued_by_users(records: Iterable[TrialRecord], end: SearchEnded | None) -> int:
+    """Number of trials that users have enqueued, since its end if the search ended early."""
+    first = end.started if end else 0
+    return sum(one.enqueued is not None and one.number >= first for one in records)
+
+
+def is_finished(spec: SweepSpec, records: Collection[TrialRecord], end: SearchEnded | None) -> bool:
     """Whether all trials and replicates that were asked for have ended.
 
     Args:
@@ -172,9 +178,8 @@ def is_finished(spec: SweepSpec, records: Iterable[TrialRecord], end: SearchEnde
     planned, ended = Planned(spec), 0
     if end is not None:
         planned.end_search(end)
+    planned.enqueued = enqueued_by_users(records, end)
     for record in records:
-        if record.enqueued is not None and (end is None or record.number >= end.started):
-            planned.enqueued += 1
         if record.status.is_final:
             planned.add(record)
             ended += 1

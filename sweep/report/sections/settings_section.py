@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import Start, last_start
 from sweep.report.sections.page_section import PageSection, rendered
-from sweep.report.takeaway.provenance_facts import Start, last_start
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 

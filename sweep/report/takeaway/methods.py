@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import last_start
 from sweep.analysis.ranking.ranking_frame import winner
 from sweep.report.takeaway.latex_text import latex, tabular
 from sweep.report.takeaway.methods_references import bibliography, references
@@ -22,7 +23,6 @@ from sweep.report.takeaway.methods_result import (
 )
 from sweep.report.takeaway.methods_search import scale, search_words, space_words, span
 from sweep.report.takeaway.methods_training import Selected, data_words, training_words
-from sweep.report.takeaway.provenance_facts import last_start
 from sweep.spec.words.short_names import words
 from sweep.store.layout import Layout
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import Start
 from sweep.analysis.report_words import listed
-from sweep.report.takeaway.provenance_facts import Start
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.tree.setting_tree import value_of

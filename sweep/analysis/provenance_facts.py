@@ -1,4 +1,4 @@
-"""What a trial's provenance.json says of its cases, network, code and machine."""
+"""What a trial's provenance.json says of its starts: cases, network, code and machine of each."""
 
 from __future__ import annotations
 
@@ -45,8 +45,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """One start of a trial. Fields are empty where an older version did not record them."""
+    """One start of a trial. Fields are empty where an older version did not record them.
 
+    Args:
+        started: date and time, cut off to the second, in ISO 8601.
+        first_epoch: that it trained.
+    """
+
+    started: str | None = None
+    first_epoch: int = 0
     effective: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     cases: Cases = Cases()
@@ -71,13 +78,16 @@ class _Provenance:
     runs: tuple[Start, ...] = ()
 
 
-def last_start(trial: TrialPaths) -> Start:
-    """The last start of a trial; an empty one where nothing is recorded.
+def starts(trial: TrialPaths) -> tuple[Start, ...]:
+    """The starts of a trial in order; none where nothing is recorded.
 
     Raises:
         ResultsError: the file is broken.
     """
-    if not trial.provenance.exists():
-        return Start()
-    runs = read_record(trial.provenance, _Provenance).runs
-    return runs[-1] if runs else Start()
+    path = trial.provenance
+    return read_record(path, _Provenance).runs if path.exists() else ()
+
+
+def last_start(trial: TrialPaths) -> Start:
+    """The last of `starts`; an empty one where there is none."""
+    return next(reversed(starts(trial)), Start())
