@@ -440,7 +440,9 @@ def test_a_link_with_names_that_a_sweep_lacks_shows_the_rest(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
-    link = "#?filter=nothing>1&status=odd&group=odd&sort=-odd&hide=odd&select=t9999,t0001&across=odd"
+    link = (
+        "#?filter=nothing>1&status=odd&group=odd&sort=-odd&hide=odd&select=t9999,t0001&across=odd"
+    )
     opened = open_page(f"{file.as_uri()}{link}")
     assert "is not a column" in opened.inner_text("#filter-wrong")
     assert shown(opened)[:3] == list(data.tables[0].trials[:3])

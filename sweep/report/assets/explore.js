@@ -16,7 +16,7 @@ function drawControls() {
   controls.columns = element("div", { class: "chips", role: "group", "aria-label": "Columns of the table" });
   controls.groups = element("div", { id: "groups" });
   controls.curves = element("div", { class: "figure", style: "height: 340px", role: "img", "aria-label": "Mean curves of the groups" });
-  const box = element("div", { class: "controls" },
+  controls.box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
     controls.statuses, controls.wrong,
@@ -24,7 +24,7 @@ function drawControls() {
     element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow; the filter keeps any range of values too. Click a trial, or a point, for its own view. Keys: ",
       element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear, ",
       element("kbd", {}, "Shift"), " with a click on a heading sorts by one more column. The address keeps what you choose: a link to it shows the same."));
-  body.append(box, controls.groups, element("div", { id: "tables" }));
+  body.append(controls.box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");
   controls.bar = element("aside", { id: "selection", "aria-label": "Selection", hidden: true }, controls.told,
@@ -35,6 +35,7 @@ function drawControls() {
 }
 
 function updateControls(data) {
+  controls.box.hidden = !data.tables.length;
   const names = [...new Set(data.tables.flatMap(({ columns }) => columns.map(({ name }) => name)))];
   const metric = names.includes(data.objective.metric) ? data.objective.metric : "epochs";
   controls.filter.placeholder = `${metric} > ${example(metric)} and status = completed`;
