@@ -218,6 +218,13 @@ def test_what_the_network_sees_its_classes_and_its_spacing_are_said(
     assert "Images kept the spacing of their files." in data
 
 
+def test_a_function_whose_network_nobody_sees_has_a_methods_text(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5])])
+    of_function = PROVENANCE | {"network": None, "cases": {}}
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [of_function]}))
+    assert "The network is" not in found(read_results(folder)).plain
+
+
 def test_what_is_not_recorded_is_not_said() -> None:
     text = found(results_of(trial(0, Status.COMPLETED, [0.5]))).plain
     for word in ("commit", "trained on:", "spacing", "used for training", "The network is", "None"):

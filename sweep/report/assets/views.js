@@ -296,7 +296,7 @@ function differencesOf(...pairs) {
   const same = names.length - differ.length;
   const note = differ.length ? `Searched settings that differ: ${differ.length} of ${names.length}.` : "Their searched settings are the same.";
   return titled("What differs", element("p", { class: "reading" }, note, same && differ.length ? ` The same: ${names.filter((name) => !differ.includes(name)).join(", ")}.` : ""),
-    simpleTable("What differs", ["", ...pairs.map(link)], rows));
+    simpleTable("What differs", ["trial", ...pairs.map(link)], rows));
 }
 
 function curvesOfAll(...pairs) {
