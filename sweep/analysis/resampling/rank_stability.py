@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sweep.analysis.confirm.conclusions import of_groups
 from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
@@ -97,7 +98,8 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
                 f" average (95 %: {ends[0]:.2f} to {ends[1]:.2f})"
             ).replace("-", "−")
     left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
-    return f"{sentence}.{left if of.left_out else ''}"
+    grouped = of_groups(of.names)
+    return f"{sentence}.{left if of.left_out else ''}{f' {grouped}' if grouped else ''}"
 
 
 def _figure(tables: Sequence[CaseScores], drawn: Sequence[RankBootstrap]) -> go.Figure:
