@@ -13,7 +13,7 @@ from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import percent, some
+from sweep.analysis.report_words import correlation, percent, some
 from sweep.analysis.resampling.case_scores import (
     CaseScores,
     scores_on_test,
@@ -94,9 +94,9 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
         if tau is not None:
             ends = np.nanquantile(found.taus, [0.025, 0.975])
             sentence += (
-                f"; Kendall's τ between the ranking of all cases and that of a draw is {tau:.2f} on"
-                f" average (95 %: {ends[0]:.2f} to {ends[1]:.2f})"
-            ).replace("-", "−")
+                f"; Kendall's τ between the ranking of all cases and that of a draw is "
+                f"{correlation(tau)} on average (95 %: {' to '.join(map(correlation, ends))})"
+            )
     left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
     grouped = of_groups(of.names)
     return f"{sentence}.{left if of.left_out else ''}{f' {grouped}' if grouped else ''}"
