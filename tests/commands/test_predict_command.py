@@ -496,9 +496,11 @@ def test_winner_predicts_the_mean_of_its_replicates_and_single_the_best_of_them(
         network = build_network(settings.network, 1, 2).eval()
         network.load_state_dict((Checkpoints(trial).load_best() or {})["model"])
         scaled = (grey - grey.mean()) / grey.std()
-        padded = np.pad(scaled, ((0, 0), (0, 1))).astype(np.float32)
+        # To the 32 rows of the training images, and to columns that the network can halve.
+        padded = np.pad(scaled, ((1, 1), (0, 1))).astype(np.float32)
         with torch.no_grad():
-            logits = as_outputs(network(torch.from_numpy(padded)[None, None]))[0][0, :, :, :45]
+            outputs = as_outputs(network(torch.from_numpy(padded)[None, None]))
+            logits = outputs[0][0, :, 1:31, :45]
         probabilities.append(logits.double().softmax(dim=0).numpy())
     expected = np.mean(probabilities, axis=0)
     mask = np.asarray(Image.open(done.masks["x"]))
