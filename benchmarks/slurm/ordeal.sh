@@ -6,15 +6,36 @@ folder=$(mktemp -d)
 cp "$here/heart.yaml" "$folder"
 cd "$folder"
 python -m sweep.run heart.yaml --local --results undisturbed > undisturbed.log 2>&1 &
-python -m sweep.slurm heart.yaml --nodes 2 --cpus-per-node 1 --time 5 --sbatch=--signal=B:USR1@60
+python -m sweep.slurm heart.yaml --nodes 2 --cpus-per-node 1 --time 60
 job=$(sbatch --parsable heart.sbatch)
 
 epochs() { cat results/heart/trials/*/history.jsonl 2>/dev/null | wc -l; }
 say() { echo "-- $(date +%T) $* ($(epochs) epochs)"; }
 state() { squeue -h -j "$job" -o %T; }
-further() { local now; now=$(epochs); until [ "$(epochs)" -gt $((now + $1)) ]; do sleep 1; done; }
+more_than() { [ "$(epochs)" -gt "$1" ]; }
+in_state() { [ "$(state)" = "$1" ]; }
+in_run() { grep -q "run $1," "results/heart.$job.log" 2>/dev/null; }
 
-until grep -q "run 3," "results/heart.$job.log" 2>/dev/null; do sleep 1; done
+# Wait until the command succeeds. On a fast machine the sweep may end before all has befallen it.
+await() {
+    until "$@"; do
+        [ -n "$(state)" ] || { say "the job ended too early: raise epochs in heart.yaml"; exit 1; }
+        sleep 1
+    done
+}
+further() { await more_than $(($(epochs) + $1)); }
+limit() { scontrol update "jobid=$job" "timelimit=$1"; }  # minutes
+minutes() { squeue -h -j "$job" -o %M | awk -F: '{ print NF > 2 ? 60 * $1 + $2 : $1 }'; }
+
+for run in 1 2; do
+    await in_run $run
+    limit 60
+    further 3
+    say "run $run is near its time limit"
+    limit $(($(minutes) + 4))
+done
+await in_run 3
+limit 60
 say "requeued twice by its time limit"
 further 1
 say "node2 is drained"
@@ -23,9 +44,9 @@ further 3
 say "an urgent job takes node1 and node3"
 sbatch --partition=urgent --nodelist=node1,node3 --nodes=2 --exclusive --time=1 --output=/dev/null \
     --wrap 'sleep 10'
-until [ "$(state)" = PENDING ]; do sleep 1; done
+await in_state PENDING
 say "the job is pending"
-until [ "$(state)" = RUNNING ]; do sleep 1; done
+await in_state RUNNING
 say "it runs again on $(squeue -h -j "$job" -o %N)"
 further 3
 slurmd=$(pgrep -f "slurmd -D -N node3$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,10 @@ from sweep.command_line.output_stream import tolerant_output
 from sweep.machine.codebase import replaced_package
 from sweep.machine.interrupted import INTERRUPTED, forget_interruption
 from sweep.machine.user_identity import settle_user
-from sweep.vocabulary.errors import SweepError, one_line
+from sweep.vocabulary.errors import InputError, SweepError, one_line
+
+UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
+"""Why a path cannot be used, wherever a command tries to."""
 
 
 def run_alone(command: Callable[..., None]) -> None:
@@ -45,6 +49,11 @@ def exit_codes(*, continues: bool = False) -> Iterator[None]:
             text = ["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]
             typer.echo("\n".join(text), err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in UNUSABLE or error.filename is None:
+                raise
+            typer.echo(f"error: {one_line(f'{error.filename}: {error.strerror}')}", err=True)
+            raise typer.Exit(InputError.exit_code) from None
         except KeyboardInterrupt:
             forget_interruption()
             typer.echo("interrupted", err=True)

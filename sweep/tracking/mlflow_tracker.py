@@ -40,8 +40,10 @@ RUN_STATUS: Mapping[Status, str] = {
     Status.DIVERGED: "FAILED",
     Status.FAILED: "FAILED",
 }
-LONGEST_TAG = 5000
+LONGEST_TAG, LONGEST_NAME = 5000, 240
 PAGE = 1000
+NOT_IN_NAMES = re.compile(r"[^\w.:/ -]|(?<![^/])\.{0,2}(?![^/])")
+"""What MLflow refuses in the name of a metric: a character, or a part of a path as in ``a//..``."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class MlflowTracker(Tracker):
 
     def __init__(self, tracked: Tracked) -> None:
         self._tracked = tracked
+        self._names: dict[str, str] = {}
         name, folder = tracked.name, tracked.layout.mlflow
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         artifacts = None if uri else (folder / "artifacts").as_uri()
@@ -77,7 +80,7 @@ class MlflowTracker(Tracker):
             run.data.tags[TRIAL]: _Known(
                 run.info.run_id,
                 epoch=int(run.data.metrics.get("epoch", -1)),
-                ended=run.info.status != "RUNNING",
+                ended=run.info.status != "RUNNING" and run.data.tags[STATUS] != Status.RUNNING,
             )
             for run in runs
             if TRIAL in run.data.tags
@@ -85,13 +88,16 @@ class MlflowTracker(Tracker):
         self._parent = self._sweep_run(runs) if tracked.nested else None
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
-        if trial_id in self._runs:
+        if (known := self._runs.get(trial_id)) is not None:
+            if not known.ended:  # it goes on
+                self._client.update_run(known.run_id, "RUNNING")
             return
         tags = {TRIAL: trial_id, STATUS: Status.RUNNING.value}
         tags |= {MLFLOW_PARENT_RUN_ID: self._parent} if self._parent else {}
         run_id = self._create_run(trial_id, tags)
         self._client.log_batch(
-            run_id, params=[Param(name, str(as_text(value))) for name, value in parameters.items()]
+            run_id,
+            params=[Param(self._named(name), str(as_text(v))) for name, v in parameters.items()],
         )
         self._runs[trial_id] = _Known(run_id)
 
@@ -103,7 +109,7 @@ class MlflowTracker(Tracker):
         values = scalars(metrics) | {"epoch": metrics.epoch}
         self._client.log_batch(
             run.run_id,
-            metrics=[Metric(name, value, now, metrics.epoch) for name, value in values.items()],
+            metrics=[Metric(self._named(n), v, now, metrics.epoch) for n, v in values.items()],
         )
         run.epoch = metrics.epoch
 
@@ -132,8 +138,24 @@ class MlflowTracker(Tracker):
                 )
 
     def close(self) -> None:
+        """Nothing runs any more. Trials without an end go on when the sweep is resumed."""
+        left = [run.run_id for run in self._runs.values() if not run.ended]
+        for run_id in left:
+            self._client.set_terminated(run_id, "KILLED")
         if self._parent is not None:
-            self._client.set_terminated(self._parent)
+            self._client.set_terminated(self._parent, "KILLED" if left else "FINISHED")
+
+    def _named(self, name: str) -> str:
+        """The name in MLflow: as it is if possible, else with ``_``, and never that of another.
+
+        A resumed sweep repeats all events in their order, so its names are the same.
+        """
+        if name not in self._names:
+            allowed = NOT_IN_NAMES.sub("_", name)[:LONGEST_NAME]
+            while allowed in self._names.values():
+                allowed += "_"
+            self._names[name] = allowed
+        return self._names[name]
 
     def _sweep_run(self, runs: list[Run]) -> str:
         """The run of the sweep itself; an existing one is continued."""

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gc
 import io
 from contextlib import suppress
+from errno import ENOSPC
+from pathlib import Path
 
 import pytest
 import typer
@@ -29,6 +31,21 @@ def test_error_of_the_package_becomes_one_line_and_its_exit_code(
     assert end.value.exit_code == code
     assert end.value.__suppress_context__
     assert capsys.readouterr() == ("", f"error: {error}\n")
+
+
+def test_path_that_the_system_refuses_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = "x" * 300
+    with pytest.raises(typer.Exit) as end, exit_codes():
+        Path(name).stat()
+    assert end.value.exit_code == 2
+    assert capsys.readouterr() == ("", f"error: {name}: File name too long\n")
+
+
+def test_full_disk_that_nobody_expected_is_not_hidden() -> None:
+    with pytest.raises(OSError, match="No space left"), exit_codes():
+        raise OSError(ENOSPC, "No space left on device", "x")
 
 
 def test_every_mistake_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
@@ -24,6 +25,7 @@ from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.record import TrialRecord
 
 OpenPage = Callable[..., Page]
+Scheme = Literal["light", "dark"]
 CASES = 6
 
 
@@ -719,10 +721,17 @@ def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(
     assert 0 < frozen < 160
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["none", "one", "diverged", "running"])
-def test_every_state_of_a_sweep_is_a_page_without_an_error(
-    kind: str, scheme: str, tmp_path: Path, open_page: OpenPage
+@pytest.mark.parametrize(
+    ("kind", "schemes"),
+    [
+        ("none", ("light", "dark")),
+        ("one", ("dark", "light")),
+        ("diverged", ("light", "dark")),
+        ("running", ("dark", "light")),
+    ],
+)
+def test_every_state_of_a_sweep_is_a_page_without_an_error_also_when_the_colours_change(
+    kind: str, schemes: tuple[Scheme, ...], tmp_path: Path, open_page: OpenPage
 ) -> None:
     records = {
         "none": [],
@@ -732,8 +741,10 @@ def test_every_state_of_a_sweep_is_a_page_without_an_error(
     }[kind]
     file = tmp_path / "report.html"
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
-    opened = open_page(file.as_uri(), 390, 844, color_scheme=scheme)
-    opened.evaluate("sweepPage.drawAll()")
-    width = opened.evaluate("document.documentElement.scrollWidth")
-    assert width <= 390, "the page itself never scrolls sideways"
-    assert opened.evaluate("document.body.dataset.ready") == "true"
+    opened = open_page(file.as_uri(), 390, 844, color_scheme=schemes[0])
+    for scheme in schemes:
+        opened.emulate_media(color_scheme=scheme)
+        opened.evaluate("sweepPage.drawAll()")
+        width = opened.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, "the page itself never scrolls sideways"
+        assert opened.evaluate("document.body.dataset.ready") == "true"

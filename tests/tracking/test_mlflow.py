@@ -127,9 +127,13 @@ def test_sweep_that_goes_on_appends_and_logs_nothing_twice(
             assert folder is not None
             for number in part:
                 controller.report(folder.name, epoch(number))
+            states = {name: run.info.status for name, run in runs_of(store).items()}
+            assert states == {"toy": "RUNNING", "t0000": "RUNNING"}
             if 3 in part:
                 controller.end(folder.name, Outcome(status=Status.COMPLETED))
             tracker.close()
+            states = {name: run.info.status for name, run in runs_of(store).items()}
+            assert {*states.values()} == {"FINISHED" if 3 in part else "KILLED"}
     runs = runs_of(store)
     assert runs.keys() == {"toy", "t0000"}
     assert points(store, runs["t0000"], "val_dice") == [(n, n / 4) for n in range(4)]
@@ -152,6 +156,33 @@ def test_what_an_interruption_kept_from_the_store_is_logged_when_the_sweep_goes_
         run = runs_of(store)["t0000"]
         assert points(store, run, "val_dice") == [(0, 0)]
         assert run.data.tags["sweep.status"] == "diverged"
+
+
+def test_names_that_mlflow_refuses_are_logged_under_names_of_their_own(
+    make_store: Callable[[], Store], track: Callable[[Store], MlflowTracker]
+) -> None:
+    sizes = {"lesion <5 mm": 0.5, "lesion >5 mm": 0.25, "Ödem (T2)": 0.75, "a//b": 1.0}
+    with make_store() as store:
+        for epochs in (1, 2):  # a resumed sweep repeats what it did
+            tracker = track(store)
+            tracker.trial_started("t0000", {"trainer.options.rate (%)": 3})
+            for number in range(epochs):
+                tracker.epoch_reported(
+                    "t0000", EpochMetrics(epoch=number, val_dice=0.5, metrics=sizes)
+                )
+            tracker.close()
+        run = runs_of(store)["t0000"]
+        assert run.data.params == {"trainer.options.rate ___": "3"}
+        assert {name: points(store, run, f"metrics/{name}") for name in run_names(run)} == {
+            "lesion _5 mm": [(0, 0.5), (1, 0.5)],
+            "lesion _5 mm_": [(0, 0.25), (1, 0.25)],
+            "Ödem _T2_": [(0, 0.75), (1, 0.75)],
+            "a/_/b": [(0, 1.0), (1, 1.0)],
+        }
+
+
+def run_names(run: Run) -> set[str]:
+    return {n.removeprefix("metrics/") for n in run.data.metrics if n.startswith("metrics/")}
 
 
 def test_pictures_are_artifacts_of_the_trial_also_when_they_are_drawn_later(
