@@ -49,8 +49,8 @@ _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
 
 OLD_FORMAT = (
-    "; it has `modality`, as in nnU-Net v1 and the Medical Segmentation Decathlon: nnU-Net's command"
-    " `nnUNetv2_convert_old_nnUNet_dataset` or `nnUNetv2_convert_MSD_dataset` converts all files"
+    "; it has `modality`, as in nnU-Net v1 and the Medical Segmentation Decathlon: nnU-Net's"
+    " command `nnUNetv2_convert_old_nnUNet_dataset` or `nnUNetv2_convert_MSD_dataset` converts it"
 )
 
 
