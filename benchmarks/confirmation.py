@@ -11,7 +11,8 @@ the best one: all are equal, or two are and the others lie far behind, which is 
 With one fold g belongs to the means: from a single fold it cannot be told what other folds would
 say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
 
-Sections: winners, letters, power, priors, calibration, intervals.
+Sections: winners, letters, power, priors, calibration, leading,
+intervals, clusters, runs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from real_trainings import real
 
 from sweep.analysis.confirm import paired_statistics as paired
 from sweep.analysis.confirm.paired_comparison import PairedComparison
-from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best
+from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best, two_kinds
 
 Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -157,6 +158,43 @@ def _rate(
     return sum(found) / tries
 
 
+LEADING: dict[str, Callable[[np.random.Generator, int], Array]] = {
+    "one ahead by 1, 2, 3 or 4, the others equal": lambda rng, n: np.append(
+        rng.choice([1.0, 2.0, 3.0, 4.0]), np.zeros(n - 1)
+    ),
+    "one 10 behind, the others of spread 0.5": lambda rng, n: np.append(
+        rng.standard_normal(n - 1) / 2, -10.0
+    ),
+    "one ahead by 3, one behind by 6": lambda rng, n: np.append(
+        0.2 * rng.standard_normal(n - 1) + 3 * (np.arange(n - 1) == 0), -6.0
+    ),
+    "two close leaders, exponential gaps": lambda rng, n: (
+        -np.append([0.0, 0.2], 0.2 + np.cumsum(rng.exponential(0.7, n - 2)))
+    ),
+    "heavy tails (t, 2), times 0.5": lambda rng, n: rng.standard_t(2, n) / 2,
+}
+"""True means of finalists, of shapes that no normal distribution has."""
+
+
+def leading(tries: int = 100) -> None:
+    print("The same where the true means are not normal\n")
+    heads = [f"{a:g} to {min(b, 1):g}" for a, b in pairwise(BINS)]
+    print(
+        f"| true means | all: said, right | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}"
+    )
+    for name, means_of in LEADING.items():
+        rng, found = np.random.default_rng(UNSEEN), list[Said]()
+        for count, seeds in product((3, 6, 10), (3, 5, 10)):
+            for _ in range(tries):
+                means = means_of(rng, count)
+                values = drawn(rng, list(means), seeds, 1, 0.0)
+                p = probability_best(values[:, 0], draws=2000, seed=int(rng.integers(2**31)))
+                likeliest, best = int(np.argmax(p)), int(np.argmax(means))
+                found.append((0.0, count, seeds, p[likeliest], likeliest == best, 0.0))
+        said, right = np.mean([(one[3], one[4]) for one in found], axis=0)
+        print(f"| {name} | {said:.2f}, {right:.2f} | {' | '.join(_binned(found))} |", flush=True)
+
+
 Said = tuple[float, int, int, float, bool, float]
 """Spread, finalists, seeds, what was said of the likeliest, whether it was right, log score."""
 
@@ -272,7 +310,84 @@ def _populations(rng: np.random.Generator) -> dict[str, Array]:
     }
 
 
-SECTIONS = {f.__name__: f for f in (winners, letters, power, priors, calibration, intervals)}
+CLUSTERED = ((20, 1), (10, 2), (5, 4), (50, 1), (10, 5), (5, 10))
+"""Patients, and cases of each."""
+
+
+def clusters(tries: int = 10_000) -> None:
+    print("Share of 95 % intervals over cases that hold the mean, where a patient has several\n")
+    print("| cases | share of the variance between patients: 0 | 0.2 | 0.5 | 0.8 |")
+    print("|---|---|---|---|---|")
+    rng = np.random.default_rng(0)
+    for patients, each in CLUSTERED:
+        cells = []
+        for share in (0.0, 0.2, 0.5, 0.8):
+            between = rng.standard_normal((tries, patients, 1)) * share**0.5
+            own = rng.standard_normal((tries, patients, each)) * (1 - share) ** 0.5
+            rows = (between + own).reshape(tries, -1)
+            bounds = (mean_interval(row) for row in rows.tolist())
+            cells.append(f"{np.mean([low <= 0 <= high for low, high in bounds]):.2f}")
+        print(f"| {patients} patients, {each} of each | {' | '.join(cells)} |", flush=True)
+
+
+RUNS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
+    "normal, deviation 0.003": lambda rng, shape: 0.9 + 0.003 * rng.standard_normal(shape),
+    "normal, deviation 0.02": lambda rng, shape: 0.9 + 0.02 * rng.standard_normal(shape),
+    "normal, deviation 0.05": lambda rng, shape: 0.8 + 0.05 * rng.standard_normal(shape),
+    "skewed as Dice, deviation 0.01": lambda rng, shape: 0.91 - 0.01 * rng.exponential(size=shape),
+    "heavy tails (t, 3), deviation 0.01": lambda rng, shape: (
+        0.9 + 0.01 * rng.standard_t(3, shape) / math.sqrt(3)
+    ),
+    "one run in ten loses 0.3": lambda rng, shape: (
+        0.9 + 0.01 * rng.standard_normal(shape) - 0.3 * (rng.random(shape) < 0.1)
+    ),
+    "one run in ten loses 0.05 to 0.9": lambda rng, shape: (
+        0.9
+        + 0.01 * rng.standard_normal(shape)
+        - rng.uniform(0.05, 0.9, shape) * (rng.random(shape) < 0.1)
+    ),
+    "one run in three loses 0.3": lambda rng, shape: (
+        0.9 + 0.01 * rng.standard_normal(shape) - 0.3 * (rng.random(shape) < 1 / 3)
+    ),
+    "kept aside: beta(4, 2)": lambda rng, shape: rng.beta(4, 2, shape),
+    "kept aside: lognormal distances, 10 px": lambda rng, shape: (
+        10 * np.exp(0.05 * rng.standard_normal(shape))
+    ),
+    "kept aside: one run in five ends at 0 to 0.6": lambda rng, shape: np.where(
+        rng.random(shape) < 0.2, rng.uniform(0, 0.6, shape), rng.normal(0.8, 0.02, shape)
+    ),
+    "kept aside: one run in two finds 0.85, else 0.78": lambda rng, shape: (
+        np.where(rng.random(shape) < 0.5, 0.85, 0.78) + 0.004 * rng.standard_normal(shape)
+    ),
+}
+
+
+def runs(tries: int = 5000) -> None:
+    print("Intervals of the mean over runs, and what is said of two kinds of outcome\n")
+    print(f"| a run | {' | '.join(f'{n} runs' for n in SEEDS[1:])} |")
+    print(f"|---|{'---|' * len(SEEDS[1:])}")
+    for name, draw in RUNS.items():
+        rng, cells = np.random.default_rng(UNSEEN), []
+        mean = float(draw(rng, (1_000_000,)).mean())
+        for n in SEEDS[1:]:
+            held = told = either = 0
+            for row in draw(rng, (tries, n)).tolist():
+                low, high = mean_interval(row)
+                is_told = two_kinds(row) is not None
+                held, told = held + (low <= mean <= high), told + is_told
+                either += is_told or low <= mean <= high
+            cells.append(f"{held / tries:.2f}, {told / tries:.2f}, {either / tries:.2f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print("\nIn a cell: the interval holds the mean, two kinds are told, one or the other.")
+
+
+SECTIONS = {
+    section.__name__: section
+    for section in (
+        *(winners, letters, power, priors, calibration, leading),
+        *(intervals, clusters, runs),
+    )
+}
 
 
 def main() -> None:

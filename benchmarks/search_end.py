@@ -1,6 +1,7 @@
 """How often `stop_when` ends a search while there is still something to find.
 
     python benchmarks/search_end.py
+    python benchmarks/search_end.py --drawn      # only the last table, half a minute
 
 The rule of `sweep.engine.decisions.search_end` on sweeps that are known to their last trial: those
 of `search.py` (120 trials, by TPE or at random, under ASHA), those of `populations.py` (random, 120
@@ -11,6 +12,10 @@ the rule said: its mean chance in all sweeps after 20, 25, … trials, and how o
 
 A row for each rule: `stop_when`, the same with a chance of 0.1, and the end after 20 or 40 trials
 without an improvement of more than 0.002.
+
+The last table is of values that are drawn from one distribution (`DRAWN`), whose true chance is
+known. Beside the rule stands one that knows no distribution: of n + k values in any order, the k
+hold all J that are within 0.002 of the best with a chance of about (k / (n + k))^J.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from populations import OTHERS
 from search import SPACE, Ours
 from search import run as run_search
@@ -32,6 +38,8 @@ from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.search.searchers.searcher import Searcher
 from sweep.vocabulary.record import Status
+
+Array = NDArray[np.float64]
 
 IMPROVEMENT, WITHIN, AFTER, TRIALS = 0.002, 20, 20, 120
 
@@ -136,11 +144,65 @@ class Tally:
         )
 
 
+Drawing = Callable[[np.random.Generator, tuple[int, ...]], Array]
+DRAWN: Mapping[str, Drawing] = {
+    "normal": lambda rng, shape: rng.normal(0.9, 0.01, shape),
+    "beta(8, 1)": lambda rng, shape: rng.beta(8, 1, shape),
+    "uniform": lambda rng, shape: rng.uniform(0.8, 0.92, shape),
+    "heavy tails (t, 3)": lambda rng, shape: 0.85 + 0.01 * rng.standard_t(3, shape),
+    "exponential": lambda rng, shape: 0.8 + rng.exponential(0.01, shape),
+    "a plateau, 30 % fall off": lambda rng, shape: np.where(
+        rng.random(shape) < 0.7, rng.normal(0.9, 0.0015, shape), rng.uniform(0.1, 0.8, shape)
+    ),
+    "3 % are 0.04 better": lambda rng, shape: np.where(
+        rng.random(shape) < 0.03, rng.normal(0.9, 0.004, shape), rng.normal(0.86, 0.01, shape)
+    ),
+    "1 % are 0.01 better": lambda rng, shape: np.where(
+        rng.random(shape) < 0.01, rng.normal(0.9, 0.004, shape), rng.normal(0.89, 0.002, shape)
+    ),
+    "in steps of 0.01": lambda rng, shape: np.round(rng.normal(0.88, 0.015, shape), 2),
+    "a peak over 2 parameters": lambda rng, shape: (
+        0.9 - 0.4 * ((rng.random((2, *shape)) - 0.5) ** 2).sum(axis=0) + rng.normal(0, 0.002, shape)
+    ),
+}
+
+
+def drawn(tries: int = 100) -> None:
+    print(
+        "\n| values | true | said | error | without a distribution | error | said below 0.1: true |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, draw in DRAWN.items():
+        rng, found = np.random.default_rng(1000), []
+        for count in np.repeat((20, 40, 80), tries):
+            values = draw(rng, (int(count),))
+            further = draw(rng, (1000, WITHIN)).max(axis=1)
+            near = int((values >= values.max() - IMPROVEMENT).sum())
+            said = chance_of_improvement(values.tolist(), IMPROVEMENT, WITHIN, 1.0)
+            free = (WITHIN / (count + WITHIN)) ** near
+            found.append((np.mean(further > values.max() + IMPROVEMENT), said, free))
+        true, said, free = np.array(found, dtype=float).T
+        low = said < 0.1
+        errors = [f"{np.mean((one - true) ** 2) ** 0.5:.2f}" for one in (said, free)]
+        below = (
+            f"{said[low].mean():.2f}: {true[low].mean():.2f} ({low.sum()})" if low.any() else "–"
+        )
+        print(
+            f"| {name} | {true.mean():.2f} | {said.mean():.2f} | {errors[0]} | {free.mean():.2f} |"
+            f" {errors[1]} | {below} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--first", type=int, default=1000, help="first seed; chosen on 0 to 39")
     parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--drawn", action="store_true", help="print only the last table")
     chosen = parser.parse_args()
+    if chosen.drawn:
+        drawn()
+        return
     seeds = range(chosen.first, chosen.first + chosen.seeds)
     kinds: Mapping[str, tuple[int, Iterator[Ends]]] = {
         "TPE": (LEARNS, searched(lambda seed: OptunaSearch(SPACE, seed, tpe(10)), seeds)),
@@ -180,6 +242,7 @@ def main() -> None:
                 calibration.append(f"| {kind} | {mean:.2f} | {true:.2f} | {len(inside)} |")
     print("\n| sweeps | chance said | came true | estimates |\n|---|---|---|---|")
     print("\n".join(calibration))
+    drawn()
 
 
 if __name__ == "__main__":

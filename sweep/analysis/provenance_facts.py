@@ -50,12 +50,13 @@ class Start:
     Args:
         started: date and time, cut off to the second, in ISO 8601.
         first_epoch: that it trained.
+        network: None of a user's function, whose network nobody else sees.
     """
 
     started: str | None = None
     first_epoch: int = 0
     effective: Mapping[str, Any] = field(default_factory=dict)
-    network: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] | None = None
     cases: Cases = Cases()
     code: Code = Code()
     machine: Machine = Machine()
@@ -64,7 +65,8 @@ class Start:
     @property
     def built(self) -> Network:
         """The network that was built."""
-        name, count = self.network.get("class"), self.network.get("parameters")
+        network = self.network or {}
+        name, count = network.get("class"), network.get("parameters")
         return Network(
             class_=name if isinstance(name, str) else None,
             parameters=count if isinstance(count, int) else None,

@@ -20,6 +20,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def correlation(value: float, sign: str = "-") -> str:
+    """With two decimals, but 1 and −1 only where they are exact: else 0.997 is 0.99.
+
+    Args:
+        sign: ``+`` writes that of positive values too.
+    """
+    is_exact = abs(value) > 1 - 1e-9
+    shown = value if is_exact else max(-0.99, min(0.99, value))
+    return f"{shown:{sign}.2f}".replace("-", "−")
+
+
 def listed(parts: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     if len(parts) < 2:

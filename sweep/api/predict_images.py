@@ -13,7 +13,7 @@ from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.files import read_json
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit, Predicted
-from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,15 +100,18 @@ def predict_images(
     view.warn(found.doubts)
     masks: dict[str, Path] = {}
     scores: list[ClassScore] = []
+    doubts: list[Mistake] = []
     kept = 0
     try:
         with view.predicting(len(found.masks)) as predicted:
             for one in predict_cases(model, found, output, resume=resume):
                 masks[one.case] = one.mask
                 scores += one.scores
+                doubts += one.doubts
                 predicted(one.case, one.seconds if one.is_new else None, one.scores)
                 kept += not one.is_new
     finally:
+        view.warn(map(str, gathered(doubts)))
         if scores:
             write_cases(output / SCORES_FILE, scores)
     names = tuple(run.folder.name for run in runs)

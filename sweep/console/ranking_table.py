@@ -189,7 +189,8 @@ def _caption(
 def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
     """What a stranger cannot know of the columns, where it occurs."""
     cells = {column.name: column.cells for column in shown}
-    if any(gain != "–" for gain in cells.get("delta_baseline", ())):
+    gains = zip(cells.get("delta_baseline", ()), frame["status"], strict=False)
+    if any(gain != "–" and status == Status.PRUNED.value for gain, status in gains):
         yield "Δ baseline of a pruned trial: against the baseline after as many epochs."
     if any("–" in column.cells for column in shown if column.short is not None):
         yield "– under a setting: null, or without effect in that trial."

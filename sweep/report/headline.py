@@ -154,8 +154,8 @@ def _front_words(results: Results) -> str:
     if len(found) == 1:
         return f"{leads.replace(' of them', '')}. No other trial beats it in {at_once} at once."
     return (
-        f"{len(found)} of {len(results.ranked)} trials are beaten by no other in {at_once} at once:"
-        f" {some(found)}. {leads}."
+        f"{len(found)} of {len(results.ranked)} trials with a result are beaten by no other in"
+        f" {at_once} at once: {some(found)}. {leads}."
     )
 
 

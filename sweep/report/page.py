@@ -26,6 +26,7 @@ SCRIPTS = (
     "table.js",
     "explore.js",
     "axes.js",
+    "address.js",
     "views.js",
     "pictures.js",
     "page.js",

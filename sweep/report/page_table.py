@@ -142,18 +142,25 @@ def _ordered(results: Results, order: str) -> str:
 
 def _explained(results: Results) -> Iterator[str]:
     """What a stranger cannot know of the columns."""
-    yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
+    frame, baseline = results.frame, results.baseline
+    if PARETO_RANK in frame:
+        yield (
+            f"“{PARETO_RANK}”: the number of the front. No trial beats those of front 0 in all"
+            " objectives at once, and only those of earlier fronts beat the others."
+        )
+    if frame["best_epoch"].notna().any():
+        yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
     if any(is_before_switch_on(results.spec, record) for record in results.ended):
         yield f"{MARK} This epoch {BEFORE_WORDS}."
-    frame, baseline = results.frame, results.baseline
     if "delta_baseline" in frame and baseline is not None:
         since = " since the switch-on" if results.has_geometry else ""
         names = results.unlike_baseline
         also = f" Trials differ from it in {words.listed(names)} too." if names else ""
+        is_pruned = Status.PRUNED in {record.status for record in results.ended}
+        early = "; of a pruned trial, minus what that had reached after as many epochs"
         yield (
             f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
-            " which has no geometric loss; of a pruned trial, minus what that had reached after as"
-            f" many epochs.{also}"
+            f" which has no geometric loss{early if is_pruned else ''}.{also}"
         )
     names = [name for name in results.parameters if name in frame]
     if names and frame[names].isna().any(axis=None):

@@ -27,7 +27,6 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     confirmed_finalists,
     runs_on_folds,
     rank_stability,
-    metric_agreement,
     learning_curves,
     stability_map,
     divergence_timeline,
@@ -39,6 +38,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     patience_tradeoff,
     expected_best,
     pareto_front,
+    metric_agreement,
     budget_by_status,
     timeline,
 )

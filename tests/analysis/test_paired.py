@@ -15,8 +15,10 @@ from sweep.analysis.confirm.paired_statistics import (
     groups,
     holm,
     mean_interval,
+    most_unseen,
     paired_p,
     probability_best,
+    two_kinds,
 )
 
 A = [0.91, 0.93, 0.90, 0.95, 0.92]
@@ -33,6 +35,43 @@ def test_interval_of_the_mean_is_students() -> None:
 
 def test_one_value_has_no_interval() -> None:
     assert all(math.isnan(bound) for bound in mean_interval([0.9]))
+
+
+def test_most_that_none_of_n_leaves_room_for_is_clopper_and_pearsons() -> None:
+    for n in (1, 3, 5, 20):
+        oracle = stats.binomtest(0, n, alternative="less").proportion_ci(0.95).high
+        assert most_unseen(n) == pytest.approx(oracle)
+
+
+def test_values_with_a_wide_gap_are_of_two_kinds_the_rarer_first() -> None:
+    assert two_kinds([0.90, 0.60, 0.91, 0.905]) == ([0.60], [0.90, 0.905, 0.91])
+    assert two_kinds([0.1, 0.9, 0.11, 0.12]) == ([0.9], [0.1, 0.11, 0.12])
+    assert two_kinds([0.9, 0.91, 0.5, 0.51]) == ([0.5, 0.51], [0.9, 0.91])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [0.9, 0.1],  # two
+        [0.9, 0.9, 0.9],
+        [0.900, 0.901, 0.930],  # a gap of 3 % is too small to be another kind
+        [0.60, 0.70, 0.80, 0.90],  # as wide as what it parts
+    ],
+)
+def test_values_without_a_wide_gap_are_of_one_kind(values: list[float]) -> None:
+    assert two_kinds(values) is None
+
+
+@given(values=st.lists(st.floats(0, 1), max_size=8))
+def test_kinds_hold_all_values_do_not_overlap_and_are_mirrored(values: list[float]) -> None:
+    found, mirrored = two_kinds(values), two_kinds([-value for value in values])
+    assert (found is None) == (mirrored is None)
+    if found is not None and mirrored is not None:
+        rare, others = found
+        assert len(rare) <= len(others)
+        assert sorted([*rare, *others]) == sorted(values)
+        assert max(rare) < min(others) or max(others) < min(rare)
 
 
 def test_paired_test_is_scipys() -> None:

@@ -7,7 +7,13 @@ from dataclasses import replace
 from finalists import CLEAR, TIE, finalist, replicate
 from synthetic import diverged_at, trial
 
-from sweep.analysis.confirm.conclusions import selection_bias, verdict, warnings
+from sweep.analysis.confirm.conclusions import (
+    reservations,
+    selection_bias,
+    unseen,
+    verdict,
+    warnings,
+)
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
@@ -136,3 +142,38 @@ def test_where_every_replicate_diverged_there_is_nothing_to_say_of_dice() -> Non
     assert verdict(found(*gone)) == ("No replicate of t0000 has a result: all that ended diverged.")
     assert selection_bias(found(*gone)) == ""
     assert warnings(found(*gone)) == ["t0000: 1 of 1 replicate diverged; it has no mean."]
+
+
+def test_what_an_interval_takes_for_granted_stands_beside_it_with_the_number_of_runs() -> None:
+    told = reservations(found(*CLEAR))
+    # 1 − 0.05^(1/4) = 0.527: the upper end of Clopper and Pearson's one-sided interval of 0 of 4.
+    assert told.endswith(
+        "The interval of t0001 takes further runs to be like these 4. That none of them lies far"
+        " off leaves room for up to 53 % that do (95 %)."
+    )
+    assert unseen(found(*finalist(0, 0.9, 0.8, 0.8)).finalists[0]) == ""  # two have no interval
+
+
+def test_replicate_far_from_the_others_is_told_instead_of_hidden_in_a_wide_interval() -> None:
+    lost = found(*finalist(0, 0.95, 0.91, 0.60, 0.90, 0.905, 0.90), *finalist(1, 0.94, 0.8, 0.81))
+    assert warnings(lost) == [
+        "t0000: 1 of 5 replicates reached 0.6000, the others 0.9000 to 0.9100. The mean and its"
+        " interval describe neither."
+    ]
+    assert unseen(lost.finalists[0]) == ""  # what it would leave room for was seen
+    lucky = found(*finalist(0, 0.9, 0.1, 0.12, 0.9, 0.11))
+    assert "1 of 4 replicates reached 0.9000, the others 0.1000 to 0.1200." in warnings(lucky)[0]
+
+
+def test_kinds_of_outcome_are_those_of_one_fold_because_folds_differ_in_how_hard_they_are() -> None:
+    def on_folds(*dice: float) -> list[TrialRecord]:
+        runs = [
+            replicate(0, seed, value + 0.001 * seed, fold=fold)
+            for seed in (1, 2, 3)
+            for fold, value in enumerate(dice)
+        ]
+        return [trial(0, Status.COMPLETED, [0.9]), *runs]
+
+    assert warnings(found(*on_folds(0.9, 0.6, 0.9))) == []
+    lost = [*on_folds(0.9, 0.6, 0.9), replicate(0, 4, 0.2, fold=1)]
+    assert "1 of 4 replicates on fold 1 reached 0.2000, the others" in warnings(found(*lost))[0]

@@ -27,6 +27,7 @@ results = sweep.run(
     {{
         "name": "toy",
         "trials": 2,
+        "max_concurrent": 1,
         "searcher": {{"name": "grid"}},
         "scheduler": "none",
         "early_stopping": {{"patience": 50}},

@@ -223,7 +223,7 @@ def test_case_in_no_split_and_subjects_on_both_sides_are_warnings(call: Call, fo
     result = call("check", "tiny.yaml", "--set", f"data={{source: nnunet_raw, folder: {raw}}}")
     assert result.exit_code == 0
     assert "1 of 10 cases is on neither side of the split that splits_final.json" in result.stderr
-    assert "3 of 3 validation cases have another session of the same subject" in result.stderr
+    assert "3 of 3 validation cases have another image of the same subject" in result.stderr
 
 
 NAMES_A_CLASS = """\

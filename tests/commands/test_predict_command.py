@@ -381,6 +381,18 @@ def test_case_with_unusable_pixels_is_left_out_and_told_after_the_others(
     assert sorted(path.name for path in Path("out").glob("*.nii")) == ["c0.nii", "c2.nii", "c3.nii"]
 
 
+def test_constant_image_is_predicted_and_told(call: Call, folder: Path, png_model: Path) -> None:
+    paths = sorted((folder / "raw" / "imagesTr").glob("c1_*.png"))
+    for path in paths:
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 7)).save(path)
+    done = call("predict", str(png_model), str(paths[0]), "-o", "out")
+    assert done.exit_code == 0, done.output
+    assert Path("out/c1.png").exists()
+    for path in paths:
+        assert f"imagesTr/{path.name}: the channel" in done.stderr
+    assert done.stderr.count("is 7 everywhere: it says nothing about this case") == len(paths)
+
+
 def test_masks_that_are_there_are_kept_or_replaced_only_as_asked(
     call: Call, folder: Path, png_model: Path
 ) -> None:
@@ -496,9 +508,11 @@ def test_winner_predicts_the_mean_of_its_replicates_and_single_the_best_of_them(
         network = build_network(settings.network, 1, 2).eval()
         network.load_state_dict((Checkpoints(trial).load_best() or {})["model"])
         scaled = (grey - grey.mean()) / grey.std()
-        padded = np.pad(scaled, ((0, 0), (0, 1))).astype(np.float32)
+        # To the 32 rows of the training images, and to columns that the network can halve.
+        padded = np.pad(scaled, ((1, 1), (0, 1))).astype(np.float32)
         with torch.no_grad():
-            logits = as_outputs(network(torch.from_numpy(padded)[None, None]))[0][0, :, :, :45]
+            outputs = as_outputs(network(torch.from_numpy(padded)[None, None]))
+            logits = outputs[0][0, :, 1:31, :45]
         probabilities.append(logits.double().softmax(dim=0).numpy())
     expected = np.mean(probabilities, axis=0)
     mask = np.asarray(Image.open(done.masks["x"]))

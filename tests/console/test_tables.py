@@ -228,8 +228,11 @@ def test_trials_whose_shown_digits_are_equal_are_called_a_tie_and_no_others() ->
 
 def test_gain_over_the_baseline_is_explained_where_it_is_shown(frame: pd.DataFrame) -> None:
     gained = frame.assign(delta_baseline=pd.array([0.1, 0.0, None, None, None], dtype="Float64"))
-    told = " ".join(word for row in rows(gained, PARAMETERS, 160) for word in row)
-    assert "Δ baseline of a pruned trial: against the baseline after as many epochs." in told
+    sentence = "Δ baseline of a pruned trial: against the baseline after as many epochs."
+    of_pruned = gained.assign(status=["pruned", *gained["status"][1:]])
+    told = [" ".join(row) for row in rows(of_pruned, PARAMETERS, 160)]
+    assert sentence in told
+    assert sentence not in [" ".join(row) for row in rows(gained, PARAMETERS, 160)]
     without = frame.assign(delta_baseline=pd.array([None] * 5, dtype="Float64"))
     assert "baseline" not in str(rows(without, PARAMETERS, 160))
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sweep.analysis.report_words import correlation
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import (
     STYLES,
@@ -114,3 +115,12 @@ def test_sentence_fills_the_lines_of_a_terminal_and_is_one_line_of_a_file() -> N
 def test_name_between_colons_is_not_read_as_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     make_console().print("results/:fire:/ranking.csv", markup=False)
     assert capsys.readouterr().out == "results/:fire:/ranking.csv\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(1.0, "1.00"), (0.9974, "0.99"), (0.5, "0.50"), (-0.9999, "−0.99"), (-1.0, "−1.00")],
+)
+def test_correlation_is_called_one_only_where_it_is(value: float, words: str) -> None:
+    assert correlation(value) == words
+    assert correlation(value, "+") == ("+" if value > 0 else "") + words

@@ -429,7 +429,7 @@ def test_subjects_on_both_sides_are_told_by_names_alone(tmp_path):
     look = TrainerCheck(pixels=False)
     assert look(settings) == []
     [told] = look.warnings
-    assert told.startswith("2 of 2 validation cases have another session of the same subject in tr")
+    assert told.startswith("2 of 2 validation cases have another image of the same subject in tr")
     with_test = settings.model_copy(update={"data": raw(tmp_path / "set", test=0.25)})
     told = "\n".join(map(str, open_source(with_test.data).doubts()))
-    assert "1 of 1 test cases has another session" in told
+    assert "1 of 1 test cases has another image" in told

@@ -173,8 +173,20 @@ def test_shape_that_is_no_disc_by_itself_is_told_as_such() -> None:
     bar[30:33, 4:60] = True
     data = data_of(label_of(bar, 2) + label_of(disc(10, 10, 7)), classes=(1, 2))
     [told] = shape_warnings(asked(), data)
-    assert told.startswith("the reference masks of `bar` have compactness 0.8")
+    assert told.startswith("1 of 1 reference masks of `bar` have a compactness above 0.5, 0.8")
     assert "Set `loss.weights.compactness` to 0" in told
+
+
+RING = disc(32, 32, 20) & ~disc(32, 32, 15)
+
+
+@pytest.mark.parametrize(("rings", "discs", "is_told"), [(3, 5, True), (1, 3, True), (1, 4, False)])
+def test_rings_are_told_of_although_solid_slices_at_their_ends_lower_the_mean(
+    rings: int, discs: int, is_told: bool
+) -> None:
+    told = shape_warnings(asked(), data_of(*map(label_of, [RING] * rings + [ONE] * discs)))
+    expected = f"{rings} of {rings + discs} reference masks of `cell` have a compactness above 0.5"
+    assert [one.startswith(expected) for one in told] == [True] * is_told
 
 
 def test_nothing_is_told_of_single_discs_inside_the_image() -> None:

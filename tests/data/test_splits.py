@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.nnunet_raw.splits import read_splits, shared_subjects, split, unused
+from sweep.data.nnunet_raw.splits import read_splits, shared_subjects, split, subject, unused
 from sweep.vocabulary.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
@@ -121,7 +121,7 @@ def test_subject_on_both_sides_is_told_with_a_count_and_an_example():
         }
     )
     assert str(told) == (
-        "2 of 4 validation cases have another session of the same subject in training, such as"
+        "2 of 4 validation cases have another image of the same subject in training, such as"
         " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; give splits by subject in"
         " splits_final.json"
     )
@@ -131,9 +131,26 @@ def test_subject_of_a_test_case_is_told_from_either_side():
     sides = {"training": ["sub-1_a"], "validation": ["sub-2_a"], "test": ["sub-2_b", "sub-3"]}
     [told] = shared_subjects(sides)
     assert str(told) == (
-        "1 of 2 test cases has another session of the same subject in validation, such as sub-2_b"
+        "1 of 2 test cases has another image of the same subject in validation, such as sub-2_b"
         " and sub-2_a: test Dice is too high; keep whole subjects for the test"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("sub-01.ses-2", "sub-01"),
+        ("patient007_frame01", "patient007"),  # ACDC
+        ("site2_Patient_12_t2", "Patient_12"),
+        ("subject3-b", "subject3"),
+        ("xyz_pat-4_visit2", "pat-4"),
+        ("outpatient12", ""),
+        ("patients_1", ""),
+        ("patient_a", ""),
+    ],
+)
+def test_subject_is_read_from_the_words_that_name_one(name, named):
+    assert subject(name) == named
 
 
 @pytest.mark.parametrize(

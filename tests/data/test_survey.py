@@ -141,8 +141,8 @@ def test_channel_that_is_the_same_everywhere_is_told_once_with_a_count(tmp_path:
     )
     [told] = warnings_of(tmp_path / "raw")
     assert told == (
-        "imagesTr/c0_0001.png: the channel `missing` is 3 everywhere: nothing can"
-        " be learnt from it in this case; the same of 24 more files, such as c1_0001.png"
+        "imagesTr/c0_0001.png: the channel `missing` is 3 everywhere: it says"
+        " nothing about this case; the same of 24 more files, such as c1_0001.png"
     )
 
 

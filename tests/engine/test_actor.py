@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from foreign import write_trainer
+from ray._raylet import getproctitle
 
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerSpoilt
 from sweep.trainer.runs.monai_run import MonaiTraining
@@ -50,7 +51,7 @@ def make(tmp_path: Path) -> Make:
         folder.mkdir(parents=True)
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
-        trial = {"folder": str(folder), "label": "", "uri": None, "branching": []}
+        trial = {"sweep": "tiny", "folder": str(folder), "label": "", "uri": None, "branching": []}
         resources = {"cpu": 1.0, "gpu": 0.0}
         return trial | {"kind": "monai", "objective": asdict(DICE), "resources": resources}
 
@@ -182,16 +183,20 @@ def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
     return config
 
 
-def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
+def test_process_is_titled_by_its_trial_and_where_that_is_by_the_objective(
     actor: TrialActor, make: Make, tmp_path: Path
 ) -> None:
+    assert repr(actor) == "tiny worker"  # what Ray asks for once, and shows for all trials
     measure = "def validate(self, epoch):\n    return Validation(dice=0.5, metrics={'mm': 3.25})\n"
     config = foreign(make("t0001"), write_trainer(tmp_path, measure))
-    for objective, value in ((DICE, "Dice 0.5000"), (Objective("mm", "min"), "mm 3.2500")):
+    both = ((DICE, "Dice 0.5000"), (Objective("mm", "min"), "mm 3.2500"))
+    for epoch, (objective, value) in enumerate(both):  # the second goes on from the checkpoint
         actor.reset(config | {"label": "epsilon=1e-06", "objective": asdict(objective)}, None)
-        assert repr(actor) == "t0001 epsilon=1e-06"
         actor.train()
-        assert repr(actor) == f"t0001 epsilon=1e-06 epoch 0 {value}"
+        assert getproctitle() == "ray::t0001 epsilon=1e-06"
+        actor.train()
+        assert getproctitle() == f"ray::t0001 epsilon=1e-06 epoch {epoch} {value}"
+    assert repr(actor) == "tiny worker"
 
 
 @pytest.mark.parametrize(

@@ -329,5 +329,5 @@ def test_worker_trains_several_trials_only_where_that_is_asked_for_and_auto_only
     supervised = Supervised(controller, DeferredError(), lambda: False, 1e18, lambda: None)
     heard: list[str] = []
     location = SweepLocation(Path("results/toy"))
-    doors = _doors(spec, location, supervised, Packing(say=heard.append), reuse=True)
+    doors = _doors(spec, location, supervised, Packing(say=heard.append))
     assert (doors.worker, heard) == (worker, said)

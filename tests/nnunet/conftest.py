@@ -12,10 +12,9 @@ from filelock import FileLock
 
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.nnunet_folders import Folders
-from sweep.nnunet.dataset.planning import ensure_preprocessed
 from sweep.spec.settings.data_settings import ShapesData
-from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.kinds.kind_table import make_ready
 
 if TYPE_CHECKING:
     from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
@@ -45,11 +44,11 @@ def raw() -> Path:
 
 @pytest.fixture(scope="session")
 def preprocessed(raw: Path) -> Path:
-    """nnU-Net's folder of the same dataset, planned and preprocessed for 2d."""
+    """nnU-Net's folder of the same dataset, planned and preprocessed for 2d as a sweep does it
+    before its first trial."""
     folder = SHARED / "preprocessed"
-    ensure_preprocessed(
-        NnunetTrainer(kind="nnunet", dataset=502, raw=str(raw), preprocessed=str(folder))
-    )
+    trainer = {"kind": "nnunet", "dataset": 502, "raw": str(raw), "preprocessed": str(folder)}
+    make_ready(TrialSettings.model_validate({"trainer": trainer}))
     return folder
 
 

@@ -461,7 +461,7 @@ def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path:
         return [str(doubt) for doubt in NnunetLook(settings).doubts()]
 
     [line] = doubted(fold=0)
-    assert line.startswith("2 of 2 validation cases have another session of the same subject in tr")
+    assert line.startswith("2 of 2 validation cases have another image of the same subject in tr")
     assert doubted(fold="all") == []
     (tmp_path / "done" / NAME).mkdir(parents=True)
     (tmp_path / "done" / NAME / "splits_final.json").write_text(

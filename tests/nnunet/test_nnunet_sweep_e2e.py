@@ -1,4 +1,4 @@
-"""A real sweep of nnU-Net: from a raw dataset to a prediction of nnU-Net's with the winner."""
+"""A real sweep of nnU-Net: from its plans to a prediction of nnU-Net's with the winner."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ TIMEOUT = 600.0
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # timm, as it is imported
 @pytest.mark.usefixtures("_torchvision")
 def test_sweep_of_nnunet_plans_prunes_what_diverges_ranks_and_hands_over_the_winner(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw: Path, preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     (tmp_path / "circles.yaml").write_text(SWEEP)
-    folders = {"nnUNet_raw": str(raw), "nnUNet_preprocessed": str(tmp_path / "preprocessed")}
+    folders = {"nnUNet_raw": str(raw), "nnUNet_preprocessed": str(preprocessed)}
     done = subprocess.run(
         [sys.executable, "-m", "sweep.run", "circles.yaml"],
         cwd=tmp_path,

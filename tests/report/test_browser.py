@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
@@ -24,6 +25,7 @@ from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.record import TrialRecord
 
 OpenPage = Callable[..., Page]
+Scheme = Literal["light", "dark"]
 CASES = 6
 
 
@@ -401,6 +403,75 @@ def press_until(opened: Page, key: str, reached: str) -> None:
     raise AssertionError(f"{key} never reached: {reached}")
 
 
+def test_a_link_to_the_page_shows_what_the_reader_has_chosen(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    epochs, weight = column(data, "epochs"), column(data, "loss.weights.compactness")
+    opened.fill("#filter", "epochs >= 10")
+    opened.click(".chip[data-status=pruned]")
+    opened.click(".chip[data-status=completed]")
+    opened.click("#ranking th[data-name=epochs] button")
+    opened.focus("#ranking th[data-name='loss.weights.compactness'] button")
+    opened.keyboard.press("Shift+Enter")
+    opened.click("summary:has-text('Columns')")
+    opened.click("[aria-label='Columns of the table'] [title=seconds]")
+    opened.select_option("#group", "loss.sqrt_epsilon")
+    opened.select_option("#axes [name=x]", "hd95")
+    in_order = sorted(
+        (t for t in epochs if epochs[t] >= 10),  # type: ignore[operator]
+        key=lambda t: (epochs[t], weight[t]),
+    )
+    assert shown(opened) == in_order[: len(shown(opened))]
+    assert len(set(epochs.values())) > 2, "the second column decides only among equals"
+    opened.wait_for_function("location.hash.includes('across=hd95')")
+    linked = open_page(opened.url)
+    assert shown(linked) == shown(opened)
+    assert linked.locator("#ranking th[data-name=seconds]").count() == 0
+    assert "1 column hidden" in linked.inner_text("#ranking .more")
+    assert linked.locator(".chip[aria-pressed=true][data-status]").count() == 2
+    assert linked.input_value("#group") == "loss.sqrt_epsilon"
+    assert linked.input_value("#axes [name=x]") == "hd95"
+    linked.click(f"#ranking a[href='#trial/{in_order[0]}']")
+    linked.keyboard.press("Escape")
+    assert linked.url == opened.url, "a view that was closed leaves the choices in the address"
+
+
+def test_a_link_with_names_that_a_sweep_lacks_shows_the_rest(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    link = (
+        "#?filter=nothing>1&status=odd&group=odd&sort=-odd&hide=odd&select=t9999,t0001&across=odd"
+    )
+    opened = open_page(f"{file.as_uri()}{link}")
+    assert "is not a column" in opened.inner_text("#filter-wrong")
+    assert shown(opened)[:3] == list(data.tables[0].trials[:3])
+    assert "1 of 60 trials selected" in opened.inner_text("#selection")
+
+
+def test_smoothed_curves_lie_over_the_measured_ones(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    trial_id = data.tables[0].trials[0]
+    opened = open_page(f"{file.as_uri()}#trial/{trial_id}")
+    opened.select_option("dialog [name=smoothing]", "0.5")
+    assert opened.evaluate("document.activeElement.name") == "smoothing"
+    drawn = opened.eval_on_selector(
+        f"[data-key='{trial_id} value']", "place => place.data.map(({ y }) => [...y])"
+    )
+    measured = data.trials[trial_id]["curves"]["value"]
+    # By hand: (0.25 a + 0.5 b + c) / 1.75 in epoch 2.
+    a, b, c = measured[:3]
+    assert drawn[0] == measured
+    assert drawn[1][2] == pytest.approx((0.25 * a + 0.5 * b + c) / 1.75)
+    opened.check("dialog [name=log]")
+    kind = "place => place._fullLayout.yaxis.type"
+    assert opened.eval_on_selector(f"[data-key='{trial_id} value']", kind) == "log"
+
+
 def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
@@ -650,10 +721,17 @@ def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(
     assert 0 < frozen < 160
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["none", "one", "diverged", "running"])
-def test_every_state_of_a_sweep_is_a_page_without_an_error(
-    kind: str, scheme: str, tmp_path: Path, open_page: OpenPage
+@pytest.mark.parametrize(
+    ("kind", "schemes"),
+    [
+        ("none", ("light", "dark")),
+        ("one", ("dark", "light")),
+        ("diverged", ("light", "dark")),
+        ("running", ("dark", "light")),
+    ],
+)
+def test_every_state_of_a_sweep_is_a_page_without_an_error_also_when_the_colours_change(
+    kind: str, schemes: tuple[Scheme, ...], tmp_path: Path, open_page: OpenPage
 ) -> None:
     records = {
         "none": [],
@@ -663,8 +741,10 @@ def test_every_state_of_a_sweep_is_a_page_without_an_error(
     }[kind]
     file = tmp_path / "report.html"
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
-    opened = open_page(file.as_uri(), 390, 844, color_scheme=scheme)
-    opened.evaluate("sweepPage.drawAll()")
-    width = opened.evaluate("document.documentElement.scrollWidth")
-    assert width <= 390, "the page itself never scrolls sideways"
-    assert opened.evaluate("document.body.dataset.ready") == "true"
+    opened = open_page(file.as_uri(), 390, 844, color_scheme=schemes[0])
+    for scheme in schemes:
+        opened.emulate_media(color_scheme=scheme)
+        opened.evaluate("sweepPage.drawAll()")
+        width = opened.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, "the page itself never scrolls sideways"
+        assert opened.evaluate("document.body.dataset.ready") == "true"

@@ -15,6 +15,8 @@ from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.takeaway.latex_text import tabular
 from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.case_table import write_cases
+from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import (
     Enqueued,
@@ -191,11 +193,36 @@ def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -
     )
 
 
-def test_a_network_that_sees_volumes_is_said_to_be_3d(tmp_path: Path) -> None:
-    yaml = SWEEP_YAML + "data: {{source: nnunet_raw, folder: /x, spatial: volumes}}\n"
+@pytest.mark.parametrize(
+    ("spatial", "dimensions", "seen"),
+    [("volumes", "3D", "three-dimensional volumes"), ("slices", "2D", "two-dimensional slices")],
+)
+def test_what_the_network_sees_its_classes_and_its_spacing_are_said(
+    tmp_path: Path, spatial: str, dimensions: str, seen: str
+) -> None:
+    yaml = f"{SWEEP_YAML}data: {{{{source: nnunet_raw, folder: /x, spatial: {spatial}}}}}\n"
     folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5])], yaml=yaml)
-    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [PROVENANCE]}))
-    assert "is a 3D DynUNet" in passage(read_results(folder), "Network and training")
+    kept = PROVENANCE | {"effective": {"data.spacing": None}}
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [kept]}))
+    scores = [
+        ClassScore(case=case, label=label, n_reference=1, n_prediction=1, values={"dice": 0.5})
+        for case in ("a", "b")
+        for label in ("liver", "tumour")
+    ]
+    write_cases(folder / "trials/t0000/cases.csv", scores)
+    results = read_results(folder)
+    assert f"is a {dimensions} DynUNet" in passage(results, "Network and training")
+    data = passage(results, "Data")
+    assert f"The network sees {seen}." in data
+    assert "2 foreground classes were segmented: liver and tumour." in data
+    assert "Images kept the spacing of their files." in data
+
+
+def test_a_function_whose_network_nobody_sees_has_a_methods_text(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", [trial(0, Status.COMPLETED, [0.5])])
+    of_function = PROVENANCE | {"network": None, "cases": {}}
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": [of_function]}))
+    assert "The network is" not in found(read_results(folder)).plain
 
 
 def test_what_is_not_recorded_is_not_said() -> None:

@@ -23,10 +23,12 @@ def load() -> ModuleType:
 
 
 real_runs = load()
-EVERY_FIFTH = real_runs.configurations()[::5]
+EVERY_TENTH = real_runs.configurations()[::10]
+"""Without and with ε, rates that are far too high with clipping and without, one term alone,
+another optimizer, half precision. The script runs all of them."""
 
 
-@pytest.mark.parametrize("overrides", EVERY_FIFTH, ids=" ".join)
+@pytest.mark.parametrize("overrides", EVERY_TENTH, ids=" ".join)
 def test_no_healthy_run_is_ended_and_no_dead_one_goes_on(overrides: tuple[str, ...]) -> None:
     run = real_runs.classify(overrides)
     assert run.judgement == "right", str(run)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_erosion, gaussian_filter
 
 from sweep.trainer.evaluation.surface_distances import SurfaceDistances, diagonal, outline
 
@@ -30,6 +30,25 @@ def blob(shape: tuple[int, ...], seed: int, size: float = 0.3) -> Mask:
     axes = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
     noise = gaussian_filter(np.random.default_rng(seed).standard_normal(shape), 2)
     return sum(axis**2 for axis in axes) < size + 0.6 * noise / noise.std() * size / 2
+
+
+@given(
+    shape=st.lists(st.integers(1, 7), min_size=2, max_size=3),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**16),
+)
+def test_outline_is_what_an_erosion_by_scipy_takes_away(
+    shape: list[int], share: float, seed: int
+) -> None:
+    mask = np.random.default_rng(seed).random(shape) <= share
+    assert (outline(mask) == mask & ~binary_erosion(mask)).all()
+
+
+def test_threads_change_no_distance() -> None:
+    one, other = blob((20, 30, 30), 1), blob((20, 30, 30), 2)
+    alone, together = (SurfaceDistances.between(one, other, (2, 1, 1), n) for n in (1, 2))
+    assert (alone.to_reference == together.to_reference).all()
+    assert (alone.to_prediction == together.to_prediction).all()
 
 
 # By hand.

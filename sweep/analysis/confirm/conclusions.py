@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
+from sweep.analysis.confirm.paired_statistics import most_unseen, two_kinds
 from sweep.analysis.confirm.race_words import course
 from sweep.analysis.confirm.real_validations import real_dice
-from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
+from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, groups_of
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import counted
@@ -68,9 +70,22 @@ def _missing(found: Confirmation) -> str:
 
 
 def reservations(found: Confirmation) -> str:
-    """What limits a verdict: the course of a race, `selection_bias` and `warnings`."""
+    """What limits a verdict: the course of a race, `selection_bias`, `warnings` and `unseen`."""
     raced = "" if found.race is None else course(found.race)
-    return " ".join(filter(None, [raced, selection_bias(found), *warnings(found)]))
+    limits = [raced, selection_bias(found), *warnings(found), unseen(found.finalists[0])]
+    return " ".join(filter(None, limits))
+
+
+def unseen(one: Finalist) -> str:
+    """What the interval of a finalist takes for granted; empty where it has none, or where runs
+    that diverged or lie far from the others are told of."""
+    if math.isnan(one.low) or one.diverged or any(kinds_of(one)):
+        return ""
+    runs = len(one.scores)
+    return (
+        f"The interval of {one.trial_id} takes further runs to be like these {runs}. That none of"
+        f" them lies far off leaves room for up to {percent(most_unseen(runs))} that do (95 %)."
+    )
 
 
 def selection_bias(found: Confirmation) -> str:
@@ -106,7 +121,8 @@ def _lost(one: Finalist) -> float | None:
 
 
 def warnings(found: Confirmation) -> list[str]:
-    """Replicates that diverged or failed, and finalists that rank behind for it."""
+    """Replicates that diverged, failed or lie far from the others, and finalists that rank behind
+    because more of theirs diverged."""
     sentences = []
     for one in found.finalists:
         total = counted(len(one.replicates), "replicate")
@@ -120,12 +136,34 @@ def warnings(found: Confirmation) -> list[str]:
                 f"{one.trial_id}: {lacking} of {total} without a real validation; their seeds and"
                 " folds are not counted for any finalist."
             )
+        sentences += kinds_of(one)
     first = found.finalists[0]
     lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]
     if lost:
         sentences.append(
             f"{_named(lost)} {'ranks' if len(lost) == 1 else 'rank'} behind, whatever the mean:"
             f" more replicates diverged than of {first.trial_id}."
+        )
+    return sentences
+
+
+def kinds_of(one: Finalist) -> list[str]:
+    """That replicates are of two kinds, for each fold on which they are: folds may differ."""
+    text, turned = one.objective.text, one.objective.turned
+    sentences = []
+    folds = sorted(paired.folds_of([one.scores]))
+    for fold in folds:
+        own = [turned(value) for (_, of), value in one.scores.items() if of == fold]
+        if (kinds := two_kinds(own)) is None:
+            continue
+        rare, others = (
+            text(kind[0]) if len(kind) == 1 else f"{text(kind[0])} to {text(kind[-1])}"
+            for kind in kinds
+        )
+        on = f" on fold {fold}" if folds[1:] else ""
+        sentences.append(
+            f"{one.trial_id}: {len(kinds[0])} of {counted(len(own), 'replicate')}{on} reached"
+            f" {rare}, the others {others}. The mean and its interval describe neither."
         )
     return sentences
 
@@ -171,10 +209,22 @@ def on_test_split(found: HeldOut) -> str:
         sentence += f"; in validation {whose} had {named}{DICE.text(first.validation)}"
     if (control := found.over_baseline) is not None:
         gain = DICE.signed(control.gain)
-        sentence += f"; {gain} against the baseline{_interval(control.low, control.high)}"
+        over = f" on {control.cases} of them" if control.cases < len(first.dice) else ""
+        sentence += f"; {gain} against the baseline{over}{_interval(control.low, control.high)}"
     if len(first.dice) < LEAST_CASES:
         sentence += f". No interval: that takes at least {LEAST_CASES} cases"
-    return f"{sentence}."
+    return " ".join(filter(None, [f"{sentence}.", of_groups(first.dice)]))
+
+
+def of_groups(cases: Collection[str]) -> str:
+    """That cases come from fewer sources, by their names; empty where these tell of none."""
+    if not (found := groups_of(cases)):
+        return ""
+    return (
+        f"By their names, these {len(cases)} cases come from {len(found)} groups ({found[0]} …)."
+        " Cases of one patient are alike: if a group is a patient, all that is said of these cases"
+        " is less certain than it looks."
+    )
 
 
 def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) -> str:

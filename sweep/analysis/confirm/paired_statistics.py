@@ -21,6 +21,11 @@ POOLED = 4
 """Degrees of freedom that the pooled variance counts beside a configuration's own."""
 TINY = 1e-24
 """Stands for the sum of squares of replicates that are all the same."""
+APART, APART_OF_FEW, FEW = 3, 10, 5
+"""Outcomes are of two kinds where the gap between them is so many times as wide as either kind.
+Fewer values lie close together by chance."""
+LEAST_APART = 0.05
+"""The gap at least, as a share of the largest value, so that the noise of good seeds is no kind."""
 DECIMALS = 12
 """Decimals to which differences are rounded, so that rounding errors do not count."""
 
@@ -40,6 +45,33 @@ def mean_interval(values: Sequence[float], least: int = 2) -> tuple[float, float
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     margin = float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)
     return mean - margin, mean + margin
+
+
+def two_kinds(values: Sequence[float]) -> tuple[list[float], list[float]] | None:
+    """The rarer and the more frequent kind of outcome, each in rising order; None for one kind.
+
+    Values are split at their widest gap that is `APART` times as wide as either side
+    (`APART_OF_FEW` times for fewer than `FEW` values) and at least `LEAST_APART` of the largest
+    value. A mean with a standard error describes neither kind. Fewer than three values are of one
+    kind. How often noise looks like two kinds: ``benchmarks/confirmation.py runs``.
+    """
+    ordered = sorted(values)
+    times = APART if len(ordered) >= FEW else APART_OF_FEW
+    widest = LEAST_APART * max((abs(value) for value in ordered), default=0.0)
+    found = None
+    for place in range(1, len(ordered)):
+        low, high = ordered[:place], ordered[place:]
+        gap = high[0] - low[-1]
+        if gap > max(widest, times * max(low[-1] - low[0], high[-1] - high[0])):
+            widest = gap
+            found = (low, high) if len(low) <= len(high) else (high, low)
+    return found if len(ordered) > 2 else None
+
+
+def most_unseen(runs: int) -> float:
+    """Share of runs of a kind that none of ``runs`` was of: the upper end of its one-sided 95 %
+    interval, ``1 − 0.05^(1/n)`` (Clopper and Pearson 1934)."""
+    return 1.0 - math.pow(0.05, 1 / runs)
 
 
 def paired_p(differences: ArrayLike) -> NDArray[np.float64]:

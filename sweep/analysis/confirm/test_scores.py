@@ -6,6 +6,7 @@ Nothing is chosen by these numbers: the order is that of the ranking, and they a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -123,6 +124,25 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     low, high = mean_interval(gains, LEAST_CASES)
     gain = fmean(gains) if gains else 0.0
     return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
+
+
+_LAST_NUMBER = re.compile(r"(?P<group>.*\d)\D+\d+")
+
+
+def groups_of(cases: Iterable[str]) -> list[str]:
+    """What cases come from, by their names: ``patient01`` of ``patient01_slice12``.
+
+    That is the name without its last number, where another number is left.
+
+    Returns:
+        The groups in the order of the cases; empty where the names tell of none: each is a group
+        of its own, or all are of the same.
+    """
+    cases = list(cases)
+    found = dict.fromkeys(
+        match["group"] if (match := _LAST_NUMBER.fullmatch(case)) else case for case in cases
+    )
+    return list(found) if 1 < len(found) < len(cases) else []
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:

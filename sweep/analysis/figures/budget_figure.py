@@ -71,7 +71,7 @@ def budget_by_status(results: Results) -> ReportFigure:
             "processes is not in it. Shared epochs were trained once, by another trial, and "
             "count as saved. An epoch in which a trial diverged is not finished and not counted."
         ),
-        figure=_figure(found) if epochs else None,
+        figure=_figure(found, results.in_use) if epochs else None,
     )
 
 
@@ -95,7 +95,7 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
     return f"{sentence}."
 
 
-def _figure(found: Sequence[Spent]) -> go.Figure:
+def _figure(found: Sequence[Spent], in_use: bool) -> go.Figure:
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
     white = {"color": "#ffffff", "line": style.OUTLINE}
     shares = [part for part in found if part.shared_epochs]
@@ -103,6 +103,8 @@ def _figure(found: Sequence[Spent]) -> go.Figure:
         kind, look = "replicates", REPLICATES
         if part.status is not None:
             kind, look = words.status(part.status), style.LOOKS[part.status]
+        if part.status is Status.RUNNING and not in_use:
+            kind = "interrupted"
         pattern = {"shape": look.pattern, "fgcolor": "#ffffff"}
         own = {"color": look.color, "pattern": pattern, "line": style.OUTLINE}
         bars: list[tuple[str, dict[str, Any], int, float, dict[str, Any]]] = [

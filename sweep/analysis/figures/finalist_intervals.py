@@ -102,7 +102,8 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
     for seed, fold in sorted({block for one in found.finalists for block in one.scores}):
         scores = [one.scores.get((seed, fold)) for one in found.finalists]
         values = [None if score is None else objective.turned(score) for score in scores]
-        lines.append((values, names, f"seed {seed}, fold {fold}"))
+        on_fold = f", fold {fold}" if found.has_folds else ""
+        lines.append((values, names, f"seed {seed}{on_fold}"))
     return go.Scatter(
         **style.joined(lines),
         name=f"replicate, joined by {_block_words(found)}",

@@ -26,6 +26,8 @@ LEADERS = (
 """Colour, dash and symbol of the first of the ranking."""
 MOST_CURVES = 120
 """Curves behind the leaders; of more, this many are drawn, evenly spread over the ranking."""
+SHORT = 6
+"""Epochs up to which each has its tick: an axis would show half epochs."""
 LAST = 2000
 """Rank of the last entries of the legend; plotly's default is 1000."""
 MOST_RUNGS = 8
@@ -171,6 +173,8 @@ def _figure(
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
+    if longest <= SHORT:
+        figure.update_xaxes(dtick=1)
     figure.update_yaxes(
         title=results.objective.label,
         tickformatstops=style.EVEN_DECIMALS,

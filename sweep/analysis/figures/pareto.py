@@ -35,11 +35,13 @@ def pareto_front(results: Results) -> ReportFigure:
     goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
     if not several:  # epochs are shown by the darkness, and have words of their own
         goals = [goal for goal in goals if goal.metric != "epochs"]
+    axes = [goal.metric for goal in goals[:2]]
     aimed = results.objective.each if several else goals
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in aimed]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in aimed]
-    if aimed:
-        titles[0] = "Outlines" if aimed[0].metric == HD95 else aimed[0].opening
+    titles[:1] = [
+        "Outlines" if titles[:1] == ["outlines"] else (aimed or [results.objective])[0].opening
+    ]
     diagonal = ""
     if _unit(results) and HD95 in [goal.metric for goal in goals]:
         diagonal = (
@@ -60,7 +62,7 @@ def pareto_front(results: Results) -> ReportFigure:
             f"{_outside(results, goals, set(found['trial_id']))}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
-        if goals[1:] and len(found)
+        if goals[1:] and len(found) and len(results.frame.dropna(subset=axes)) > 1
         else None,
     )
 

@@ -62,7 +62,8 @@ def _figure(
             objective.turned(score[0]) if score and score[0] is not None else None
             for score in scores
         ]
-        lines.append((values, names, f"seed {seed}, fold {fold}"))
+        on_fold = "" if results.spec.trainer.traits.is_own_loop else f", fold {fold}"
+        lines.append((values, names, f"seed {seed}{on_fold}"))
     figure = go.Figure(
         go.Scatter(
             **style.joined(lines),

@@ -317,7 +317,8 @@ def _bars(found: Importance) -> go.Figure:
                 "pattern": {"shape": "/" if found.is_noise else "", "fgcolor": style.FAINT},
                 "line": style.OUTLINE,
             },
-            hovertemplate="%{y}: %{x:.0%}<extra>fANOVA</extra>",
+            customdata=[percent(found.shares[name]) for name in names],
+            hovertemplate="%{y}: %{customdata}<extra>fANOVA</extra>",
         )
     )
     if found.leading:
@@ -327,7 +328,8 @@ def _bars(found: Importance) -> go.Figure:
             mode="markers",
             name="PED-ANOVA, best quarter",
             marker={"symbol": "diamond", "size": 10, "color": style.INK},
-            hovertemplate="%{y}: %{x:.0%}<extra>PED-ANOVA</extra>",
+            customdata=[percent(found.leading.get(name, 0.0)) for name in names],
+            hovertemplate="%{y}: %{customdata}<extra>PED-ANOVA</extra>",
         )
     figure.update_xaxes(title="share of importance", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(automargin=True)

@@ -19,7 +19,7 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.parameter_axes import Axis, even_ticks
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
-from sweep.analysis.report_words import status
+from sweep.analysis.report_words import correlation, status
 from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -93,7 +93,7 @@ def _finding(results: Results) -> str:
     trials = results.acting(results.compared, name)
     verdict = f"{'' if corrected < 0.05 else 'no '}more than chance would show"
     direction = "rises" if rho > 0 else "falls"
-    strength = f"{rho:+.2f}".replace("-", "−")
+    strength = correlation(rho, "+")
     p_words = "p < 0.001" if corrected < 0.001 else f"p = {corrected:.2g}"
     sentence = (
         f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "

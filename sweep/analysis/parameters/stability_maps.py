@@ -95,6 +95,10 @@ def _by_importance(results: Results) -> list[str]:
     return order + [name for name in results.varied if name not in order]
 
 
+def _cut_short(rate: DivergenceRate) -> str:
+    return f"{rate.cut_short} {'was' if rate.cut_short == 1 else 'were'} cut short"
+
+
 def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[Map]) -> str:
     extremes = ""
     if overall is None:
@@ -103,7 +107,7 @@ def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[M
         sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
         if overall.cut_short:
             seen = f"{overall.observed} of {overall.whole} epochs at risk"
-            sentence += f"; {overall.cut_short} were cut short, {seen} were observed"
+            sentence += f"; {_cut_short(overall)}, {seen} were observed"
         if overall.is_open:
             sentence += ": too little to say how many would in a complete training."
         else:  # without an estimate, which would be that of the prior
@@ -114,7 +118,7 @@ def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[M
         has_extremes = pairs and overall.diverged < overall.trials
         if overall.cut_short:
             sentence += (
-                f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole}"
+                f"; {_cut_short(overall)} ({overall.observed} of {overall.whole}"
                 " epochs at risk were observed). In a complete training an estimated"
                 f" {percent(overall.mean)} would (90 % interval {overall.interval_words})"
             )

@@ -31,18 +31,20 @@ class CaseScores:
         split: ``test`` or ``validation``.
         trials: their ids, in the order of the ranking.
         scores: metric → ``[cases, trials]``, higher is better. All metrics have the same cases.
+        names: of the cases.
         left_out: number of cases that lack a value of one of them.
     """
 
     split: str
     trials: tuple[str, ...]
     scores: Mapping[str, NDArray[np.float64]]
+    names: tuple[str, ...]
     left_out: int
 
     @property
     def cases(self) -> int:
         """Number of cases."""
-        return len(next(iter(self.scores.values())))
+        return len(self.names)
 
     @property
     def is_telling(self) -> bool:
@@ -105,7 +107,7 @@ def _gathered(split: str, values: Mapping[str, Values]) -> CaseScores | None:
     if not shared:
         return None
     scores = {metric: _table(values, trials, shared, metric) for metric in measured}
-    return CaseScores(split, trials, scores, len(every) - len(shared))
+    return CaseScores(split, trials, scores, tuple(shared), len(every) - len(shared))
 
 
 def _table(

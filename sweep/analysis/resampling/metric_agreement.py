@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import listed
+from sweep.analysis.report_words import correlation, listed
 from sweep.analysis.resampling.rank_bootstrap import ranks
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER, VAL_DICE, Objective
@@ -102,7 +102,7 @@ def _finding(
     for one, other in combinations(metrics, 2):
         tau = float(kendalltau(scores[one.metric], scores[other.metric]).statistic)
         if not np.isnan(tau):
-            pairs.append(f"{one.short} and {other.short} {tau:.2f}".replace("-", "−"))
+            pairs.append(f"{one.short} and {other.short} {correlation(tau)}")
     leaders = {one.short: trials[int(scores[one.metric].argmax())] for one in metrics}
     agreed = len({*leaders.values()}) == 1
     first = (

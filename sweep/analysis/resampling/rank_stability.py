@@ -8,11 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sweep.analysis.confirm.conclusions import of_groups
 from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import percent, some
+from sweep.analysis.report_words import correlation, percent, some
 from sweep.analysis.resampling.case_scores import (
     CaseScores,
     scores_on_test,
@@ -93,11 +94,12 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
         if tau is not None:
             ends = np.nanquantile(found.taus, [0.025, 0.975])
             sentence += (
-                f"; Kendall's τ between the ranking of all cases and that of a draw is {tau:.2f} on"
-                f" average (95 %: {ends[0]:.2f} to {ends[1]:.2f})"
-            ).replace("-", "−")
+                f"; Kendall's τ between the ranking of all cases and that of a draw is "
+                f"{correlation(tau)} on average (95 %: {' to '.join(map(correlation, ends))})"
+            )
     left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
-    return f"{sentence}.{left if of.left_out else ''}"
+    grouped = of_groups(of.names)
+    return f"{sentence}.{left if of.left_out else ''}{f' {grouped}' if grouped else ''}"
 
 
 def _figure(tables: Sequence[CaseScores], drawn: Sequence[RankBootstrap]) -> go.Figure:

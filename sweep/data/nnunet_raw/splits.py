@@ -158,8 +158,10 @@ def _a(value: Any) -> str:
     return repr(value[:40] if isinstance(value, str) else value)
 
 
-_SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")
-"""BIDS's subject entity anywhere in the name of a case."""
+_SUBJECT = re.compile(
+    r"(?<![A-Za-z0-9])(sub-[A-Za-z0-9]+|(?i:patient|subject|pat|subj)[-_]?[0-9]+)"
+)
+"""A subject anywhere in the name of a case: BIDS's entity, or such a word and a number."""
 
 
 def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
@@ -183,14 +185,14 @@ def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
             count = f"{len(also)} of {len(sides[judged])} {judged} cases"
             have = "has" if len(also) == 1 else "have"
             yield Mistake(
-                f"{count} {have} another session of the same subject in {side}, such as"
+                f"{count} {have} another image of the same subject in {side}, such as"
                 f" {also[0]} and {other}: {judged} Dice is too high; {cure}",
                 kind=f"subjects of {judged}",
             )
 
 
 def subject(case: str) -> str:
-    """The BIDS subject in a case's name, such as ``sub-01``; empty if there is none."""
+    """The subject in a case's name, such as ``sub-01`` or ``patient007``; empty if none."""
     found = _SUBJECT.search(case)
     return found[0] if found else ""
 

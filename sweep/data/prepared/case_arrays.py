@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
+from sweep.vocabulary.errors import Mistake
 
 
 def prepared_case(
@@ -67,6 +68,28 @@ def prepared_case(
         spacing=array_spacing(grid, slice_axis),
     )
     return case if spacing is None else resampled(case, spacing, dataset)
+
+
+def constant_channels(
+    dataset: RawDataset, case: str, image: NDArray[np.float32]
+) -> Iterator[Mistake]:
+    """Constant channels, such as missing sequences filled with 0.
+
+    This is not a mistake: the channel becomes 0, and the other channels and cases remain useful.
+
+    Args:
+        dataset: that has the case.
+        image: ``[C, …spatial]``, as it is read.
+    """
+    for index, channel in enumerate(image):
+        if channel.min() == channel.max():
+            paths, name = dataset.image_paths(case), dataset.channel_names[index]
+            yield Mistake(
+                f"the channel `{name}` is {channel.flat[0]:g} everywhere: it says nothing"
+                " about this case",
+                file=str(paths[min(index, len(paths) - 1)].relative_to(dataset.folder)),
+                kind=f"constant channel {index}",
+            )
 
 
 def sliced(label: NDArray[np.uint8], slice_axis: int) -> NDArray[np.uint8]:

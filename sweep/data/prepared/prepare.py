@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sweep.data.files.image_geometry import size
 from sweep.data.files.resampling import target_spacing
@@ -24,7 +23,7 @@ from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import hold_out, read_splits
-from sweep.data.prepared.case_arrays import array_spacing, prepared_case
+from sweep.data.prepared.case_arrays import array_spacing, constant_channels, prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
@@ -215,7 +214,7 @@ def _prepared_cases(
             continue
         with gathering(mistakes):
             image, label = load_case(dataset, case, found.grids[case])
-            doubts += _constant_channels(dataset, case, image)
+            doubts += constant_channels(dataset, case, image)
             if mistakes:
                 continue
             yield prepared_case(
@@ -231,24 +230,6 @@ def _prepared_cases(
             )
     if mistakes:
         raise InputError(mistakes)
-
-
-def _constant_channels(
-    dataset: RawDataset, case: str, image: NDArray[np.float32]
-) -> Iterator[Mistake]:
-    """Constant channels, such as missing sequences filled with 0.
-
-    This is not a mistake: the channel becomes 0, and the other channels and cases remain useful.
-    """
-    for index, channel in enumerate(image):
-        if channel.min() == channel.max():
-            paths, name = dataset.image_paths(case), dataset.channel_names[index]
-            yield Mistake(
-                f"the channel `{name}` is {channel.flat[0]:g} everywhere: nothing can be learnt"
-                " from it in this case",
-                file=str(paths[min(index, len(paths) - 1)].relative_to(dataset.folder)),
-                kind=f"constant channel {index}",
-            )
 
 
 def _content(settings: DataSettings) -> dict[str, Any]:

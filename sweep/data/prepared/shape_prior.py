@@ -31,7 +31,10 @@ TOLD_OF = weight_keys(("compactness", "aspect"))
 FEW = 0.05
 """Share of masks with several components, or at the border, that is not worth a warning."""
 FAR_FROM_A_DISC = 0.5
-"""Compactness of the reference that is worth a warning, about that of an ellipse of 1 to 4.6."""
+"""Compactness of a mask that is no disc any more, about that of an ellipse of 1 to 4.6."""
+MANY = 0.25
+"""Share of such masks that is worth a warning. A mean over all masks would hide a ring behind the
+solid slices at its ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,15 @@ def shapes_of(mask: NDArray[np.bool_], spacing: Sequence[float] = ()) -> Shapes:
 
 
 def reference_compactness(masks: Sequence[Shapes], loss: LossSettings) -> float | None:
-    """The compactness term of reference masks under these settings; None if none counts."""
-    counting = [mask.counting(loss) for mask in masks]
-    values = [shapes.compactness for shapes in counting if shapes.sizes.size]
+    """The mean of the compactness term over reference masks; None if none counts."""
+    values = _compactness_of_each(masks, loss)
     return math.fsum(values) / len(values) if values else None
+
+
+def _compactness_of_each(masks: Sequence[Shapes], loss: LossSettings) -> list[float]:
+    """The compactness term of each reference mask that counts under these settings."""
+    counting = [mask.counting(loss) for mask in masks]
+    return [shapes.compactness for shapes in counting if shapes.sizes.size]
 
 
 def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
@@ -214,13 +222,16 @@ def _about_border(
 
 def _about_compactness(name: str, masks: Sequence[Shapes], loss: LossSettings) -> Iterator[str]:
     separate = loss.model_copy(update={"components": "separate"})
-    value = reference_compactness(masks, separate)
-    if value is not None and value > FAR_FROM_A_DISC:
-        yield (
-            f"the reference masks of `{name}` have compactness {_shown(value)} even component by"
-            f" component, where {_round(masks)} has 0: the compactness term pulls predictions away"
-            " from them. Set `loss.weights.compactness` to 0, or search it from small values"
-        )
+    values = _compactness_of_each(masks, separate)
+    far = [value for value in values if value > FAR_FROM_A_DISC]
+    if not far or len(far) < MANY * len(values):
+        return
+    yield (
+        f"{len(far)} of {len(values)} reference masks of `{name}` have a compactness above"
+        f" {FAR_FROM_A_DISC}, {_shown(math.fsum(far) / len(far))} on average, even component by"
+        f" component, where {_round(masks)} has 0: the compactness term pulls predictions away"
+        " from them. Set `loss.weights.compactness` to 0, or search it from small values"
+    )
 
 
 def _shown(value: float | None) -> str:

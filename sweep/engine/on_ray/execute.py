@@ -51,7 +51,7 @@ def execute(
         log: gets Ray's own messages.
         location: the cluster, and where the results are.
         state: observes the controller; its metrics are exported to Prometheus. None: no metrics.
-        dashboard: start Ray's dashboard if Ray is started here, and give each trial its own actor.
+        dashboard: start Ray's dashboard if Ray is started here.
         announce: called with HOST:PORT of the dashboard, also that of a cluster; called with None
             if the dashboard should have been started and was not.
         verbose: show Ray's own messages on the screen instead.
@@ -82,15 +82,12 @@ def execute(
             Exporter(spec.name, state) if state else lambda: None,
             steer,
         )
-        # An actor's name is fixed when it starts. A dashboard shows the names, so each trial then
-        # gets its own actor, which takes a few seconds for the imports.
-        reuse = found is None or not dashboard
 
         def describe(error: Exception) -> str:
             whose = "The sweep failed" if error is door.failure else "Ray broke down"
             return with_cure(f"{whose}: {last_line(error)}", error)
 
-        doors = _doors(spec, location, supervised, packing, reuse=reuse)
+        doors = _doors(spec, location, supervised, packing)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = make_tuner(doors, scratch, verbose=verbose)
             with reporting_errors(log, describe):
@@ -133,8 +130,6 @@ def _doors(
     location: SweepLocation,
     supervised: Supervised,
     packing: Packing,
-    *,
-    reuse: bool,
 ) -> Doors:
     from sweep.engine.on_ray.capacity import Capacity
     from sweep.engine.on_ray.ray_packs import in_packs
@@ -147,6 +142,6 @@ def _doors(
         packing.say(NO_GPU)
         trials = 1
     if trials == 1:
-        return one_by_one(capacity, of_all, supervised, reuse=reuse)
+        return one_by_one(capacity, of_all, supervised)
     sizes = PackSizes(trials, packing)
     return in_packs(capacity, of_all, supervised, sizes, spec.max_concurrent)

@@ -91,7 +91,7 @@ class PackActor(tune.Trainable):  # type: ignore[misc]
             traceback.print_exc()  # the trial has ended, and its neighbours have not
 
     def step(self) -> dict[str, Any]:
-        show_in_process_list(self)
+        show_in_process_list(repr(self))
         start, trained = time.perf_counter(), self._pack.names
         refused, self._refused = tuple(self._refused), []
         messages: list[tuple[str, Message]] = []

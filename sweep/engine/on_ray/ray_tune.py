@@ -143,7 +143,6 @@ class ControlledSearcher(SearcherDoor):
         door: keeps the controller's exceptions.
         capacity: how many trials there is room for now, and what each needs.
         of_all: what every worker is sent.
-        reuse: whether a worker continues with the next trial.
     """
 
     def __init__(
@@ -152,11 +151,9 @@ class ControlledSearcher(SearcherDoor):
         door: DeferredError,
         capacity: Capacity,
         of_all: Mapping[str, Any],
-        *,
-        reuse: bool = False,
     ) -> None:
         super().__init__(door, of_all)
-        self._may_start_ahead = reuse
+        self._may_start_ahead = True
         self._controller = controller
         self._capacity = capacity
 
@@ -308,6 +305,7 @@ def sent_to_workers(spec: SweepSpec, capacity: Capacity, uri: str | None) -> dic
         uri: where the results are, if the workers do not see them as a folder.
     """
     return {
+        "sweep": spec.name,
         "uri": uri,
         "branching": list(branching_epochs(spec)),
         "kind": spec.trainer.kind,
@@ -341,26 +339,23 @@ def one_by_one(
     capacity: Capacity,
     of_all: Mapping[str, Any],
     supervised: Supervised,
-    *,
-    reuse: bool,
 ) -> Doors:
-    """A worker trains one trial at a time: each is a trial of Ray's too.
+    """A worker trains one trial after the other: each is a trial of Ray's too.
 
     Args:
         capacity: how many there is room for.
         of_all: see `sent_to_workers`.
         supervised: what is supervised.
-        reuse: whether a worker continues with the next trial.
     """
     controller, door = supervised.controller, supervised.door
     return Doors(
         TrialActor,
-        ControlledSearcher(controller, door, capacity, of_all, reuse=reuse),
+        ControlledSearcher(controller, door, capacity, of_all),
         ControlledScheduler(controller, door),
         Supervision(supervised),
         trial_name,
-        reuse,
-        RETRIES,
+        reuse=True,
+        retries=RETRIES,
     )
 
 

@@ -43,15 +43,15 @@ def resource_request(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
 
-def show_in_process_list(actor: object) -> None:
-    """Title the process, in the dashboard's list of workers, in ``ps`` and ``top``.
+def show_in_process_list(title: str) -> None:
+    """Title this process, in the dashboard's list of workers, in ``ps`` and ``top``.
 
     Ray sets it anew before each step.
     """
     with suppress(ImportError):  # not in Ray's public interface
         from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
-        setproctitle(f"ray::{actor!r}")
+        setproctitle(f"ray::{title}")
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
@@ -70,6 +70,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     process.
     """
 
+    _sweep: str
     _name: str
     _judged_by: Objective
     _run: Training | None = None
@@ -83,6 +84,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         self._clean = clean_process(config["kind"])
+        self._sweep = config["sweep"]
         share = config["resources"]["gpu"]
         self._share = share if 0 < share < 1 else None
         self._limit_memory(self._share)
@@ -104,7 +106,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        show_in_process_list(self)
+        show_in_process_list(self._title())
         if self._run is None:
             return {MESSAGE: ()}
         message = next_message(self._run)
@@ -143,7 +145,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             limit_gpu_memory(1.0 if share is None else share)
 
     def __repr__(self) -> str:
-        """The actor's name in the dashboard, which asks once, after `setup`."""
+        """The actor's name in the dashboard, which asks once, after `setup`: no trial's name."""
+        return f"{self._sweep} worker"
+
+    def _title(self) -> str:
+        """What the process trains now, and how it stands."""
         if self._last is None:
             return self._name
         value, judged_by = self._judged_by.value(self._last), self._judged_by

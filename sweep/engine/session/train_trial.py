@@ -28,7 +28,6 @@ OF_EVERY_TRIAL = (
     "sweep.store.at_uri.remote_folder",
     "sweep.store.at_uri.worker_folder",
     "sweep.trial.fit",
-    "torch._dynamo",  # torch's optimizers do that in their first step
 )
 """What all trials import, beside the `imports` of their kind of trainer. It takes seconds, which a
 worker spends once, before its first trial."""

@@ -1,6 +1,6 @@
 // One more figure: any two columns of the ranking against each other, as the reader chooses.
 
-const axes = { x: "", y: "" };  // names of columns
+const axes = { x: "", y: "", first: null };  // names of columns; those of a fresh page
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
 
 /** The columns that an axis can have, name → {title, kind, of}. */
@@ -14,6 +14,7 @@ function chosenAxes(data) {
   const columns = axisColumns(data);
   if (!columns.has(axes.y)) axes.y = columns.has(data.objective.metric) ? data.objective.metric : "epochs";
   if (!columns.has(axes.x)) axes.x = [...columns.values()].find(({ is_parameter }) => is_parameter)?.name ?? "epochs";
+  axes.first ??= { x: axes.x, y: axes.y };
   const [x, y] = [columns.get(axes.x), columns.get(axes.y)];
   if (!x || !y) return null;
   const every = page.ids.filter((id) => (x.of.get(id) ?? null) !== null && (y.of.get(id) ?? null) !== null);
@@ -56,7 +57,7 @@ function drawAxisChoices(data) {
   for (const [key, words] of [["y", "Up"], ["x", "Across"]]) {
     let select = home.querySelector(`[name="${key}"]`);  // the same one, or it would lose the focus
     if (!select) {
-      select = element("select", { name: key, "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); } });
+      select = element("select", { name: key, "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); changed(); } });
       home.append(element("label", { class: "field" }, element("span", {}, words), select));
     }
     refill(select, ...[...axisColumns(data).values()].map(({ name, title }) => element("option", { value: name }, title)));

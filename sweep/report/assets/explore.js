@@ -13,15 +13,18 @@ function drawControls() {
   controls.wrong = element("p", { id: "filter-wrong", class: "wrong", role: "status" });
   controls.statuses = element("div", { class: "chips", role: "group", "aria-label": "Keep only trials of a status" });
   controls.group = element("select", { id: "group", change: () => { page.group = controls.group.value; changed(); } });
+  controls.columns = element("div", { class: "chips", role: "group", "aria-label": "Columns of the table" });
   controls.groups = element("div", { id: "groups" });
   controls.curves = element("div", { class: "figure", style: "height: 340px", role: "img", "aria-label": "Mean curves of the groups" });
-  const box = element("div", { class: "controls" },
+  controls.box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
     controls.statuses, controls.wrong,
+    element("details", { class: "hint" }, element("summary", {}, "Columns"), controls.columns),
     element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow; the filter keeps any range of values too. Click a trial, or a point, for its own view. Keys: ",
-      element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear."));
-  body.append(box, controls.groups, element("div", { id: "tables" }));
+      element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear, ",
+      element("kbd", {}, "Shift"), " with a click on a heading sorts by one more column. The address keeps what you choose: a link to it shows the same."));
+  body.append(controls.box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");
   controls.bar = element("aside", { id: "selection", "aria-label": "Selection", hidden: true }, controls.told,
@@ -32,6 +35,7 @@ function drawControls() {
 }
 
 function updateControls(data) {
+  controls.box.hidden = !data.tables.length;
   const names = [...new Set(data.tables.flatMap(({ columns }) => columns.map(({ name }) => name)))];
   const metric = names.includes(data.objective.metric) ? data.objective.metric : "epochs";
   controls.filter.placeholder = `${metric} > ${example(metric)} and status = completed`;
@@ -40,6 +44,11 @@ function updateControls(data) {
   const chosen = page.group;
   refill(controls.group, element("option", { value: "" }, "nothing"),
     ...parameters.map(({ name, title }) => element("option", { value: name }, title)));
+  const shown = new Map(data.tables.flatMap(({ columns }) => columns).filter(({ name }) => !FROZEN.has(name)).map(({ name, title }) => [name, title]));
+  refill(controls.columns, ...[...shown].map(([name, title]) => element("button", {
+    type: "button", class: "chip", title: name, "aria-pressed": String(!hidden.has(name)),
+    click: ({ currentTarget: button }) => { hide(name, !hidden.has(name)); button.setAttribute("aria-pressed", String(!hidden.has(name))); },
+  }, title)));
   controls.group.value = parameters.some(({ name }) => name === chosen) ? chosen : "";
   page.group = controls.group.value;
   const statuses = page.columns.get("status")?.of ?? new Map(), counts = new Map();

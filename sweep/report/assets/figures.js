@@ -175,10 +175,11 @@ function forgetBrush(plot) {
   plot.hadBrush = isOwn;
 }
 
-/** Whether a figure needs the whole width: parallel axes, many panels, or the first of the page. */
-function isWide({ figure: { data, layout } }, place) {
-  return place === 0 || data.some(isParallel) || Object.keys(layout).some((key) => /^xaxis([3-9]|\d\d)$/.test(key));
-}
+/** Whether a figure has parallel axes or many panels, which take room also on a phone. */
+const hasPanels = ({ figure: { data, layout } }) => data.some(isParallel) || Object.keys(layout).some((key) => /^xaxis([3-9]|\d\d)$/.test(key));
+
+/** Whether a figure needs the whole width: so does the first of the page. */
+const isWide = (figure, place) => place === 0 || hasPanels(figure);
 
 /** The names of the figures that get the whole width; one that would stand alone in a row does too. */
 function broadOnes(figures) {
@@ -210,6 +211,7 @@ function drawFigures(figures) {
     const section = plot.place.closest("section");
     if (home.children[place] !== section) home.insertBefore(section, home.children[place] ?? null);
     section.classList.toggle("broad", broad.has(one.name));
+    section.classList.toggle("many", hasPanels(one));
     section.querySelector("h2").textContent = one.title;
     refill(section.querySelector(".finding"), ...prose(one.finding));
     refill(section.querySelector(".reading"), ...prose(one.reading));
@@ -236,7 +238,7 @@ function newPlot({ name }, home) {
 
 function undrawn(figures, home) {
   home.querySelector("#undrawn")?.remove();
-  if (!figures.length) return;
+  if (!figures.length || !page.ids.length) return;  // before the first end, each would say just that
   const items = figures.map(({ title, finding }) => element("li", {}, element("b", {}, title.endsWith("?") ? title : `${title}.`), " ", ...prose(finding)));
   home.append(element("section", { id: "undrawn", class: "broad" }, element("h2", {}, "Nothing to draw"), element("ul", { class: "verdicts" }, ...items)));
 }

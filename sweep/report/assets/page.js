@@ -63,6 +63,7 @@ window.sweepPage = { update, drawAll, page, trialParts, compareParts };
   lazily(first, "trials", () => part("trials"));
   lazily(first, "figures", () => part("figures"));
   update(first);
+  readAddress();
   route();
   document.body.dataset.ready = "true";
 }

@@ -4,7 +4,9 @@ const ROW = 30;  // pixels; as in page.css
 const MARGIN = 12;  // rows drawn above and below what is seen
 const PRINTED = 100;  // rows on paper
 const FROZEN = new Set(["rank", "trial_id"]);
-const grids = new Map();  // name of a table → its parts and how the reader has sorted it
+const grids = new Map();  // name of a table → its parts
+const sorts = [];         // how the reader has sorted them: {name, falls}, the first decides first
+const hidden = new Set();  // names of the columns that the reader has left out
 
 function drawTables(data) {
   const home = document.getElementById("tables");
@@ -36,7 +38,7 @@ function drawUnfinished({ unfinished }) {
 }
 
 function newGrid({ name, title }, home) {
-  const grid = { name, sort: "", turns: 0, falls: false, ids: [] };
+  const grid = { name, ids: [] };
   grid.head = element("tr");
   grid.body = element("tbody");
   grid.columns = element("colgroup");
@@ -67,8 +69,11 @@ function headWidth(word) {
   return headWidth.pen.measureText(word).width;
 }
 
+/** The columns of a table that the reader has not left out. */
+const columnsOf = ({ table }) => table.columns.filter(({ name }) => FROZEN.has(name) || !hidden.has(name));
+
 function drawHead(grid) {
-  const { columns } = grid.table;
+  const columns = columnsOf(grid);
   const text = JSON.stringify(columns.map(({ name, title, kind }) => [name, title, kind]));
   grid.widths = columns.map(widthOf);
   let left = 34;
@@ -86,7 +91,7 @@ function drawHead(grid) {
   grid.all = all;
   const heads = columns.map(({ name, title, kind }, n) => {
     const label = title.split(/(?<=[._ ])/).flatMap((one, at) => (at ? [element("wbr"), one] : [one]));
-    const button = element("button", { type: "button", title: name, click: () => sortBy(grid, name) }, ...label);
+    const button = element("button", { type: "button", title: name, click: ({ shiftKey }) => sortBy(name, shiftKey) }, ...label);
     const style = grid.lefts[n] === null ? null : `left: ${grid.lefts[n]}px`;
     const marks = [kind === "number" ? "n" : "", style ? "frozen" : ""].join(" ").trim();
     return element("th", { scope: "col", "data-name": name, class: marks || null, style }, button);
@@ -94,33 +99,46 @@ function drawHead(grid) {
   grid.head.replaceChildren(element("th", { scope: "col", class: "frozen pick", style: "left: 0" }, all), ...heads);
 }
 
-/** The first click sorts, the second sorts the other way round, the third restores the ranking. */
-function sortBy(grid, name) {
-  const { metric, mode } = page.data.objective;
-  const turns = grid.sort === name ? (grid.turns + 1) % 3 : 1;
-  const isBestFirst = name === metric && mode === "max";
-  Object.assign(grid, { turns, sort: turns ? name : "", falls: turns === (isBestFirst ? 1 : 2) });
-  refresh(grid);
+/**
+ * The first click sorts, the second sorts the other way round, the third restores the ranking. With
+ * the Shift key, the column decides among rows that the earlier ones leave equal.
+ */
+function sortBy(name, isFurther) {
+  const { metric, mode } = page.data.objective, isBestFirst = name === metric && mode === "max";
+  const at = sorts.findIndex((one) => one.name === name);
+  const known = isFurther || sorts.length === 1 ? sorts[at] : null;
+  const next = !known ? [{ name, falls: isBestFirst }] : known.falls === isBestFirst ? [{ name, falls: !isBestFirst }] : [];
+  if (isFurther) sorts.splice(at < 0 ? sorts.length : at, known ? 1 : 0, ...next);
+  else sorts.splice(0, sorts.length, ...next);
+  changed();
 }
 
-/** The rows that the filter and a brush leave, in the order of the ranking or of a column. */
+/** Compares two rows of a table by one column; empty cells are last both ways. */
+function comparison({ table, rowOf }, { name, falls }) {
+  const column = table.columns.find((one) => one.name === name);
+  if (!column) return () => 0;
+  const at = (id) => column.values[rowOf.get(id)] ?? null;
+  const compare = column.kind === "number" ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
+  return (one, other) => {
+    const a = at(one), b = at(other);
+    if (a === null || b === null) return (a === null) - (b === null);
+    return falls ? compare(b, a) : compare(a, b);
+  };
+}
+
+/** The rows that the filter and a brush leave, in the order of the ranking or of some columns. */
 function refresh(grid) {
-  const { table, sort, falls } = grid;
+  const { table } = grid;
   const kept = page.selection && page.from !== "table" ? page.selection : page.kept;
   grid.ids = kept ? table.trials.filter((id) => kept.has(id)) : [...table.trials];
-  const column = table.columns.find(({ name }) => name === sort);
-  if (column) {
-    const at = (id) => column.values[grid.rowOf.get(id)];
-    const compare = column.kind === "number" ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
-    grid.ids.sort((one, other) => {
-      const a = at(one) ?? null, b = at(other) ?? null;
-      if (a === null || b === null) return (a === null) - (b === null);  // empty cells are last both ways
-      return falls ? compare(b, a) : compare(a, b);
-    });
-  }
-  for (const head of grid.head.cells) {
-    if (head.dataset.name === sort && sort) head.setAttribute("aria-sort", falls ? "descending" : "ascending");
+  const order = sorts.map((one) => comparison(grid, one));
+  if (order.length) grid.ids.sort((one, other) => order.reduce((found, by) => found || by(one, other), 0));
+  for (const head of grid.head.querySelectorAll("[data-name]")) {
+    const place = sorts.findIndex(({ name }) => name === head.dataset.name), { falls } = sorts[place] ?? {};
+    if (place === 0) head.setAttribute("aria-sort", falls ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
+    const arrow = place < 0 ? "" : ` ${falls ? "↓" : "↑"}${sorts.length > 1 ? place + 1 : ""}`;
+    if (arrow) head.firstChild.dataset.sorted = arrow; else delete head.firstChild.dataset.sorted;
   }
   grid.view.setAttribute("aria-rowcount", grid.ids.length + 1);
   grid.all.checked = grid.ids.length > 0 && grid.ids.every((id) => page.selection?.has(id));
@@ -145,10 +163,10 @@ function drawRows(grid) {
 }
 
 function rowOf(grid, id, place) {
-  const { table, lefts } = grid, row = grid.rowOf.get(id), isChosen = Boolean(page.selection?.has(id));
+  const { lefts } = grid, row = grid.rowOf.get(id), isChosen = Boolean(page.selection?.has(id));
   const pick = element("input", { type: "checkbox", "aria-label": `Select ${id}`, change: () => toggle(id) });
   pick.checked = isChosen;
-  const cells = table.columns.map(({ name, kind, texts }, n) => {
+  const cells = columnsOf(grid).map(({ name, kind, texts }, n) => {
     const style = lefts[n] === null ? null : `left: ${lefts[n]}px`;
     const text = texts[row];
     const content = name === "trial_id" ? element("a", { href: `#trial/${id}` }, text) : text;
@@ -163,14 +181,16 @@ function rowOf(grid, id, place) {
 function tellMore(grid) {
   const { scroll, ids, table } = grid;
   const beyond = scroll.scrollLeft + scroll.clientWidth;
-  const hidden = [...grid.head.cells].filter((cell) => !cell.classList.contains("frozen") && cell.offsetLeft + cell.offsetWidth > beyond + 2);
+  const beside = [...grid.head.cells].filter((cell) => !cell.classList.contains("frozen") && cell.offsetLeft + cell.offsetWidth > beyond + 2);
   const parts = [];
   if (ids.length < table.trials.length) parts.push(`${ids.length} of ${counted(table.trials.length, "trial")}`);
   else if (scroll.scrollHeight > scroll.clientHeight + 2) parts.push(`${counted(ids.length, "trial")}, scroll down for more`);
-  if (hidden.length) parts.push(`${counted(hidden.length, "more column")} to the right`);
+  if (beside.length) parts.push(`${counted(beside.length, "more column")} to the right`);
+  const away = table.columns.length - columnsOf(grid).length;
+  if (away) parts.push(`${counted(away, "column")} hidden`);
   const text = parts.join(" · ");
   if (grid.more.textContent !== text) grid.more.textContent = text;
-  scroll.classList.toggle("cut", hidden.length > 0);
+  scroll.classList.toggle("cut", beside.length > 0);
 }
 
 function toggle(id) {
@@ -183,6 +203,13 @@ function selectAll(grid, isOn) {
   const chosen = new Set(page.selection ?? []);
   for (const id of grid.ids) if (isOn) chosen.add(id); else chosen.delete(id);
   select(chosen, page.from || "table");
+}
+
+/** Leaves a column out of the tables, or brings it back. */
+function hide(name, isHidden) {
+  if (isHidden) hidden.add(name); else hidden.delete(name);
+  grids.forEach(drawHead);
+  changed();
 }
 
 onChange(() => grids.forEach(refresh));

@@ -17,7 +17,7 @@ function turned(color) {
     const [x, y, z] = [r / 255, g / 255, b / 255];
     hue = high === x ? ((y - z) / spread) % 6 : high === y ? (z - x) / spread + 2 : (x - y) / spread + 4;
   }
-  const other = 0.96 - 0.87 * lightness;
+  const other = 0.09 + 0.87 * (1 - lightness) ** 0.75;  // pale marks stay as visible as they were
   return `hsla(${Math.round(60 * hue)}, ${Math.round(100 * Math.min(saturation, 0.75))}%, ${Math.round(100 * other)}%, ${alpha})`;
 }
 

@@ -22,7 +22,8 @@ function openDialog(title, ...content) {
   if (!dialog) {
     dialog = element("dialog", { id: "view", "aria-labelledby": "view-title" });
     dialog.addEventListener("close", () => {
-      if (/^#(trial|compare)\//.test(location.hash)) history.replaceState(null, "", "#");  // a page in a notebook has no path
+      if (namesView()) history.replaceState(null, "", "#");  // a page in a notebook has no path
+      writeAddress();
       purge(dialog);
     });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -63,6 +64,11 @@ function refreshView() {
   if (!dialog?.open) return;
   if (viewed === textOf(idsInAddress())) return;
   if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
+  redrawView();
+}
+
+/** Draws the open view anew at the place that the reader has scrolled to. */
+function redrawView() {
   const top = dialog.scrollTop, opened = [...dialog.querySelectorAll("details")].map(({ open }) => open);
   route();
   dialog.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? one.open; });
@@ -119,6 +125,37 @@ function commandOf(id, trial) {
   return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
 }
 
+const curveLook = { smoothing: 0, isLog: false };  // how the reader wants curves to be drawn
+const SMOOTHINGS = [[0, "none"], [0.5, "0.5"], [0.8, "0.8"], [0.95, "0.95"]];
+const LEAST_SMOOTHED = 10;  // epochs
+
+/** An exponential moving average: the weight of a value falls by `weight` with each epoch. No value, no point. */
+function smoothed(values, weight) {
+  let sum = 0, total = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = weight * sum + value;
+    total = weight * total + 1;
+    return sum / total;
+  });
+}
+
+/** Draws the curves as the reader has just chosen by the control of this name, which keeps the focus. */
+function redrawCurves(name) {
+  redrawView();
+  dialog.querySelector(`[name="${name}"]`)?.focus({ preventScroll: true });
+}
+
+/** The choice of how curves are drawn. */
+function curveChoices() {
+  const smoothing = element("select", { name: "smoothing", change: () => { curveLook.smoothing = Number(smoothing.value); redrawCurves("smoothing"); } },
+    ...SMOOTHINGS.map(([value, text]) => element("option", { value }, text)));
+  smoothing.value = curveLook.smoothing;
+  const log = element("input", { type: "checkbox", name: "log", change: () => { curveLook.isLog = log.checked; redrawCurves("log"); } });
+  log.checked = curveLook.isLog;
+  return element("div", { class: "choices" }, element("label", {}, "Smoothing ", smoothing), element("label", {}, log, " Logarithmic, where all values are positive"));
+}
+
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */
 function panels(pairs) {
   const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
@@ -132,8 +169,9 @@ function panels(pairs) {
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
   if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
-  if (!more.length) return [drawn(groups)];
-  return [drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
+  const choice = pairs.some(([, { epochs }]) => epochs >= LEAST_SMOOTHED) ? curveChoices() : null;
+  if (!more.length) return [choice, drawn(groups)];
+  return [choice, drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
 }
 
 /** Further curves, drawn when somebody opens them. */
@@ -156,17 +194,21 @@ const keyOf = (pairs, name) => [...pairs.map(([id]) => id), name].join(" ");
 function panel(title, name, pairs, type) {
   const key = keyOf(pairs, name);
   const place = figureIn(key, "small", `${title} over the epochs`);
-  const traces = pairs.map(([id, { curves }], n) => curves[name] && ({
-    x: curves[name].map((_, epoch) => epoch), y: curves[name], name: id, mode: curves[name].length < 40 ? "lines+markers" : "lines",
-    line: { color: LOOKS[n][0], dash: LOOKS[n][1], width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value",
-    hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>`,
-  })).filter(Boolean); // whoever lacks this curve keeps its colour for the others
+  const { smoothing, isLog } = curveLook;
+  const traces = pairs.flatMap(([id, { curves }], n) => {  // whoever lacks this curve keeps its colour for the others
+    if (!curves[name]) return [];
+    const [color, dash] = LOOKS[n], y = curves[name], x = y.map((_, epoch) => epoch);
+    const line = { x, name: id, legendgroup: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value" };
+    const raw = { ...line, y, mode: y.length < 40 ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
+    if (!smoothing) return [raw];
+    return [{ ...raw, opacity: 0.3, showlegend: false }, { ...line, y: smoothed(y, smoothing), mode: "lines", hoverinfo: "skip" }];
+  });
   const shapes = pairs.flatMap(([, { switch_on: at, curves }], n) => (at !== null && at < curves.value.length && at > 0
     ? [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(n ? "soft" : "accent"), width: 1, dash: "dot" } }] : []));
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
   drawLater.push(() => plain(place, traces, {
     title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: pairs.length > 1 && name === "value" ? 52 : 30, b: 32 },
-    uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: type === "log" && isPositive ? { type: "log", exponentformat: "e" } : {},
+    uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e" } : {},
   }));
   return place;
 }
@@ -254,7 +296,7 @@ function differencesOf(...pairs) {
   const same = names.length - differ.length;
   const note = differ.length ? `Searched settings that differ: ${differ.length} of ${names.length}.` : "Their searched settings are the same.";
   return titled("What differs", element("p", { class: "reading" }, note, same && differ.length ? ` The same: ${names.filter((name) => !differ.includes(name)).join(", ")}.` : ""),
-    simpleTable("What differs", ["", ...pairs.map(link)], rows));
+    simpleTable("What differs", ["trial", ...pairs.map(link)], rows));
 }
 
 function curvesOfAll(...pairs) {

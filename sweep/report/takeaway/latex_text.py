@@ -1,7 +1,7 @@
 r"""Text as LaTeX source.
 
-Letters beyond those of Latin scripts stay as they are, which takes XeLaTeX or LuaLaTeX. Code in a
-text stands in backticks, as in Markdown: it becomes ``\texttt{…}``.
+Letters beyond those of Latin scripts and the usual Greek ones stay as they are, which takes XeLaTeX
+or LuaLaTeX. Code in a text stands in backticks, as in Markdown: it becomes ``\texttt{…}``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ SPECIAL = {
     "≥": r"$\geq$",
     "→": r"$\to$",
     "ε": r"$\varepsilon$",
-    "γ": r"$\gamma$",
-    "τ": r"$\tau$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "δ": r"$\delta$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "µ": r"$\mu$",  # the micro sign, a character of its own
+    "σ": r"$\sigma$",
     "Δ": r"$\Delta$",
     "°": r"\textdegree{}",
     "–": "--",

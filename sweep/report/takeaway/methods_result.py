@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from sweep.analysis import report_words
+from sweep.analysis.confirm.conclusions import kinds_of, unseen
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
 from sweep.analysis.confirm.race_statistics import FIRST_LOOK
@@ -191,6 +192,7 @@ def _mean(found: Confirmation) -> Iterator[str]:
     )
     if first.diverged:
         yield f"{first.diverged} of {counted(len(first.replicates), 'run')} diverged."
+    yield from filter(None, (*kinds_of(first), unseen(first)))
 
 
 def _test(found: HeldOut) -> Iterator[str]:
@@ -199,7 +201,7 @@ def _test(found: HeldOut) -> Iterator[str]:
     if not math.isnan(first.low):
         interval = (
             f"95 % confidence interval {DICE.text(first.low)} to {DICE.text(first.high)},"
-            " Student's t over cases"
+            " Student's t over cases, which are taken to be independent"
         )
     runs = f", mean over {first.runs} runs" if first.runs > 1 else ""
     yield (

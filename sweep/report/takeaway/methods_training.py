@@ -11,6 +11,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.data_settings import AnatomyData, RawLayoutData
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.tree.setting_tree import value_of
 from sweep.spec.words.phrases import counted
@@ -60,8 +61,8 @@ class Selected:
 
 
 def data_words(of: Selected) -> str:
-    """Cases, splits, normalisation, spacing."""
-    return " ".join([*_source(of), *_split(of), *_preparation(of)])
+    """Source, what the network sees of it, classes, splits, normalisation, spacing."""
+    return " ".join([*_source(of), *_seen(of), *_classes(of), *_split(of), *_preparation(of)])
 
 
 def _source(of: Selected) -> Iterator[str]:
@@ -91,6 +92,28 @@ def _source(of: Selected) -> Iterator[str]:
             yield f"The data are the dataset {Path(str(data['folder'])).name}."
         case _:
             yield f"The data come from `{_without_folder(data.get('entry', data['source']))}`."
+
+
+def _seen(of: Selected) -> Iterator[str]:
+    """Whether volumes were taken whole, where the data could be either."""
+    data = of.results.spec.data
+    if not of.has("data.spatial") or not isinstance(data, AnatomyData):
+        return
+    if of.text("data.spatial") == "searched":
+        yield "Whether the network sees volumes or their slices was searched."
+    elif data.spatial == "volumes":
+        yield "The network sees three-dimensional volumes."
+    else:
+        yield "The network sees two-dimensional slices."
+
+
+def _classes(of: Selected) -> Iterator[str]:
+    """The foreground classes, where the scores of cases name them."""
+    names = list(dict.fromkeys(one.label for one in of.results.cases(of.record.trial_id)))
+    if len(names) > 1:
+        yield f"{len(names)} foreground classes were segmented: {listed(names)}."
+    elif names:
+        yield f"One foreground class was segmented: {names[0]}."
 
 
 def _split(of: Selected) -> Iterator[str]:
@@ -129,6 +152,8 @@ def _preparation(of: Selected) -> Iterator[str]:
     spacing = of.start.effective.get("data.spacing")
     if isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
         yield f"Images were resampled to a spacing of {' × '.join(f'{s:g}' for s in spacing)} mm."
+    elif isinstance(of.results.spec.data, RawLayoutData) and "data.spacing" in of.start.effective:
+        yield "Images kept the spacing of their files."
     patch = of.start.effective.get("data.patch_size")
     if isinstance(patch, list):
         yield f"Training used patches of {' × '.join(map(str, patch))}."

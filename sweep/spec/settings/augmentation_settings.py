@@ -1,8 +1,8 @@
 """Augmentation of training images. All of it is off by default.
 
 Every probability is per sample and epoch, and its default is 0. The kinds and the defaults of their
-strengths are nnU-Net's (`nnUNetTrainer.get_training_transforms`), but for rotation, scaling, noise
-and gamma, which have milder defaults.
+strengths are nnU-Net's (`nnUNetTrainer.get_training_transforms`), but for rotation, scaling and
+gamma, which have milder defaults.
 """
 
 from __future__ import annotations

@@ -63,6 +63,9 @@ class TrainingBatches:
         device: that trains.
         origin: what made the samples, so that trials of one process share them on a GPU.
         regions: what the classes consist of, if they are regions.
+
+    Attributes:
+        size: of every image of a batch along each axis.
     """
 
     def __init__(
@@ -91,10 +94,10 @@ class TrainingBatches:
         shapes = np.array([sample.label.shape for sample in samples])  # [N, axes]
         largest = shapes.max(axis=0)
         wanted = largest if patch is None else patch
-        self._size = [int(-(-side // by) * by) for side, by in zip(wanted, divisor, strict=True)]
+        self.size = [int(-(-side // by) * by) for side, by in zip(wanted, divisor, strict=True)]
         # Nothing lies outside of the largest image, so a patch is never taken from a larger box.
-        limits = np.maximum(largest, self._size).tolist()
-        self._around = [*map(min, augmentation.reach(self._size), limits)]
+        limits = np.maximum(largest, self.size).tolist()
+        self._around = [*map(min, augmentation.reach(self.size), limits)]
         self._data = data_on(device, samples, origin or {})
         copied = device.type == "cuda" and isinstance(self._data, MappedData)
         self._ahead = BatchAhead(self._made, self.steps, device) if copied else None
@@ -124,11 +127,11 @@ class TrainingBatches:
         if not augmented or self.augmentation.is_off:
             indices = [showing.index for showing in showings]
             corners = [self._corner(showing) for showing in showings]
-            return Batch(*self._data.boxes(indices, corners, self._size), cases)
+            return Batch(*self._data.boxes(indices, corners, self.size), cases)
         part = self._part
         if part >= len(showings):
             return Batch(*self._augmented(showings), cases)
-        channels, size = len(self._samples[0].image), self._size
+        channels, size = len(self._samples[0].image), self.size
         images = new_tensor(torch.float32, (len(showings), channels, *size), pinned=False)
         labels = new_tensor(torch.uint8, (len(showings), 1, *size), pinned=False)
         for start in range(0, len(showings), part):
@@ -149,7 +152,7 @@ class TrainingBatches:
     def _corner(self, showing: Showing) -> Corner:
         """The first voxel of the crop; below 0 where the sample is smaller and is padded."""
         sides = self._samples[showing.index].label.shape
-        spare = [side - length for side, length in zip(sides, self._size, strict=True)]
+        spare = [side - length for side, length in zip(sides, self.size, strict=True)]
         if max(spare) <= 0:
             return [-(-left // 2) for left in spare]
         key = (showing.epoch, 2, showing.turn, showing.index)
@@ -159,7 +162,7 @@ class TrainingBatches:
         if centre is not None:
             return [
                 min(max(0, place - length // 2), left) if left > 0 else -(-left // 2)
-                for place, length, left in zip(centre, self._size, spare, strict=True)
+                for place, length, left in zip(centre, self.size, spare, strict=True)
             ]
         rng = self._rng(*key)
         # The draws of MONAI's RandSpatialCrop, so that the crops of earlier sweeps stay.
@@ -169,16 +172,16 @@ class TrainingBatches:
     def _augmented(self, showings: Sequence[Showing]) -> tuple[Tensor, Tensor]:
         """Images and labels of samples after augmentation."""
         shown = [
-            self._cropped(one.index, self._corner(one), self._size, self.augmentation.drawn(one))
+            self._cropped(one.index, self._corner(one), self.size, self.augmentation.drawn(one))
             for one in showings
         ]
-        padded = _have_padding(shown, self._size)
+        padded = _have_padding(shown, self.size)
         turned = [row for row, one in enumerate(shown) if one.drawn.matrix is not None]
         moved = self._turned([shown[row] for row in turned]) if turned else None
         if moved and len(turned) == len(shown):
             images, labels = moved
         else:
-            images, labels = self._boxes(shown, self._size)
+            images, labels = self._boxes(shown, self.size)
             if padded:
                 images = _framed(images, shown, self._darkest_of(shown))
             if moved:
@@ -187,7 +190,7 @@ class TrainingBatches:
         images = self.augmentation.recoloured(images, shown)
         if padded:
             images, labels = _framed(images, shown), _framed(labels, shown)
-        for axis in range(len(self._size)):
+        for axis in range(len(self.size)):
             rows = [row for row, one in enumerate(shown) if axis in one.drawn.flips]
             if rows:
                 flip = partial(torch.flip, dims=[axis + 2])
@@ -196,7 +199,7 @@ class TrainingBatches:
 
     def _turned(self, shown: Sequence[Shown]) -> tuple[Tensor, Tensor]:
         """Crops turned and zoomed about their middles, from a larger box around each."""
-        size, around = np.array(self._size), np.array(self._around)
+        size, around = np.array(self.size), np.array(self._around)
         sides = np.array([self._samples[one.index].label.shape for one in shown])
         corners = np.array([one.corner for one in shown])
         # The whole of a smaller image; of a larger one, no more than lies within.
@@ -218,7 +221,7 @@ class TrainingBatches:
             [one.drawn.matrix for one in shown if one.drawn.matrix is not None],
             corners - starts + (size - around) / 2,
             self._around,
-            self._size,
+            self.size,
             self._device,
         )
         classes = resample(labels.float(), grid, "nearest").byte()

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sweep.data.nnunet_raw.regions import Labelled
@@ -143,7 +144,8 @@ class CaseMetrics:
         steps = spacing or (1.0,) * reference.ndim
         match bool(prediction.any()), bool(reference.any()):
             case True, True:
-                found = SurfaceDistances.between(prediction, reference, steps)
+                threads = torch.get_num_threads()
+                found = SurfaceDistances.between(prediction, reference, steps, threads)
                 return {"hd95": found.hausdorff(95), "nsd": found.surface_dice(tolerance)}
             case False, False:
                 return {"hd95": None, "nsd": None}

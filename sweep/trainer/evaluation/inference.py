@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +39,10 @@ class Inference:
         network: in the evaluation mode.
         device: of the network.
         divisor: number that each side of an image must be a multiple of, ``[axes]``.
-        patch: size of a window along each axis; None: whole images at once.
+        size: of what the network was trained on along each axis, a multiple of the divisor. Smaller
+            images are padded to it as they were in training: without that padding, a normalisation
+            over the image sees another distribution. None: images of any size.
+        in_windows: whether larger images are predicted in windows of this size, not at once.
         tta: test-time augmentation; flips: mean over all mirrored images.
         volumes: whether the network sees whole volumes, or slices.
         batch_size: slices or windows that are predicted at once; fewer large slices on a CPU, see
@@ -52,7 +56,8 @@ class Inference:
     network: Network
     device: torch.device
     divisor: Sequence[int]
-    patch: Sequence[int] | None = None
+    size: Sequence[int] | None = None
+    in_windows: bool = False
     tta: Literal["none", "flips"] = "none"
     volumes: bool = False
     batch_size: int = 1
@@ -111,8 +116,8 @@ class Inference:
         """How many slices of this size are predicted at once."""
         if self.device.type != "cpu":
             return self.batch_size
-        height, width = (int(side) for side in case.images.shape[-2:])
-        return min(self.batch_size, max(1, PIXELS_ON_CPU // (height * width)))
+        pixels = math.prod(self._padded(case.images.shape[-2:]))
+        return min(self.batch_size, max(1, PIXELS_ON_CPU // pixels))
 
     def _counted(self, case: CaseArrays, classes: Tensor) -> Tensor:
         """The classes with the ignore label where the reference has it: no metric counts them."""
@@ -134,21 +139,27 @@ class Inference:
     def logits(self, images: Tensor) -> Tensor:
         """Logits ``[B, K, (D,) H, W]`` of whole images of any size, in windows if these are set."""
         sides = images.shape[2:]
-        missing = [-side % by for side, by in zip(sides, self.divisor, strict=True)]
-        padded = F.pad(images, [side for after in reversed(missing) for side in (0, after)])
+        pads = [wanted - side for wanted, side in zip(self._padded(sides), sides, strict=True)]
+        around = [(pad // 2, pad - pad // 2) for pad in pads]  # as a training sample is padded
+        padded = F.pad(images, [width for both in reversed(around) for width in both])
         infer: Network = self.network
-        if self.patch is not None:
-            pairs = zip(self.patch, self.divisor, strict=True)
-            window = [-(-side // by) * by for side, by in pairs]
-            if any(side > own for side, own in zip(padded.shape[2:], window, strict=True)):
-                windows = SlidingWindowInferer(
-                    window, sw_batch_size=max(4, self.batch_size), overlap=0.5, mode="gaussian"
-                )
-                infer = partial(windows, network=self.network)
+        if self.in_windows and padded.shape[2:] != tuple(self.size or ()):
+            windows = SlidingWindowInferer(
+                self.size, sw_batch_size=max(4, self.batch_size), overlap=0.5, mode="gaussian"
+            )
+            infer = partial(windows, network=self.network)
         scores = infer(padded)
-        for axis, side in enumerate(sides, 2):
-            scores = scores.narrow(axis, 0, side)
+        for axis, (side, (before, _)) in enumerate(zip(sides, around, strict=True), 2):
+            scores = scores.narrow(axis, before, side)
         return scores
+
+    def _padded(self, sides: Sequence[int]) -> list[int]:
+        """Sides of an image once it is padded: at least the size of the training. An image that is
+        predicted at once also gets a multiple of the divisor."""
+        least = [max(side, low) for side, low in zip(sides, self.size or sides, strict=True)]
+        if self.in_windows:
+            return least
+        return [-(-side // by) * by for side, by in zip(least, self.divisor, strict=True)]
 
 
 def _batched_with(case: CaseArrays) -> tuple[object, ...]:

@@ -16,19 +16,21 @@ from sweep.trainer.evaluation.inference import Inference, Network
 def mean_inference(members: Sequence[Inference]) -> Inference:
     """How several networks predict together, by their `mean_network`.
 
-    Networks of one configuration can have other divisors, if their folds have other sizes and
-    spacings. The images then fit all of them.
+    Networks of one configuration can have other divisors and sizes, if their folds have other sizes
+    and spacings. The images then fit all of them.
 
     Args:
-        members: at least one; alike but for network and divisor.
+        members: at least one; alike but for network, divisor and size.
     """
-    divisors = zip(*(member.divisor for member in members), strict=True)
+    divisor = [math.lcm(*along) for along in zip(*(m.divisor for m in members), strict=True)]
+    largest = [max(along) for along in zip(*(m.size or () for m in members), strict=True)]
     return replace(
         members[0],
         network=mean_network(
             [member.network for member in members], regions=members[0].regions is not None
         ),
-        divisor=tuple(math.lcm(*along) for along in divisors),
+        divisor=divisor,
+        size=[-(-side // by) * by for side, by in zip(largest, divisor, strict=False)] or None,
     )
 
 

@@ -13,7 +13,12 @@ from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.images_to_predict import open_images
 from sweep.data.nnunet_raw.pixels import load_case, load_image
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
-from sweep.data.prepared.case_arrays import as_stored, prepared_case, written_mask
+from sweep.data.prepared.case_arrays import (
+    as_stored,
+    constant_channels,
+    prepared_case,
+    written_mask,
+)
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trial.prediction.prediction_scores import score
 from sweep.trial.prediction.trained_model import TrainedModel
@@ -31,6 +36,7 @@ class PredictedCase:
         seconds: that it took to read, predict, write and score it.
         is_new: whether it was predicted now, not in an earlier session.
         scores: one for each foreground class, if there is a reference.
+        doubts: about its pixels, where they were read.
     """
 
     case: str
@@ -38,6 +44,7 @@ class PredictedCase:
     seconds: float
     is_new: bool
     scores: tuple[ClassScore, ...] = ()
+    doubts: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,31 +118,34 @@ def predict_cases(
     axis, mistakes = model.facts.slice_axis, list[Mistake]()
     for case, name in images.masks.items():
         start, mask = time.perf_counter(), output / name
+        doubts: list[Mistake] = []
         with gathering(mistakes):
             if is_new := not (resume and mask.exists()):
-                arrays = _arrays(model, images, case)
+                arrays = _arrays(model, images, case, doubts)
                 classes = model.inference.classes(arrays)
                 stored = as_stored(classes, images.grids[case], axis)
                 write_mask(mask, stored, images.dataset.image_paths(case)[0])
             scores: tuple[ClassScore, ...] = ()
             if images.is_labelled:
                 if not is_new:  # an earlier session has written it
-                    arrays = _arrays(model, images, case)
+                    arrays = _arrays(model, images, case, doubts)
                     classes = written_mask(images.dataset, case, output, axis)
                 scores = score(arrays, classes, model.facts, model.settings.evaluation)
-            yield PredictedCase(case, mask, time.perf_counter() - start, is_new, scores)
+            seconds = time.perf_counter() - start
+            yield PredictedCase(case, mask, seconds, is_new, scores, tuple(doubts))
     if mistakes:
         raise InputError(mistakes)
 
 
-def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
-    """A case as the training saw its own."""
+def _arrays(model: TrainedModel, images: Images, case: str, doubts: list[Mistake]) -> CaseArrays:
+    """A case as the training saw its own; ``doubts`` are added to."""
     dataset, grid, data = images.dataset, images.grids[case], model.settings.data
     image, label = (
         load_case(dataset, case, grid)
         if images.is_labelled
         else (load_image(dataset, case, grid), None)
     )
+    doubts += constant_channels(dataset, case, image)
     return prepared_case(
         dataset,
         case,
