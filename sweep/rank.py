@@ -12,6 +12,7 @@ import typer
 
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.rare_collections import rare_collections
+from sweep.vocabulary.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +89,8 @@ def command(
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
         places = [results_argument(one) for one in results]
+        if as_json and output not in (Format.TABLE, Format.JSON):
+            raise InputError.single(f"contradicts --format {output.value}", key="--json")
         form = Format.JSON if as_json else output
         is_table = form is Format.TABLE
         found = whole = read(places, per_class=per_class, notes=notes, conclusions=is_table)

@@ -50,6 +50,12 @@ def test_json_holds_the_rows_of_the_contract(call: Call, results: Path) -> None:
     assert diverged["val_dice"] is None
 
 
+def test_two_formats_at_once_are_refused(call: Call, results: Path) -> None:
+    refused = call("rank", "results/toy", "--json", "--format", "csv")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == "error: --json: contradicts --format csv\n"
+
+
 def test_csv_holds_the_same_rows_as_json(call: Call, results: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(call("rank", "results/toy", "--format", "csv").stdout)))
     expected = json.loads(call("rank", "results/toy", "--format", "json").stdout)

@@ -125,7 +125,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
     ("changes", "expected"),
     [
         ({"channel_names": None}, "`channel_names` is missing"),
-        ({"channel_names": None, "modality": {"0": "T1"}}, "`modality` is its name in nnU-Net v1"),
+        ({"channel_names": None, "modality": {"0": "T1"}}, "nnUNetv2_convert_MSD_dataset"),
         ({"channel_names": {}}, "`channel_names` must be an object"),
         ({"channel_names": ["T1"]}, "`channel_names` must be an object"),
         ({"channel_names": {"0": 7}}, "must map to names"),

@@ -48,6 +48,11 @@ NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDIN
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
 
+OLD_FORMAT = (
+    "; it has `modality`, as in nnU-Net v1 and the Medical Segmentation Decathlon: nnU-Net's"
+    " command `nnUNetv2_convert_old_nnUNet_dataset` or `nnUNetv2_convert_MSD_dataset` converts it"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RawDataset(Labelled):
@@ -201,7 +206,7 @@ def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
     """Mistakes in ``channel_names`` of ``dataset.json``."""
     names = description.get("channel_names")
     if names is None:
-        hint = "; `modality` is its name in nnU-Net v1" if "modality" in description else ""
+        hint = OLD_FORMAT if "modality" in description else ""
         yield f'`channel_names` is missing, such as {{"0": "T1"}}{hint}'
     elif not isinstance(names, dict) or not names:
         yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'

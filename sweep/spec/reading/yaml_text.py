@@ -5,6 +5,7 @@ YAML 1.2: ``1e-4`` is a number, ``off`` a text.
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +39,9 @@ SYNTAX = (
 )  # fmt: skip
 """Part of the parser's message → what is wrong, in plain words."""
 
+LOOK_ALIKES = re.compile(r"[\u00a0\u2000-\u200b\u202f\u3000\uff1a]")
+"""Spaces and a colon that texts copied from a page or a chat have, and YAML does not know."""
+
 
 def text_of(path: Path, file: str) -> str:
     """The text of a file, called ``file`` in messages; raises InputError if it cannot be read."""
@@ -58,7 +62,9 @@ def text_of(path: Path, file: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError.single("the text is not UTF-8", file=file, line=line) from None
+        raise InputError.single(
+            "the text is not UTF-8; save the file as UTF-8", file=file, line=line
+        ) from None
 
 
 @lru_cache(maxsize=32)
@@ -83,7 +89,7 @@ def compose(text: str, file: str) -> Node | None:
     except MarkedYAMLError as error:
         said = str(error.problem)
         found = (ours for theirs, ours in SYNTAX if theirs in said)
-        problem = next(found, f"not YAML: {printable(said)}")
+        problem = next(found, f"not YAML: {printable(said)}") + _look_alike(text)
         # A quote that is never closed is noticed at the end of the file. Its start is to blame.
         opened = error.context_mark if "end of stream" in said else None
         mark = opened or error.problem_mark or error.context_mark
@@ -92,3 +98,13 @@ def compose(text: str, file: str) -> Node | None:
         # ruamel's scanner itself fails on some broken texts.
         problem, line = f"the text is not YAML ({printable(str(error))})", None
     raise InputError.single(problem, file=file, line=line)
+
+
+def _look_alike(text: str) -> str:
+    """Hint at the first `LOOK_ALIKES` outside of comments."""
+    content = re.sub(r"#.*", "", text)
+    if (found := LOOK_ALIKES.search(content)) is None:
+        return ""
+    line = content.count("\n", 0, found.start()) + 1
+    like = "a colon" if found[0] == "\uff1a" else "a space"
+    return f"; line {line} has U+{ord(found[0]):04X}, which only looks like {like}: type it again"
