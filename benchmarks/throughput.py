@@ -2,6 +2,7 @@
 
     python benchmarks/throughput.py --device cuda --minutes 9
     python benchmarks/throughput.py --device cpu --small
+    python benchmarks/throughput.py --device cpu --small --pairs 40
 
 Who takes steps, on the same images, with the same network, precision and loss:
 
@@ -20,6 +21,10 @@ the others' turns: they are measured alone, by wall time, after their queues wer
 *busy* is the share of the wall time of a whole epoch, validation included, in which at least one
 kernel or copy ran on the GPU: the union of their intervals in ``torch.profiler``'s trace.
 *MiB* is the largest memory that torch held on the device.
+
+With ``--pairs`` only *ours*, without augmentation, is compared with the limit, more exactly: a few
+steps of each in turn, so often, first the one and then the other. Told are median and quartiles of
+the ratio of their times in a pair, and an interval of 95 % of the median by its order statistics.
 
 Where memory runs out, the line says so and the rest goes on. What the time does not suffice for is
 listed at the end.
@@ -55,6 +60,7 @@ from monai.transforms import (
     RandRotated,
     RandZoomd,
 )
+from scipy.stats import binom
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -72,6 +78,7 @@ AUGMENTED = {
     "noise": {"probability": 0.1, "std": 0.1},
     "gamma": {"probability": 0.3, "mode": "shifted_retained"},
 }
+PAIRED_STEPS = 5
 MAIN_LOSS_ALONE = {"weights": {"compactness": 0.0, "boundary": 0.0, "aspect": 0.0}}
 Take = Callable[[int], None]
 """Takes so many steps; the device may still be at work on them."""
@@ -389,6 +396,24 @@ def measure_cell(cell: Cell, bench: Bench) -> None:
              f"{usual / per_step:.3f}", "", memory(bench))  # fmt: skip
 
 
+def measure_pairs(cell: Cell, bench: Bench, pairs: int) -> None:
+    """Time of our step ÷ that of the bare loop, in alternating pairs."""
+    settings = cell.settings(bench.device, trainer={"steps_per_epoch": 10**6})
+    takes = [make(MonaiTraining(settings, prepare(settings.data))) for make in (bare, ours)]
+    for take in takes:
+        take(2)
+    ratios = []
+    for pair in range(pairs):
+        order = (0, 1) if pair % 2 == 0 else (1, 0)
+        seconds = {who: bench.seconds_of(takes[who], PAIRED_STEPS) for who in order}
+        ratios.append(seconds[1] / seconds[0])
+    ratios.sort()
+    low, high = binom.ppf([0.025, 0.975], pairs, 0.5).astype(int)
+    quartiles = " to ".join(f"{each:.3f}" for each in np.quantile(ratios, [0.25, 0.75]))
+    interval = f"{ratios[max(0, low - 1)]:.3f} to {ratios[min(high, pairs - 1)]:.3f}"
+    print(f"{cell!s:<36}{statistics.median(ratios):<24.3f}{quartiles:<16}{interval}", flush=True)
+
+
 def measure_nnunet(cell: Cell, bench: Bench) -> None:
     """nnU-Net's own step with its own loader, against the same step on a batch that stays."""
     if bench.is_over(f"nnU-Net, {cell}"):
@@ -534,6 +559,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9, help="no measurement begins after them")
     parser.add_argument("--small", action="store_true", help="small images, for a CPU")
     parser.add_argument("--workers", type=int, help="of script and nnU-Net; default 8, small 0")
+    parser.add_argument(
+        "--pairs", type=int, default=0, help="only our step ÷ the limit's, so often"
+    )
     chosen = parser.parse_args()
     workers = (0 if chosen.small else 8) if chosen.workers is None else chosen.workers
     bench = Bench(
@@ -545,6 +573,12 @@ def main() -> None:
     name = torch.cuda.get_device_name() if chosen.device == "cuda" else "CPU, one thread"
     print(f"{name}, torch {torch.__version__}, workers {workers}\n")
     cells = SMALL if chosen.small else LARGE
+    if chosen.pairs:
+        print(f"{'images':<36}{'our step ÷ the limit':<24}{'quartiles':<16}95 % of the median")
+        for cell in cells:
+            if cell.modalities == 1:
+                measure_pairs(cell, bench, chosen.pairs)
+        return
     tell("images", "who", "images/s", "of the limit", "busy", "MiB")
     for cell in cells[: len(cells) // 2]:
         with surviving(cell):

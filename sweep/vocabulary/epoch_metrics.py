@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -82,7 +83,7 @@ class EpochColumns:
     """What comparisons of trials need of a history: a value for each epoch.
 
     Args:
-        val_dice, seconds, steps, shared: as in `EpochMetrics`.
+        val_dice, seconds, steps, shared: as in `EpochMetrics`; a flag is 1 or 0.
         metrics: of the sweep's objectives only, by name.
         warnings: each sentence once.
         distance_unit: the first that an epoch says.
@@ -90,9 +91,9 @@ class EpochColumns:
     """
 
     val_dice: tuple[float | None, ...]
-    seconds: tuple[float, ...]
+    seconds: Sequence[float]
     steps: tuple[int, ...]
-    shared: tuple[bool, ...]
+    shared: Sequence[int]
     metrics: Mapping[str, tuple[float | None, ...]]
     warnings: tuple[str, ...] = ()
     distance_unit: DistanceUnit | None = None
@@ -104,9 +105,9 @@ class EpochColumns:
     ) -> EpochColumns:
         return cls(
             val_dice=tuple([epoch.val_dice for epoch in history]),
-            seconds=tuple([epoch.seconds for epoch in history]),
+            seconds=array("d", [epoch.seconds for epoch in history]),
             steps=tuple([epoch.steps for epoch in history]),
-            shared=tuple([epoch.shared for epoch in history]),
+            shared=bytes([epoch.shared for epoch in history]),
             metrics={name: tuple([e.metrics.get(name) for e in history]) for name in metrics},
             warnings=warnings_of(history),
             distance_unit=distance_unit_in(history),

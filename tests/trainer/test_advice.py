@@ -27,6 +27,7 @@ ROOT = {"loss": {"sqrt_epsilon": 0.0}}
 TINY = {"loss": {"sqrt_epsilon": 1e-14}}
 HALF = {"trainer": {"amp": "fp16"}}
 UNCLIPPED = {"optimizer": {"gradient_clip": None}}
+FAST = {"optimizer": {"gradient_clip": None, "lr": 30.0}}
 SKIP = {"guard": {"on_nonfinite": "skip"}}
 PLAIN = {"loss": {"weights": {"compactness": 0.0, "boundary": 0.0, "aspect": 0.0}}}
 HEAVY = {"loss": {"weights": {"aspect": 5.0}}}
@@ -59,6 +60,8 @@ def case(
         (NONFINITE, LOSS, "ce", EARLY, {}, "optimizer.lr"),
         (NONFINITE, LOSS, "ce", EARLY, UNCLIPPED, "optimizer.gradient_clip"),
         (NONFINITE, GRADIENT, "ce", LATE, UNCLIPPED, "optimizer.gradient_clip"),
+        (NONFINITE, GRADIENT, "ce", LATE, FAST, "optimizer.lr"),
+        (EXPLODED, LOSS, "ce", EARLY, FAST, "optimizer.lr"),
         (NONFINITE, WEIGHTS, None, EARLY, {}, "optimizer.lr"),
         (NONFINITE, WEIGHTS, None, EARLY, UNCLIPPED, "optimizer.gradient_clip"),
         (EXPLODED, LOSS, "ce", EARLY, {}, "optimizer.lr"),

@@ -19,7 +19,7 @@ from sweep.analysis.ranking.finalists import enqueued_by_users
 from sweep.analysis.ranking.ranking_frame import place, ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.linked_space import lies_in
+from sweep.spec.space.linked_space import in_order, lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
 from sweep.store.case_table import read_cases
@@ -304,7 +304,10 @@ class Results:
     @cached_property
     def _inside(self) -> frozenset[str]:
         drawn = self.spec.drawn
-        return frozenset(one.trial_id for one in self.records if lies_in(drawn, one.parameters))
+        order = in_order(drawn)
+        return frozenset(
+            one.trial_id for one in self.records if lies_in(drawn, one.parameters, order)
+        )
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)

@@ -269,10 +269,13 @@ def typed(rows: Iterable[Mapping[str, object]], kinds: Mapping[str, str]) -> dic
     """Columns of these names and pandas types; a cell that a row lacks is empty."""
     import pandas as pd
 
-    rows = list(rows)
+    cells: dict[str, list[object]] = {name: [] for name in kinds}
+    for row in rows:  # one at a time: those of 10,000 trials take more memory than the columns
+        for name, column in cells.items():
+            column.append(row.get(name))
     return {
-        name: pd.array([row.get(name) for row in rows], dtype=kind)  # type: ignore[call-overload]
-        for name, kind in kinds.items()
+        name: pd.array(column, dtype=kinds[name])  # type: ignore[call-overload]
+        for name, column in cells.items()
     }
 
 

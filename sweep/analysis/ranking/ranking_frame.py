@@ -110,7 +110,7 @@ def ranking_frame(
     else:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
-    rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
+    rows = ({"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1))
     found = columns.typed(rows, columns.columns_of(objective))
     if objective.others:
         found[PARETO_RANK] = pd.array(pareto_ranks(ranked), dtype="Int64")
@@ -128,11 +128,11 @@ def ranking_frame(
     found |= columns.real_columns(ranked)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
         found |= columns.test_columns(ranked, tested)
-    acting = [
-        {name: value for name, value in record.parameters.items() if name not in without}
-        for record, without in ((record, idle(spec, record)) for record in ranked)
-    ]
-    own = {name: [values.get(name) for values in acting] for name in parameters}
+    drawn = [(record.parameters, idle(spec, record)) for record in ranked]
+    own = {
+        name: [None if name in without else values.get(name) for values, without in drawn]
+        for name in parameters
+    }
     for name, values in (own | enough_columns(ranked, spec)).items():
         found.setdefault(name, columns.parameter_column(values))
     return pd.DataFrame(found)

@@ -21,9 +21,9 @@ function drawControls() {
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
     controls.statuses, controls.wrong,
     element("details", { class: "hint" }, element("summary", {}, "Columns"), controls.columns),
-    element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow; the filter keeps any range of values too. Click a trial, or a point, for its own view. Keys: ",
+    element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow. Click a trial, or a point, for its own view. Keys: ",
       element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear, ",
-      element("kbd", {}, "Shift"), " with a click on a heading sorts by one more column. The address keeps what you choose: a link to it shows the same."));
+      element("kbd", {}, "Shift"), " sort by one more column. The address keeps your choices."));
   body.append(controls.box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");

@@ -159,10 +159,16 @@ def _tried(kind: Distribution, conditions: Sequence[Condition]) -> list[Paramete
     return [point for point in points if kind.contains(point)]
 
 
-def lies_in(space: Space, parameters: Mapping[str, ParameterValue]) -> bool:
-    """Whether a space could have drawn these values. Those of other settings are not looked at."""
+def lies_in(
+    space: Space, parameters: Mapping[str, ParameterValue], order: Iterable[str] | None = None
+) -> bool:
+    """Whether a space could have drawn these values. Those of other settings are not looked at.
+
+    Args:
+        order: `in_order` of the space, for who asks about many trials.
+    """
     found: dict[str, ParameterValue] = {}
-    for name in in_order(space):
+    for name in in_order(space) if order is None else order:
         if is_drawn(space[name], found):
             if name not in parameters or not holds(space[name], parameters[name], found):
                 return False

@@ -88,10 +88,8 @@ class CustomTraining(GuardedRun):
         self.options = Options(settings.trainer.options)
         self.device = choose_device(settings)
         make_deterministic(settings)
-        # The loss and the optimizer need them. They take seconds, which no epoch should count, and
-        # the first import of MONAI draws random numbers, so that it comes before the seed.
+        # The loss needs it. Its first import draws random numbers, so it comes before the seed.
         import monai.losses  # noqa: F401
-        import torch._dynamo  # noqa: F401
 
         seed_everything(settings.seed, 0)
         self.model = self._built_model().to(self.device)

@@ -24,6 +24,9 @@ CENTERED = "loss.sqrt_mode: centered"
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 """Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
+FAR_TOO_HIGH = 10
+"""Times the usual rate from which on a clip does not cure: its steps are still too long."""
+
 SLIGHT = 0.1
 """Share of the geometric terms in the loss below which they are not blamed for the main loss."""
 
@@ -183,8 +186,11 @@ def lower_a_weight(case: Case) -> Advice | None:
 
 
 def clip_the_gradient(case: Case) -> Advice | None:
-    """Where nnU-Net's gradient clip would have acted."""
-    if case.settings.optimizer.gradient_clip is not None:
+    """Where nnU-Net's gradient clip would have acted, and steps of that norm are small enough."""
+    optimizer = case.settings.optimizer
+    if optimizer.gradient_clip is not None:
+        return None
+    if not case.optimizer_is_own and optimizer.lr > FAR_TOO_HIGH * USUAL_RATES[optimizer.name]:
         return None
     if case.gradient is None or case.gradient <= CLIP:
         return None

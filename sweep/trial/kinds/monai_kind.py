@@ -112,7 +112,6 @@ MONAI = Kind(
         "skimage.measure",
         "sweep.data.prepared.prepare",
         "sweep.trainer.runs.monai_run",
-        "torch._dynamo",  # torch's optimizers do that in their first step
     ),
     look=_look,
     make_ready=_make_ready,
