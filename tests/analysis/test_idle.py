@@ -151,14 +151,3 @@ def test_trend_is_that_of_the_trials_in_which_the_parameter_acts(tmp_path: Path)
     axis = next(d for d in figure.data[0].dimensions if d.label == "momentum")
     assert axis.ticktext[0] == "no effect"
     assert sum(value < 0 for value in axis.values) == len(idling)
-
-
-def test_what_is_kept_of_a_trial_is_of_the_spec_that_is_asked_about() -> None:
-    record = trial(1, 0.9)
-    shorter = SPEC.model_copy(update={"trainer": SPEC.trainer.model_copy(update={"epochs": 4})})
-    first = idle(SPEC, record)
-
-    assert idle(SPEC, record) is first
-    assert "loss.sqrt_epsilon" not in first
-    assert "loss.sqrt_epsilon" in idle(shorter, record)
-    assert idle(SPEC, record) == first
