@@ -10,7 +10,7 @@ from sweep.analysis.confirm.confirmation import Confirmation, Finalist
 from sweep.analysis.confirm.paired_statistics import most_unseen, two_kinds
 from sweep.analysis.confirm.race_words import course
 from sweep.analysis.confirm.real_validations import real_dice
-from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, groups_of
+from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, subjects_of
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import counted
@@ -213,17 +213,16 @@ def on_test_split(found: HeldOut) -> str:
         sentence += f"; {gain} against the baseline{over}{_interval(control.low, control.high)}"
     if len(first.dice) < LEAST_CASES:
         sentence += f". No interval: that takes at least {LEAST_CASES} cases"
-    return " ".join(filter(None, [f"{sentence}.", of_groups(first.dice)]))
+    return " ".join(filter(None, [f"{sentence}.", of_subjects(first.dice)]))
 
 
-def of_groups(cases: Collection[str]) -> str:
-    """That cases come from fewer sources, by their names; empty where these tell of none."""
-    if not (found := groups_of(cases)):
+def of_subjects(cases: Collection[str]) -> str:
+    """That cases are of fewer subjects, by their names; empty where these tell of none."""
+    if not (found := subjects_of(cases)):
         return ""
     return (
-        f"By their names, these {len(cases)} cases come from {len(found)} groups ({found[0]} …)."
-        " Cases of one patient are alike: if a group is a patient, all that is said of these cases"
-        " is less certain than it looks."
+        f"These {len(cases)} cases are of {counted(len(found), 'subject')} ({found[0]} …). Cases of"
+        " one subject are alike, so all that is said of these cases is less certain than it looks."
     )
 
 
