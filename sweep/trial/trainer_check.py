@@ -49,8 +49,10 @@ class TrainerCheck:
         look = self._look(settings)
         if look.mistakes:
             return look.mistakes
+        searched = settings.space if isinstance(settings, SweepSpec) else {}
         for doubt in look.doubts():
-            self._warnings.setdefault(doubt.kind, str(doubt))
+            if doubt.key not in searched:  # its values are looked at one by one
+                self._warnings.setdefault(doubt.kind, str(doubt))
         if not self._pixels:
             return []
         pixels = kind_of(settings).pixels

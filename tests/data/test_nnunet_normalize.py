@@ -28,7 +28,9 @@ from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.sources.source_table import open_source
+from sweep.spec.load import load_sweep
 from sweep.spec.settings.data_settings import NnunetRawData
+from sweep.trial.trainer_check import TrainerCheck
 
 SHAPES = [(20, 18, 12), (17, 21, 9), (24, 16, 10), (19, 19, 11)]
 SPACINGS = [(0.71, 0.83, 2.5), (0.9, 0.9, 1.1), (1.3, 0.7, 5.0), (0.77, 0.77, 3.3)]
@@ -334,3 +336,17 @@ def test_ct_that_is_normalised_case_by_case_is_told(
     folder = volumes(tmp_path / "set", [channel])
     doubts = open_source(settings(folder, normalization=normalization)).doubts()
     assert [told in str(doubt) for doubt in doubts] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(("space", "count"), [("[nnunet]", 0), ("[nnunet, zscore]", 1)])
+def test_a_searched_normalisation_is_judged_by_its_values(
+    tmp_path: Path, space: str, count: int
+) -> None:
+    folder, file = volumes(tmp_path / "set", ["CT"]), tmp_path / "space.yaml"
+    file.write_text(
+        f"data: {{source: nnunet_raw, folder: {folder}, folds: 2}}\n"
+        f"space: {{data.normalization: {{choice: {space}}}}}\n"
+    )
+    check = TrainerCheck()
+    load_sweep(file, check_data=check)
+    assert len([text for text in check.warnings if "Hounsfield" in text]) == count

@@ -90,6 +90,7 @@ class RawSource(DataSource):
                     f"the channel `{name}` seems to be CT, but is normalised case by case: what"
                     " its Hounsfield units say is lost, and metal sets the scale;"
                     f" `data.normalization: nnunet`{rename} scales all cases alike",
+                    key="data.normalization",
                     kind=f"CT {name}",
                 )
 
