@@ -177,3 +177,14 @@ def test_kinds_of_outcome_are_those_of_one_fold_because_folds_differ_in_how_hard
     assert warnings(found(*on_folds(0.9, 0.6, 0.9))) == []
     lost = [*on_folds(0.9, 0.6, 0.9), replicate(0, 4, 0.2, fold=1)]
     assert "1 of 4 replicates on fold 1 reached 0.2000, the others" in warnings(found(*lost))[0]
+
+
+def test_run_far_off_is_told_too_where_each_fold_has_one() -> None:
+    """As by default, one seed on each of five folds: nobody knows whether the run or the fold."""
+    runs = [replicate(0, 1, dice, fold=n) for n, dice in enumerate((0.9, 0.91, 0.3, 0.9, 0.89))]
+    told = found(trial(0, Status.COMPLETED, [0.9]), *runs)
+    assert warnings(told) == [
+        "t0000: 1 of 5 replicates on 5 folds reached 0.3000, the others 0.8900 to 0.9100. That may"
+        " be the runs or their folds: the interval takes neither to lie so far off."
+    ]
+    assert unseen(told.finalists[0]) == ""

@@ -195,7 +195,10 @@ def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("spatial", "dimensions", "seen"),
-    [("volumes", "3D", "three-dimensional volumes"), ("slices", "2D", "two-dimensional slices")],
+    [
+        ("volumes", "3D", "three-dimensional volumes"),
+        ("slices", "2D", "two-dimensional images, and volumes as their slices"),
+    ],
 )
 def test_what_the_network_sees_its_classes_and_its_spacing_are_said(
     tmp_path: Path, spatial: str, dimensions: str, seen: str

@@ -87,7 +87,7 @@ def _source(of: Selected) -> Iterator[str]:
                 f" {of.text('data.difficulty')})."
             )
         case "brain":
-            yield "The data are slices of the MNI152 brain template."
+            yield "The data come from the MNI152 brain template."
         case "nnunet_raw":
             yield f"The data are the dataset {Path(str(data['folder'])).name}."
         case _:
@@ -104,7 +104,7 @@ def _seen(of: Selected) -> Iterator[str]:
     elif data.spatial == "volumes":
         yield "The network sees three-dimensional volumes."
     else:
-        yield "The network sees two-dimensional slices."
+        yield "The network sees two-dimensional images, and volumes as their slices."
 
 
 def _classes(of: Selected) -> Iterator[str]:
