@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -100,6 +101,11 @@ def _set_environment(variables: dict[bytes, bytes]) -> None:
     os.environb.update(variables)
 
 
+def _set_warning_filters(filters: list[Any]) -> None:
+    warnings.simplefilter("default")  # makes Python forget what it has decided by other filters
+    warnings.filters[:] = filters  # type: ignore[index]
+
+
 def _hooks(owner: Any, name: str) -> dict[Any, Any]:
     return dict(getattr(owner, name))
 
@@ -171,6 +177,7 @@ SETTINGS = {
             ("TF32 of cuDNN", "allow_tf32"),
         )
     },
+    "warnings": Setting(lambda: [*warnings.filters], _set_warning_filters),
     "numpy's errors": Setting(np.geterr, lambda errors: np.seterr(**errors)),
     "environment": Setting(_environment, _set_environment),
     "working directory": Setting(_working_directory, _change_to),

@@ -14,7 +14,7 @@ from scipy import stats
 from synthetic import trial, write_sweep
 
 from sweep.analysis.confirm.conclusions import on_test_split
-from sweep.analysis.confirm.test_scores import cases_frame, groups_of, held_out
+from sweep.analysis.confirm.test_scores import cases_frame, held_out, subjects_of
 from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
@@ -74,30 +74,20 @@ def test_too_few_cases_have_no_interval_and_no_p() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("cases", "groups"),
-    [
-        (["p01_s1", "p01_s2", "p02_s1"], ["p01", "p02"]),
-        (["pat-3.slice-12", "pat-3.slice-13", "pat-4.slice-1"], ["pat-3", "pat-4"]),
-        (["7_1", "7_2", "8_1", "other"], ["7", "8", "other"]),
-        (["case_001", "case_002", "case_003"], []),  # one number
-        (["BraTS2021_001", "BraTS2021_002"], []),  # all of one group
-        (["p1_s1", "p2_s1", "p3_s1"], []),  # one case of each
-        ([], []),
-    ],
-)  # fmt: skip
-def test_cases_are_grouped_by_their_names_without_the_last_number(
-    cases: list[str], groups: list[str]
-) -> None:
-    assert groups_of(cases) == groups
+def test_subjects_are_known_by_the_names_of_their_cases() -> None:
+    assert subjects_of(["patient1_s1", "patient1_s2", "pat2_s1", "other"]) == [
+        *("patient1", "pat2", "other")
+    ]
+    assert subjects_of(["patient1_s1", "patient2_s1"]) == []  # one case of each
+    assert subjects_of(["p1_s1", "p1_s2", "case_001"]) == []  # names that tell of no subject
 
 
 def test_cases_of_few_patients_are_told_beside_what_is_said_of_them() -> None:
     run = trial(0, Status.COMPLETED, [0.9])
-    scores = [CaseScore(case=f"p{n // 5}_s{n % 5}", dice=0.8 + 0.005 * n) for n in range(20)]
+    scores = [CaseScore(case=f"sub-{n // 5}_s{n % 5}", dice=0.8 + 0.005 * n) for n in range(20)]
     found = held_out([replace(run, test=tuple(scores))], ["t0000"])
     assert found is not None
-    assert ". By their names, these 20 cases come from 4 groups (p0 …)." in on_test_split(found)
+    assert ". These 20 cases are of 4 subjects (sub-0 …)." in on_test_split(found)
 
 
 def test_no_rank_depends_on_the_test() -> None:

@@ -81,6 +81,7 @@ SPOILT: dict[str, Any] = {
     "cuDNN benchmark": True,
     "cuDNN determinism": True,
     "TF32 of cuDNN": False,
+    "warnings": [("error", None, Warning, None, 0)],
     "numpy's errors": dict.fromkeys(("divide", "over", "under", "invalid"), "raise"),
     "environment": {b"ONLY": b"this"},
     "working directory": os.sep,

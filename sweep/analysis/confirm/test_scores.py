@@ -6,7 +6,6 @@ Nothing is chosen by these numbers: the order is that of the ranking, and they a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.paired_statistics import mean_interval
+from sweep.data.nnunet_raw.splits import subject
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import mean_over_classes, of_class
 from sweep.vocabulary.record import TrialRecord, representing, searched
@@ -126,23 +126,12 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
 
 
-_LAST_NUMBER = re.compile(r"(?P<group>.*\d)\D+\d+")
-
-
-def groups_of(cases: Iterable[str]) -> list[str]:
-    """What cases come from, by their names: ``patient01`` of ``patient01_slice12``.
-
-    That is the name without its last number, where another number is left.
-
-    Returns:
-        The groups in the order of the cases; empty where the names tell of none: each is a group
-        of its own, or all are of the same.
-    """
+def subjects_of(cases: Iterable[str]) -> list[str]:
+    """The subjects of cases by their names, in the order of the cases; a case that names none is
+    one of its own. Empty where no two cases are of the same subject."""
     cases = list(cases)
-    found = dict.fromkeys(
-        match["group"] if (match := _LAST_NUMBER.fullmatch(case)) else case for case in cases
-    )
-    return list(found) if 1 < len(found) < len(cases) else []
+    found = dict.fromkeys(subject(case) or case for case in cases)
+    return list(found) if len(found) < len(cases) else []
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.analysis.confirm.conclusions import of_groups
+from sweep.analysis.confirm.conclusions import of_subjects
 from sweep.analysis.confirm.test_scores import LEAST_CASES
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
@@ -98,7 +98,7 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
                 f"{correlation(tau)} on average (95 %: {' to '.join(map(correlation, ends))})"
             )
     left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
-    grouped = of_groups(of.names)
+    grouped = of_subjects(of.names)
     return f"{sentence}.{left if of.left_out else ''}{f' {grouped}' if grouped else ''}"
 
 
