@@ -106,7 +106,9 @@ def _figure(found: Sequence[Event]) -> go.Figure:
     first, last = min(0.0, found[0][0]), max(1.0, found[-1][0])
     margin = 0.05 * (last - first) + 0.2
     figure.update_xaxes(title="epochs since the switch-on", range=[first - margin, last + margin])
-    figure.update_yaxes(
-        **style.ticks(enumerate(kinds)), range=[-0.7, len(kinds) - 0.3], automargin=True
+    figure.update_yaxes(  # in two lines, which leaves a phone room for the points
+        **style.ticks(enumerate(kind.replace(" (", "<br>(") for kind in kinds)),
+        range=[-0.7, len(kinds) - 0.3],
+        automargin=True,
     )
     return style.finished(figure, height=118 + 60 * len(kinds), legend=False)
