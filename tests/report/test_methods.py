@@ -397,3 +397,10 @@ def test_every_setting_of_a_spec_can_be_described() -> None:
     assert "learning rate searched" in passage(
         replace(results_of(trial(0, Status.COMPLETED, [0.5])), spec=spec), "Network and training"
     )
+
+
+def test_normalisation_by_the_names_of_channels_is_said() -> None:
+    yaml = "name: x\ntrials: {trials}\ndata: {{source: shapes, normalization: nnunet}}\n"
+    yaml += "space:\n  loss.warmup_epochs: {{randint: [2, 8]}}\n"
+    text = passage(sweep_with(yaml), "Data")
+    assert "rule for the name of each channel (Isensee et al., 2021): CT is clipped to" in text

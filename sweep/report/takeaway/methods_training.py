@@ -23,7 +23,16 @@ MAIN_LOSSES = {
     "dice_focal": "Dice plus focal",
     "focal_logcosh_dice": "log-cosh Dice plus focal",
 }
-NORMALISATIONS = {"zscore": "to zero mean and unit variance", "minmax": "to [0, 1]"}
+NORMALISATIONS = {
+    "zscore": "Intensities of each image were normalised to zero mean and unit variance.",
+    "minmax": "Intensities of each image were normalised to [0, 1].",
+    "nnunet": (
+        "Intensities were normalised by nnU-Net's rule for the name of each channel (Isensee et"
+        " al., 2021): CT is clipped to the 0.5 and 99.5 percentiles of the foreground over all"
+        " cases but those of the test split, and scaled by its mean and standard deviation; a"
+        " channel of another name is brought to zero mean and unit variance in each image."
+    ),
+}
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 
@@ -150,7 +159,7 @@ def _preparation(of: Selected) -> Iterator[str]:
         return
     scaled = NORMALISATIONS.get(str(of.value("data.normalization")), "")
     if "data.normalization" not in of.results.spec.space and scaled:
-        yield f"Intensities of each image were normalised {scaled}."
+        yield scaled
     if of.text("data.n4") == words(True):
         yield "Bias fields were corrected by N4."
     spacing = of.start.effective.get("data.spacing")
