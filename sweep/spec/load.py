@@ -90,8 +90,9 @@ def load_sweep(
         findings += [*check_sweep(spec, unsure), *check_weights(spec, unsure)]
         findings += _without_effect(document, spec, unsure, look_for_idle, warn, refuses=True)
         findings += check_space(spec, unsure)
-        for finding in _overridden_but_searched(document, spec) if warn else ():
-            warn(document.placed(finding))
+        if warn:
+            for finding in _overridden_but_searched(document, spec):
+                warn(document.placed(finding))
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         if machine:
             findings += [*check_machine(spec, machine, unsure), *check_installed(spec)]
