@@ -148,8 +148,8 @@ def test_what_an_interval_takes_for_granted_stands_beside_it_with_the_number_of_
     told = reservations(found(*CLEAR))
     # 1 − 0.05^(1/4) = 0.527: the upper end of Clopper and Pearson's one-sided interval of 0 of 4.
     assert told.endswith(
-        "The interval of t0001 takes further runs to be like these 4. That none of them lies far"
-        " off leaves room for up to 53 % that do (95 %)."
+        "The interval of t0001 assumes that further runs are like these 4. None of these lies far"
+        " off, but up to 53 % of all runs may (95 % confidence)."
     )
     assert unseen(found(*finalist(0, 0.9, 0.8, 0.8)).finalists[0]) == ""  # two have no interval
 

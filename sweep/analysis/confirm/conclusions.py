@@ -84,8 +84,9 @@ def unseen(one: Finalist) -> str:
         return ""
     runs = len(one.scores)
     return (
-        f"The interval of {one.trial_id} takes further runs to be like these {runs}. That none of"
-        f" them lies far off leaves room for up to {percent(most_unseen(runs))} that do (95 %)."
+        f"The interval of {one.trial_id} assumes that further runs are like these {runs}. None of"
+        f" these lies far off, but up to {percent(most_unseen(runs))} of all runs may (95 %"
+        " confidence)."
     )
 
 

@@ -123,6 +123,10 @@ def _classes(of: Selected) -> Iterator[str]:
         yield f"{len(names)} foreground classes were segmented: {listed(names)}."
     elif names:
         yield f"One foreground class was segmented: {names[0]}."
+    if of.start.classes.regions:
+        yield "The classes are regions, which may overlap."
+    if (ignored := of.start.classes.ignore) is not None:
+        yield f"Voxels with the label {ignored} counted in no main loss and in no metric."
 
 
 def _split(of: Selected) -> Iterator[str]:
@@ -164,7 +168,11 @@ def _preparation(of: Selected) -> Iterator[str]:
     elif isinstance(of.results.spec.data, RawLayoutData) and "data.spacing" in of.start.effective:
         yield "Images kept the spacing of their files."
     patch = of.start.effective.get("data.patch_size")
-    if isinstance(patch, list):
+    if isinstance(patch, int):  # the same along each axis
+        patch = [patch] * (3 if of.start.effective.get("data.spatial") == "volumes" else 2)
+    if "data.patch_size" in of.results.spec.space:
+        yield "The size of the patches for training was searched."
+    elif isinstance(patch, list):
         yield f"Training used patches of {' × '.join(map(str, patch))}."
 
 
@@ -201,7 +209,8 @@ def _loss(of: Selected) -> Iterator[str]:
     if main == "searched":
         yield "The main loss was searched."
     else:
-        yield f"The main loss is {known or f'`{_without_folder(main)}`'}."
+        of_what = ", of each region under a sigmoid" if of.start.classes.regions else ""
+        yield f"The main loss is {known or f'`{_without_folder(main)}`'}{of_what}."
     acting = [key for key in spec.loss.weights.keys if of.is_on(key)]
     if not acting:
         return

@@ -152,8 +152,7 @@ class ShapesData(CommonData):
 
     @property
     def smallest_input(self) -> tuple[int, ...] | None:
-        image = (self.size, self.size)
-        return min(image, self.patch or image, key=max)
+        return self.patch or (self.size, self.size)
 
 
 class AnatomyData(CommonData):
