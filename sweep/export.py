@@ -38,7 +38,9 @@ def command(
     ] = ",".join(FORMATS),
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="DIR", help="Output folder; default: the results folder."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Output folder; default: the results folder."
+        ),
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh the files until the sweep has ended.")

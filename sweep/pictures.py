@@ -63,7 +63,7 @@ def command(
                 )
             left = f"; {one.pictures.left_out} pictures left out" if one.pictures.left_out else ""
             typer.echo(f"{one.trial.folder.name}: {what}{left}")
-            typer.echo(f"  {shlex.quote(str(one.trial.pictures))}  ({one.size / 1e6:.1f} MB)")
+            typer.echo(f"  {shlex.quote(str(one.trial.pictures))}  ({one.size / 1e3:,.0f} kB)")
         typer.echo(
             f"The report shows them: python -m sweep.export {shlex.quote(str(folder))}"
             " --format html"

@@ -114,7 +114,13 @@ def _replay(path: Path) -> None:
     from sweep.vocabulary.errors import ResultsError, SweepFailed
     from sweep.vocabulary.record import Divergence
 
-    paths = TrialPaths(path if path.is_dir() else path.parent)
+    paths = TrialPaths(path.parent if path.name == TrialPaths.divergence.name else path)
+    if not paths.config.exists():
+        raise ResultsError(
+            f"{paths.folder} is not the folder of a trial, such as results/quickstart/trials/t0001"
+        )
+    if not paths.divergence.exists():
+        raise ResultsError(f"{paths.folder} has not diverged, so there is no step to repeat")
     divergence = read_record(paths.divergence, Divergence)
     settings = load_trial(paths.config)
     replay = kind_of(settings).replay

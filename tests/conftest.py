@@ -56,7 +56,6 @@ ON_A_CLUSTER = {
     "tests/engine/test_sweep_e2e.py": 1,
     "tests/engine/test_packs_e2e.py": 2,
     "tests/nnunet/test_nnunet_sweep_e2e.py": 2,
-    "tests/engine/test_foreign_e2e.py": 2,
     "tests/engine/test_monitoring_e2e.py": 2,
     "tests/api/test_notebook_progress.py": 2,
 }
@@ -124,6 +123,7 @@ SLOW = (
     "tests/store/test_start.py",
     "tests/store/test_store.py::test_three_hundred_trials",
     "tests/engine/test_actor.py",
+    "tests/engine/test_foreign_sweep.py",
     "tests/engine/test_pack.py",
     "tests/engine/test_packed_sweep.py",
     "tests/engine/test_raced_replicates.py",

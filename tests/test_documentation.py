@@ -10,8 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 from ruamel.yaml import YAML
 from test_readme import leads_somewhere
 
@@ -157,6 +159,31 @@ def texts_of_the_package() -> list[str]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found
+
+
+def test_script_for_images_and_masks_writes_a_dataset_with_classes_in_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [script] = blocks(ROOT / "docs/how-to/first-file.md", "python")
+    monkeypatch.chdir(tmp_path)
+    old = np.random.default_rng(0).choice([0, 38, 255], (5, 40, 48))
+    for folder in ("images", "masks"):
+        Path(folder).mkdir()
+    for number, mask in enumerate(old.astype(np.uint8)):
+        Image.fromarray(mask).save(f"masks/case_{number}.png")
+        Image.fromarray(np.stack([mask] * 3, -1)).save(f"images/case_{number}.png")
+    exec(script, {})
+    dataset = Path("Dataset123_Name")
+    labels = [np.array(Image.open(file)) for file in sorted(dataset.glob("labelsTr/*.png"))]
+    np.testing.assert_array_equal(labels, np.searchsorted([0, 38, 255], old))
+    spec = sweep.load(
+        {
+            "name": "x",
+            "data": {"source": "nnunet_raw", "folder": str(dataset)},
+            "space": {"optimizer.lr": {"choice": [0.1, 0.2]}},
+        }
+    )
+    assert not [line for line in sweep.check(spec) if "labels" in line]
 
 
 def test_package_says_every_message_of_the_page_on_troubles() -> None:

@@ -42,7 +42,6 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
         ({"ray"}, ["nnunet.training.geometric_trainer", "data.prepared.prepare"]),
         # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
         (HEAVY - {"torch"}, ["trial.fit", "trainer.custom.function_run"]),
-        ({"torch", "ray"}, ["analysis.ranking.ranking_frame"]),
         (
             {"torch", "ray", "monai"},
             ["report.report_figures", "report.notebook", "report.page", "page_server.page_app"],
@@ -56,16 +55,19 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
             ],
         ),
         (
-            HEAVY,
+            HEAVY | {"tensorboard", "mlflow", "wandb"},
             [
                 "store.store",
+                "store.read_results",
                 "spec.load",
+                "analysis",
+                "analysis.ranking.ranking_frame",
                 "console.live_view",
                 "console.ranking_table",
                 "console.watch_view",
+                "tracking.make_trackers",
             ],
         ),
-        (HEAVY | {"tensorboard", "mlflow", "wandb"}, ["tracking.make_trackers"]),
         (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
@@ -23,7 +23,6 @@ from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
-T = TypeVar("T")
 LARGEST = 1e300
 """Whole numbers of a file from elsewhere may be larger than a float holds. No setting is."""
 
@@ -62,25 +61,6 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
         return None
 
 
-def once(
-    compute: Callable[[SweepSpec, TrialRecord], T],
-) -> Callable[[SweepSpec, TrialRecord], T]:
-    """Keeps the value with the record: ranking and page ask for the same of each trial many times.
-
-    A record never changes, and neither does a spec. Of several specs the last one's value is kept.
-    """
-
-    @wraps(compute)
-    def kept(spec: SweepSpec, record: TrialRecord) -> T:
-        found = record.kept.get(compute)
-        if found is None or found[0] is not spec:
-            found = record.kept[compute] = spec, compute(spec, record)
-        value: T = found[1]
-        return value
-
-    return kept
-
-
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """The searched parameters that have no effect in a trial: momentum beside AdamW. Those that a
     condition leaves out of it are among them, and in a trial without geometric loss a warm-up that
@@ -88,11 +68,8 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
 
     Replayed parameters are not among them: `enough_columns` has what they would have done.
     """
-    return frozenset() if spec is None else _idle(spec, record)
-
-
-@once
-def _idle(spec: SweepSpec, record: TrialRecord) -> frozenset[str]:
+    if spec is None:
+        return frozenset()
     known = _known(_Same(spec))
     value = known.reader(record)
     try:
@@ -189,7 +166,6 @@ def is_sane(value: ParameterValue) -> TypeGuard[int | float]:
     return is_number(value) and abs(value) < LARGEST
 
 
-@once
 def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     """When a trial's geometric loss was off, rose and acted in full."""
     known = _known(_Same(spec))

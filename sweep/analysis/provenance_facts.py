@@ -19,6 +19,14 @@ class Cases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Whether the classes are regions, which may overlap, and the label to ignore, if any."""
+
+    regions: bool = False
+    ignore: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """The network: its class as a dotted name, and its number of parameters."""
 
@@ -58,6 +66,7 @@ class Start:
     effective: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] | None = None
     cases: Cases = Cases()
+    classes: Classes = Classes()
     code: Code = Code()
     machine: Machine = Machine()
     versions: Mapping[str, str | None] = field(default_factory=dict)

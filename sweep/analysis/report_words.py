@@ -27,8 +27,8 @@ def correlation(value: float, sign: str = "-") -> str:
         sign: ``+`` writes that of positive values too.
     """
     is_exact = abs(value) > 1 - 1e-9
-    shown = value if is_exact else max(-0.99, min(0.99, value))
-    return f"{shown:{sign}.2f}".replace("-", "−")
+    shown = value if is_exact else max(min(value, 0.99), -0.99)
+    return f"{shown:{sign}z.2f}".replace("-", "−")
 
 
 def listed(parts: Sequence[str]) -> str:

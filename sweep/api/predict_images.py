@@ -111,9 +111,9 @@ def predict_images(
                 predicted(one.case, one.seconds if one.is_new else None, one.scores)
                 kept += not one.is_new
     finally:
-        view.warn(map(str, gathered(doubts)))
         if scores:
             write_cases(output / SCORES_FILE, scores)
+        view.warn(map(str, gathered(doubts)))
     names = tuple(run.folder.name for run in runs)
     unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
     return Predictions(output, names, masks, tuple(scores), unit, kept)

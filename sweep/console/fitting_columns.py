@@ -213,10 +213,15 @@ def _padded(cell: str, column: Column) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most this width, broken at spaces where that is possible."""
+    """Lines of at most this width, broken at spaces or after ``name=`` where that is possible."""
     if text.isascii() and len(text) > width:
         lines, line = [], ""
-        for word in text.split(" "):
+        words = (
+            part
+            for word in text.split(" ")
+            for part in ([word] if len(word) <= width else word.replace("=", "= ").split())
+        )
+        for word in words:
             joined = f"{line} {word}" if line else word
             if len(joined) <= width:
                 line = joined

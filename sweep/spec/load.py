@@ -90,6 +90,9 @@ def load_sweep(
         findings += [*check_sweep(spec, unsure), *check_weights(spec, unsure)]
         findings += _without_effect(document, spec, unsure, look_for_idle, warn, refuses=True)
         findings += check_space(spec, unsure)
+        if warn:
+            for finding in _overridden_but_searched(document, spec):
+                warn(document.placed(finding))
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         if machine:
             findings += [*check_machine(spec, machine, unsure), *check_installed(spec)]
@@ -179,6 +182,19 @@ def _without_effect(
         if warn and not (refused and refuses):
             warn(document.placed(finding))
     return [finding for finding, refused in idle if refused and refuses]
+
+
+def _overridden_but_searched(document: Document, spec: SweepSpec) -> list[Finding]:
+    """Overrides that no drawn trial sees. In a file, such a value may be meant for presets."""
+    return [
+        Finding(
+            tuple(key.split(".")),
+            "is searched, so this value holds only where it is not drawn, as in a preset; "
+            f"`--set 'space.{key}={{choice: [{shown(document.written(key))}]}}'` fixes it",
+        )
+        for key in spec.space
+        if document.overridden(key)
+    ]
 
 
 def _look_at_data(

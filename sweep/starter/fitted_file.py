@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from textwrap import wrap
 
+from sweep.data.files.nnunet_normalize import NAMED
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated
 from sweep.machine.hardware import Machine, gpu_memory
 from sweep.machine.text_templates import text_template
@@ -74,6 +75,7 @@ def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: P
         through=-(-made.samples // made.batch),
         patience=sorted({max(3, round(made.epochs * share)) for share in (0.15, 0.25, 0.4)}),
         fewest_slices=FEWEST_SLICES,
+        by_name=[name for name in dataset.channel_names if name.casefold() in NAMED],
         splits_file=SPLITS_FILE,
         test_folder=TEST_FOLDER,
         **(_nnunet_folders(dataset.folder) if "dataset" in TRAINERS[trainer].model_fields else {}),

@@ -105,14 +105,13 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
     median = tuple(int(side) for side in np.median(shapes, axis=0))
     whole = not volumes and (shapes == shapes[0]).all() and max(median) <= size.side
     patch = list(median) if whole else _first_patch(median, size, axes)
-    each = np.unique(shapes, axis=0).tolist()
-    channels, patch = _network(patch, target, size, each, keep=whole)
+    channels, patch = _network(patch, target, size, keep=whole)
     samples = _samples(sizes, volumes)
     smallest = 2 if samples > 2 else 1
     while _gib(channels, patch, target, smallest) > budget and max(patch) > 32:
         patch[patch.index(max(patch))] //= 2
         whole = False
-        channels, patch = _network(patch, target, size, each, keep=False)
+        channels, patch = _network(patch, target, size, keep=False)
     most = max(smallest, min(2 if volumes else size.batch, samples // 4))
     batch = smallest
     while 2 * batch <= most and _gib(channels, patch, target, 2 * batch) <= budget:
@@ -191,14 +190,12 @@ def _network(
     patch: Sequence[int],
     spacing: Sequence[float] | None,
     size: Size,
-    shapes: Sequence[Sequence[int]],
     *,
     keep: bool,
 ) -> tuple[tuple[int, ...], list[int]]:
-    """Channels with as many levels as patch and images allow, and the patch rounded to fit them.
+    """Channels with as many levels as the patch allows, and the patch rounded to fit them.
 
     Args:
-        shapes: of the images, which are predicted as a whole.
         keep: whether the patch is a whole image, which is padded where it must be.
     """
     for levels in range(size.levels, 2, -1):
@@ -206,8 +203,6 @@ def _network(
         network = NetworkSettings(channels=channels)
         try:
             divisor = network.levels(len(patch), patch, spacing).divisor
-            for shape in shapes if levels > 3 else ():
-                network.must_fit(shape, 1, size=patch, spacing=spacing)
         except ValidationError:
             continue
         rounded = [-(-side // by) * by for side, by in zip(patch, divisor, strict=True)]
@@ -215,7 +210,7 @@ def _network(
             return channels, list(patch) if keep else rounded
     # Too small for three levels in 3D: patches of 16 voxels, which are padded, have room for them.
     grown = [max(16, side) for side in patch]
-    return _network(grown, spacing, size, shapes, keep=False)
+    return _network(grown, spacing, size, keep=False)
 
 
 def _gib(

@@ -88,6 +88,7 @@ class MlflowTracker(Tracker):
         self._parent = self._sweep_run(runs) if tracked.nested else None
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        values = {self._named(name): str(as_text(v)) for name, v in parameters.items()}
         if (known := self._runs.get(trial_id)) is not None:
             if not known.ended:  # it goes on
                 self._client.update_run(known.run_id, "RUNNING")
@@ -95,21 +96,17 @@ class MlflowTracker(Tracker):
         tags = {TRIAL: trial_id, STATUS: Status.RUNNING.value}
         tags |= {MLFLOW_PARENT_RUN_ID: self._parent} if self._parent else {}
         run_id = self._create_run(trial_id, tags)
-        self._client.log_batch(
-            run_id,
-            params=[Param(self._named(name), str(as_text(v))) for name, v in parameters.items()],
-        )
+        self._client.log_batch(run_id, params=[Param(name, v) for name, v in values.items()])
         self._runs[trial_id] = _Known(run_id)
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         run = self._runs[trial_id]
+        values = {self._named(n): v for n, v in scalars(metrics).items()} | {"epoch": metrics.epoch}
         if metrics.epoch <= run.epoch:
             return
         now = int(time.time() * 1000)
-        values = scalars(metrics) | {"epoch": metrics.epoch}
         self._client.log_batch(
-            run.run_id,
-            metrics=[Metric(self._named(n), v, now, metrics.epoch) for n, v in values.items()],
+            run.run_id, metrics=[Metric(n, v, now, metrics.epoch) for n, v in values.items()]
         )
         run.epoch = metrics.epoch
 
@@ -148,10 +145,11 @@ class MlflowTracker(Tracker):
     def _named(self, name: str) -> str:
         """The name in MLflow: as it is if possible, else with ``_``, and never that of another.
 
-        A resumed sweep repeats all events in their order, so its names are the same.
+        A resumed sweep repeats all events in their order. It asks for the names of what was logged
+        before too, so they are the same.
         """
         if name not in self._names:
-            allowed = NOT_IN_NAMES.sub("_", name)[:LONGEST_NAME]
+            allowed = NOT_IN_NAMES.sub("_", name[:LONGEST_NAME])
             while allowed in self._names.values():
                 allowed += "_"
             self._names[name] = allowed

@@ -104,13 +104,13 @@ def _set_environment(variables: dict[bytes, bytes]) -> None:
     os.environb.update(variables)
 
 
+def _set_warning_filters(filters: list[Any]) -> None:
+    warnings.simplefilter("default")  # makes Python forget what it has decided by other filters
+    warnings.filters[:] = filters  # type: ignore[index]
+
+
 def _set_garbage_collection(on: bool) -> None:
     (gc.enable if on else gc.disable)()
-
-
-def _set_warning_filters(filters: list[Any]) -> None:
-    warnings.resetwarnings()  # so that Python forgets what it has shown by the present ones
-    warnings.filters[:] = filters  # type: ignore[index]
 
 
 def _log() -> tuple[int, int, list[logging.Handler]]:
@@ -205,13 +205,13 @@ SETTINGS = {
         partial(getattr, torch.utils.deterministic, "fill_uninitialized_memory"),
         partial(setattr, torch.utils.deterministic, "fill_uninitialized_memory"),
     ),
+    "warnings": Setting(lambda: [*warnings.filters], _set_warning_filters),
     "numpy's errors": Setting(np.geterr, lambda errors: np.seterr(**errors)),
     "environment": Setting(_environment, _set_environment),
     "working directory": Setting(_working_directory, _change_to),
     "import path": Setting(sys.path.copy, partial(sys.path.__setitem__, slice(None))),
     "recursion limit": Setting(sys.getrecursionlimit, sys.setrecursionlimit),
     "garbage collection": Setting(gc.isenabled, _set_garbage_collection),
-    "warning filters": Setting(lambda: list(warnings.filters), _set_warning_filters),
     "root logger": Setting(_log, _set_log),
     "start of processes": Setting(
         partial(multiprocessing.get_start_method, allow_none=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -83,7 +82,7 @@ class EpochColumns:
     """What comparisons of trials need of a history: a value for each epoch.
 
     Args:
-        val_dice, seconds, steps, shared: as in `EpochMetrics`; a flag is 1 or 0.
+        val_dice, seconds, steps, shared: as in `EpochMetrics`.
         metrics: of the sweep's objectives only, by name.
         warnings: each sentence once.
         distance_unit: the first that an epoch says.
@@ -91,9 +90,9 @@ class EpochColumns:
     """
 
     val_dice: tuple[float | None, ...]
-    seconds: Sequence[float]
+    seconds: tuple[float, ...]
     steps: tuple[int, ...]
-    shared: Sequence[int]
+    shared: tuple[bool, ...]
     metrics: Mapping[str, tuple[float | None, ...]]
     warnings: tuple[str, ...] = ()
     distance_unit: DistanceUnit | None = None
@@ -105,9 +104,9 @@ class EpochColumns:
     ) -> EpochColumns:
         return cls(
             val_dice=tuple([epoch.val_dice for epoch in history]),
-            seconds=array("d", [epoch.seconds for epoch in history]),
+            seconds=tuple([epoch.seconds for epoch in history]),
             steps=tuple([epoch.steps for epoch in history]),
-            shared=bytes([epoch.shared for epoch in history]),
+            shared=tuple([epoch.shared for epoch in history]),
             metrics={name: tuple([e.metrics.get(name) for e in history]) for name in metrics},
             warnings=warnings_of(history),
             distance_unit=distance_unit_in(history),

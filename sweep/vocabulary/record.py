@@ -258,11 +258,6 @@ class TrialRecord:
         return self.outcome is not None and self.outcome.cause.startswith(BY_HAND)
 
     @cached_property
-    def kept(self) -> dict[object, Any]:
-        """What analyses computed of it, once for all that ask."""
-        return {}
-
-    @cached_property
     def values(self) -> list[float | None]:
         """The objective in each epoch; None where it was not measured or is not finite."""
         return self.objective.values(self.history)

@@ -148,8 +148,8 @@ def test_what_an_interval_takes_for_granted_stands_beside_it_with_the_number_of_
     told = reservations(found(*CLEAR))
     # 1 − 0.05^(1/4) = 0.527: the upper end of Clopper and Pearson's one-sided interval of 0 of 4.
     assert told.endswith(
-        "The interval of t0001 takes further runs to be like these 4. That none of them lies far"
-        " off leaves room for up to 53 % that do (95 %)."
+        "The interval of t0001 assumes that further runs are like these 4. None of these lies far"
+        " off, but up to 53 % of all runs may (95 % confidence)."
     )
     assert unseen(found(*finalist(0, 0.9, 0.8, 0.8)).finalists[0]) == ""  # two have no interval
 
@@ -177,3 +177,14 @@ def test_kinds_of_outcome_are_those_of_one_fold_because_folds_differ_in_how_hard
     assert warnings(found(*on_folds(0.9, 0.6, 0.9))) == []
     lost = [*on_folds(0.9, 0.6, 0.9), replicate(0, 4, 0.2, fold=1)]
     assert "1 of 4 replicates on fold 1 reached 0.2000, the others" in warnings(found(*lost))[0]
+
+
+def test_run_far_off_is_told_too_where_each_fold_has_one() -> None:
+    """As by default, one seed on each of five folds: nobody knows whether the run or the fold."""
+    runs = [replicate(0, 1, dice, fold=n) for n, dice in enumerate((0.9, 0.91, 0.3, 0.9, 0.89))]
+    told = found(trial(0, Status.COMPLETED, [0.9]), *runs)
+    assert warnings(told) == [
+        "t0000: 1 of 5 replicates on 5 folds reached 0.3000, the others 0.8900 to 0.9100. That may"
+        " be the runs or their folds: the interval takes neither to lie so far off."
+    ]
+    assert unseen(told.finalists[0]) == ""

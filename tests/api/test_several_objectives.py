@@ -113,8 +113,8 @@ def test_commands_and_the_report_show_the_front(tmp_path: Path) -> None:
         "Trials that no other beats in Dice and distance at once (3 of 6): t0004, t0002 and t0000."
     )
     assert headline(read_results(Path(folder))) == (
-        "3 of 6 trials are beaten by no other in Dice and distance at once: t0004, t0002 and t0000."
-        " t0004 has the highest validation Dice of them, 0.8000 (epoch 2)."
+        "3 of 6 trials with a result are beaten by no other in Dice and distance at once: t0004,"
+        " t0002 and t0000. t0004 has the highest validation Dice of them, 0.8000 (epoch 2)."
     )
     done = CliRunner().invoke(app, ["export", folder])
     assert done.exit_code == 0, done.output

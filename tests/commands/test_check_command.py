@@ -120,6 +120,28 @@ def test_override_that_is_wrong_is_refused(call: Call, override: str) -> None:
     assert "--set" in line
 
 
+@pytest.mark.parametrize(
+    "override", ["loss.weights.boundary=0.5", "loss={weights: {boundary: 0.5}, warmup_epochs: 2}"]
+)
+def test_override_of_a_searched_setting_is_a_warning_whose_cure_works(
+    call: Call, override: str
+) -> None:
+    result = call("check", "tiny.yaml", "--set", override)
+    assert result.exit_code == 0
+    [warning] = [line for line in result.stderr.splitlines() if "is searched" in line]
+    assert warning.startswith(f"warning: --set {override}: loss.weights.boundary: is searched")
+    cure = warning.split("`--set '")[1].split("'`")[0]
+    cured = call("check", "tiny.yaml", "--set", cure)
+    assert cured.exit_code == 0
+    assert "is searched" not in cured.stderr
+
+
+def test_value_of_a_searched_setting_in_the_file_is_no_warning(call: Call, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "own.yaml").write_text(text.replace("loss: {", "loss: {weights: {boundary: 0.5}, "))
+    assert "is searched" not in call("check", "own.yaml", "--set", "loss.rampup_epochs=1").stderr
+
+
 def test_what_is_hardly_meant_is_a_warning(call: Call) -> None:
     result = call("check", "tiny.yaml", "--set", "loss.sqrt_epsilon=0")
     assert result.exit_code == 0

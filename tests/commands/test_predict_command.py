@@ -181,7 +181,7 @@ def test_mask_of_an_image_with_a_layer_axis_has_that_axis(call: Call, folder: Pa
 
 
 REAL = """\
-data: {{source: nnunet_raw, folder: {folder}, folds: 2, normalization: minmax, {data}}}
+data: {{source: nnunet_raw, folder: {folder}, folds: 2, {data}}}
 trainer: {{epochs: 2, batch_size: 2, device: cpu}}
 network: {network}
 loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
@@ -192,11 +192,15 @@ evaluation: {{tta: flips}}
 @pytest.mark.parametrize(
     ("data", "network"),
     [
-        ("slice_axis: 0", "{name: unet, channels: [4, 8]}"),
-        ("spacing: [1.2, 0.9]", "{name: unet, channels: [4, 8]}"),
-        ("spatial: volumes, spacing: median", "{name: dynunet, channels: [4, 8, 16]}"),
+        ("slice_axis: 0, normalization: minmax", "{name: unet, channels: [4, 8]}"),
+        ("spacing: [1.2, 0.9], normalization: nnunet", "{name: unet, channels: [4, 8]}"),
         (
-            "spatial: volumes, spacing: [3, 1.2, 1.5], patch_size: [4, 16, 8]",
+            "spatial: volumes, spacing: median, normalization: minmax",
+            "{name: dynunet, channels: [4, 8, 16]}",
+        ),
+        (
+            "spatial: volumes, spacing: [3, 1.2, 1.5], patch_size: [4, 16, 8],"
+            " normalization: minmax",
             "{name: unet, channels: [4, 8]}",
         ),
     ],
@@ -210,6 +214,9 @@ def test_scores_of_the_written_masks_are_those_of_the_validation(
     }.items():  # fmt: skip
         files |= nifti_case(codes, boxes(*shape), stored_as(codes, shape), ".nii.gz")
     dataset = write_dataset(folder / "raw", files, ".nii.gz")
+    described = json.loads((dataset / "dataset.json").read_text())
+    described["channel_names"] = {"0": "CT", "1": "PET"}
+    (dataset / "dataset.json").write_text(json.dumps(described))
     (folder / "own.yaml").write_text(REAL.format(folder=dataset, data=data, network=network))
     done = call("train", "own.yaml")
     assert done.exit_code == 0, done.output

@@ -75,5 +75,26 @@ def test_replay_of_what_no_single_step_did_says_so(
     assert "offending.pt does not exist" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("lost", "lost has not diverged, so there is no step to repeat"),
+        ("lost/divergence.json", "lost has not diverged, so there is no step to repeat"),
+        (".", "is not the folder of a trial, such as "),
+        ("misspelt", "misspelt is not the folder of a trial, such as "),
+        ("lost/misspelt", "misspelt is not the folder of a trial, such as "),
+    ],
+)
+def test_replay_of_what_has_not_diverged_says_so(
+    diverged: tuple[Result, Path], tmp_path: Path, path: str, told: str
+) -> None:
+    folder = Path(shutil.copytree(diverged[1], tmp_path / "lost"))
+    (folder / "divergence.json").unlink()
+    again = run("--replay", tmp_path / path)
+    assert again.exit_code == 2
+    assert told in again.stderr
+    assert "cannot read" not in again.stderr
+
+
 def test_there_must_be_something_to_train_or_to_replay() -> None:
     assert run().exit_code == 2

@@ -155,9 +155,16 @@ def test_narrowest_table_gathers_the_parameters_that_differ_in_one_column() -> N
     assert len(table) == 2 * len(names)
 
 
-@given(width=st.integers(60, 200), presets=st.booleans(), measured=st.booleans())
-def test_no_width_cuts_a_value(width: int, presets: bool, measured: bool) -> None:
+@given(
+    width=st.integers(60, 200),
+    presets=st.booleans(),
+    measured=st.booleans(),
+    status=st.sampled_from([Status.PRUNED, Status.EARLY_STOPPED]),
+)
+def test_no_width_cuts_a_value(width: int, presets: bool, measured: bool, status: Status) -> None:
     records = [drawn(number) for number in range(4)]
+    parameters = {**records[3].parameters, "loss.weights.compactness": 0.00119}
+    records[3] = replace(records[3], outcome=Outcome(status=status), parameters=parameters)
     if presets:
         records[0] = replace(records[0], preset="geometric-v2.3")
     if measured:

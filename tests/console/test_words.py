@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,8 @@ def test_name_between_colons_is_not_read_as_an_emoji(capsys: pytest.CaptureFixtu
 def test_correlation_is_called_one_only_where_it_is(value: float, words: str) -> None:
     assert correlation(value) == words
     assert correlation(value, "+") == ("+" if value > 0 else "") + words
+
+
+def test_no_correlation_is_neither_strong_nor_falling() -> None:
+    assert correlation(math.nan) == "nan"
+    assert correlation(-0.001) == "0.00"

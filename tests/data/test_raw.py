@@ -133,7 +133,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": ["dot"]}, "`labels` must be an object"),
         ({"labels": {}}, "must name the background and 1 to 255 classes"),
         ({"labels": {"background": 0}}, "must name the background and 1 to 255 classes"),
-        ({"labels": {"background": 0, "dot": 2}}, "without a gap or repeat, not [0, 2]"),
+        ({"labels": {"background": 0, "dot": 2}}, "repeat, not [0, 2]; number the classes anew"),
         ({"labels": {"background": 0, "dot": 0}}, "without a gap or repeat, not [0, 0]"),
         ({"labels": {"dot": 1}}, "`labels` lacks `background`, which must be 0: add"),
         (

@@ -182,6 +182,8 @@ def test_image_that_the_network_halves_to_a_single_pixel_is_refused_before_a_tri
         file_ending=".png",
     )
     settings = TrialSettings(data=settings_of(tmp_path / "raw"))  # four levels
+    padded = settings.model_copy(update={"data": settings_of(tmp_path / "raw", patch_size=16)})
+    assert make_ready(padded) is not None  # as every image then is, by validation too
     if refused:
         with pytest.raises(InputError, match="4 levels leave a single pixel of 8"):
             make_ready(settings)

@@ -25,41 +25,45 @@ from pandas.testing import assert_frame_equal
 
 import sweep
 from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.settings.data_settings import PluginData
 from sweep.trial.fit import fit
 
-SWEEP = """\
-trials: 6
+PLUGINS = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
+# Half of the trials diverge after their warm-up; the others wait at rungs, are pruned or complete.
+WHOLE = f"""\
+trials: 8
+searcher: {{name: random, seed: 2}}
+scheduler: {{name: asha, reduction_factor: 3}}
+max_concurrent: 2
+presets: []
+data: {{source: {PLUGINS}:squares, options: {{count: 20}}}}
+trainer: {{epochs: 16, batch_size: 4, device: cpu}}
+network: {{name: {PLUGINS}:Net, options: {{width: 4}}}}
+loss: {{rampup_epochs: 0, terms: {PLUGINS}:total_variation}}
+evaluation: {{metrics: [{PLUGINS}:area_error]}}
+optimizer: {{lr: 0.5, momentum: 0.95}}
+early_stopping: {{patience: null}}
+resources: {{cpu: 0.5, gpu: 0}}
+space:
+  loss.sqrt_epsilon: {{choice: [0, 1.0e-6]}}
+  loss.warmup_epochs: {{randint: [1, 5]}}
+  loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
+"""
+LONG = """\
+trials: 3
 searcher: {name: random, seed: 1}
 scheduler: none
-max_concurrent: 2
+max_concurrent: 1
 data: {source: shapes, difficulty: 0, size: 32, count: 15}
-trainer: {epochs: 5, batch_size: 4, device: cpu}
+trainer: {epochs: 40, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 3, rampup_epochs: 0}
 optimizer: {lr: 0.1, momentum: 0.95}
 early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
-space:
-  loss.sqrt_epsilon: {choice: [0, 1.0e-6]}
-  loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
-"""
-PLUGINS = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
-PAUSING = f"""\
-trials: 10
-searcher: random
-scheduler: {{name: asha, reduction_factor: 3}}
-data: {{source: {PLUGINS}:squares, options: {{count: 15}}}}
-trainer: {{epochs: 16, batch_size: 4, device: cpu}}
-network: {{name: {PLUGINS}:Net, options: {{width: 4}}}}
-loss: {{rampup_epochs: 0, terms: {PLUGINS}:total_variation}}
-evaluation: {{metrics: [{PLUGINS}:area_error]}}
-optimizer: {{lr: 0.1, momentum: 0.9}}
-early_stopping: {{patience: null}}
-resources: {{cpu: 0.5, gpu: 0}}
 pictures: null
 space:
-  loss.warmup_epochs: {{randint: [0, 9]}}
-  loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
+  loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
 # For what happens to processes, whatever they train: its workers import neither MONAI nor data.
 PLAIN = """\
@@ -85,34 +89,45 @@ STORMY = """\
 searcher: grid
 scheduler: none
 max_concurrent: 1
-trainer: {kind: custom, entry: stormy.py:train, epochs: 40, device: cpu, options: {level: 0}}
+trainer: {kind: custom, entry: stormy.py:train, epochs: 40, device: cpu, options: {mode: ""}}
 early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
 space:
-  trainer.options.level: {grid: [0, 0.5]}
+  trainer.options.mode: {grid: [raises, endures, exits, mumbles, leaves, follows]}
 """
 TRAIN_STORMY = """\
-import time
+import sys, threading, time
+from tqdm import tqdm
+from sweep.trial import process_state
+
+process_state.SECONDS_TO_END = 0.1
 
 
 def train(config, trial):
-    if config["level"] == 0:
-        raise ValueError("there is nothing to train at level 0")
+    mode = config["mode"]
+    if mode == "raises":
+        raise ValueError("there is nothing to train in this mode")
+    if mode == "mumbles":
+        raise KeyError("mask\\udcff")
+    if mode == "exits":
+        sys.exit("no data here")
     state = trial.checkpoint.load()
-    for epoch in range(0 if state is None else state["epoch"] + 1, trial.epochs):
-        time.sleep(0.05)
+    for epoch in tqdm(range(0 if state is None else state["epoch"] + 1, trial.epochs)):
+        time.sleep(0.05 if mode == "endures" else 0)
         trial.checkpoint.save({"epoch": epoch})
-        trial.report(epoch, dice=config["level"])
+        trial.report(epoch, dice={"endures": 0.75, "leaves": 0.5, "follows": 0.25}[mode])
+    if mode == "leaves":
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 """
 ONE_PLAIN = ("--set", "space={trainer.options.level: {grid: [0.5]}}")
 TIMEOUT = 300.0
 """Seconds; far more than anything here takes, for machines that do other things too."""
 STDOUT = re.compile(
-    r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
+    r"\[\d/\d\] t\d{4} (completed|pruned|diverged|failed).*"  # a line a trial
     r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
     r"|Δ baseline of .*|– under a setting: .*|t\d{4}.*: a tie with the trial above, .*"
-    r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|options\.|level|#).*|\s*─+\s*"  # the table
-    r"|\s+\d  t\d{4}  .*|\s*"
+    r"|\s*(tiny|stormy|sqrt|epsilon|weights\.|total_variation|options\.|level|mode|#).*"
+    r"|\s*─+\s*|\s+\d  t\d{4}  .*|\s*"  # the table
     r"|t\d{4} (diverged|failed): .*|Why t.*|(Ranking|Best|Report): .*"  # what follows it
     r"|Weights: .*|Predict: .*"
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
@@ -242,8 +257,8 @@ def living_in_session(session: int) -> dict[int, str]:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("swept")
-    (folder / "tiny.yaml").write_text(SWEEP)
-    process = start(folder, "tiny.yaml", "--results", "out")
+    (folder / "tiny.yaml").write_text(WHOLE)
+    process = start(folder, "tiny.yaml", "--results", "out", "--no-dashboard")
     return finish(process, folder / "out" / "tiny")
 
 
@@ -252,7 +267,7 @@ def test_sweep_ends_well_and_without_a_word_of_ray(swept: Run) -> None:
     [warning] = swept.stderr.splitlines()
     assert warning.startswith("warning: `loss.sqrt_epsilon` 0 can diverge")
     assert swept.noise() == []
-    assert len(re.findall(r"^\[\d/6\] ", swept.stdout, re.MULTILINE)) == 6
+    assert len(re.findall(r"^\[\d/8\] ", swept.stdout, re.MULTILINE)) == 8
 
 
 def test_results_folder_holds_what_was_promised(swept: Run) -> None:
@@ -263,13 +278,17 @@ def test_results_folder_holds_what_was_promised(swept: Run) -> None:
         "trials",
     }
     expected = load_sweep(swept.folder.parents[1] / "tiny.yaml")
-    assert load_sweep(swept.folder / "sweep.yaml") == expected
-    assert len(swept.ranking) == 6
+    written = load_sweep(swept.folder / "sweep.yaml")
+    assert isinstance(written.data, PluginData)
+    assert written.data.fingerprint  # of what the source wrote, and nothing else is new
+    data = expected.data.model_copy(update={"fingerprint": written.data.fingerprint})
+    assert written == expected.model_copy(update={"data": data})
+    assert len(swept.ranking) == 8
     for row in swept.ranking:
         trial = swept.folder / "trials" / row["trial_id"]
         config = load_trial(trial / "config.yaml")
         assert config.loss.sqrt_epsilon == float(row["loss.sqrt_epsilon"])
-        assert config.loss.weights.boundary == float(row["loss.weights.boundary"])
+        assert config.loss.warmup_epochs == int(row["loss.warmup_epochs"])
         epochs = [line["epoch"] for line in swept.history(row["trial_id"])]
         assert epochs == list(range(int(row["epochs"])))
         assert (trial / "divergence.json").exists() == (row["status"] == "diverged")
@@ -279,30 +298,30 @@ def test_ranking_has_its_columns_and_is_sorted_by_dice_with_the_diverged_last(sw
     rows = swept.ranking
     assert set(rows[0]) >= {
         *("rank", "trial_id", "status", "val_dice", "best_epoch", "epochs", "cause"),
-        *("loss.sqrt_epsilon", "loss.weights.boundary"),
+        *("loss.sqrt_epsilon", "loss.warmup_epochs", "loss.weights.total_variation"),
     }
-    assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 7)]
-    ranked = [float(row["val_dice"]) for row in rows if row["status"] == "completed"]
-    assert ranked == sorted(ranked, reverse=True)
-    assert {row["status"] for row in rows[: len(ranked)]} == {"completed"}
+    assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 9)]
+    ranked = [row for row in rows if row["status"] in ("completed", "pruned")]
+    assert {row["status"] for row in ranked} == {"completed", "pruned"}
     assert {row["status"] for row in rows[len(ranked) :]} == {"diverged"}
-    for row in rows[: len(ranked)]:
+    best = [float(row["val_dice"]) for row in ranked]
+    assert best == sorted(best, reverse=True)
+    for row in ranked:
         dice = [line["val_dice"] for line in swept.history(row["trial_id"])]
         assert float(row["val_dice"]) == max(dice) == dice[int(row["best_epoch"])]
 
 
 def test_trials_without_epsilon_diverge_by_their_own_numerics_after_the_warmup(swept: Run) -> None:
     for row in swept.ranking:
-        assert row["status"] == ("completed" if float(row["loss.sqrt_epsilon"]) else "diverged")
-        if row["status"] == "completed":
-            assert row["epochs"] == "5"
-            assert row["cause"] == ""
+        assert (row["status"] == "diverged") == (float(row["loss.sqrt_epsilon"]) == 0)
+        if row["status"] != "diverged":
+            assert row["status"] == "pruned" or (row["epochs"], row["cause"]) == ("16", "")
             continue
         trial = swept.folder / "trials" / row["trial_id"]
         verdict = json.loads((trial / "divergence.json").read_text())
         assert verdict["stage"] == "gradient"
         assert verdict["term"] in ("compactness", "aspect")
-        assert verdict["epoch"] == int(row["epochs"]) >= 3
+        assert verdict["epoch"] == int(row["epochs"]) >= int(row["loss.warmup_epochs"])
         assert row["cause"] == (
             f"nonfinite gradient ({verdict['term']}) at epoch {verdict['epoch']}"
             f" step {verdict['step']}"
@@ -337,25 +356,22 @@ def trained_here(file: Path, results: Path) -> sweep.SweepResults:
 
 
 def test_trials_that_wait_at_rungs_end_the_same_on_two_workers_and_without_ray(
-    tmp_path: Path,
+    swept: Run, tmp_path: Path
 ) -> None:
     """With plug-ins, so that these are seen to work on Ray's workers too."""
-    file = tmp_path / "tiny.yaml"
-    file.write_text(PAUSING)
-    process = start(tmp_path, "tiny.yaml", "--no-dashboard", "--set", "max_concurrent=2")
-    two = finish(process, tmp_path / "results" / "tiny")
-    assert two.code == 0, two.stderr
-    one = Run(0, 0, "", "", trained_here(file, tmp_path / "here").folder)
+    here = trained_here(swept.folder.parents[1] / "tiny.yaml", tmp_path)
+    one = Run(0, 0, "", "", here.folder)
     ends = [
         {row["trial_id"]: (row["status"], row["val_dice"], row["epochs"]) for row in run.ranking}
-        for run in (one, two)
+        for run in (one, swept)
     ]
     assert ends[0] == ends[1]
-    assert sorted(status for status, *_ in ends[0].values()).count("pruned") >= 6
+    assert sum(status == "pruned" for status, *_ in ends[0].values()) >= 2
     for trial_id in ends[0]:
-        epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in (one, two)]
+        epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in (one, swept)]
         assert epochs[0] == epochs[1]
-    assert any("total_variation" in line["terms"] for line in two.history("t0009"))
+    best = swept.history(swept.ranking[0]["trial_id"])
+    assert any("total_variation" in line["terms"] for line in best)
     assert '"wait"' in (one.folder / "journal.jsonl").read_text()
 
 
@@ -375,11 +391,8 @@ class Interrupted:
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     """Interrupted in its second trial, resumed by the command it printed, there killed, resumed."""
     cwd = tmp_path_factory.mktemp("interrupted")
-    (cwd / "tiny.yaml").write_text(SWEEP)
-    changes = ("trials=3", "max_concurrent=1", "trainer.epochs=40", "loss.sqrt_epsilon=1.0e-6")
-    changes += ("pictures=null",)
-    changes += ("space={loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}}",)
-    process = start(cwd, "tiny.yaml", *(part for item in changes for part in ("--set", item)))
+    (cwd / "tiny.yaml").write_text(LONG)
+    process = start(cwd, "tiny.yaml", "--set", "loss.sqrt_epsilon=1.0e-6")
     folder = cwd / "results" / "tiny"
     trial = folder / "trials" / "t0001"
     wait_for(lambda: len(history(trial)) >= 5, process)
@@ -485,7 +498,7 @@ def test_sweep_whose_processes_are_all_told_to_end_is_ranked_and_can_be_resumed(
 
 
 def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    (tmp_path / "tiny.yaml").write_text(LONG)
     process = start(tmp_path, "tiny.yaml", "--set", "loss.warmup_epochs=2")
     folder = tmp_path / "results" / "tiny"
     wait_for((folder / "journal.jsonl").exists, process)
@@ -531,7 +544,8 @@ def write_stormy(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
     """The first trial cannot be trained; the worker of the second is killed in its middle, and the
-    next worker cannot write: a limit on the size of its files fails as a full disk does.
+    next worker cannot write: a limit on the size of its files fails as a full disk does. Two more
+    fail in other ways, and one leaves a thread to the last.
     """
     cwd = tmp_path_factory.mktemp("stormy")
     write_stormy(cwd)
@@ -563,14 +577,33 @@ def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_
 ) -> None:
     run = stormy.run
     assert (run.code, run.stderr, run.noise()) == (0, "", [])
-    best, failed = run.ranking
+    best, *_ = run.ranking
+    [failed] = [row for row in run.ranking if row["trainer.options.mode"] == "raises"]
     assert (failed["trial_id"], failed["status"], failed["epochs"]) == ("t0000", "failed", "0")
-    assert failed["cause"] == "ValueError: there is nothing to train at level 0, at stormy.py:6"
+    assert failed["cause"] == "ValueError: there is nothing to train in this mode, at stormy.py:11"
     assert f"t0000 failed: {failed['cause']}" in run.stdout
     traceback = (run.folder / "trials" / "t0000" / "error.txt").read_text()
     assert traceback.startswith("Traceback (most recent call last):")
-    assert failed["cause"].removesuffix(", at stormy.py:6") in traceback
+    assert failed["cause"].removesuffix(", at stormy.py:11") in traceback
     assert (best["trial_id"], best["status"]) == ("t0001", "completed")
+
+
+def test_exit_and_text_of_no_encoding_are_the_causes_of_their_trials_alone(stormy: Storm) -> None:
+    causes = {row["trial_id"]: row["cause"] for row in stormy.run.ranking}
+    assert causes["t0002"].startswith("SystemExit: no data here")
+    assert causes["t0003"].startswith(r"KeyError: 'mask\udcff'")
+    assert [causes[trial_id] for trial_id in ("t0001", "t0004", "t0005")] == ["", "", ""]
+
+
+def test_thread_that_a_trial_leaves_costs_its_worker_and_no_trial(stormy: Storm) -> None:
+    """The thread that draws tqdm's bars, which each trial leaves, costs nothing."""
+    workers = {
+        path.parent.name: json.loads(path.read_text())["runs"][-1]["process"]["pid"]
+        for path in stormy.run.folder.glob("trials/*/provenance.json")
+    }
+    assert workers["t0001"] == workers["t0004"] != workers["t0005"]
+    best = [(row["trial_id"], row["status"]) for row in stormy.run.ranking[:3]]
+    assert best == [(name, "completed") for name in ("t0001", "t0004", "t0005")]
 
 
 def test_ray_listens_on_loopback_alone(stormy: Storm) -> None:

@@ -81,6 +81,7 @@ def test_provenance_has_what_nnunet_itself_trains_with(trained: History, folder:
     assert effective["loss.warmup_epochs"] == 1
     assert effective["optimizer.momentum"] == 0.99
     assert run["cases"] == {"training": 16, "validation": 4}
+    assert run["classes"] == {"regions": False, "ignore": None}
     assert run["network"]["class"].endswith(".PlainConvUNet")
     assert run["without_effect"].keys() >= {"network.name", "data.size", "augmentation.gamma.mode"}
 

@@ -22,7 +22,7 @@ from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import figures_of
 from sweep.store.case_table import write_cases
 from sweep.vocabulary.class_scores import ClassScore
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord
 
 OpenPage = Callable[..., Page]
 Scheme = Literal["light", "dark"]
@@ -434,7 +434,9 @@ def test_a_link_to_the_page_shows_what_the_reader_has_chosen(
     assert linked.input_value("#group") == "loss.sqrt_epsilon"
     assert linked.input_value("#axes [name=x]") == "hd95"
     linked.click(f"#ranking a[href='#trial/{in_order[0]}']")
+    linked.wait_for_selector("dialog[open]")
     linked.keyboard.press("Escape")
+    linked.wait_for_selector("dialog", state="hidden")
     assert linked.url == opened.url, "a view that was closed leaves the choices in the address"
 
 
@@ -449,6 +451,33 @@ def test_a_link_with_names_that_a_sweep_lacks_shows_the_rest(
     assert "is not a column" in opened.inner_text("#filter-wrong")
     assert shown(opened)[:3] == list(data.tables[0].trials[:3])
     assert "1 of 60 trials selected" in opened.inner_text("#selection")
+
+
+def test_a_link_to_another_choice_takes_the_place_of_this_one(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(f"{file.as_uri()}#trial/t9999")
+    opened.fill("#filter", "nothing > 1")
+    opened.select_option("#axes [name=x]", "hd95")
+    opened.wait_for_function("location.hash === '#?across=hd95'")  # there is no such trial to keep
+    opened.evaluate("location.hash = '?hide=a%2Cb&hide=seconds&sort=status&sort=-epochs'")
+    opened.wait_for_function("document.querySelectorAll('[data-sorted]').length === 2")
+    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
+    assert (opened.input_value("#filter"), opened.inner_text("#filter-wrong")) == ("", "")
+    assert "1 column hidden" in opened.inner_text("#ranking .more")
+    assert opened.url.endswith("#?sort=status&sort=-epochs&hide=a%2Cb&hide=seconds")
+
+
+def test_page_that_was_opened_before_the_first_end_draws_what_a_fresh_one_does(
+    explored: tuple[Path, PageData], tmp_path: Path, open_page: OpenPage
+) -> None:
+    begun = tmp_path / "report.html"
+    begun.write_text(page(read_results(write_sweep(tmp_path / "x", []))), encoding="utf-8")
+    opened = open_page(begun.as_uri())
+    opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(explored[1].to_json())))
+    assert opened.input_value("#axes [name=y]") == "val_dice"
+    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
 
 
 def test_smoothed_curves_lie_over_the_measured_ones(
@@ -470,6 +499,39 @@ def test_smoothed_curves_lie_over_the_measured_ones(
     opened.check("dialog [name=log]")
     kind = "place => place._fullLayout.yaxis.type"
     assert opened.eval_on_selector(f"[data-key='{trial_id} value']", kind) == "log"
+
+
+def test_how_curves_are_drawn_hides_no_value_and_holds_only_where_it_can_be_chosen(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    def hd95(record: TrialRecord) -> TrialRecord:
+        """The same trial with HD95 in every second epoch."""
+        measured = ({"hd95": 2.0 + e.epoch} if e.epoch % 2 else {} for e in record.history)
+        epochs = zip(record.history, measured, strict=True)
+        return replace(record, history=tuple(replace(e, metrics=m) for e, m in epochs))
+
+    records = [hd95(trial(0, Status.COMPLETED, [0.5 + n / 100 for n in range(44)]))]
+    records.append(trial(1, Status.COMPLETED, [0.5, 0.6, 0.4]))
+    file = tmp_path / "report.html"
+    file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
+    opened = open_page(f"{file.as_uri()}#trial/t0000")
+    opened.click("dialog summary >> text=1 more curve: hd95")
+    opened.select_option("dialog [name=smoothing]", "0.8")
+    traces = "place => place.data.map(({ mode, connectgaps }) => [mode, Boolean(connectgaps)])"
+    sparse = [["lines+markers", False], ["lines", True]]
+    assert opened.eval_on_selector("[data-key='t0000 metrics/hd95']", traces) == sparse
+    value = "[data-key='t0000 value']"
+    opened.eval_on_selector(value, "place => Plotly.relayout(place, {'yaxis.range': [0.7, 0.8]})")
+    opened.check("dialog [name=log]")
+    low, high = opened.eval_on_selector(value, "place => place._fullLayout.yaxis.range")
+    assert low < high < 0, "powers of ten, not the values of the zoom before"
+    opened.evaluate("location.hash = 'trial/t0001'")
+    short = "[data-key='t0001 value']"
+    opened.wait_for_selector(short)
+    assert opened.eval_on_selector(short, "place => place.data.map(({ y }) => [...y])") == [
+        [0.5, 0.6, 0.4]
+    ]
+    assert opened.eval_on_selector(short, "place => place._fullLayout.yaxis.type") == "linear"
 
 
 def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
@@ -690,14 +752,14 @@ def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
     opened.click("#selection >> text=Compare")
     assert opened.inner_text("#view-title") == f"{one}, {other} and {third}"
     heads = opened.locator("dialog table >> nth=0 >> thead th")
-    assert heads.all_inner_texts() == ["", one, other, third]
+    assert heads.all_inner_texts() == ["trial", one, other, third]
     traces = "document.querySelector('dialog .figure').data.map(({ name }) => name)"
     assert opened.evaluate(traces) == [one, other, third]
     opened.select_option("select[aria-label='One more trial']", fourth)
     opened.wait_for_function(f"location.hash.endsWith('/{third}/{fourth}')")
     opened.select_option("select[aria-label='Trial 1']", "")
     opened.wait_for_function(f"location.hash === '#compare/{other}/{third}/{fourth}'")
-    assert heads.all_inner_texts() == ["", other, third, fourth]
+    assert heads.all_inner_texts() == ["trial", other, third, fourth]
     opened.evaluate(f"location.hash = 'compare/{one}/{one}'")  # one trial, named twice
     opened.wait_for_function("!document.querySelector('dialog').open")
 

@@ -51,6 +51,11 @@ def test_escaped_text_holds_no_character_with_a_meaning_in_latex(text: str) -> N
     assert not set("\\{}#$%&_^~") & set(rest)
 
 
+def test_each_small_greek_letter_is_a_command_of_latex() -> None:
+    assert escaped("γ τ λ ε") == r"$\gamma$ $\tau$ $\lambda$ $\varepsilon$"
+    assert escaped("μ µ") == r"$\mu$ $\mu$", "the letter, and the micro sign of a unit"
+
+
 def test_no_row_begins_with_an_option_of_the_row_before() -> None:
     frame = pd.DataFrame({"trainer.patch": [(3, 5), "*"]})
     assert rows(latex_table(frame)) == [["{[}3, 5]"], ["{*}"]]

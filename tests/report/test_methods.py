@@ -51,6 +51,14 @@ def sweep_with(yaml: str) -> Results:
     return results_of(trial(0, Status.COMPLETED, [0.5]), yaml=yaml)
 
 
+def sweep_started_with(folder: Path, yaml: str = SWEEP_YAML, **changes: object) -> Results:
+    """A sweep of one trial whose provenance has these changes."""
+    folder = write_sweep(folder / "x", [trial(0, Status.COMPLETED, [0.5])], yaml=yaml)
+    runs = [PROVENANCE | changes]
+    (folder / "trials/t0000/provenance.json").write_text(json.dumps({"runs": runs}))
+    return read_results(folder)
+
+
 def test_sweep_without_a_result_has_no_methods_text() -> None:
     assert methods(results_of()) is None
 
@@ -195,7 +203,10 @@ def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("spatial", "dimensions", "seen"),
-    [("volumes", "3D", "three-dimensional volumes"), ("slices", "2D", "two-dimensional slices")],
+    [
+        ("volumes", "3D", "three-dimensional volumes"),
+        ("slices", "2D", "two-dimensional images, and volumes as their slices"),
+    ],
 )
 def test_what_the_network_sees_its_classes_and_its_spacing_are_said(
     tmp_path: Path, spatial: str, dimensions: str, seen: str
@@ -216,6 +227,36 @@ def test_what_the_network_sees_its_classes_and_its_spacing_are_said(
     assert f"The network sees {seen}." in data
     assert "2 foreground classes were segmented: liver and tumour." in data
     assert "Images kept the spacing of their files." in data
+
+
+@pytest.mark.parametrize(
+    ("patch", "spatial", "words"),
+    [
+        (96, "slices", "patches of 96 × 96."),
+        (96, "volumes", "patches of 96 × 96 × 96."),
+        ([64, 96], "slices", "patches of 64 × 96."),
+    ],
+)
+def test_patches_are_said_also_where_they_are_square(
+    tmp_path: Path, patch: int | list[int], spatial: str, words: str
+) -> None:
+    effective = {"data.patch_size": patch, "data.spatial": spatial}
+    assert words in passage(sweep_started_with(tmp_path, effective=effective), "Data")
+
+
+def test_patches_that_were_searched_are_not_said_to_have_the_size_of_the_first(
+    tmp_path: Path,
+) -> None:
+    yaml = f"{SWEEP_YAML}  data.patch_size: {{{{choice: [32, 64]}}}}\n"
+    results = sweep_started_with(tmp_path, yaml, effective={"data.patch_size": 32})
+    assert "size of the patches for training was searched" in passage(results, "Data")
+
+
+def test_regions_and_the_label_to_ignore_are_said(tmp_path: Path) -> None:
+    results = sweep_started_with(tmp_path, classes={"regions": True, "ignore": 3})
+    assert "regions, which may overlap. Voxels with the label 3 counted" in passage(results, "Data")
+    training = passage(results, "Network and training")
+    assert "Dice plus cross-entropy, of each region under a sigmoid." in training
 
 
 def test_a_function_whose_network_nobody_sees_has_a_methods_text(tmp_path: Path) -> None:
@@ -356,3 +397,10 @@ def test_every_setting_of_a_spec_can_be_described() -> None:
     assert "learning rate searched" in passage(
         replace(results_of(trial(0, Status.COMPLETED, [0.5])), spec=spec), "Network and training"
     )
+
+
+def test_normalisation_by_the_names_of_channels_is_said() -> None:
+    yaml = "name: x\ntrials: {trials}\ndata: {{source: shapes, normalization: nnunet}}\n"
+    yaml += "space:\n  loss.warmup_epochs: {{randint: [2, 8]}}\n"
+    text = passage(sweep_with(yaml), "Data")
+    assert "rule for the name of each channel (Isensee et al., 2021): CT is clipped to" in text

@@ -67,9 +67,20 @@ def test_a_gamma_that_breaks_the_normalisation_of_the_data_is_refused_at_its_lin
     assert told(tmp_path, load_trial, gamma(mode, normalization, 0)) == []
 
 
+@pytest.mark.parametrize("mode", ["before_normalization", "on_minmax"])
+def test_a_gamma_that_needs_a_case_by_case_normalisation_is_refused_beside_nnunets(
+    tmp_path, mode
+) -> None:
+    [line] = told(tmp_path, load_trial, gamma(mode, "nnunet"))
+    assert line.startswith(f"4: augmentation.gamma.mode: `{mode}` needs the mean or the range")
+    assert line.endswith("use `shifted_retained`, which is nnU-Net's")
+    assert told(tmp_path, load_trial, gamma(mode, "nnunet", 0)) == []
+
+
 @pytest.mark.parametrize(
     ("mode", "normalization"),
     [
+        ("shifted_retained", "nnunet"),
         ("before_normalization", "zscore"),
         ("before_normalization", "minmax"),
         ("on_minmax", "minmax"),
@@ -110,4 +121,4 @@ def test_a_searched_normalisation_must_fit_every_searched_mode(tmp_path) -> None
 
 def test_a_wrong_normalisation_is_the_only_mistake_told_of_it(tmp_path) -> None:
     [line] = told(tmp_path, load_trial, gamma("on_minmax", "zscor"))
-    assert line.startswith("1: data.normalization: must be `zscore` or `minmax`")
+    assert line.startswith("1: data.normalization: must be `zscore`, `minmax` or `nnunet`")

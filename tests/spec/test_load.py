@@ -257,6 +257,7 @@ def test_a_wrong_value_is_told_in_plain_words(write, text: str, message: str) ->
          "line 3 has U+00A0, which only looks like a space: type it again"),
         ("a: 1\ntrials\uff1a 4\nb: 1", "x.yaml:3: a key without a `: ` after it; "
          "line 2 has U+FF1A, which only looks like a colon: type it again"),
+        ('a: "1\uff1a 2"\ntrials 4\nb: 1', "x.yaml:3: a key without a `: ` after it"),
         ("[" * 4_000, "x.yaml: brackets or lines are nested too deep"),
         ("a: " + "[" * 30 + "]" * 30, "x.yaml:1: " + ".".join(["a"] + ["0"] * 20)
          + ": nested more than 20 levels deep"),

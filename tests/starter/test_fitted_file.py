@@ -85,6 +85,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
     "large images": lambda f: dataset(f, [(700, 520)] * 2, **PNG),
     "tiny images": lambda f: dataset(f, [(8, 10)] * 5, **PNG),
     "RGB": rgb,
+    "CT": lambda f: dataset(f, [(24, 20, 18)] * 5, channel_names=["CT"]),
     "oblong pixels": lambda f: dataset(f, [(24, 32)] * 5, [(1.0, 3.0, 1.0)]),
     "oblong pixels of a microscope": lambda f: dataset(f, [(24, 32)] * 5, [(2.3e-5, 6e-5, 1e-3)]),
     "volumes": lambda f: dataset(f, [(24, 20, 18)] * 5),
@@ -164,6 +165,8 @@ def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:
     assert data("regions", 4)["geometric_class"] == "all"
     assert data("test images", 5)["test"] == "imagesTs"
     assert "folds" not in data("splits of its own", 6)
+    assert data("CT", 7)["normalization"] == "nnunet"
+    assert "normalization" not in data("volumes", 8)
 
 
 @pytest.mark.parametrize("memory", [None, 1.0, 4.0, 24.0, 80.0])

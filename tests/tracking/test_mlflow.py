@@ -181,6 +181,26 @@ def test_names_that_mlflow_refuses_are_logged_under_names_of_their_own(
         }
 
 
+def test_a_resumed_sweep_gives_a_name_to_the_metric_that_had_it(
+    make_store: Callable[[], Store], track: Callable[[Store], MlflowTracker]
+) -> None:
+    """The first epoch alone has the one, and the later ones the other."""
+    epochs = [
+        EpochMetrics(epoch=n, val_dice=0.5, metrics={f"size {'<>>'[n]}": float(n)})
+        for n in range(3)
+    ]
+    with make_store() as store:
+        for reported in (epochs[:2], epochs):
+            tracker = track(store)
+            tracker.trial_started("t0000", {})
+            for metrics in reported:
+                tracker.epoch_reported("t0000", metrics)
+            tracker.close()
+        run = runs_of(store)["t0000"]
+        assert points(store, run, "metrics/size _") == [(0, 0.0)]
+        assert points(store, run, "metrics/size __") == [(1, 1.0), (2, 2.0)]
+
+
 def run_names(run: Run) -> set[str]:
     return {n.removeprefix("metrics/") for n in run.data.metrics if n.startswith("metrics/")}
 

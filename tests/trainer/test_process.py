@@ -87,6 +87,7 @@ SPOILT: dict[str, Any] = {
     "cuDNN benchmark": True,
     "cuDNN determinism": True,
     "TF32 of cuDNN": False,
+    "warnings": [("error", None, Warning, None, 0)],
     "numpy's errors": dict.fromkeys(("divide", "over", "under", "invalid"), "raise"),
     "environment": {b"ONLY": b"this"},
     "working directory": os.sep,
@@ -95,7 +96,6 @@ SPOILT: dict[str, Any] = {
     "oneDNN": False,
     "memory filled": False,
     "garbage collection": False,
-    "warning filters": [("error", None, Warning, None, 0)],
     "root logger": (50, 10, []),
     "start of processes": "spawn",
 }

@@ -45,6 +45,7 @@ def test_trial_records_what_it_trains_with_which_code_and_where(
     )
     assert run["network"]["class"].endswith(".UNet")
     assert run["cases"] == {"training": 12, "validation": 3}
+    assert run["classes"] == {"regions": False, "ignore": None}
     assert run["code"]["path"] == str(Path(sweep.__file__).parent)
     assert run["versions"]["torch"] == version("torch")
     assert run["versions"].keys() == {"python", *PACKAGES}

@@ -79,6 +79,14 @@ def test_a_shift_or_stretch_of_z_scored_images_is_told(change, expected: str | N
     assert (message is None) == (expected is None)
 
 
+@pytest.mark.parametrize("place", [-3.0, 5.0])
+def test_nnunets_normalisation_promises_no_mean_and_is_held_to_what_it_gives(place: float) -> None:
+    plain = gaussian() + place
+    assert check_statistics(plain, plain, "nnunet") is None
+    message = check_statistics(plain + 0.4, plain, "nnunet") or ""
+    assert message.endswith("the normalisation no longer holds")
+
+
 @pytest.mark.parametrize("raw", [gaussian() * 40 + 100, gaussian().clamp(-4, 4) / 8 + 0.5])
 def test_images_that_were_never_z_scored_are_told(raw: Tensor) -> None:
     message = check_statistics(raw, raw, "zscore")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 
 from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
-from sweep.analysis.confirm.paired_statistics import most_unseen, two_kinds
+from sweep.analysis.confirm.paired_statistics import LEAST_OF_KINDS, most_unseen, two_kinds
 from sweep.analysis.confirm.race_words import course
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, subjects_of
@@ -83,8 +84,9 @@ def unseen(one: Finalist) -> str:
         return ""
     runs = len(one.scores)
     return (
-        f"The interval of {one.trial_id} takes further runs to be like these {runs}. That none of"
-        f" them lies far off leaves room for up to {percent(most_unseen(runs))} that do (95 %)."
+        f"The interval of {one.trial_id} assumes that further runs are like these {runs}. None of"
+        f" these lies far off, but up to {percent(most_unseen(runs))} of all runs may (95 %"
+        " confidence)."
     )
 
 
@@ -148,22 +150,27 @@ def warnings(found: Confirmation) -> list[str]:
 
 
 def kinds_of(one: Finalist) -> list[str]:
-    """That replicates are of two kinds, for each fold on which they are: folds may differ."""
+    """That replicates are of two kinds, for each fold on which they are: folds may differ.
+
+    Where a fold has too few runs to tell, those of all folds are compared.
+    """
     text, turned = one.objective.text, one.objective.turned
+    on_fold: dict[int, list[float]] = {}
+    for (_, fold), value in one.scores.items():
+        on_fold.setdefault(fold, []).append(turned(value))
+    folds, why = len(on_fold), "The mean and its interval describe neither."
+    parts = {f" on fold {n}" if folds > 1 else "": on_fold[n] for n in sorted(on_fold)}
+    if folds > 1 and min(map(len, on_fold.values())) < LEAST_OF_KINDS:
+        parts = {f" on {folds} folds": [*chain.from_iterable(on_fold.values())]}
+        why = "That may be the runs or their folds: the interval takes neither to lie so far off."
     sentences = []
-    folds = sorted(paired.folds_of([one.scores]))
-    for fold in folds:
-        own = [turned(value) for (_, of), value in one.scores.items() if of == fold]
-        if (kinds := two_kinds(own)) is None:
+    for on, values in parts.items():
+        if (kinds := two_kinds(values)) is None:
             continue
-        rare, others = (
-            text(kind[0]) if len(kind) == 1 else f"{text(kind[0])} to {text(kind[-1])}"
-            for kind in kinds
-        )
-        on = f" on fold {fold}" if folds[1:] else ""
+        rare, others = (" to ".join(dict.fromkeys([text(k[0]), text(k[-1])])) for k in kinds)
         sentences.append(
-            f"{one.trial_id}: {len(kinds[0])} of {counted(len(own), 'replicate')}{on} reached"
-            f" {rare}, the others {others}. The mean and its interval describe neither."
+            f"{one.trial_id}: {len(kinds[0])} of {counted(len(values), 'replicate')}{on} reached"
+            f" {rare}, the others {others}. {why}"
         )
     return sentences
 

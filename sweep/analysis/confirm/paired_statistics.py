@@ -26,6 +26,8 @@ APART, APART_OF_FEW, FEW = 3, 10, 5
 Fewer values lie close together by chance."""
 LEAST_APART = 0.05
 """The gap at least, as a share of the largest value, so that the noise of good seeds is no kind."""
+LEAST_OF_KINDS = 3
+"""Values below which they are of one kind."""
 DECIMALS = 12
 """Decimals to which differences are rounded, so that rounding errors do not count."""
 
@@ -52,8 +54,8 @@ def two_kinds(values: Sequence[float]) -> tuple[list[float], list[float]] | None
 
     Values are split at their widest gap that is `APART` times as wide as either side
     (`APART_OF_FEW` times for fewer than `FEW` values) and at least `LEAST_APART` of the largest
-    value. A mean with a standard error describes neither kind. Fewer than three values are of one
-    kind. How often noise looks like two kinds: ``benchmarks/confirmation.py runs``.
+    value. A mean with a standard error describes neither kind. Fewer than `LEAST_OF_KINDS`
+    values are of one kind. How often noise looks like two: ``benchmarks/confirmation.py runs``.
     """
     ordered = sorted(values)
     times = APART if len(ordered) >= FEW else APART_OF_FEW
@@ -65,7 +67,7 @@ def two_kinds(values: Sequence[float]) -> tuple[list[float], list[float]] | None
         if gap > max(widest, times * max(low[-1] - low[0], high[-1] - high[0])):
             widest = gap
             found = (low, high) if len(low) <= len(high) else (high, low)
-    return found if len(ordered) > 2 else None
+    return found if len(ordered) >= LEAST_OF_KINDS else None
 
 
 def most_unseen(runs: int) -> float:

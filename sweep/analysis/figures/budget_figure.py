@@ -127,7 +127,7 @@ def _figure(found: Sequence[Spent], in_use: bool) -> go.Figure:
                 )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="epochs", row=1, col=1)
-    figure.update_xaxes(title="minutes of training", row=1, col=2)
+    figure.update_xaxes(title="minutes", row=1, col=2)
     figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
     return style.finished(
         figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares)

@@ -105,10 +105,10 @@ def _figure(found: Sequence[Event]) -> go.Figure:
     figure.add_vrect(x0=0, x1=1, fillcolor=style.FAINT, opacity=0.25, line_width=0, layer="below")
     first, last = min(0.0, found[0][0]), max(1.0, found[-1][0])
     margin = 0.05 * (last - first) + 0.2
-    figure.update_xaxes(
-        title="epochs since the geometric loss switched on", range=[first - margin, last + margin]
-    )
-    figure.update_yaxes(
-        **style.ticks(enumerate(kinds)), range=[-0.7, len(kinds) - 0.3], automargin=True
+    figure.update_xaxes(title="epochs since the switch-on", range=[first - margin, last + margin])
+    figure.update_yaxes(  # in two lines, which leaves a phone room for the points
+        **style.ticks(enumerate(kind.replace(" (", "<br>(") for kind in kinds)),
+        range=[-0.7, len(kinds) - 0.3],
+        automargin=True,
     )
     return style.finished(figure, height=118 + 60 * len(kinds), legend=False)

@@ -38,10 +38,9 @@ def pareto_front(results: Results) -> ReportFigure:
     axes = [goal.metric for goal in goals[:2]]
     aimed = results.objective.each if several else goals
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in aimed]
-    titles = ["outlines" if goal.metric == HD95 else goal.short for goal in aimed]
-    titles[:1] = [
-        "Outlines" if titles[:1] == ["outlines"] else (aimed or [results.objective])[0].opening
-    ]
+    first, *others = aimed or [results.objective]
+    titles = ["Outlines" if first.metric == HD95 else first.opening]
+    titles += ["outlines" if goal.metric == HD95 else goal.short for goal in others]
     diagonal = ""
     if _unit(results) and HD95 in [goal.metric for goal in goals]:
         diagonal = (

@@ -29,8 +29,8 @@ def patience_tradeoff(results: Results) -> ReportFigure:
             "pruned trials, curves that their own patience ended too early to answer, and trials "
             "that no patience compared here can end before their last epoch. "
             f"{counted_words} The best {results.objective.short} can only improve with "
-            "patience, so the question is what a shorter one loses. Further trials lose more than "
-            "these, by which the setting is chosen: in simulation twice as much, by six curves."
+            "patience, so the question is what a shorter one loses. Other trials lose more than "
+            "those that it was chosen on: in simulation twice as much, where those were six."
         ),
         figure=_figure(found) if found and not found.is_flat else None,
     )

@@ -15,7 +15,6 @@ from statistics import fmean
 from sweep.analysis.effective_settings import (
     is_sane,
     number_of,
-    once,
     ramp_of,
     replay_candidates,
     settings_of,
@@ -121,7 +120,7 @@ def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | Non
     settings = replay_candidates(spec)
     if not settings or not record.status.has_result:
         return None
-    if (answers := _replayed(spec, record)) is None:
+    if (answers := _answers(record, stoppings_of(spec, record, settings))) is None:
         return None
     best = max(score for score, _ in answers)
     tolerance = record.objective.tolerance(best)
@@ -131,12 +130,6 @@ def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | Non
         if best - score <= tolerance
     ]
     return min(close, key=lambda pair: pair[1].epochs)
-
-
-@once
-def _replayed(spec: SweepSpec, record: TrialRecord) -> list[tuple[float, Replay]] | None:
-    """`_answers` for all `replay_candidates`."""
-    return _answers(record, stoppings_of(spec, record, replay_candidates(spec)))
 
 
 def _answers(
@@ -280,23 +273,20 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     """
     ended = [record for record in records if record.score is not None]
     ended.sort(key=lambda record: (record.number, record.trial_id))
-    replayed = replay_candidates(spec)
-    settings = replayed or _ladder(spec, ended)
-    ended = [one for one in ended if _can_end(spec, one, stoppings_of(spec, one, settings))]
-    least = 1 if replayed else LEAST_CURVES
+    settings = replay_candidates(spec) or _ladder(spec, ended)
+    stoppings = {one.trial_id: [*stoppings_of(spec, one, settings)] for one in ended}
+    ended = [one for one in ended if _can_end(spec, one, stoppings[one.trial_id])]
+    is_replayed = bool(spec.replayed)
+    least = 1 if is_replayed else LEAST_CURVES
     while settings:
         curves = [
             (record.configuration_id, answers)
             for record in ended
-            if (
-                answers := _replayed(spec, record)
-                if replayed
-                else _answers(record, stoppings_of(spec, record, settings))
-            )
+            if (answers := _answers(record, stoppings[record.trial_id][: len(settings)]))
         ]
         if len(curves) >= least:
             return _tradeoff(settings, curves, objective_of(ended))
-        settings = [] if replayed else settings[:-1]
+        settings = [] if is_replayed else settings[:-1]
     return None
 
 

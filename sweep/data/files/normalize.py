@@ -16,7 +16,9 @@ from sweep.data.files.image_geometry import size
 from sweep.machine.installed_packages import how_to_install
 from sweep.vocabulary.errors import InputError, Mistake
 
-Normalization = Literal["zscore", "minmax"]
+PerCase = Literal["zscore", "minmax"]
+Normalization = PerCase | Literal["nnunet"]
+"""``data.normalization``; `sweep.data.files.nnunet_normalize` has the last one."""
 
 _SHRINK = 4  # as in SimpleITK's own example: 1/16 of the pixels of an image, 1/64 of a volume
 _COARSEST = 32  # pixels per side that suffice to estimate a field
@@ -66,7 +68,7 @@ def _corrected(channel: NDArray[np.float32]) -> NDArray[np.float32]:
     return corrected
 
 
-def normalize(image: NDArray[np.float32], method: Normalization) -> NDArray[np.float32]:
+def normalize(image: NDArray[np.float32], method: PerCase) -> NDArray[np.float32]:
     """Normalise each channel by its own statistics over all pixels; a constant channel becomes 0.
 
     Args:

@@ -23,6 +23,7 @@ MAX_LABELS = 256
 
 BACKGROUND = "background"
 _EXAMPLE = '{"background": 0, "circle": 1}'
+_RENUMBER = "number the classes anew, here and in the pixels of all label files"
 IGNORE = "ignore"
 
 
@@ -216,9 +217,10 @@ def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
     lacks_zero = BACKGROUND not in values and 0 not in values.values()
     numbers = sorted([*values.values(), *[0] * lacks_zero])
     if numbers != list(range(len(numbers))) and values:
+        gap = "" if len({*numbers}) < len(numbers) else f"; {_RENUMBER}"
         yield (
             "`labels` must be numbered 0, 1, 2, … without a gap or repeat, not"
-            f" {sorted(values.values())}"
+            f" {sorted(values.values())}{gap}"
         )
     if not 2 <= len(numbers) <= most:
         limit = "at least 1 class" if most == math.inf else f"1 to {most - 1} classes"

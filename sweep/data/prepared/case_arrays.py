@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.files.image_geometry import Array
+from sweep.data.files.nnunet_normalize import DatasetIntensities, normalized_by_name
 from sweep.data.files.normalize import Normalization, correct_bias_field, normalize
 from sweep.data.files.resampling import (
     resample_image,
@@ -34,6 +35,7 @@ def prepared_case(
     *,
     slice_axis: int,
     normalization: Normalization,
+    intensities: DatasetIntensities | None = None,
     n4: bool = False,
     spacing: Sequence[float] | None = None,
 ) -> CaseArrays:
@@ -48,16 +50,22 @@ def prepared_case(
         grid: of its files.
         slice_axis: of a volume.
         normalization, n4: settings of the data.
+        intensities: of the dataset that the network is trained on, for `nnunet`.
         spacing: to resample to, as for `resampled`; None: it stays as it is.
 
     Raises:
-        InputError: the bias field cannot be corrected.
+        InputError: the bias field cannot be corrected, or a channel is not what its name says.
     """
     if label is None:
         label = np.zeros(image.shape[1:], dtype=np.uint8)
+    file = str(dataset.image_paths(name)[0])
     if n4:
-        image = correct_bias_field(image, str(dataset.image_paths(name)[0]))
-    image = normalize(image, normalization)
+        image = correct_bias_field(image, file)
+    if normalization == "nnunet":
+        assert intensities is not None, "what prepares the data has looked at all of them"
+        image = normalized_by_name(image, dataset.channel_names, intensities, file)
+    else:
+        image = normalize(image, normalization)
     image = image[:, None] if label.ndim == 2 else np.moveaxis(image, slice_axis + 1, 1)
     label = sliced(label, slice_axis)
     case = CaseArrays(

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.store.files import parsed
@@ -28,6 +29,7 @@ class DataFacts(Labelled):
         sample_shape: the largest training sample along each axis, ``[(D,) H, W]``.
         sample_spacing: of the training data along these axes (`PreparedData.spacing`); None if
             unknown.
+        intensities: by which images are normalised (`data.normalization: nnunet`).
     """
 
     channels: tuple[str, ...]
@@ -36,6 +38,7 @@ class DataFacts(Labelled):
     target: Spacing | None = None
     sample_shape: tuple[int, ...]
     sample_spacing: Spacing | None = None
+    intensities: DatasetIntensities | None = None
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -53,6 +56,7 @@ class DataFacts(Labelled):
             sample_shape=tuple(np.max(shapes, axis=0).tolist())[0 if training.volumes else 1 :],
             sample_spacing=data.spacing,
             regions=data.regions,
+            intensities=data.intensities,
         )
 
     @classmethod

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import NonNegativeInt
 
+from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
@@ -45,6 +46,7 @@ class Contents(Labelled):
         warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
         file_ending: of the images.
+        intensities: of the cases for training and validation, where the normalisation needs them.
     """
 
     channels: tuple[str, ...]
@@ -54,6 +56,7 @@ class Contents(Labelled):
     warnings: tuple[str, ...] = ()
     sizes: str = ""
     file_ending: str = ""
+    intensities: DatasetIntensities | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 source → raw folder → reader → bias field correction → normalisation → resampling → packed arrays in
 the cache → samples
+
+A normalisation by the intensities of the whole dataset reads the cases twice.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.data.files.image_geometry import size
+from sweep.data.files.nnunet_normalize import DatasetIntensities
+from sweep.data.files.normalize import correct_bias_field
 from sweep.data.files.resampling import target_spacing
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
@@ -89,6 +94,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         file_ending=found.file_ending,
         ignore=found.ignore,
         regions=found.regions,
+        intensities=found.intensities,
     )
 
 
@@ -131,6 +137,12 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     target = _target(source, settings, dataset, found)
     doubts: list[Mistake] = []
     splits = read_splits(raw, dataset.cases)
+    mistakes = [*found.mistakes]
+    intensities = None
+    if settings.normalization == "nnunet":
+        with gathering(mistakes):
+            cases = _loaded(dataset, settings, found, mistakes)
+            intensities = DatasetIntensities.of(dataset.channel_names, cases)
 
     def contents() -> Contents:
         foreign = source.is_foreign  # generated images need no warnings
@@ -144,14 +156,45 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             settings=_content(settings) | resolved,
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
-            sizes=found.sizes + _resampled_words(target, found.slice_axis),
+            sizes=found.sizes + _resampled_words(target, found.slice_axis) + _ct_words(intensities),
             file_ending=dataset.file_ending,
             ignore=dataset.ignore,
             regions=dataset.regions,
+            intensities=intensities,
         )
 
-    cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
-    write_packed(folder, cases, contents)
+    parts = [dataset, *held_out]
+    prepared = _prepared_cases(parts, settings, found, target, intensities, mistakes, doubts)
+    write_packed(folder, prepared, contents)
+
+
+def _counted(settings: DataSettings, dataset: RawDataset) -> tuple[str, ...]:
+    """The cases for training and validation of all folds, of which nnU-Net's rules are."""
+    share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
+    return hold_out(dataset.cases, share)[0]
+
+
+def _loaded(
+    dataset: RawDataset, settings: DataSettings, found: Survey, mistakes: list[Mistake]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+    """Image and label of these cases, as they are before the normalisation.
+
+    Args:
+        mistakes: are added to it.
+    """
+    for case in _counted(settings, dataset):
+        if case in found.grids:
+            with gathering(mistakes):
+                image, label = load_case(dataset, case, found.grids[case])
+                if settings.n4:
+                    image = correct_bias_field(image, str(dataset.image_paths(case)[0]))
+                yield image, label
+
+
+def _ct_words(intensities: DatasetIntensities | None) -> str:
+    """``, CT clipped to -17 to 201``."""
+    found = intensities.foreground if intensities else ()
+    return "".join(f", CT clipped to {of.low:g} to {of.high:g}" for of in found if of)
 
 
 def _target(
@@ -164,8 +207,7 @@ def _target(
     """
     if source.spacing != "median":
         return source.spacing
-    share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
-    names, _ = hold_out(dataset.cases, share)
+    names = _counted(settings, dataset)
     grids = [found.grids[name] for name in names if name in found.grids]
     axes = max((len(grid.axes) for grid in grids), default=0)
     spacings, shapes = [], []
@@ -198,6 +240,8 @@ def _prepared_cases(
     settings: DataSettings,
     found: Survey,
     target: Spacing | None,
+    intensities: DatasetIntensities | None,
+    mistakes: list[Mistake],
     doubts: list[Mistake],
 ) -> Iterator[CaseArrays]:
     """The cases, with one at a time in memory.
@@ -206,11 +250,13 @@ def _prepared_cases(
 
     Args:
         target: the spacing to resample to.
+        intensities: to normalise by, for `nnunet`, which has read the cases once.
+        mistakes: those known so far; it is added to.
         doubts: warnings are added to it.
     """
-    mistakes = [*found.mistakes]
+    read = set(_counted(settings, parts[0])) if settings.normalization == "nnunet" else set()
     for dataset, case in ((part, name) for part in parts for name in part.cases):
-        if case not in found.grids:  # its mistake is already noted
+        if case not in found.grids or (mistakes and case in read):  # its mistake is already noted
             continue
         with gathering(mistakes):
             image, label = load_case(dataset, case, found.grids[case])
@@ -225,6 +271,7 @@ def _prepared_cases(
                 found.grids[case],
                 slice_axis=found.slice_axis,
                 normalization=settings.normalization,
+                intensities=intensities,
                 n4=settings.n4,
                 spacing=target,
             )
@@ -237,8 +284,9 @@ def _content(settings: DataSettings) -> dict[str, Any]:
     content. Volumes that are not resampled have the pixels of their slices, but other warnings."""
     excluded = set(NOT_CONTENT)
     spacing = settings.spacing if isinstance(settings, AnatomyData) else None
-    if not settings.test or (is_share(settings) and spacing != "median"):
-        excluded |= {"test"}  # the median does not look at test cases
+    looks_at_all = spacing == "median" or settings.normalization == "nnunet"
+    if not settings.test or (is_share(settings) and not looks_at_all):
+        excluded |= {"test"}  # neither looks at test cases
     return settings.model_dump(mode="json", exclude=excluded)
 
 

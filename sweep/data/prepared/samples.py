@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.regions import Labelled
 
 
@@ -135,6 +136,7 @@ class PreparedData(Labelled):
         warnings: warnings from reading the source.
         sizes: pixels and spacing of the source's images, in words.
         file_ending: of the source's images; empty for samples made by hand.
+        intensities: by which they were normalised, if by those of several cases.
     """
 
     channels: tuple[str, ...]
@@ -146,6 +148,7 @@ class PreparedData(Labelled):
     warnings: tuple[str, ...] = ()
     sizes: str = ""
     file_ending: str = ""
+    intensities: DatasetIntensities | None = None
 
     def on_all_cases(self) -> PreparedData:
         """The training and validation cases together, on both sides; test cases stay apart."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from sweep.data.files.image_geometry import size
 from sweep.data.nnunet_raw.labels import compared_with_ignored
-from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import TERMS, WEIGHTS
 from sweep.spec.settings.trainer_settings import MonaiTrainer
@@ -138,32 +138,22 @@ def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]
     """Size of what the network is trained on along each axis: the patch, or the largest sample."""
     if settings.data.patch is not None:
         return settings.data.patch
-    return tuple(int(side) for side in np.max(_sizes(data.training), axis=0))
-
-
-def _sizes(samples: Samples) -> list[tuple[int, ...]]:
-    """Size of the samples of each case, ``[(D,) H, W]``."""
-    return [case.labels.shape[0 if samples.volumes else 1 :] for case in samples.case_arrays]
+    first = 0 if data.training.volumes else 1
+    sizes = [case.labels.shape[first:] for case in data.training.case_arrays]
+    return tuple(int(side) for side in np.max(sizes, axis=0))
 
 
 def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     """Images and volumes with too few voxels for the network's levels.
 
-    Training uses patches, or samples padded to the largest. Validation uses single ones, with each
-    side rounded up to a multiple that the network can halve.
+    Training uses patches, or samples padded to the largest. Validation pads to the same size.
     """
     assert isinstance(settings.trainer, MonaiTrainer)
     if isinstance(settings, SweepSpec) and settings.space.keys() & DECIDING:
         return []  # no trial trains the base settings: each trial is checked instead
-    size = network_size(settings, data)
-    inputs = {*_sizes(data.validation), *_sizes(data.test)}
-    if settings.data.patch is None:
-        inputs.add(size)
+    size, batch_size = network_size(settings, data), settings.trainer.batch_size
     try:
-        for smallest in sorted(inputs, key=max):
-            settings.network.must_fit(
-                smallest, settings.trainer.batch_size, size=size, spacing=data.spacing
-            )
+        settings.network.must_fit(size, batch_size, size=size, spacing=data.spacing)
     except ValidationError as error:
         return [Mistake(str(one["ctx"]["error"]), key="network.channels") for one in error.errors()]
     return []

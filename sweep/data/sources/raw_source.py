@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from sweep.data.files.image_file import read_header
 from sweep.data.files.image_geometry import squeezed
+from sweep.data.files.nnunet_normalize import CT
 from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
@@ -19,6 +21,8 @@ from sweep.spec.settings.data_settings import TEST_FOLDER, NnunetRawData, RawLay
 from sweep.spec.tree.moved_data import changed_parts
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake, gathering
+
+_CT_WORD = re.compile(r"(?<![a-z])(ct|cbct|cta)(?![a-z])", re.IGNORECASE)
 
 
 class RawSource(DataSource):
@@ -72,7 +76,22 @@ class RawSource(DataSource):
         cases = self._dataset.cases
         test = tuple(case for part in self._parts[1:] for case in part.cases)
         dealt = deal(self._settings, cases, self._splits, test)
-        return list(doubts(dealt, cases, self._splits, self._settings.fold))
+        found = doubts(dealt, cases, self._splits, self._settings.fold)
+        return [*found, *self._ct_doubts()]
+
+    def _ct_doubts(self) -> Iterator[Mistake]:
+        """Channels of CT whose Hounsfield units the normalisation throws away."""
+        is_nnunet = self._settings.normalization == "nnunet"
+        for name in self._dataset.channel_names:
+            is_ct = name.casefold() == CT
+            if _CT_WORD.search(name) and not (is_ct and is_nnunet):
+                rename = "" if is_ct else f", and `{name}` called `CT` in dataset.json,"
+                yield Mistake(
+                    f"the channel `{name}` seems to be CT, but is normalised case by case: what"
+                    " its Hounsfield units say is lost, and metal sets the scale;"
+                    f" `data.normalization: nnunet`{rename} scales all cases alike",
+                    kind=f"CT {name}",
+                )
 
     def idle(self, searched: Container[str]) -> Iterator[Rule]:
         data = self._settings

@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we handle Ctrl-C: see `sweep.engine.session.ending`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
     "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose only as many trials as there is room for
+    "RAY_prestart_worker_first_driver": "0",  # else an idle process for each core of the machine
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -58,12 +58,14 @@ def effective_configuration(
         # nnU-Net compiles only on a GPU.
         "trainer.compile": own.compile and trainer.device.type == "cuda",
     }
+    labels = trainer.label_manager
     return EffectiveConfiguration(
         effective={key: value for key, value in found.items() if key not in not_read},
         expected=expected(trainer) | decided,
         not_read=not_read,
         model=trainer.model,
         cases={"training": len(training), "validation": len(validation)},
+        classes={"regions": labels.has_regions, "ignore": labels.ignore_label},
     )
 
 

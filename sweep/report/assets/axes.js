@@ -1,6 +1,6 @@
 // One more figure: any two columns of the ranking against each other, as the reader chooses.
 
-const axes = { x: "", y: "", first: null };  // names of columns; those of a fresh page
+const axes = { x: "", y: "" };  // names of columns that the reader has chosen
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
 
 /** The columns that an axis can have, name → {title, kind, of}. */
@@ -9,13 +9,17 @@ function axisColumns(data) {
   return new Map([...new Set(names)].filter((name) => name !== "trial_id").map((name) => [name, page.columns.get(name)]));
 }
 
+/** The names of the columns that are drawn: as chosen, else the objective over the first parameter. */
+function drawnAxes(data, columns) {
+  const parameter = [...columns.values()].find(({ is_parameter }) => is_parameter)?.name;
+  const there = (...names) => names.find((name) => columns.has(name)) ?? "epochs";
+  return { x: there(axes.x, parameter), y: there(axes.y, data.objective.metric) };
+}
+
 /** The figure; null where there are no two columns with values. */
 function chosenAxes(data) {
-  const columns = axisColumns(data);
-  if (!columns.has(axes.y)) axes.y = columns.has(data.objective.metric) ? data.objective.metric : "epochs";
-  if (!columns.has(axes.x)) axes.x = [...columns.values()].find(({ is_parameter }) => is_parameter)?.name ?? "epochs";
-  axes.first ??= { x: axes.x, y: axes.y };
-  const [x, y] = [columns.get(axes.x), columns.get(axes.y)];
+  const columns = axisColumns(data), names = drawnAxes(data, columns);
+  const [x, y] = [columns.get(names.x), columns.get(names.y)];
   if (!x || !y) return null;
   const every = page.ids.filter((id) => (x.of.get(id) ?? null) !== null && (y.of.get(id) ?? null) !== null);
   const step = Math.max(1, every.length / MOST_POINTS), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
@@ -54,14 +58,15 @@ function drawAxisChoices(data) {
   if (!section) return;
   const home = section.querySelector(".controls") ?? element("div", { class: "controls" });
   if (!home.parentElement) section.querySelector(".finding").after(home);
+  const columns = axisColumns(data), names = drawnAxes(data, columns);
   for (const [key, words] of [["y", "Up"], ["x", "Across"]]) {
     let select = home.querySelector(`[name="${key}"]`);  // the same one, or it would lose the focus
     if (!select) {
       select = element("select", { name: key, "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); changed(); } });
       home.append(element("label", { class: "field" }, element("span", {}, words), select));
     }
-    refill(select, ...[...axisColumns(data).values()].map(({ name, title }) => element("option", { value: name }, title)));
-    select.value = axes[key];
+    refill(select, ...[...columns.values()].map(({ name, title }) => element("option", { value: name }, title)));
+    select.value = names[key];
   }
 }
 

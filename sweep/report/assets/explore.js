@@ -23,7 +23,7 @@ function drawControls() {
     element("details", { class: "hint" }, element("summary", {}, "Columns"), controls.columns),
     element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow. Click a trial, or a point, for its own view. Keys: ",
       element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear, ",
-      element("kbd", {}, "Shift"), " sort by one more column. The address keeps your choices."));
+      element("kbd", {}, "Shift"), " with a click on a heading: sort by one more column. The address keeps your choices."));
   body.append(controls.box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
   controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");

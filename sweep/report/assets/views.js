@@ -45,11 +45,13 @@ function openDialog(title, ...content) {
 /** The trials that the address names, each once. */
 const idsInAddress = () => [...new Set(location.hash.split("/").slice(1))];
 
+/** Whether the address names a view of trials that there are. It stays until the view is closed. */
+const namesView = () => /^#(trial|compare)\//.test(location.hash) && idsInAddress().every((id) => Object.hasOwn(page.data.trials, id));
+
 /** Opens the view that the address names, or closes the open one. */
 function route() {
+  if (!namesView()) return dialog?.close();
   const [kind] = location.hash.slice(1).split("/"), ids = idsInAddress();
-  if (kind !== "trial" && kind !== "compare") return dialog?.close();
-  if (!ids.every((id) => Object.hasOwn(page.data.trials, id))) return dialog?.close();
   viewed = textOf(ids);
   if (kind === "trial" && ids.length === 1) return openTrial(ids[0]);
   if (kind === "compare" && ids.length > 1) return openComparison(ids.slice(0, MOST_COMPARED));
@@ -128,8 +130,9 @@ function commandOf(id, trial) {
 const curveLook = { smoothing: 0, isLog: false };  // how the reader wants curves to be drawn
 const SMOOTHINGS = [[0, "none"], [0.5, "0.5"], [0.8, "0.8"], [0.95, "0.95"]];
 const LEAST_SMOOTHED = 10;  // epochs
+const mayChoose = (pairs) => pairs.some(([, { epochs }]) => epochs >= LEAST_SMOOTHED);
 
-/** An exponential moving average: the weight of a value falls by `weight` with each epoch. No value, no point. */
+/** An exponential moving average: the weight of a value falls by `weight` with each later one. No value, no point. */
 function smoothed(values, weight) {
   let sum = 0, total = 0;
   return values.map((value) => {
@@ -169,7 +172,7 @@ function panels(pairs) {
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
   if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
-  const choice = pairs.some(([, { epochs }]) => epochs >= LEAST_SMOOTHED) ? curveChoices() : null;
+  const choice = mayChoose(pairs) ? curveChoices() : null;
   if (!more.length) return [choice, drawn(groups)];
   return [choice, drawn(groups), moreCurves(more, drawn, Boolean(figureThere(keyOf(pairs, more[0][1]))))];
 }
@@ -194,21 +197,23 @@ const keyOf = (pairs, name) => [...pairs.map(([id]) => id), name].join(" ");
 function panel(title, name, pairs, type) {
   const key = keyOf(pairs, name);
   const place = figureIn(key, "small", `${title} over the epochs`);
-  const { smoothing, isLog } = curveLook;
+  const { smoothing, isLog } = mayChoose(pairs) ? curveLook : {};
   const traces = pairs.flatMap(([id, { curves }], n) => {  // whoever lacks this curve keeps its colour for the others
     if (!curves[name]) return [];
     const [color, dash] = LOOKS[n], y = curves[name], x = y.map((_, epoch) => epoch);
     const line = { x, name: id, legendgroup: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value" };
-    const raw = { ...line, y, mode: y.length < 40 ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
+    const hasGaps = y.includes(null);  // a point between two of them is no line
+    const raw = { ...line, y, mode: y.length < 40 || hasGaps ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
     if (!smoothing) return [raw];
-    return [{ ...raw, opacity: 0.3, showlegend: false }, { ...line, y: smoothed(y, smoothing), mode: "lines", hoverinfo: "skip" }];
+    return [{ ...raw, opacity: 0.3, showlegend: false }, { ...line, y: smoothed(y, smoothing), mode: "lines", connectgaps: true, hoverinfo: "skip" }];
   });
   const shapes = pairs.flatMap(([, { switch_on: at, curves }], n) => (at !== null && at < curves.value.length && at > 0
     ? [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(n ? "soft" : "accent"), width: 1, dash: "dot" } }] : []));
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
+  const scale = (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e" } : { type: "linear" };
   drawLater.push(() => plain(place, traces, {
     title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: pairs.length > 1 && name === "value" ? 52 : 30, b: 32 },
-    uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e" } : {},
+    uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: { ...scale, uirevision: `${key} ${scale.type}` },
   }));
   return place;
 }

@@ -1,16 +1,24 @@
 r"""Text as LaTeX source.
 
-Letters beyond those of Latin scripts and the usual Greek ones stay as they are, which takes XeLaTeX
+Letters beyond those of Latin scripts and small Greek ones stay as they are, which takes XeLaTeX
 or LuaLaTeX. Code in a text stands in backticks, as in Markdown: it becomes ``\texttt{…}``.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from sweep.vocabulary.errors import one_line
 
+
+def _named(letter: str) -> str:
+    """LaTeX's command for a Greek letter; Unicode spells one of them LAMDA."""
+    return unicodedata.name(letter).split()[-1].lower().replace("lamda", "lambda")
+
+
+SMALL_GREEK = "αβγδζηθικλμνξπρστυφχψω"
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,18 +44,13 @@ SPECIAL = {
     "≥": r"$\geq$",
     "→": r"$\to$",
     "ε": r"$\varepsilon$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "δ": r"$\delta$",
-    "λ": r"$\lambda$",
-    "μ": r"$\mu$",
     "µ": r"$\mu$",  # the micro sign, a character of its own
-    "σ": r"$\sigma$",
     "Δ": r"$\Delta$",
     "°": r"\textdegree{}",
     "–": "--",
     "…": r"\dots{}",
     "\u00a0": "~",
+    **{letter: rf"$\{_named(letter)}$" for letter in SMALL_GREEK},
 }
 r"""Character → its LaTeX source. ``\textquotedbl`` takes ``\usepackage[T1]{fontenc}``."""
 

@@ -23,7 +23,16 @@ MAIN_LOSSES = {
     "dice_focal": "Dice plus focal",
     "focal_logcosh_dice": "log-cosh Dice plus focal",
 }
-NORMALISATIONS = {"zscore": "to zero mean and unit variance", "minmax": "to [0, 1]"}
+NORMALISATIONS = {
+    "zscore": "Intensities of each image were normalised to zero mean and unit variance.",
+    "minmax": "Intensities of each image were normalised to [0, 1].",
+    "nnunet": (
+        "Intensities were normalised by nnU-Net's rule for the name of each channel (Isensee et"
+        " al., 2021): CT is clipped to the 0.5 and 99.5 percentiles of the foreground over all"
+        " cases but those of the test split, and scaled by its mean and standard deviation; a"
+        " channel of another name is brought to zero mean and unit variance in each image."
+    ),
+}
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 
@@ -87,7 +96,7 @@ def _source(of: Selected) -> Iterator[str]:
                 f" {of.text('data.difficulty')})."
             )
         case "brain":
-            yield "The data are slices of the MNI152 brain template."
+            yield "The data come from the MNI152 brain template."
         case "nnunet_raw":
             yield f"The data are the dataset {Path(str(data['folder'])).name}."
         case _:
@@ -104,7 +113,7 @@ def _seen(of: Selected) -> Iterator[str]:
     elif data.spatial == "volumes":
         yield "The network sees three-dimensional volumes."
     else:
-        yield "The network sees two-dimensional slices."
+        yield "The network sees two-dimensional images, and volumes as their slices."
 
 
 def _classes(of: Selected) -> Iterator[str]:
@@ -114,6 +123,10 @@ def _classes(of: Selected) -> Iterator[str]:
         yield f"{len(names)} foreground classes were segmented: {listed(names)}."
     elif names:
         yield f"One foreground class was segmented: {names[0]}."
+    if of.start.classes.regions:
+        yield "The classes are regions, which may overlap."
+    if (ignored := of.start.classes.ignore) is not None:
+        yield f"Voxels with the label {ignored} counted in no main loss and in no metric."
 
 
 def _split(of: Selected) -> Iterator[str]:
@@ -146,7 +159,7 @@ def _preparation(of: Selected) -> Iterator[str]:
         return
     scaled = NORMALISATIONS.get(str(of.value("data.normalization")), "")
     if "data.normalization" not in of.results.spec.space and scaled:
-        yield f"Intensities of each image were normalised {scaled}."
+        yield scaled
     if of.text("data.n4") == words(True):
         yield "Bias fields were corrected by N4."
     spacing = of.start.effective.get("data.spacing")
@@ -155,7 +168,11 @@ def _preparation(of: Selected) -> Iterator[str]:
     elif isinstance(of.results.spec.data, RawLayoutData) and "data.spacing" in of.start.effective:
         yield "Images kept the spacing of their files."
     patch = of.start.effective.get("data.patch_size")
-    if isinstance(patch, list):
+    if isinstance(patch, int):  # the same along each axis
+        patch = [patch] * (3 if of.start.effective.get("data.spatial") == "volumes" else 2)
+    if "data.patch_size" in of.results.spec.space:
+        yield "The size of the patches for training was searched."
+    elif isinstance(patch, list):
         yield f"Training used patches of {' × '.join(map(str, patch))}."
 
 
@@ -192,7 +209,8 @@ def _loss(of: Selected) -> Iterator[str]:
     if main == "searched":
         yield "The main loss was searched."
     else:
-        yield f"The main loss is {known or f'`{_without_folder(main)}`'}."
+        of_what = ", of each region under a sigmoid" if of.start.classes.regions else ""
+        yield f"The main loss is {known or f'`{_without_folder(main)}`'}{of_what}."
     acting = [key for key in spec.loss.weights.keys if of.is_on(key)]
     if not acting:
         return

@@ -28,6 +28,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 TAG = "tag:yaml.org,2002:"
 TEXT_TAGS = {TAG + kind for kind in ("str", "timestamp", "value", "merge")}
+OVERRIDE = "--set "
 MERGE_MESSAGE = "merge keys are not read: write here what the alias stands for"
 PLAIN_TAGS = {TAG + kind for kind in ("null", "bool", "int", "float")}
 
@@ -38,6 +39,11 @@ class Place:
 
     file: str
     line: int | None = None
+
+    @property
+    def is_override(self) -> bool:
+        """Whether it is a ``--set`` argument."""
+        return self.file.startswith(OVERRIDE)
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Document:
 
     def override(self, assignment: str) -> None:
         """Apply one ``dotted.key=value``, whose value is YAML."""
-        place = Place(f"--set {printable(assignment)}")
+        place = Place(OVERRIDE + printable(assignment))
         key, equals, text = assignment.partition("=")
         group, _, below = key.strip().partition(".")
         # A searched setting is one dotted key below `space`.
@@ -121,6 +127,13 @@ class Document:
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
         return value
+
+    def overridden(self, key: str) -> bool:
+        """Whether the value of the setting with this dotted name was given by `override`."""
+        path = tuple(key.split("."))
+        around = (self.places.get(path[:length]) for length in range(len(path), 0, -1))
+        place = next(filter(None, around), None)
+        return place is not None and place.is_override and self.written(key) is not None
 
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""

@@ -101,8 +101,8 @@ def compose(text: str, file: str) -> Node | None:
 
 
 def _look_alike(text: str) -> str:
-    """Hint at the first `LOOK_ALIKES` outside of comments."""
-    content = re.sub(r"#.*", "", text)
+    """Hint at the first `LOOK_ALIKES` outside of comments and of quotes, where they are meant."""
+    content = re.sub(r"""#.*|"[^"\n]*"|'[^'\n]*'""", "", text)
     if (found := LOOK_ALIKES.search(content)) is None:
         return ""
     line = content.count("\n", 0, found.start()) + 1

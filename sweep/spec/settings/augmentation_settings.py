@@ -114,6 +114,13 @@ class GammaSettings(RandomSettings):
         """Refuse a mode that breaks ``data.normalization``."""
         if self.probability == 0:
             return
+        if normalization == "nnunet" and self.mode != "shifted_retained":
+            message = (
+                f"`{self.mode}` needs the mean or the range that `zscore` and `minmax` give each"
+                " case, but `data.normalization` is `nnunet`: use `shifted_retained`, which is"
+                " nnU-Net's"
+            )
+            raise refusal(message, "gamma", "mode", value=self.mode)
         if self.mode == "on_minmax" and normalization != "minmax":
             reason = f"needs `data.normalization: minmax`, but that is `{normalization}`"
         elif self.mode == "shifted_retained" and normalization == "minmax":

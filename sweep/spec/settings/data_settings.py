@@ -47,9 +47,10 @@ class CommonData(Settings):
     """Settings with folders that its fingerprint identifies."""
 
     source: str
-    normalization: Literal["zscore", "minmax"] = "zscore"
-    """Normalisation per case and channel: zscore (zero mean, unit variance) or minmax (to [0,
-    1])."""
+    normalization: Literal["zscore", "minmax", "nnunet"] = "zscore"
+    """Normalisation of each channel. zscore: zero mean and unit variance in each case. minmax: to
+    [0, 1] in each case. nnunet: by the channel's name, as in nnU-Net; `CT` is clipped and scaled
+    by the foreground of all cases, docs/reference/data.md."""
     n4: bool = False
     """Correct the bias field of each case and channel (N4) before normalisation."""
     folds: int = Field(default=5, ge=2)
@@ -151,8 +152,7 @@ class ShapesData(CommonData):
 
     @property
     def smallest_input(self) -> tuple[int, ...] | None:
-        image = (self.size, self.size)
-        return min(image, self.patch or image, key=max)
+        return self.patch or (self.size, self.size)
 
 
 class AnatomyData(CommonData):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-from collections.abc import Iterator
-from itertools import pairwise
-from textwrap import dedent
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from sweep.vocabulary.record import Scalar
-
-if TYPE_CHECKING:
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
 
 
 class Settings(BaseModel):
@@ -29,36 +19,8 @@ class Settings(BaseModel):
         strict=True,
         allow_inf_nan=False,
         validate_default=True,
+        use_attribute_docstrings=True,
     )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """With the docstring below each field as its description.
-
-        pydantic's own `use_attribute_docstrings` reads them when a class is made: a tenth of a
-        second in every process, for texts that only a schema shows.
-        """
-        schema = handler(core_schema)
-        properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, text in _field_docstrings(cls):
-            properties.get(name, {}).setdefault("description", text)
-        return schema
-
-
-def _field_docstrings(group: type[Settings]) -> Iterator[tuple[str, str]]:
-    """Field and docstring, those of a class before those of its bases."""
-    for kind in group.__mro__[: group.__mro__.index(Settings)]:
-        [tree] = ast.parse(dedent(inspect.getsource(kind))).body
-        assert isinstance(tree, ast.ClassDef)
-        for field, below in pairwise(tree.body):
-            match field, below:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(text))),
-                ):
-                    yield name, inspect.cleandoc(text)
 
 
 class ActsLate:

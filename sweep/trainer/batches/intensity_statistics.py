@@ -15,6 +15,7 @@ def check_statistics(images: Tensor, plain: Tensor, normalization: Normalization
     """Compare what reaches the network with what the normalisation promises.
 
     Min-max promises [0, 1]. Z-score promises mean 0 and standard deviation 1 of a whole case.
+    nnU-Net's promises nothing of a single case, so there only the augmentation is judged.
     Crops, slices and padding change these, so the images are compared with the same images before
     augmentation, and those, roughly, with the promise.
 
@@ -27,8 +28,11 @@ def check_statistics(images: Tensor, plain: Tensor, normalization: Normalization
     """
     for channel in range(images.shape[1]):
         shown, prepared = images[:, channel], plain[:, channel]
-        check = _check_minmax if normalization == "minmax" else _check_zscore
-        if message := check(shown, prepared):
+        if normalization == "minmax":
+            message = _check_minmax(shown, prepared)
+        else:
+            message = _check_moments(shown, prepared, is_zscore=normalization == "zscore")
+        if message:
             return f"channel {channel} of the training images {message}"
     return None
 
@@ -41,7 +45,7 @@ def _check_minmax(shown: Tensor, prepared: Tensor) -> str | None:
     return None
 
 
-def _check_zscore(shown: Tensor, prepared: Tensor) -> str | None:
+def _check_moments(shown: Tensor, prepared: Tensor, *, is_zscore: bool) -> str | None:
     (mean, std), (mean_before, std_before) = (
         (float(pixels.double().mean()), float(pixels.double().std(correction=0)))
         for pixels in (shown, prepared)
@@ -50,11 +54,12 @@ def _check_zscore(shown: Tensor, prepared: Tensor) -> str | None:
         return None
     now = f"mean {mean:.2f} and standard deviation {std:.2f}"
     before = f"mean {mean_before:.2f} and standard deviation {std_before:.2f}"
-    if not (abs(mean_before) <= 1 and 1 / 3 <= std_before <= 3):
+    if is_zscore and not (abs(mean_before) <= 1 and 1 / 3 <= std_before <= 3):
         return f"has {before} before augmentation, which is far from the 0 and 1 of z-score"
     if float(shown.min()) >= 0 > float(prepared.min()):
         return f"has no value below 0 after augmentation: it was clipped ({now}, before {before})"
     kept = abs(mean - mean_before) <= _SHIFT * std_before
     if not (kept and 1 / _STRETCH <= std / std_before <= _STRETCH):
-        return f"has {now} after augmentation, before it {before}: z-score no longer holds"
+        what = "z-score" if is_zscore else "the normalisation"
+        return f"has {now} after augmentation, before it {before}: {what} no longer holds"
     return None

@@ -64,6 +64,7 @@ def record(
         "not_read_back": dict(found.not_read),
         "network": network,
         "cases": dict(found.cases),
+        "classes": dict(found.classes),
         "code": asdict(codebase()),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
         "machine": {

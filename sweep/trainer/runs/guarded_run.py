@@ -234,6 +234,7 @@ class GuardedRun(UnderGuard, Run):
             not_read=self.not_read(),
             model=self.model,
             cases=self.cases(),
+            classes=self.label_facts(),
         )
 
     def effective(self) -> dict[str, Any]:
@@ -250,6 +251,10 @@ class GuardedRun(UnderGuard, Run):
 
     def cases(self) -> dict[str, int]:
         """Numbers of cases, under the keys ``training`` and ``validation``."""
+        return {}
+
+    def label_facts(self) -> dict[str, Any]:
+        """`EffectiveConfiguration.classes`."""
         return {}
 
 

@@ -344,6 +344,9 @@ class MonaiTraining(GuardedRun):
         data = self.data
         return {"training": len(data.training.cases), "validation": len(data.validation.cases)}
 
+    def label_facts(self) -> dict[str, Any]:
+        return {"regions": self.data.regions is not None, "ignore": self.data.ignore}
+
     @property
     def _data_of_no_source(self) -> dict[str, str]:
         """Data settings that are not read back for samples without a source, and why."""

@@ -61,6 +61,8 @@ class EffectiveConfiguration:
         not_read: settings that no object holds, and why.
         model: the network; None if only the trainer itself knows it.
         cases: numbers of cases, under the keys ``training`` and ``validation``.
+        classes: what the dataset says of them beside their names: ``regions``, whether they are
+            regions that may overlap, and ``ignore``, the label to ignore or None.
     """
 
     effective: Mapping[str, Any]
@@ -68,6 +70,7 @@ class EffectiveConfiguration:
     not_read: Mapping[str, str] = field(default_factory=dict)
     model: nn.Module | None
     cases: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:

@@ -154,6 +154,7 @@ def _arrays(model: TrainedModel, images: Images, case: str, doubts: list[Mistake
         grid,
         slice_axis=model.facts.slice_axis,
         normalization=data.normalization,
+        intensities=model.facts.intensities,
         n4=data.n4,
         spacing=model.facts.target,
     )
