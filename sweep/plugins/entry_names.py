@@ -52,10 +52,10 @@ def _from_file(path: Path) -> ModuleType:
     # By content: a worker that outlives an edit of the file trains with what stands in it now.
     digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
     name = f"sweep_custom_{path.stem}_{digest}"
+    if str(path.parent) not in sys.path:  # also undone after each trial
+        sys.path.append(str(path.parent))  # what it imports may lie beside it
     if name in sys.modules:
         return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # what it imports may lie beside it
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

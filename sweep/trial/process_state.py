@@ -9,6 +9,7 @@ the process, so that the next trial starts as the first one did.
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import os
 import random
@@ -26,6 +27,8 @@ import numpy as np
 import torch
 from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
+
+from sweep.trial.own_modules import run_again
 
 SECONDS_TO_END = 5.0
 """Seconds to wait for the threads and processes of a trial that has ended."""
@@ -106,6 +109,23 @@ def _set_warning_filters(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
 
 
+def _set_garbage_collection(on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+
+
+def _log() -> tuple[int, int, list[logging.Handler]]:
+    root = logging.getLogger()
+    return root.manager.disable, root.level, root.handlers.copy()
+
+
+def _set_log(log: tuple[int, int, list[logging.Handler]]) -> None:
+    disabled, level, handlers = log
+    logging.disable(disabled)
+    root = logging.getLogger()
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
 def _hooks(owner: Any, name: str) -> dict[Any, Any]:
     return dict(getattr(owner, name))
 
@@ -177,12 +197,26 @@ SETTINGS = {
             ("TF32 of cuDNN", "allow_tf32"),
         )
     },
+    "oneDNN": Setting(
+        lambda: torch.backends.mkldnn.enabled,
+        partial(setattr, torch.backends.mkldnn, "enabled"),
+    ),
+    "memory filled": Setting(
+        partial(getattr, torch.utils.deterministic, "fill_uninitialized_memory"),
+        partial(setattr, torch.utils.deterministic, "fill_uninitialized_memory"),
+    ),
     "warnings": Setting(lambda: [*warnings.filters], _set_warning_filters),
     "numpy's errors": Setting(np.geterr, lambda errors: np.seterr(**errors)),
     "environment": Setting(_environment, _set_environment),
     "working directory": Setting(_working_directory, _change_to),
     "import path": Setting(sys.path.copy, partial(sys.path.__setitem__, slice(None))),
     "recursion limit": Setting(sys.getrecursionlimit, sys.setrecursionlimit),
+    "garbage collection": Setting(gc.isenabled, _set_garbage_collection),
+    "root logger": Setting(_log, _set_log),
+    "start of processes": Setting(
+        partial(multiprocessing.get_start_method, allow_none=True),
+        partial(multiprocessing.set_start_method, force=True),
+    ),
 }
 
 
@@ -195,12 +229,16 @@ class CleanProcess:
         settings: what was set, by the names of `SETTINGS`.
         hooks: torch's global ones, by the names of `HOOKS`.
         threads: those that were there.
+        modules: the names of those that were there.
+        interop_threads: torch's, whose number can be set once in a process.
     """
 
     generators: dict[str, Any]
     settings: dict[str, Any]
     hooks: dict[str, Any]
     threads: frozenset[threading.Thread]
+    modules: frozenset[str]
+    interop_threads: int
 
     @classmethod
     def here(cls) -> Self:
@@ -216,17 +254,25 @@ class CleanProcess:
             settings={name: setting.read() for name, setting in SETTINGS.items()},
             hooks={name: hooks.read() for name, hooks in HOOKS.items()},
             threads=frozenset(threading.enumerate()),
+            modules=frozenset(sys.modules),
+            interop_threads=torch.get_num_interop_threads(),
         )
 
-    def restore(self, started: Collection[object] | None = None) -> tuple[str, ...]:
+    def restore(
+        self, started: Collection[object] | None = None, *, alone: bool = True
+    ) -> tuple[str, ...]:
         """Undo all changes to the process since it was recorded.
 
         Args:
             started: the threads and processes that the trial has started; None: all new ones.
+            alone: no other trial is in training in this process. What they all share, the modules
+                of users and torch's process group, is otherwise left.
         Returns:
-            a sentence for each change that cannot be undone: a thread that does not end. Such a
-            process must not train further trials.
+            a sentence for each change that cannot be undone, such as a thread that does not end.
+            Such a process must not train further trials.
         """
+        if alone:
+            end_process_group()
         end_children(started)
         deadline = time.monotonic() + SECONDS_TO_END
         new = [
@@ -245,8 +291,13 @@ class CleanProcess:
                 setting.write(value)
         for name, state in self.generators.items():
             GENERATORS[name].write(state)
+        cannot = [f"a thread of the trial before still runs: {thread.name}" for thread in left]
+        if torch.get_num_interop_threads() != self.interop_threads:
+            cannot.append("the trial before has set the number of torch's interop threads")
+        if alone:  # last: what a module sets when it is run is there for the next trial too
+            cannot += run_again(self.modules)
         free_memory()
-        return tuple(f"a thread of the trial before still runs: {thread.name}" for thread in left)
+        return tuple(cannot)
 
 
 def end_children(started: Collection[object] | None = None) -> None:
@@ -260,6 +311,12 @@ def end_children(started: Collection[object] | None = None) -> None:
         if child.is_alive():
             child.kill()
             child.join()
+
+
+def end_process_group() -> None:
+    """End torch's default process group, which a process can have once."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def free_memory() -> None:

@@ -26,6 +26,8 @@ class OwnProcess:
 
     Args:
         clean: as its first turn finds it.
+        switches: as its first turn finds them, by the names of `SWITCHES`; None: as
+            in ``clean``.
 
     Attributes:
         switches: what it has set, by the names of `SWITCHES`.
@@ -34,8 +36,8 @@ class OwnProcess:
         stream: the CUDA stream of its turns; None: the one of the process.
     """
 
-    def __init__(self, clean: CleanProcess) -> None:
-        self.switches: Mapping[str, Any] = clean.hooks | clean.settings
+    def __init__(self, clean: CleanProcess, switches: Mapping[str, Any] | None = None) -> None:
+        self.switches: Mapping[str, Any] = switches or clean.hooks | clean.settings
         self.generators: Mapping[str, Any] = clean.generators
         self.started: set[Started] = set()
         self.stream: torch.cuda.Stream | None = None

@@ -42,17 +42,20 @@ def blamed(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and is_users(error.filename):
         return f"{_near(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_users(frame.filename)]
+    own = [frame for frame in frames if is_users(frame.filename)]
     return f"{_near(own[-1].filename)}:{own[-1].lineno}" if own else ""
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Whether a file lies outside of this package, Python and installed packages."""
     path = Path(file).resolve()
     inside = any(path.is_relative_to(folder) for folder in (_OURS, *_installed()))
-    return path.is_file() and not inside
+    # Some environments see the packages of another one, such as those of the system.
+    installed = {"site-packages", "dist-packages"}.intersection(path.parts)
+    return path.is_file() and not inside and not installed
 
 
 @cache

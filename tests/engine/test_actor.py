@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
@@ -159,7 +160,7 @@ def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
 def test_worker_that_cannot_be_restored_takes_no_further_trial(
     actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def restore(*_: object) -> None:
+    def restore(*_: object, **__: object) -> None:
         raise RuntimeError("a stream is lost")
 
     monkeypatch.setattr(CleanProcess, "restore", restore)
@@ -243,6 +244,8 @@ def test_worker_that_is_told_to_end_ends_and_fails_no_trial(
 def test_what_a_pruned_trial_raises_at_its_end_leaves_its_worker_alive(
     actor: TrialActor, make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    actor._streams = sys.stdout, sys.stderr  # those of capsys
+
     def run(ends: str) -> Generator[list[EpochMetrics], None, Outcome]:
         try:
             yield [EpochMetrics(epoch=0, val_dice=0.5)]
@@ -276,6 +279,38 @@ def test_bar_of_tqdm_does_not_spoil_its_worker(
     assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
 
 
+NASTY = """\
+import os, sys
+import torch
+torch.set_default_dtype(torch.float64)
+before, network = [], torch.nn.Linear(1, 1)
+def train(config, trial):
+    torch.set_num_threads(3)
+    print("fine")
+    trial.report(0, network(torch.full((1, 1), 1 / 3)), trials=len(before))
+    before.append(trial)
+    torch.nn.init.ones_(network.weight)
+    sys.stdout = open(os.devnull, "w")
+    trial.report(1, 0.5)
+    sys.stdout.close()
+"""
+
+
+def test_module_of_a_function_is_as_new_to_each_trial(
+    actor: TrialActor, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, heard = tmp_path / "nasty.py", []
+    file.write_text(NASTY)
+    for name in ("one", "two", "three"):
+        actor.reset(foreign(make(name), f"{file}:train"), None)
+        heard.append(told(actor))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "modules", {k: v for k, v in sys.modules.items() if "nasty" not in k})
+        actor.reset(make("last"), None)
+    assert heard[0][0].metrics["trials"] == 0  # type: ignore[union-attr]
+    assert heard[0] == heard[1] == heard[2]
+
+
 def test_verdict_that_no_record_can_hold_fails_its_trial(
     actor: TrialActor, make: Make, tmp_path: Path
 ) -> None:
@@ -297,6 +332,7 @@ def test_verdict_that_no_record_can_hold_fails_its_trial(
 def test_function_that_was_pruned_leaves_its_worker_to_the_next_trial(
     actor: TrialActor, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    actor._streams = sys.stdout, sys.stderr  # those of capsys
     before = threading.active_count()
     file = tmp_path / "plain.py"
     file.write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import multiprocessing
 import os
 import random
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from sweep.plugins.entry_names import FILE_MARK, module_of
 from sweep.trial import process_state as process
 from sweep.trial.process_state import SETTINGS, CleanProcess
 
@@ -40,6 +43,9 @@ def clean() -> Iterator[CleanProcess]:
     """This process; whatever the test does to it is undone by the test or by us."""
     clean = CleanProcess.here()
     yield clean
+    for name in sys.modules.keys() - clean.modules:
+        if hasattr(sys.modules[name], FILE_MARK):
+            del sys.modules[name]  # nobody runs it again
     clean.restore()
 
 
@@ -87,6 +93,11 @@ SPOILT: dict[str, Any] = {
     "working directory": os.sep,
     "import path": [],
     "recursion limit": 12_345,
+    "oneDNN": False,
+    "memory filled": False,
+    "garbage collection": False,
+    "root logger": (50, 10, []),
+    "start of processes": "spawn",
 }
 
 
@@ -198,6 +209,78 @@ def test_processes_that_the_trial_started_are_ended(clean: CleanProcess) -> None
     child.start()
     clean.restore()
     assert child.exitcode is not None
+
+
+def test_process_group_of_the_trial_is_ended(clean: CleanProcess) -> None:
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    assert clean.restore(alone=False) == ()
+    assert torch.distributed.is_initialized()
+    assert clean.restore() == ()
+    assert not torch.distributed.is_initialized()
+
+
+def test_number_that_torch_takes_once_in_a_process_spoils_it(clean: CleanProcess) -> None:
+    before = replace(clean, interop_threads=clean.interop_threads + 1)
+    assert before.restore() == ("the trial before has set the number of torch's interop threads",)
+
+
+MODULE = """\
+import torch
+
+torch.set_default_dtype(torch.float64)
+calls = []
+"""
+
+
+def test_module_of_a_user_is_run_again_with_all_that_it_sets(
+    clean: CleanProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "beside.py").write_text("calls = []")
+    (tmp_path / "loop.py").write_text(MODULE + "import beside")
+    first = module_of(str(tmp_path / "loop.py"))
+    first.calls.append(1)
+    first.beside.calls.append(1)
+    assert clean.restore() == ()
+    assert torch.get_default_dtype() is torch.float64
+    again = module_of(str(tmp_path / "loop.py"))
+    assert (first.calls, again.calls, again.beside.calls) == ([1], [], [])
+    assert str(tmp_path) in sys.path
+
+
+def test_module_of_an_installed_package_is_not_run_again(
+    clean: CleanProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "dist-packages"  # of another environment
+    packages.mkdir()
+    (packages / "installed_there.py").write_text("calls = []")
+    monkeypatch.syspath_prepend(str(packages))
+    module = importlib.import_module("installed_there")
+    assert clean.restore() == ()
+    assert sys.modules["installed_there"] is module
+
+
+def test_module_that_other_trials_of_the_process_use_is_left(
+    clean: CleanProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "loop.py"
+    file.write_text("calls = []")
+    module = module_of(str(file))
+    assert clean.restore(alone=False) == ()
+    assert module_of(str(file)) is module
+    assert str(tmp_path) in sys.path
+
+
+def test_module_that_cannot_be_run_again_spoils_the_process_and_stays(
+    clean: CleanProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "loop.py"
+    file.write_text("import sys\nassert not hasattr(sys, 'registered')\nsys.registered = True")
+    module = module_of(str(file))
+    [why] = clean.restore()
+    del sys.registered  # type: ignore[attr-defined]
+    assert why == "a module of the trial before cannot be run again: AssertionError"
+    assert module_of(str(file)) is module
 
 
 def test_folder_that_has_gone_is_left(clean: CleanProcess, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ray import tune
 
@@ -76,6 +77,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     _run: Training | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
+    _streams: tuple[TextIO, TextIO]
     _share: float | None = None
 
     @classmethod
@@ -83,7 +85,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return resource_request(config)
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._clean = clean_process(config["kind"])
+        self._clean, self._streams = clean_process(config["kind"]), (sys.stdout, sys.stderr)
         self._sweep = config["sweep"]
         share = config["resources"]["gpu"]
         self._share = share if 0 < share < 1 else None
@@ -100,6 +102,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 other way to refuse.
         """
         self.leave()
+        sys.stdout, sys.stderr = self._streams  # here alone: nobody else writes to a worker's
         if left := left_behind(self._clean):
             raise WorkerSpoilt("; ".join(left))
         self._begin(new_config)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.engine.decisions.faults import is_infrastructure, is_ordered_end
 from sweep.engine.session.train_trial import (
@@ -48,6 +48,7 @@ class Pack:
         self._clean = clean
         self._members: dict[str, _Member] = {}
         self._said: list[tuple[str, Message]] = []
+        self._found: Mapping[str, Any] | None = None  # once modules of users were run again
         self.spoilt: tuple[str, ...] = ()
         self.turn: str | None = None
 
@@ -63,7 +64,7 @@ class Pack:
         if self._clean is not None:
             from sweep.trial.process_turns import OwnProcess
 
-            own = OwnProcess(self._clean)
+            own = OwnProcess(self._clean, self._found)
             if self._members:
                 own.take_own_stream()
         self._members[name] = _Member(training, own)
@@ -129,9 +130,10 @@ class Pack:
             traceback.print_exc()  # nobody waits for this trial any more
         finally:
             started = None if member.own is None else member.own.started
-            self.spoilt += left_behind(self._clean, started)
+            self.spoilt += left_behind(self._clean, started, alone=not self._members)
             if turns is not None:
                 turns.look()
+                self._found = self._found if self._members else turns.now
 
     def _round(self) -> AbstractContextManager[Turns | None]:
         if self._clean is None:

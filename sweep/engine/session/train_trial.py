@@ -160,13 +160,14 @@ def _saved(run: Training, place: Workplace) -> Training:
 
 
 def left_behind(
-    clean: CleanProcess | None, started: Collection[object] | None = None
+    clean: CleanProcess | None, started: Collection[object] | None = None, *, alone: bool = True
 ) -> tuple[str, ...]:
     """Undo what a trial that has ended did to the process. Returns what cannot be undone.
 
     Args:
         clean: the process before it; None if it could not be recorded.
         started: the threads and processes that it has started; None: all new ones.
+        alone: no other trial is in training in this process.
     """
     # tqdm keeps a thread for its bars until the process ends. It only draws: no trial's numbers
     # depend on it, and tqdm starts another if it needs one. Any other thread may do anything: it
@@ -175,6 +176,6 @@ def left_behind(
         if type(thread).__module__ == "tqdm._monitor":
             thread.exit()  # type: ignore[attr-defined]
     try:
-        return () if clean is None else clean.restore(started)
+        return () if clean is None else clean.restore(started, alone=alone)
     except Exception as error:  # noqa: BLE001 - its cause is still there
         return (last_line(error),)

@@ -55,7 +55,7 @@ def load_entry(entry: str) -> Maker | Function:
             known = [n for n, v in members if inspect.isclass(v) or inspect.isfunction(v)]
             hint = did_you_mean(near_miss(name, known))
         raise _wrong(f"{where} has no class and no function `{name}`{hint}")
-    _LOADED.setdefault(id(found), (found, set()))[1].add(canonical(entry))
+    _LOADED[canonical(entry)] = found
     if (why := _unfit(found)) is not None:
         raise _wrong(f"`{name}` {why}")
     given = ("settings",) if inspect.isclass(found) else ("config", "trial")
@@ -83,8 +83,8 @@ def _unfit(found: Any) -> str | None:
     return None
 
 
-_LOADED: dict[int, tuple[object, set[str]]] = {}
-"""Id of an object → the object, and the entries that led to it. Its own name may be another."""
+_LOADED: dict[str, object] = {}
+"""Entry → the object that it led to last. Its own name may be another."""
 
 
 def canonical(entry: str) -> str:
@@ -99,8 +99,7 @@ def entry_of(found: object, asked: str | None = None) -> str:
     Args:
         asked: an entry, which is returned if it has led to this very object.
     """
-    _, entries = _LOADED.get(id(found), (None, ()))
-    if asked is not None and canonical(asked) in entries:
+    if asked is not None and _LOADED.get(canonical(asked)) is found:
         return canonical(asked)
     named = found if hasattr(found, "__qualname__") else type(found)
     module = str(named.__module__)

@@ -1,0 +1,44 @@
+"""The modules of users, which are run again for each trial that a worker takes up.
+
+A module keeps what a trial does to it: a counter, a generator, a network that it trains. What it
+does when it is run, such as to set torch's default dtype, is undone after the trial. A module that
+is run again is as in a fresh process.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+from sweep.plugins.entry_names import FILE_MARK, module_of
+from sweep.vocabulary.error_lines import is_users, last_line
+
+
+def run_again(before: Collection[str]) -> tuple[str, ...]:
+    """Run all modules of users again that were imported since.
+
+    Those of Python and of installed packages stay as they are: many cannot be imported twice.
+
+    Args:
+        before: the names of the modules that were there.
+    Returns:
+        a sentence if a module cannot be run again. All then are as they were.
+    """
+    own = {
+        name: module
+        for name, module in sys.modules.items()
+        if name not in before and is_users(getattr(module, "__file__", None) or "")
+    }
+    others = sys.modules.keys() - own.keys()
+    for name in own:
+        del sys.modules[name]
+    try:
+        for name, module in own.items():
+            module_of(getattr(module, FILE_MARK, name))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
+        for name in sys.modules.keys() - others:
+            if is_users(getattr(sys.modules[name], "__file__", None) or ""):
+                del sys.modules[name]
+        sys.modules.update(own)
+        return (f"a module of the trial before cannot be run again: {last_line(error)}",)
+    return ()
