@@ -8,7 +8,9 @@ is run again is as in a fresh process.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions
 
 from sweep.plugins.entry_names import FILE_MARK, module_of
 from sweep.vocabulary.error_lines import is_users, last_line
@@ -17,7 +19,8 @@ from sweep.vocabulary.error_lines import is_users, last_line
 def run_again(before: Collection[str]) -> tuple[str, ...]:
     """Run all modules of users again that were imported since.
 
-    Those of Python and of installed packages stay as they are: many cannot be imported twice.
+    Those of Python and of installed packages stay as they are: many cannot be imported twice. A
+    package whose files lie elsewhere (``pip install -e``) is an installed one too.
 
     Args:
         before: the names of the modules that were there.
@@ -27,7 +30,7 @@ def run_again(before: Collection[str]) -> tuple[str, ...]:
     own = {
         name: module
         for name, module in sys.modules.items()
-        if name not in before and is_users(getattr(module, "__file__", None) or "")
+        if name not in before and _is_own(name, getattr(module, "__file__", None))
     }
     others = sys.modules.keys() - own.keys()
     for name in own:
@@ -37,8 +40,18 @@ def run_again(before: Collection[str]) -> tuple[str, ...]:
             module_of(getattr(module, FILE_MARK, name))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
         for name in sys.modules.keys() - others:
-            if is_users(getattr(sys.modules[name], "__file__", None) or ""):
+            if _is_own(name, getattr(sys.modules[name], "__file__", None)):
                 del sys.modules[name]
         sys.modules.update(own)
         return (f"a module of the trial before cannot be run again: {last_line(error)}",)
     return ()
+
+
+def _is_own(name: str, file: str | None) -> bool:
+    return is_users(file or "") and name.partition(".")[0] not in _installed()
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """Packages of all distributions, by the name that is imported; reading them takes 0.3 s."""
+    return packages_distributions()

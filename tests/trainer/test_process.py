@@ -26,6 +26,7 @@ from torch.optim.optimizer import (
 
 from sweep.plugins.entry_names import FILE_MARK, module_of
 from sweep.trial import process_state as process
+from sweep.trial.own_modules import _installed
 from sweep.trial.process_state import SETTINGS, CleanProcess
 
 
@@ -258,6 +259,23 @@ def test_module_of_an_installed_package_is_not_run_again(
     module = importlib.import_module("installed_there")
     assert clean.restore() == ()
     assert sys.modules["installed_there"] is module
+
+
+def test_module_of_a_package_that_is_installed_where_it_lies_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tmp_path / "edited-1.0.dist-info"  # as of `pip install -e`
+    known.mkdir()
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: edited\nVersion: 1.0\n")
+    (known / "top_level.txt").write_text("edited_there\n")
+    (tmp_path / "edited_there.py").write_text("calls = []")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _installed.cache_clear()
+    before = CleanProcess.here()
+    module = importlib.import_module("edited_there")
+    assert before.restore() == ()
+    assert sys.modules["edited_there"] is module
+    _installed.cache_clear()
 
 
 def test_module_that_other_trials_of_the_process_use_is_left(
