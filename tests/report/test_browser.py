@@ -61,8 +61,14 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PageData]:
     return file, page_data(results)
 
 
+def settled(opened: Page) -> None:
+    """Waits until the frame is drawn in which a change is shown."""
+    opened.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def shown(opened: Page, ids: str = "ranking") -> list[str]:
-    """The trials of the rows that a table has drawn."""
+    """The trials of the rows that a table has drawn, once it knows how high it is."""
+    settled(opened)
     found: list[str] = opened.eval_on_selector_all(
         f"#{ids} tbody tr[data-id]", "rows => rows.map((row) => row.dataset.id)"
     )
@@ -73,11 +79,6 @@ def column(data: PageData, name: str) -> dict[str, object]:
     (table,) = data.tables
     (found,) = (one for one in table.columns if one.name == name)
     return dict(zip(table.trials, found.values, strict=True))
-
-
-def settled(opened: Page) -> None:
-    """Waits until the frame is drawn in which a change is shown."""
-    opened.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def drag(opened: Page, name: str) -> None:

@@ -23,6 +23,7 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
+from sweep.spec.settings.data_settings import BY_NAME
 from sweep.vocabulary.errors import Mistake
 
 
@@ -61,7 +62,7 @@ def prepared_case(
     file = str(dataset.image_paths(name)[0])
     if n4:
         image = correct_bias_field(image, file)
-    if normalization == "nnunet":
+    if normalization == BY_NAME:
         assert intensities is not None, "what prepares the data has looked at all of them"
         image = normalized_by_name(image, dataset.channel_names, intensities, file)
     else:

@@ -35,7 +35,7 @@ from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import AnatomyData, DataSettings
+from sweep.spec.settings.data_settings import BY_NAME, AnatomyData, DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
@@ -139,7 +139,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     splits = read_splits(raw, dataset.cases)
     mistakes = [*found.mistakes]
     intensities = None
-    if settings.normalization == "nnunet":
+    if settings.normalization == BY_NAME:
         with gathering(mistakes):
             cases = _loaded(dataset, settings, found, mistakes)
             intensities = DatasetIntensities.of(dataset.channel_names, cases)
@@ -254,7 +254,7 @@ def _prepared_cases(
         mistakes: those known so far; it is added to.
         doubts: warnings are added to it.
     """
-    read = set(_counted(settings, parts[0])) if settings.normalization == "nnunet" else set()
+    read = set(_counted(settings, parts[0])) if settings.normalization == BY_NAME else set()
     for dataset, case in ((part, name) for part in parts for name in part.cases):
         if case not in found.grids or (mistakes and case in read):  # its mistake is already noted
             continue
@@ -284,7 +284,7 @@ def _content(settings: DataSettings) -> dict[str, Any]:
     content. Volumes that are not resampled have the pixels of their slices, but other warnings."""
     excluded = set(NOT_CONTENT)
     spacing = settings.spacing if isinstance(settings, AnatomyData) else None
-    looks_at_all = spacing == "median" or settings.normalization == "nnunet"
+    looks_at_all = spacing == "median" or settings.normalization == BY_NAME
     if not settings.test or (is_share(settings) and not looks_at_all):
         excluded |= {"test"}  # neither looks at test cases
     return settings.model_dump(mode="json", exclude=excluded)

@@ -17,7 +17,7 @@ from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.checks.inactive_settings import Rule
-from sweep.spec.settings.data_settings import TEST_FOLDER, NnunetRawData, RawLayoutData
+from sweep.spec.settings.data_settings import BY_NAME, TEST_FOLDER, NnunetRawData, RawLayoutData
 from sweep.spec.tree.moved_data import changed_parts
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake, gathering
@@ -81,7 +81,7 @@ class RawSource(DataSource):
 
     def _ct_doubts(self) -> Iterator[Mistake]:
         """Channels of CT whose Hounsfield units the normalisation throws away."""
-        is_nnunet = self._settings.normalization == "nnunet"
+        is_nnunet = self._settings.normalization == BY_NAME
         for name in self._dataset.channel_names:
             is_ct = name.casefold() == CT
             if _CT_WORD.search(name) and not (is_ct and is_nnunet):

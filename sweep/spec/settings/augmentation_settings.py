@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from sweep.spec.settings.data_settings import BY_NAME
 from sweep.spec.settings.settings_base import Settings, refusal
 
 GammaMode = Literal["before_normalization", "on_minmax", "shifted_retained"]
@@ -114,7 +115,7 @@ class GammaSettings(RandomSettings):
         """Refuse a mode that breaks ``data.normalization``."""
         if self.probability == 0:
             return
-        if normalization == "nnunet" and self.mode != "shifted_retained":
+        if normalization == BY_NAME and self.mode != "shifted_retained":
             message = (
                 f"`{self.mode}` needs the mean or the range that `zscore` and `minmax` give each"
                 " case, but `data.normalization` is `nnunet`: use `shifted_retained`, which is"

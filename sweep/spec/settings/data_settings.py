@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,8 @@ from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
+BY_NAME: Final = "nnunet"
+"""The normalisation of each channel by its name, which looks at all cases."""
 """Value of ``data.test`` that stands for a dataset's own test cases."""
 
 
