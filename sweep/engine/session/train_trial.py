@@ -28,7 +28,7 @@ OF_EVERY_TRIAL = (
     "sweep.store.at_uri.remote_folder",
     "sweep.store.at_uri.worker_folder",
     "sweep.trial.fit",
-    "torch._dynamo",  # seeding torch imports it, and so does the first step of an optimizer
+    "torch._dynamo",  # asking torch to be deterministic imports it, and so does an optimizer
 )
 """What all trials import, beside the `imports` of their kind of trainer. It takes seconds, which a
 worker spends once, before its first trial."""

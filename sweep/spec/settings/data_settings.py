@@ -25,9 +25,9 @@ from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
-BY_NAME: Final = "nnunet"
-"""The normalisation of each channel by its name, which looks at all cases."""
 """Value of ``data.test`` that stands for a dataset's own test cases."""
+BY_NAME: Final = "nnunet"
+"""Value of ``data.normalization``: each channel by its name, after a look at all cases."""
 
 
 FOREGROUND_SHARES = {2: 0.0, 3: 1 / 3}
