@@ -853,7 +853,9 @@ def test_every_state_of_a_sweep_is_a_page_without_an_error_also_when_the_colours
     }[kind]
     file = tmp_path / "report.html"
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
-    opened = open_page(file.as_uri(), 390, 844, color_scheme=schemes[0])
+    opened = open_page("about:blank", 390, 844)
+    opened.emulate_media(color_scheme=schemes[0])
+    opened.goto(file.as_uri())
     for scheme in schemes:
         opened.emulate_media(color_scheme=scheme)
         opened.evaluate("sweepPage.drawAll()")
