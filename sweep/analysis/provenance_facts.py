@@ -45,9 +45,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where it was trained: name of the processor, version of CUDA."""
+    """Where it was trained: name of the processor, of the computer, version of CUDA."""
 
     device: str | None = None
+    hostname: str | None = None
     cuda: str | None = None
 
 

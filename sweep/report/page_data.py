@@ -24,27 +24,6 @@ from sweep.spec.words.short_names import short_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageFigure:
-    """A figure of the page.
-
-    Args:
-        name: its anchor, such as ``learning-curves``.
-        title, finding, reading: as of `ReportFigure`.
-        height: in pixels; 0 where nothing is drawn.
-        figure: plotly's ``data`` and ``layout``; None where nothing is drawn. A trace whose points
-            are trials has their ids as ``ids``; one that is a trial's curve has
-            ``meta={"trial": id}``.
-    """
-
-    name: str
-    title: str
-    finding: str
-    reading: str
-    height: int
-    figure: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
     """One state of the page.
 
@@ -61,7 +40,10 @@ class PageData:
             and figures stand.
         tables: the ranking.
         unfinished: ids of the trials of the search that have no row in it yet.
-        figures: in the order of the page.
+        figures: in the order of the page: the words of each `ReportFigure`, its height in pixels,
+            and plotly's ``data`` and ``layout``; 0 and None where nothing is drawn. A trace whose
+            points are trials has their ids as ``ids``; one that is a trial's curve has
+            ``meta={"trial": id}``.
         trials: see `page_trials`.
     """
 
@@ -76,7 +58,7 @@ class PageData:
     sections: tuple[PageSection, ...]
     tables: tuple[PageTable, ...]
     unfinished: tuple[str, ...]
-    figures: tuple[PageFigure, ...]
+    figures: tuple[Mapping[str, Any], ...]
     trials: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
@@ -87,11 +69,10 @@ class PageData:
                 _plain(one) | {"columns": [_plain(column) for column in one.columns]}
                 for one in self.tables
             ],
-            "figures": [_plain(one) for one in self.figures],
         }
 
 
-def _plain(shown: PageData | PageSection | PageTable | TableColumn | PageFigure) -> dict[str, Any]:
+def _plain(shown: PageData | PageSection | PageTable | TableColumn) -> dict[str, Any]:
     """The fields of one level. `dataclasses.asdict` would copy every number of every curve."""
     return {field.name: getattr(shown, field.name) for field in fields(shown)}
 
@@ -121,16 +102,13 @@ def page_data(results: Results) -> PageData:
     )
 
 
-def _figure(shown: ReportFigure) -> PageFigure:
+def _figure(shown: ReportFigure) -> dict[str, Any]:
     drawn = shown.figure
-    return PageFigure(
-        name=shown.name,
-        title=shown.title,
-        finding=shown.finding,
-        reading=shown.reading,
-        height=0 if drawn is None else int(drawn.layout.height),
-        figure=None if drawn is None else drawn.to_plotly_json(),
-    )
+    words = {name: getattr(shown, name) for name in ("name", "title", "finding", "reading")}
+    return words | {
+        "height": 0 if drawn is None else int(drawn.layout.height),
+        "figure": None if drawn is None else drawn.to_plotly_json(),
+    }
 
 
 def dumped(values: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import last_start
-from sweep.analysis.ranking.ranking_frame import winner
 from sweep.report.takeaway.latex_text import latex, tabular
 from sweep.report.takeaway.methods_references import bibliography, references
 from sweep.report.takeaway.methods_result import (
@@ -94,11 +93,10 @@ def methods(results: Results) -> Methods | None:
     Raises:
         ResultsError: the provenance.json of the first of the ranking is broken.
     """
-    best = winner(results.frame)
-    if best is None:
+    record = results.leader
+    if record is None:
         return None
-    record = next(one for one in results.records if one.trial_id == best)
-    of = Selected(results, record, last_start(Layout(results.folder).trial(best)))
+    of = Selected(results, record, last_start(Layout(results.folder).trial(record.trial_id)))
     parts = {
         "Data": data_words(of),
         "Network and training": training_words(of),
