@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import Start, starts
 from sweep.spec.words.short_names import words as value_words
-from sweep.store.files import read_json
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -143,24 +143,23 @@ def _files(results: Results, trial_id: str) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
-    if paths.provenance.exists():
-        found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
+    if runs := starts(paths):
+        found["runs"] = [*map(_run, runs)]
     if paths.folder.is_dir():
         files = (path for path in paths.folder.iterdir() if path.is_file())
         found["files"] = sorted(path.name for path in files if not path.name.startswith("."))
     return found
 
 
-def _run(entry: Mapping[str, Any]) -> dict[str, str]:
+def _run(start: Start) -> dict[str, str]:
     """One start of a trial in a few words, as far as they are known."""
-    code, machine = entry.get("code") or {}, entry.get("machine") or {}
-    commit = str(code.get("commit") or "")[:10]
+    code = (start.code.version, (start.code.commit or "")[:10])
     known: dict[str, object] = {
-        "started": entry.get("started"),
-        "from epoch": entry.get("first_epoch"),
-        "on": machine.get("device"),
-        "host": machine.get("hostname"),
-        "medical-sweep": " ".join(filter(None, [str(code.get("version") or ""), commit])),
-        **(entry.get("versions") or {}),
+        "started": start.started,
+        "from epoch": start.first_epoch,
+        "on": start.machine.device,
+        "host": start.machine.hostname,
+        "medical-sweep": " ".join(filter(None, code)),
+        **start.versions,
     }
     return {name: str(value) for name, value in known.items() if value not in (None, "")}
