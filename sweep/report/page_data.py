@@ -11,7 +11,7 @@ from typing import Any
 from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LOOKS
+from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, LOOKS
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import status
 from sweep.report.headline import state
@@ -35,6 +35,7 @@ class PageData:
         objective: metric, label, heading, short, mode and d3 (D3's number format).
         parameters: dotted name of each searched parameter → its short name.
         statuses: how figures show each status: in words, its colour and its symbol.
+        scale: colours from the least to the greatest value, as plotly takes them.
         sections: the text parts in order; those named ``ranking`` and ``figures`` mark where tables
             and figures stand.
         tables: the ranking.
@@ -53,6 +54,7 @@ class PageData:
     objective: Mapping[str, str]
     parameters: Mapping[str, str]
     statuses: Mapping[str, tuple[str, str, str]]
+    scale: Sequence[Sequence[object]]
     sections: tuple[PageSection, ...]
     tables: tuple[PageTable, ...]
     unfinished: tuple[str, ...]
@@ -91,6 +93,7 @@ def page_data(results: Results) -> PageData:
         statuses={
             kind.value: (status(kind), look.color, look.symbol) for kind, look in LOOKS.items()
         },
+        scale=LIGHT_TO_DARK,
         sections=sections_of(results),
         tables=page_tables(results),
         unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),

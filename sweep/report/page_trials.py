@@ -130,8 +130,8 @@ def _files(results: Results, trial_id: str) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
-    if paths.provenance.exists():
-        found["runs"] = [*map(_run, starts(paths))]
+    if runs := starts(paths):
+        found["runs"] = [*map(_run, runs)]
     if paths.folder.is_dir():
         files = (path for path in paths.folder.iterdir() if path.is_file())
         found["files"] = sorted(path.name for path in files if not path.name.startswith("."))

@@ -123,16 +123,17 @@ def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     return lambda *arguments: CliRunner().invoke(app, ["init", *arguments])
 
 
-@pytest.mark.parametrize("memory", [None, 24.0], ids=["on a CPU", "on a GPU"])
 @pytest.mark.parametrize("name", ODD)
-def test_file_for_any_dataset_passes_the_check_of_its_pixels(
-    init: Init, tmp_path: Path, name: str, memory: float | None
+def test_file_for_any_dataset_passes_the_check_of_its_pixels_on_a_cpu_and_on_a_gpu(
+    init: Init, tmp_path: Path, name: str
 ) -> None:
     ODD[name](tmp_path / "Dataset001_Odd")
-    result = init("--from", "Dataset001_Odd", "--gpu-memory", str(memory or 0), "-o", "odd.yaml")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
-    load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
+    for memory in ("0", "24"):
+        arguments = ("--from", "Dataset001_Odd", "--gpu-memory", memory, "-o", "odd.yaml")
+        result = init(*arguments, "--force")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
+        load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
 
 
 def values_of(file: Path) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def training_words(of: Selected) -> str:
 
 
 def _network(of: Selected) -> Iterator[str]:
-    built = of.start.built
+    built = of.start.network
     if built.class_ is None:
         return
     name = built.class_.rpartition(".")[2]
