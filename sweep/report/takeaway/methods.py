@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import last_start
-from sweep.report.takeaway.latex_text import latex, tabular
+from sweep.report.takeaway.latex_text import latex, table
 from sweep.report.takeaway.methods_references import bibliography, references
 from sweep.report.takeaway.methods_result import (
     effort_words,
@@ -77,14 +77,9 @@ class Methods:
     @property
     def _space_table(self) -> str:
         rows = [" & ".join([latex(f"`{n}`"), *map(latex, cells)]) for n, *cells in self.space]
-        return "\n".join([
-            r"\begin{table}",
-            r"  \centering",
-            r"  \caption{Search space. Ranges include both ends.}",
-            r"  \label{tab:search-space}",
-            *tabular("llll", "Parameter & Range & Scale & Selected", rows),
-            r"\end{table}",
-        ])  # fmt: skip
+        caption = "Search space. Ranges include both ends."
+        heading = "Parameter & Range & Scale & Selected"
+        return table(caption, "search-space", "llll", heading, rows)
 
 
 def methods(results: Results) -> Methods | None:
