@@ -6,7 +6,9 @@ The oracle is SimpleITK, which reads the volumes of nnU-Net and of most viewers.
 from __future__ import annotations
 
 import bz2
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
@@ -268,9 +270,17 @@ REFUSED = {
         ".mha", mha("").replace(b"4 3 2", b"40000 40000 400"), "bytes of pixels, more than it",
     ),
     "nrrd that was cut off": (
-        ".nrrd", nrrd("spacings: 1 2 3\n")[:-5], "things, not 24",
+        ".nrrd", nrrd("spacings: 1 2 3\n")[:-5], "more than it holds",
     ),
-    "mha that was cut off": (".mha", mha("")[:-5], "File cannot be read"),
+    "mha that was cut off": (".mha", mha("")[:-5], "more than it holds"),
+    "mha by zlib that was cut off": (
+        ".mha", mha("CompressedData = True\n", zlib.compress(VOXELS.tobytes())[:-5]),
+        "incomplete or truncated stream",
+    ),
+    "nrrd by gzip that was cut off": (
+        ".nrrd", nrrd("encoding: gzip\n", gzip.compress(VOXELS.tobytes())[:-5]),
+        "ended before the end-of-stream marker",
+    ),
     "nrrd by bzip2": (
         ".nrrd", nrrd("encoding: bzip2\n", bz2.compress(VOXELS.tobytes())),
         "bzip2 encoding not available",
@@ -292,6 +302,27 @@ def test_file_of_itk_that_would_be_misread_is_refused_by_its_name(
     assert words in said
     assert "0x" not in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha", ".png"])
+def test_file_with_a_flipped_bit_never_gives_other_pixels(tmp_path: Path, ending: str) -> None:
+    pixels = RNG.normal(100, 30, (20, 20) if ending == ".png" else (20, 20, 20)).astype(np.uint8)
+    file = tmp_path / f"a{ending}"
+    if ending == ".png":
+        Image.fromarray(pixels).save(file)
+    else:
+        sitk.WriteImage(itk_image(pixels, "LPS"), str(file), useCompression=True)
+    content, refused = file.read_bytes(), 0
+    for place in RNG.integers(len(content) // 4, len(content), 40):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << RNG.integers(8)
+        file.write_bytes(flipped)
+        try:
+            np.testing.assert_array_equal(read_pixels(file), pixels)
+        except InputError as error:
+            assert "cannot be read as an image" in str(error)  # noqa: PT017 (either may be)
+            refused += 1
+    assert refused > 20
 
 
 def test_gipl_that_was_cut_off_is_refused_though_itk_reads_it(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -27,6 +29,7 @@ from sweep.vocabulary.errors import Mistake
 
 _GIPL_HEADER = 256
 _FORMATS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".gipl": "GiplImageIO"}
+_CHECKED = {"gzip": gzip.decompress, "gz": gzip.decompress, "zlib": zlib.decompress}
 _FIELDS = {
     ".nrrd": ("spacings", "space directions"),
     ".mha": ("ElementSpacing", "TransformMatrix"),
@@ -43,13 +46,16 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         shape, spacing, origin = image.GetSize(), image.GetSpacing(), image.GetOrigin()
         direction = np.array(image.GetDirection()).reshape(len(shape), len(shape))
         numbers, single = image.GetNumberOfComponents(), _single(image)
+        text, start = _text_fields(path)
         announced = prod(shape) * single.GetSizeOfPixelComponent()
-        if kind == ".gipl":  # else ITK reads one that was cut off, with any numbers for the rest
-            require_bytes(path, _GIPL_HEADER + announced, deflated=False)
-        else:
-            require_bytes(path, announced, deflated=True)
-        text = {} if kind == ".gipl" else _text_fields(path)
-    _require_one_file(path, text)
+        # ITK reads a GIPL that was cut off, with any numbers for the rest.
+        is_raw = _stored(text) == "raw" and not _elsewhere(text)
+        require_bytes(path, announced + (start if is_raw else 0), deflated=not is_raw)
+    if other := _elsewhere(text):
+        message = (
+            f"keeps its pixels in another file ({other}): write header and pixels into one file"
+        )
+        raise unusable(path, message, "detached")
     require_real(
         path,
         colours=f"{numbers} numbers for each voxel (colours, vectors)" if numbers > 1 else "",
@@ -74,6 +80,9 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
     import SimpleITK as sitk  # noqa: N813 (its usual name)
 
     with _decoding(path):
+        text, start = _text_fields(path)
+        if (stored := _stored(text)) in _CHECKED:  # ITK passes over a wrong check sum
+            _CHECKED[stored](path.read_bytes()[start:])
         pixels: Array = sitk.GetArrayFromImage(_reader(path).Execute())
     return pixels.T
 
@@ -138,31 +147,36 @@ def _single(reader: Any) -> Any:
     return sitk.Image([1, 1], reader.GetPixelID())
 
 
-def _text_fields(path: Path) -> dict[str, str]:
-    """The fields of the text at the top of a NRRD or MHA, by their names in small letters."""
+def _text_fields(path: Path) -> tuple[dict[str, str], int]:
+    """The fields of the text at the top of a NRRD or MHA, by their names in small letters.
+
+    Also the number of bytes before the pixels. A GIPL has no text.
+    """
     is_nrrd, found = path.suffix.lower() == ".nrrd", dict[str, str]()
+    if path.suffix.lower() == ".gipl":
+        return found, _GIPL_HEADER
     with path.open("rb") as opened:
         for line in opened:
             name, _, value = line.decode("latin-1").partition(":" if is_nrrd else "=")
             found[name.strip().lower()] = value.strip()
             if not line.strip() or name.strip() == "ElementDataFile":  # the last one
                 break
-    return found
+        return found, opened.tell()
 
 
-def _require_one_file(path: Path, text: dict[str, str]) -> None:
-    """Refuse pixels in a file of their own, which nobody would miss if it changed."""
-    other = next((text[name] for name in ("data file", "datafile") if name in text), "")
-    if (local := text.get("elementdatafile", "LOCAL")).upper() != "LOCAL":
-        other = local
-    if other:
-        message = (
-            f"keeps its pixels in another file ({other}): write header and pixels into one file"
-        )
-        raise unusable(path, message, "detached")
+def _stored(text: Mapping[str, str]) -> str:
+    """How the pixels are stored: ``raw``, ``gzip``, ``zlib``, ``text`` and so on."""
+    is_zlib = text.get("compresseddata", "").lower() == "true"
+    return "zlib" if is_zlib else text.get("encoding", "raw").lower()
 
 
-def _unit_doubts(path: Path, text: dict[str, str]) -> Iterator[Mistake]:
+def _elsewhere(text: Mapping[str, str]) -> str:
+    """Another file with the pixels, of which nobody would see that it changed; empty if none."""
+    file = text.get("elementdatafile", "LOCAL")
+    return text.get("data file", text.get("datafile", "" if file.upper() == "LOCAL" else file))
+
+
+def _unit_doubts(path: Path, text: Mapping[str, str]) -> Iterator[Mistake]:
     named = " ".join(text.get(name, "") for name in ("space units", "units", "distanceunits"))
     other = sorted(set(re.findall(r"[^\s\"]+", named)) - {"mm"})
     if other:

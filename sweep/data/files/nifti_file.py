@@ -70,7 +70,10 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
     import nibabel
 
     with decoding(path):
-        return np.asanyarray(nibabel.load(path).dataobj)
+        image: Any = nibabel.load(path)
+        if path.suffix.lower() == ".gz":  # nibabel reads as far as the pixels, not to the check sum
+            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+        return np.asanyarray(image.dataobj)
 
 
 def mask(classes: NDArray[np.uint8], like: Path) -> bytes:
