@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sweep.data.files.image_file import files_read
 from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, RawDataset
 from sweep.data.nnunet_raw.splits import SPLITS_FILE
 from sweep.store.files import atomic_write_text
@@ -36,8 +37,10 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
         if (folder / name).exists()
     }
     for part in datasets:
-        parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
-        parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
+        images = (path for case in part.cases for path in part.image_paths(case))
+        labels = (part.label_path(case) for case in part.cases)
+        for name, named in ((part.images_folder, images), (part.labels_folder, labels)):
+            parts[name] = [file for path in named for file in files_read(path)]
     kept = cache / f"fingerprint-{_cache_key(parts)}.txt"
     with suppress(OSError, ValueError):
         return kept.read_text(encoding="ascii")
