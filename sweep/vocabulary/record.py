@@ -180,12 +180,14 @@ class CaseScore:
         dice: in [0, 1]; None if it is undefined for the case.
         hd95: None if it is undefined for the case.
         classes: the same and more of each class; empty where an older version wrote it.
+        group: of the case, such as its patient (`data.groups`); None where nothing is grouped.
     """
 
     case: str
     dice: float | None
     hd95: float | None = None
     classes: tuple[ClassScore, ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +278,8 @@ class TrialRecord:
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        return self.objective.best_of(self.history, self.scores)
+        place = self.objective.best_place(self.history, self.scores)
+        return None if place is None else self.history[place]
 
     @property
     def value(self) -> float | None:

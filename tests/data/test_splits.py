@@ -122,8 +122,8 @@ def test_subject_on_both_sides_is_told_with_a_count_and_an_example():
     )
     assert str(told) == (
         "2 of 4 validation cases have another image of the same subject in training, such as"
-        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; give splits by subject in"
-        " splits_final.json"
+        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; set `data.groups`, for"
+        " example to `(sub-[A-Za-z0-9]+)`"
     )
 
 
@@ -132,8 +132,11 @@ def test_subject_of_a_test_case_is_told_from_either_side():
     [told] = shared_subjects(sides)
     assert str(told) == (
         "1 of 2 test cases has another image of the same subject in validation, such as sub-2_b"
-        " and sub-2_a: test Dice is too high; keep whole subjects for the test"
+        " and sub-2_a: test Dice is too high; set `data.groups`, for example to"
+        " `(sub-[A-Za-z0-9]+)`"
     )
+    [told] = shared_subjects(sides, fixed=["test"])
+    assert str(told).endswith("; keep whole subjects for the test")
 
 
 @pytest.mark.parametrize(

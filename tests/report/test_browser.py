@@ -433,6 +433,8 @@ def test_a_link_to_the_page_shows_what_the_reader_has_chosen(
     assert shown(linked) == shown(opened)
     assert linked.locator("#ranking th[data-name=seconds]").count() == 0
     assert "1 column hidden" in linked.inner_text("#ranking .more")
+    hidden = open_page(opened.url.replace("hide=seconds", "hide=epochs"))
+    assert "1 column hidden · sorted by epochs ↑ (hidden)" in hidden.inner_text("#ranking .more")
     assert linked.locator(".chip[aria-pressed=true][data-status]").count() == 2
     assert linked.input_value("#group") == "loss.sqrt_epsilon"
     assert linked.input_value("#axes [name=x]") == "hd95"

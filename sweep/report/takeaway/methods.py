@@ -119,10 +119,11 @@ def methods(results: Results) -> Methods | None:
 
 def to_add(results: Results) -> list[str]:
     """What reviewers ask for that no record of a sweep holds."""
+    grouped = getattr(results.spec.data, "groups", None) is not None
     found = [
         "where the images come from, who is in them, and the approval to use them",
         "who drew the references, by which protocol, and how well two of them agree",
-        "whether cases of one person lie in more than one split",
+        *([] if grouped else ["whether cases of one person lie in more than one split"]),
         "why these metrics fit the task (Metrics Reloaded)",
         "how the ranges of the search space were chosen, and earlier searches on the same cases",
     ]
