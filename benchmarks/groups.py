@@ -115,7 +115,7 @@ def intervals(populations: dict[str, Population], seed: int) -> None:
 
 def steady(populations: dict[str, Population], seed: int) -> None:
     print("\nHow often one of two trials is called steady, drawing patients (drawing cases before)")
-    print("where both are equal; then, drawing patients, where one is ahead by 4 standard errors:\n")
+    print("where both are equal; then, drawing patients, where one leads by 4 standard errors:\n")
     print(f"| population | share | {' | '.join(f'{n} patients' for n in PATIENTS)} |")
     print(f"|---|---|{'---|' * len(PATIENTS)}")
     for name, population in populations.items():

@@ -278,7 +278,8 @@ class TrialRecord:
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        return self.objective.best_of(self.history, self.scores)
+        place = self.objective.best_place(self.history, self.scores)
+        return None if place is None else self.history[place]
 
     @property
     def value(self) -> float | None:

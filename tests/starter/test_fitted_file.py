@@ -128,20 +128,17 @@ def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     return lambda *arguments: CliRunner().invoke(app, ["init", *arguments])
 
 
-@pytest.mark.parametrize("memory", [None, 24.0], ids=["on a CPU", "on a GPU"])
 @pytest.mark.parametrize("name", ODD)
-def test_file_for_any_dataset_passes_the_check_of_its_pixels(
-    init: Init, tmp_path: Path, name: str, memory: float | None
+def test_file_for_any_dataset_passes_the_check_of_its_pixels_on_a_cpu_and_on_a_gpu(
+    init: Init, tmp_path: Path, name: str
 ) -> None:
     ODD[name](tmp_path / "Dataset001_Odd")
-    result = init("--from", "Dataset001_Odd", "--gpu-memory", str(memory or 0), "-o", "odd.yaml")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
-    load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
-    data = values_of(tmp_path / "odd.yaml")["data"]
-    is_of_patients = name == "several cases of a patient"
-    assert data.get("groups") == ("(patient[0-9]+)" if is_of_patients else None)
-    assert data.get("folds", 5) == 4 or not is_of_patients
+    for memory in ("0", "24"):
+        arguments = ("--from", "Dataset001_Odd", "--gpu-memory", memory, "-o", "odd.yaml")
+        result = init(*arguments, "--force")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
+        load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
 
 
 def values_of(file: Path) -> dict[str, Any]:
@@ -161,6 +158,15 @@ def test_volumes_are_trained_on_whole_where_there_is_a_gpu(init: Init, tmp_path:
     assert on_gpu["data"]["patch_size"] == [20, 24, 20]  # 18 slices, rounded up
     flat = fitted(init, ODD["flat volumes"](tmp_path / "Dataset002_Flat"), "--gpu-memory", "24")
     assert flat["data"]["spatial"] == "slices"
+
+
+def test_names_that_tell_of_patients_with_several_cases_give_the_groups(
+    init: Init, tmp_path: Path
+) -> None:
+    several = ODD["several cases of a patient"](tmp_path / "Dataset002_Patients")
+    data = fitted(init, several)["data"]
+    assert (data["groups"], data["folds"]) == ("(patient[0-9]+)", 4)
+    assert "groups" not in fitted(init, ODD["two images"](tmp_path / "Dataset003_Two"))["data"]
 
 
 def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:

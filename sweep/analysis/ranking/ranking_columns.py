@@ -144,13 +144,15 @@ def deltas(
     ``spec``, a trial with a geometric loss counts with what it reached since the switch-on.
     """
     values = [record.value if record.status.has_result else None for record in ranked]
+    presets = {
+        r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
+    }
+    if not presets:
+        return {}
     since = [
         v if v is None or spec is None else value_since_switch_on(spec, record)
         for record, v in zip(ranked, values, strict=True)
     ]
-    presets = {
-        r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
-    }
     found: dict[str, list[float | None]] = {}
     for name in sorted(presets, key=lambda name: (name != BASELINE, name)):
         preset = presets[name]

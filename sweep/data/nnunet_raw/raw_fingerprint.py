@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sweep.data.files.image_file import files_read
 from sweep.data.nnunet_raw.case_groups import digest
 from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, RawDataset
 from sweep.data.nnunet_raw.splits import NO_GROUPS, SPLITS_FILE, Groups
@@ -41,8 +42,10 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path, groups: Groups = NO
         if (folder / name).exists()
     }
     for part in datasets:
-        parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
-        parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
+        images = (path for case in part.cases for path in part.image_paths(case))
+        labels = (part.label_path(case) for case in part.cases)
+        for name, named in ((part.images_folder, images), (part.labels_folder, labels)):
+            parts[name] = [file for path in named for file in files_read(path)]
     files = _of_files(parts, cache)
     return f"{files} {_GROUPS}:{digest(groups)}" if groups else files
 

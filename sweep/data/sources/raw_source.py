@@ -7,11 +7,12 @@ from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from sweep.data.files.image_file import read_header
+from sweep.data.files.image_file import is_flat, read_header
 from sweep.data.files.image_geometry import squeezed
 from sweep.data.files.nnunet_normalize import CT
 from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes, share_of
+from sweep.data.nnunet_raw.header_survey import NO_SPACING
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
@@ -137,22 +138,21 @@ class RawSource(DataSource):
                 found += self._test_mistakes(cases, self._splits)
             regions = self._dataset.regions is not None
             geometric_labels(self._dataset.labels, self.geometric_class, regions=regions)
-            found += self._png_mistakes()
+            found += self._flat_mistakes()
         return found
 
-    def _png_mistakes(self) -> Iterator[Mistake]:
-        """What needs more than a PNG holds."""
-        if self._dataset.file_ending != ".png":
+    def _flat_mistakes(self) -> Iterator[Mistake]:
+        """What needs more than a PNG or BMP holds."""
+        ending = self._dataset.file_ending
+        if not is_flat(ending):
             return
         if self._settings.spatial_dims == 3:
-            message = "`volumes` needs 3D volumes, but the dataset holds PNG images: use `slices`"
+            message = (
+                f"`volumes` needs 3D volumes, but the dataset holds {ending} images: use `slices`"
+            )
             yield Mistake(message, key="data.spatial")
         if self.spacing is not None:
-            message = (
-                "images can be resampled only where their files hold a spacing in millimetres;"
-                " PNG files do not: set it to null, or convert them to NIfTI"
-            )
-            yield Mistake(message, key="data.spacing")
+            yield Mistake(NO_SPACING, key="data.spacing")
 
     def _test_mistakes(
         self, cases: Sequence[str], splits: Sequence[Split] | None
@@ -175,6 +175,6 @@ def _has_a_volume(dataset: RawDataset) -> bool:
         InputError: a file on the way there cannot be read.
     """
     first_files = (dataset.image_paths(case)[0] for case in dataset.cases)
-    return dataset.file_ending != ".png" and any(
+    return not is_flat(dataset.file_ending) and any(
         len(squeezed(read_header(file)[0].shape)) > 2 for file in first_files
     )

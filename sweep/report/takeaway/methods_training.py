@@ -204,7 +204,7 @@ def training_words(of: Selected) -> str:
 
 
 def _network(of: Selected) -> Iterator[str]:
-    built = of.start.built
+    built = of.start.network
     if built.class_ is None:
         return
     name = built.class_.rpartition(".")[2]
@@ -281,7 +281,8 @@ def _loop(of: Selected) -> Iterator[str]:
     if (patience := of.text("early_stopping.patience")) == "null":
         yield "There was no early stopping."
     else:
-        yield f"Early stopping had a patience of {_or_searched(patience, 'epochs')}."
+        count = "a searched number of" if patience == "searched" else patience
+        yield f"Early stopping had a patience of {count} epochs."
     amp = of.text("trainer.amp")
     if amp not in ("off", "auto"):
         yield f"Training used mixed precision ({amp})."
@@ -307,10 +308,6 @@ def _entry(spec: SweepSpec) -> str:
 def _without_folder(entry: str) -> str:
     """``my.py:Mine`` for ``/a/my.py:Mine``."""
     return entry.rpartition("/")[2]
-
-
-def _or_searched(text: str, unit: str) -> str:
-    return "a searched number of epochs" if text == "searched" else f"{text} {unit}"
 
 
 def _augmentation(of: Selected) -> Iterator[str]:
