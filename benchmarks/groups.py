@@ -95,7 +95,7 @@ UNSEEN = {
 
 
 def intervals(populations: dict[str, Population], seed: int) -> None:
-    print("Share of 95 % intervals of a mean that hold it, over patients (over cases before)\n")
+    print("Share of 95 % intervals of a mean that hold it, over patients (over cases before):\n")
     print(f"| population | share | {' | '.join(f'{n} patients' for n in PATIENTS)} |")
     print(f"|---|---|{'---|' * len(PATIENTS)}")
     for name, population in populations.items():
@@ -115,7 +115,7 @@ def intervals(populations: dict[str, Population], seed: int) -> None:
 
 def steady(populations: dict[str, Population], seed: int) -> None:
     print("\nHow often one of two trials is called steady, drawing patients (drawing cases before)")
-    print("where both are equal; then, drawing patients, where one is ahead by 4 standard errors\n")
+    print("where both are equal; then, drawing patients, where one leads by 4 standard errors:\n")
     print(f"| population | share | {' | '.join(f'{n} patients' for n in PATIENTS)} |")
     print(f"|---|---|{'---|' * len(PATIENTS)}")
     for name, population in populations.items():
@@ -141,7 +141,8 @@ def main() -> None:
     asked = sys.argv[1:] or ["chosen", "unseen"]
     for name in asked:
         populations, seed = (CHOSEN, 1) if name == "chosen" else (UNSEEN, 20_000)
-        print(f"\n{name}\n")
+        head = "Chosen on" if name == "chosen" else "Unseen while the intervals were built"
+        print(f"\n{head}:\n")
         intervals(populations, seed)
         steady(populations, seed)
 

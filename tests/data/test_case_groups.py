@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold
 
+from sweep.api.checked_spec import read_words
 from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.nnunet_raw.splits import hold_out, split
@@ -202,6 +203,7 @@ def test_trial_trains_and_validates_on_whole_patients(raw: Path) -> None:
     sides = [patients(side.cases) for side in (data.training, data.validation, data.test)]
     assert [len(side) for side in sides] == [4, 1, 1]
     assert len(set.union(*sides)) == sum(map(len, sides)) == 6
+    assert read_words(data).endswith(" of 32×32, in 6 groups; fold 2: 8 train, 2 validate, 2 test")
     assert data.origin["groups"] == PATTERN
     assert data.groups["patient3_b"] == "patient3"
     assert open_source(settings).doubts() == []

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.nnunet_raw.splits import read_splits, shared_subjects, split, subject, unused
+from sweep.data.nnunet_raw.splits import (
+    pattern_of_subjects,
+    read_splits,
+    shared_subjects,
+    split,
+    subject,
+    unused,
+)
 from sweep.vocabulary.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
@@ -154,6 +161,21 @@ def test_subject_of_a_test_case_is_told_from_either_side():
 )
 def test_subject_is_read_from_the_words_that_name_one(name, named):
     assert subject(name) == named
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["sub-01_ses-1", "x_sub-ab_ses-2", "sub-01_ses-2"], "(sub-[A-Za-z0-9]+)"),
+        (["ACDC_patient_007_1", "ACDC_patient_007_2"], "(patient_[0-9]+)"),
+        (["x_pat-4_a", "x_pat-4_b", "x_pat-15_a"], "(pat-[0-9]+)"),
+        (["pat-4_a", "pat-4_b", "patient15_a"], None),  # no pattern finds both
+        (["sub-01", "sub-02"], None),  # a case each
+        (["sub-01_a", "sub-01_b", "other"], None),
+    ],
+)
+def test_pattern_of_subjects_is_given_where_it_finds_those_of_all_cases(names, pattern):
+    assert pattern_of_subjects(names) == pattern
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,16 @@ def _pattern(found: str) -> str:
     return f"({start[0]}{'[A-Za-z0-9]' if start[0] == 'sub-' else '[0-9]'}+)"
 
 
+def pattern_of_subjects(cases: Sequence[str]) -> str | None:
+    """A pattern that finds the subject of every case; None if the names tell of none, or if each
+    subject has one case."""
+    if not all(map(subject, cases)):
+        return None
+    pattern = _pattern(subject(cases[0]))
+    found = {match[1] if (match := re.search(pattern, case)) else "" for case in cases}
+    return pattern if "" not in found and len(found) < len(cases) else None
+
+
 def subject(case: str) -> str:
     """The subject in a case's name, such as ``sub-01`` or ``patient007``; empty if none."""
     found = _SUBJECT.search(case)
