@@ -115,7 +115,8 @@ def predict_images(
             write_cases(output / SCORES_FILE, scores)
         view.warn(*map(str, gathered(doubts)))
     names = tuple(run.folder.name for run in runs)
-    unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
+    is_flat = any(grid.geometry.spacing is None for grid in found.grids.values())
+    unit: DistanceUnit = "pixels" if is_flat else "mm"
     return Predictions(output, names, masks, tuple(scores), unit, kept)
 
 

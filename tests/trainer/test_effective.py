@@ -58,6 +58,7 @@ GIVEN: dict[str, list[Any]] = {
     "network.name": ["residual_dynunet", "unet", "attention_unet", "segresnet_ds"],
     "network.channels": [[4, 8, 16, 32]],
     "network.options": [{"width": 3}],
+    "data.groups": ["([0-9]+)$"],
     "data.options": [{"count": 15}],
     "trainer.device": ["cpu", "cuda"],
     "loss.main": ["focal_logcosh_dice", "dice_ce"],
