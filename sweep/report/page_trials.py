@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,6 @@ from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, TrialRecord
-from sweep.vocabulary.strict_json import finite_or_none
 
 MOST_CURVE_EPOCHS = 40_000
 """Epochs of which the page holds every measured value; of more only the objective is there."""
@@ -112,8 +112,8 @@ def _metric(name: str) -> Callable[[EpochMetrics], float | None]:
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
-    finite: Sequence[float | None] = finite_or_none(list(values))
-    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
+    known = (value if value is not None and math.isfinite(value) else None for value in values)
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in known]
 
 
 def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
