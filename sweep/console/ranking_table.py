@@ -255,10 +255,6 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     ]
 
 
-def _chance(value: float | None) -> str:
-    return "–" if value is None else percent(value)
-
-
 def _when(reason: str | None) -> str:
     """When a race dropped a finalist. Why stands in the sentences below the table."""
     return _value(reason and reason.partition(":")[0])
@@ -279,7 +275,7 @@ def _words(text: Callable[[float], str]) -> Callable[[Any], str]:
 STATUSES = {status_words(status): style for status, style in STYLES.items()}
 """Word of a status → its style."""
 SPECIAL: Mapping[str, Callable[[Any], str]] = {
-    "p_best": _chance,
+    "p_best": _words(percent),
     DROPPED: _when,
     "hd95": _words("{:.2f}".format),
 }

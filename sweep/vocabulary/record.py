@@ -182,12 +182,14 @@ class CaseScore:
         dice: in [0, 1]; None if it is undefined for the case.
         hd95: None if it is undefined for the case.
         classes: the same and more of each class; empty where an older version wrote it.
+        group: of the case, such as its patient (`data.groups`); None where nothing is grouped.
     """
 
     case: str
     dice: float | None
     hd95: float | None = None
     classes: tuple[ClassScore, ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
