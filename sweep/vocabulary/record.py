@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import compress
+from operator import not_
 from statistics import fmean
 from typing import Any
 
@@ -343,16 +345,14 @@ class TrialRecord:
     @property
     def shared_seconds(self) -> list[float]:
         """Wall time of each epoch that it took over from a warm-up that another trial trained."""
-        return [seconds for seconds, shared in self._times if shared]
+        return [*compress(column(self.history, "seconds"), column(self.history, "shared"))]
 
     @property
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
-        return sum(seconds for seconds, shared in self._times if not shared)
-
-    @property
-    def _times(self) -> Iterator[tuple[float, bool]]:
-        return zip(column(self.history, "seconds"), column(self.history, "shared"), strict=True)
+        seconds, shared = column(self.history, "seconds"), column(self.history, "shared")
+        total: float = sum(compress(seconds, map(not_, shared)) if any(shared) else seconds)
+        return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -576,6 +576,25 @@ def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
     assert opened.locator("#selection").is_hidden()
 
 
+def test_axis_whose_frame_falls_away_with_newer_data_shows_all_of_them(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    opened.locator("#learning-curves").scroll_into_view_if_needed()
+    curves = "document.querySelector('#learning-curves .js-plotly-plot')"
+    opened.wait_for_function(f"{curves}?._fullLayout")
+    for place, frame in enumerate([[0.0, 0.125], None]):
+        newer = json.loads(dumped(data.to_json()))
+        (one,) = [one for one in newer["figures"] if one["name"] == "learning-curves"]
+        one["figure"]["layout"]["title"] = {"text": f"newer {place}"}
+        one["figure"]["layout"]["yaxis"]["range"] = frame
+        opened.evaluate("(data) => sweepPage.update(data)", newer)
+        opened.wait_for_function(f"{curves}.layout.title?.text === 'newer {place}'")
+        low, high = opened.evaluate(f"{curves}._fullLayout.yaxis.range")
+        assert (low, high) == (0, 0.125) if frame else 0.125 < high < 1.1
+
+
 def test_headings_break_between_words_only_and_have_room_for_the_mark_of_their_order(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:

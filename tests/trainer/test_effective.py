@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -158,6 +158,12 @@ def found_in(run: MonaiTraining) -> EffectiveConfiguration:
     return run.effective_configuration(Loop.of(run.settings))
 
 
+@functools.cache
+def effective(config: str) -> Mapping[str, Any]:
+    """What is found in the trainer of a configuration (as JSON)."""
+    return found_in(live(TrialSettings.model_validate_json(config))).effective
+
+
 def setting_fields_of_monai() -> list[tuple[str, Any]]:
     """What other kinds of trainers have of their own is read back in their tests."""
     others = (field for field in setting_fields() if not field[0].startswith("trainer."))
@@ -216,7 +222,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     base = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)
-    before = found_in(live(TrialSettings.model_validate(base))).effective
+    before = effective(TrialSettings.model_validate(base).model_dump_json())
     assert key in before, (
         f"say in sweep/trainer/runs/effective_configuration.py where {key} can be read back"
     )

@@ -38,7 +38,11 @@ function shown(plot) {
     modebar: { bgcolor: "rgba(0,0,0,0)", color: tone("soft"), activecolor: tone("accent") },
     dragmode: touches ? false : mayBrush ? "select" : "zoom",
   };
-  for (const [axis, range] of Object.entries(plot.zoom)) layout[axis] = { ...layout[axis], range, autorange: false };
+  for (const [axis, given] of Object.entries(layout).filter(([key]) => /^[xy]axis\d*$/.test(key))) {
+    const range = plot.zoom[axis];
+    if (range) layout[axis] = { ...given, range, autorange: false };
+    else if (!given.range) layout[axis] = { autorange: true, ...given };  // plotly: -1 to 4, if it had one before
+  }
   return [themed(traces), layout];
 }
 
