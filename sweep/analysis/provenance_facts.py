@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from sweep.store.files import read_record
 from sweep.store.layout import TrialPaths
 
 
+def _known(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: one for name, one in value.items() if one is not None}
+    return {} if value is None else value
+
+
+AS_FAR_AS_KNOWN = BeforeValidator(_known)
+"""What is null in a file is as if it were absent: nobody knew it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:
-    """Number of cases in each part of the data; None where it is not recorded."""
+    """Number of cases in each part of the data; None where it is not recorded. The same of their
+    groups (`data.groups`), and how many of these are in both parts; None where nothing is
+    grouped."""
 
     training: int | None = None
     validation: int | None = None
+    training_groups: int | None = None
+    validation_groups: int | None = None
+    groups_in_both: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +47,7 @@ class Classes:
 class Network:
     """The network: its class as a dotted name, and its number of parameters."""
 
-    class_: str | None = None
+    class_: Annotated[str | None, Field(validation_alias="class")] = None
     parameters: int | None = None
 
 
@@ -45,9 +62,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where it was trained: name of the processor, version of CUDA."""
+    """Where it was trained: name of the processor, of the computer, version of CUDA."""
 
     device: str | None = None
+    hostname: str | None = None
     cuda: str | None = None
 
 
@@ -58,35 +76,26 @@ class Start:
     Args:
         started: date and time, cut off to the second, in ISO 8601.
         first_epoch: that it trained.
-        network: None of a user's function, whose network nobody else sees.
+        effective: settings that were read back, by dotted name; null is a value there.
+        network: empty of a user's function, whose network nobody else sees.
     """
 
     started: str | None = None
     first_epoch: int = 0
     effective: Mapping[str, Any] = field(default_factory=dict)
-    network: Mapping[str, Any] | None = None
-    cases: Cases = Cases()
-    classes: Classes = Classes()
-    code: Code = Code()
-    machine: Machine = Machine()
+    network: Annotated[Network, AS_FAR_AS_KNOWN] = Network()
+    cases: Annotated[Cases, AS_FAR_AS_KNOWN] = Cases()
+    classes: Annotated[Classes, AS_FAR_AS_KNOWN] = Classes()
+    code: Annotated[Code, AS_FAR_AS_KNOWN] = Code()
+    machine: Annotated[Machine, AS_FAR_AS_KNOWN] = Machine()
     versions: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def built(self) -> Network:
-        """The network that was built."""
-        network = self.network or {}
-        name, count = network.get("class"), network.get("parameters")
-        return Network(
-            class_=name if isinstance(name, str) else None,
-            parameters=count if isinstance(count, int) else None,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Provenance:
     """Content of provenance.json."""
 
-    runs: tuple[Start, ...] = ()
+    runs: tuple[Annotated[Start, AS_FAR_AS_KNOWN], ...] = ()
 
 
 def starts(trial: TrialPaths) -> tuple[Start, ...]:

@@ -41,10 +41,12 @@ class LiveSweep:
 
     Args:
         folder: the results folder, which may appear later or vanish.
+        expected: that a sweep which has been started will make it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, expected: bool = False) -> None:
         self.folder = folder
+        self._expected = expected
         self._layout = Layout(folder)
         self._reading = Lock()
         self._stamp: Stamp | None = None
@@ -81,6 +83,8 @@ class LiveSweep:
             ResultsError: as there; also where the first reading takes longer than ``seconds``. It
                 goes on.
         """
+        if self._expected and self._found is None and not self.folder.exists():
+            raise ResultsError("The sweep is starting: it has no results yet.")
         change_stamp(self._layout)  # is there anything to read?
         if self._found is None:
             first = Thread(target=self._look_quietly, daemon=True)

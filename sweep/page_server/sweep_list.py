@@ -54,7 +54,7 @@ class SweepList:
     """
 
     def __init__(self, folder: Path, *, expected: bool = False) -> None:
-        self.folder = folder
+        self.folder, self._expected = folder, expected
         self.is_single = expected or Layout(folder).sweep_yaml.exists()
         self._sweeps: dict[str, LiveSweep] = {}
         self._rows: dict[str, tuple[object, ListedSweep]] = {}
@@ -82,7 +82,7 @@ class SweepList:
                 if name not in self.names():
                     raise KeyError(name)
                 folder = self.folder if self.is_single else self.folder / name
-                self._sweeps[name] = LiveSweep(folder)
+                self._sweeps[name] = LiveSweep(folder, expected=self._expected)
             return self._sweeps[name]
 
     def rows(self) -> list[ListedSweep]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from statistics import median
 
 from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
@@ -87,7 +87,8 @@ def _ties(results: Results) -> Iterator[str]:
     if level:
         yield (
             f"That is a tie with {listed(level)}: around its best epoch, the leader's own"
-            f" {results.objective.short} moves by as much from one epoch to the next."
+            f" {results.objective.short} moves by as much from one epoch to the next, beside its"
+            " trend."
         )
 
 
@@ -209,20 +210,27 @@ def _one_seed(results: Results) -> str:
     who = counted(close, "other trial") if close else "no other trial"
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
-        f"{objective.text(change)} from one epoch to the next, and {who} "
+        f"{objective.text(change)} from one epoch to the next, beside its trend, and {who} "
         f"{'is' if close <= 1 else 'are'} within that of it."
     )
 
 
 def _movement(results: Results) -> float | None:
-    """Median absolute change of the leader's objective from epoch to epoch around its best one."""
+    """How far the leader's objective moves from epoch to epoch around its best one, by the median.
+
+    What it gains or loses steadily does not count. So the distance of each epoch from the middle of
+    its neighbours is taken, in proportion to the change that the same noise makes between two
+    epochs: the variances are as 3/2 to 2.
+    """
     leader, objective = results.ranked[0], results.objective
     assert leader.best is not None
     at = leader.best.epoch
     window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
     measured = [value for epoch in window if (value := objective.value(epoch)) is not None]
-    changes = [abs(after - before) for before, after in pairwise(measured)]
-    return median(changes) if len(changes) >= AROUND else None
+    if len(measured) <= AROUND:
+        return None
+    neighbours = zip(measured, measured[1:], measured[2:], strict=False)
+    return median(abs(now - (a + b) / 2) for a, now, b in neighbours) * 2 / math.sqrt(3)
 
 
 def state(results: Results) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.provenance_facts import Start, starts
 from sweep.spec.words.short_names import words as value_words
-from sweep.store.files import read_json
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -89,26 +88,14 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
 def _curves(record: TrialRecord) -> Curves:
     """Every measured value but the objective; names without any value are left out."""
     history = tuple(record.history)
-    terms = dict.fromkeys(name for epoch in history for name in epoch.terms)
-    metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
-    readers: dict[str, Callable[[EpochMetrics], float | None]] = {
-        "val_dice": lambda epoch: epoch.val_dice,
-        "train_loss": lambda epoch: epoch.train_loss,
-        "grad_norm": lambda epoch: epoch.grad_norm,
-        "learning_rate": lambda epoch: epoch.learning_rate,
-    }
-    readers |= {f"terms/{name}": _term(name) for name in terms}
-    readers |= {f"metrics/{name}": _metric(name) for name in metrics}
-    found = {name: _rounded(map(read, history)) for name, read in readers.items()}
+    names = ("val_dice", "train_loss", "grad_norm", "learning_rate")
+    measured = {name: [getattr(epoch, name) for epoch in history] for name in names}
+    for group in ("terms", "metrics"):
+        of_epochs = [getattr(epoch, group) for epoch in history]
+        for name in dict.fromkeys(name for values in of_epochs for name in values):
+            measured[f"{group}/{name}"] = [values.get(name) for values in of_epochs]
+    found = {name: _rounded(values) for name, values in measured.items()}
     return {name: values for name, values in found.items() if any(v is not None for v in values)}
-
-
-def _term(name: str) -> Callable[[EpochMetrics], float | None]:
-    return lambda epoch: epoch.terms.get(name)
-
-
-def _metric(name: str) -> Callable[[EpochMetrics], float | None]:
-    return lambda epoch: epoch.metrics.get(name)
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
@@ -143,24 +130,23 @@ def _files(results: Results, trial_id: str) -> dict[str, Any]:
         found["cases"] = [
             [one.case, one.label, *_rounded(map(one.value, metrics))] for one in cases
         ]
-    if paths.provenance.exists():
-        found["runs"] = read_json(paths.provenance, lambda values: list(map(_run, values["runs"])))
+    if runs := starts(paths):
+        found["runs"] = [*map(_run, runs)]
     if paths.folder.is_dir():
         files = (path for path in paths.folder.iterdir() if path.is_file())
         found["files"] = sorted(path.name for path in files if not path.name.startswith("."))
     return found
 
 
-def _run(entry: Mapping[str, Any]) -> dict[str, str]:
+def _run(start: Start) -> dict[str, str]:
     """One start of a trial in a few words, as far as they are known."""
-    code, machine = entry.get("code") or {}, entry.get("machine") or {}
-    commit = str(code.get("commit") or "")[:10]
+    code = start.code
     known: dict[str, object] = {
-        "started": entry.get("started"),
-        "from epoch": entry.get("first_epoch"),
-        "on": machine.get("device"),
-        "host": machine.get("hostname"),
-        "medical-sweep": " ".join(filter(None, [str(code.get("version") or ""), commit])),
-        **(entry.get("versions") or {}),
+        "started": start.started,
+        "from epoch": start.first_epoch,
+        "on": start.machine.device,
+        "host": start.machine.hostname,
+        "medical-sweep": " ".join(filter(None, [code.version, (code.commit or "")[:10]])),
+        **start.versions,
     }
     return {name: str(value) for name, value in known.items() if value not in (None, "")}

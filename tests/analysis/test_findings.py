@@ -81,13 +81,20 @@ def test_headline_names_the_leader_and_its_lead() -> None:
 
 def test_lead_within_the_movement_of_the_leaders_own_curve_is_called_a_tie() -> None:
     leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5, 0.625, 0.5], {WARMUP: 0})
-    baseline = trial(1, Status.COMPLETED, [0.6875], preset="baseline")  # 0.0625 of 0.125 behind
+    baseline = trial(1, Status.COMPLETED, [0.6875], preset="baseline")  # 0.0625 of 0.1443 behind
     assert headline(results_of(leader, baseline)) == (
         "t0000 leads with validation Dice 0.7500 (epoch 1), 0.0625 ahead of t0001, the baseline."
         " That is a tie with the baseline: around its best epoch, the leader's own Dice moves by as"
-        " much from one epoch to the next."
+        " much from one epoch to the next, beside its trend."
     )
     assert "tie" not in headline(results_of(leader, trial(1, Status.COMPLETED, [0.5])))
+
+
+def test_steady_gain_of_the_leader_makes_no_tie() -> None:
+    rising = trial(0, Status.COMPLETED, [0.5 + n / 32 for n in range(8)], {WARMUP: 0})
+    baseline = trial(1, Status.COMPLETED, [0.5 + 6.5 / 32], preset="baseline")  # half an epoch's
+    assert "tie" not in headline(results_of(rising, baseline))
+    assert "moves by 0.0000 from one epoch to the next" in caveat(results_of(rising, baseline))
 
 
 @pytest.mark.parametrize(
@@ -114,11 +121,11 @@ def test_headline_says_that_the_leader_is_the_baseline_or_was_pruned() -> None:
 
 
 def test_caveat_counts_the_trials_within_the_leaders_own_movement() -> None:
-    # 0.25, then four times 0.125 or more from epoch to epoch: the median is 0.125.
+    # From the middle of their neighbours 0.1875, 0, 0.125 and 0.125: the median times 2/√3.
     leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5, 0.625, 0.5])
     close, far = trial(1, Status.COMPLETED, [0.625]), trial(2, Status.COMPLETED, [0.5])
     assert (
-        "moves by 0.1250 from one epoch to the next, and 1 other trial is within that of it"
+        "moves by 0.1443 from one epoch to the next, beside its trend, and 1 other trial is within"
         in caveat(results_of(leader, close, far))
     )
 

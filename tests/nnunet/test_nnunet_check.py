@@ -462,7 +462,17 @@ def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path:
 
     [line] = doubted(fold=0)
     assert line.startswith("2 of 2 validation cases have another image of the same subject in tr")
+    assert line.endswith("set `trainer.groups`, for example to `(sub-[A-Za-z0-9]+)`")
     assert doubted(fold="all") == []
+    assert doubted(fold=0, groups="(sub-[0-9]+)") == []
+    refused = NnunetLook(TrialSettings.model_validate({"trainer": asked | {"groups": "(ses-.)"}}))
+    assert [str(mistake) for mistake in refused.mistakes] == [
+        "trainer.groups: 2 groups cannot be split into 5 folds"
+    ]
+    refused = NnunetLook(TrialSettings.model_validate({"trainer": asked | {"groups": "(sub-00)"}}))
+    assert str(refused.mistakes[0]).startswith(
+        "trainer.groups: `(sub-00)` finds no group in 8 of 10"
+    )
     (tmp_path / "done" / NAME).mkdir(parents=True)
     (tmp_path / "done" / NAME / "splits_final.json").write_text(
         json.dumps([{"train": names[:4], "val": names[4:6]}])

@@ -195,8 +195,23 @@ def test_page_of_a_sweep_that_has_not_started_waits_for_it(tmp_path: Path) -> No
         answer = visit("/sweeps/toy/")
         assert answer.status == 503
         assert 'http-equiv="refresh"' in answer.text
+        assert "The sweep is starting: it has no results yet." in answer.text
         begin(folder).__exit__(None, None, None)
         assert visit("/sweeps/toy/").status == 200
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_list_says_no_result_yet_only_where_one_may_come(
+    serve: Serve, root: Path, running: bool
+) -> None:
+    Layout(root / "small").ranking_csv.write_text(
+        "rank,trial_id,status,val_dice\n,t0000,diverged,\n"
+    )
+    lock = lock_results(Layout(root / "small")) if running else None
+    text = serve(root)("/").text
+    if lock is not None:
+        lock.release()
+    assert f"No trial has a result{' yet' if running else ''}." in text
 
 
 def test_list_names_every_sweep_with_its_best_trial(serve: Serve, root: Path) -> None:

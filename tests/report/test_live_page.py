@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 from scripted import write_scripted
-from synthetic import drawn, trial, write_sweep
+from synthetic import drawn, epoch_of, trial, write_sweep
 from visitor import TOKEN, served
 
 import sweep
@@ -26,6 +26,9 @@ from sweep.store.lock import lock_results
 from sweep.vocabulary.record import Status
 
 OpenPage = Callable[..., Page]
+FIGURE = "document.querySelector('#learning-curves .js-plotly-plot')"
+WHOLE = """() => sweepPage.page.data.figures.find(({ name }) => name === "learning-curves")
+    .figure.layout.xaxis.range"""
 READY = "document.body.dataset.ready === 'true'"
 
 
@@ -71,7 +74,12 @@ def test_new_data_come_without_a_reload_and_zoom_sort_and_selection_stay(
         figure = page.locator("#learning-curves .js-plotly-plot")
         figure.evaluate("(one) => Plotly.relayout(one, { 'xaxis.range': [3, 7] })")
         page.evaluate("window.mark = 'the same page'")
+        whole = figure.evaluate(WHOLE)
 
+        history = Layout(folder).trial("t0020").history
+        history.write_text(  # longer than any other: the figure has other axes now
+            "".join(f"{to_json(epoch_of(n, 0.6).to_json())}\n" for n in range(2 * int(whole[1])))
+        )
         atomic_write_text(
             Layout(folder).trial("t0020").trial,
             to_json({"parameters": dict(running.parameters), "status": "completed"}),
@@ -82,6 +90,9 @@ def test_new_data_come_without_a_reload_and_zoom_sort_and_selection_stay(
         assert page.evaluate("window.mark") == "the same page"
         assert page.evaluate("sweepPage.page.ids.length") == 21
         assert figure.evaluate("(one) => one.layout.xaxis.range") == [3, 7]
+        assert figure.evaluate(WHOLE)[1] > 1.5 * whole[1]
+        figure.locator(".nsewdrag").first.dblclick()
+        page.wait_for_function(f"({WHOLE})({FIGURE}).join() === {FIGURE}.layout.xaxis.range.join()")
         assert heads.evaluate_all(SORTED) == [["epochs", "ascending"]]
         assert page.evaluate("[...sweepPage.page.selection]") == chosen
         assert len(chosen) == 1

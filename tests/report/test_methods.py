@@ -12,7 +12,8 @@ from finalists import CLEAR, TIE, confirmed
 from synthetic import SWEEP_YAML, WARMUP, diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
-from sweep.report.takeaway.latex_text import tabular
+from sweep.report.page_trials import page_trials
+from sweep.report.sections.settings_section import settings_section
 from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.case_table import write_cases
@@ -183,6 +184,23 @@ def test_setting_that_is_searched_is_not_said_to_have_the_value_of_the_file() ->
     )
     training = passage(sweep_with(yaml), "Network and training")
     assert "learning rate schedule: searched, gradients clipped at norm searched)" in training
+
+
+@pytest.mark.parametrize("field", [*PROVENANCE, "started", "first_epoch", "classes"])
+def test_what_a_provenance_has_as_null_is_left_out_of_methods_and_page(
+    tmp_path: Path, field: str
+) -> None:
+    results = sweep_started_with(tmp_path, **{field: None})
+    shown_runs = repr(page_trials(results)["t0000"]["runs"])
+    text = found(results).plain + settings_section(results).html + shown_runs
+    shown = {name: name in text for name in ("torch 9.9", "abacus", "DynUNet", "76 cases")}
+    assert shown == {
+        "torch 9.9": field != "versions",
+        "abacus": field != "machine",
+        "DynUNet": field != "network",
+        "76 cases": field != "cases",
+    }
+    assert "None" not in text
 
 
 def test_data_and_effort_come_from_the_provenance_of_the_first(tmp_path: Path) -> None:
@@ -382,7 +400,9 @@ def test_latex_has_no_character_that_latex_would_take_for_a_command(tmp_path: Pa
     hostile = replace(drawn(1), preset="a_b & 100% {x} #1 $y^2~")
     results = results_of(hostile, trial(2, Status.COMPLETED, [0.5]))
     text = found(results).latex
-    line_of_its_own, *_ = tabular("", "", [])  # with a `%` at its end
+    line_of_its_own = next(
+        line for line in text.splitlines() if r"\resizebox" in line
+    )  # ends in `%`
     body = re.sub(
         r"\\[A-Za-z]+|\\[&%$#_{}]|\$\\?[a-z<>=+−-]+\$|\\\\", "", text.replace(line_of_its_own, "{")
     )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 import sweep
+from sweep.analysis.provenance_facts import Start, last_start
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.readback.provenance import PACKAGES
+from sweep.trainer.readback.provenance import PACKAGES, record
 from sweep.trainer.runs.monai_run import MonaiTraining
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -93,5 +96,39 @@ def test_trial_that_goes_on_with_other_code_or_packages_is_warned_about(
     assert [bool(metrics.warnings) for metrics in history] == [False, False, True, False]
     assert history[2].warnings == (
         "from epoch 2 on the trial trains with other code of this package than before",
-        f"from epoch 2 on the trial trains with torch {version('torch')}, before with 1.0",
+        f"from epoch 2 on the trial trains with torch {version('torch')}, before with torch 1.0",
+    )
+
+
+def test_field_that_is_null_or_absent_is_unknown_to_every_reader_and_no_difference(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    path = TrialPaths(tmp_path).provenance
+    fit(trial("trainer.epochs=1"), provenance=path)
+    [whole] = runs(path)
+    goes_on = EffectiveConfiguration(effective={"trainer.device": "cpu"}, model=None)
+
+    def written(run: Mapping[str, Any]) -> tuple[Start, tuple[str, ...]]:
+        path.write_text(json.dumps({"runs": [run]}))
+        return last_start(TrialPaths(tmp_path)), record(path, trial(), goes_on, 1)
+
+    for name in whole:
+        absent = {key: value for key, value in whole.items() if key != name}
+        assert written(absent) == written(whole | {name: None}) == (ANY, ())
+    groups = ("network", "cases", "classes", "code", "machine")
+    for group, name in [(outer, key) for outer in groups for key in whole[outer]]:
+        inner = {key: value for key, value in whole[group].items() if key != name}
+        absent, null = whole | {group: inner}, whole | {group: inner | {name: None}}
+        assert written(absent) == written(null) == (ANY, ())
+
+
+def test_package_that_was_not_installed_before_is_a_difference(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    path = TrialPaths(tmp_path).provenance
+    path.write_text(json.dumps({"runs": [{"versions": {"torch": None, "of-old": "1.0"}}]}))
+    history: list[EpochMetrics] = []
+    fit(trial("trainer.epochs=1"), report=history.append, provenance=path)
+    assert history[0].warnings == (
+        f"from epoch 0 on the trial trains with torch {version('torch')}, before without torch",
     )

@@ -6,7 +6,7 @@ const options = {
   displayModeBar: true,
   toImageButtonOptions: { format: "svg" },
 };
-const plots = new Map();  // name of a figure → {place, figure, text, revision, isDrawn, isStale, isSeen, isUnlinked}
+const plots = new Map();  // name of a figure → {place, figure, text, revision, zoom, isDrawn, isStale, isSeen, isUnlinked}
 const touches = window.matchMedia("(pointer: coarse)").matches;  // there a drag scrolls the page
 const FADED = 0.12;
 
@@ -38,6 +38,11 @@ function shown(plot) {
     modebar: { bgcolor: "rgba(0,0,0,0)", color: tone("soft"), activecolor: tone("accent") },
     dragmode: touches ? false : mayBrush ? "select" : "zoom",
   };
+  for (const [axis, given] of Object.entries(layout).filter(([key]) => /^[xy]axis\d*$/.test(key))) {
+    const range = plot.zoom[axis];
+    if (range) layout[axis] = { ...given, range, autorange: false };
+    else if (!given.range) layout[axis] = { autorange: true, ...given };  // plotly: -1 to 4, if it had one before
+  }
   return [themed(traces), layout];
 }
 
@@ -110,8 +115,23 @@ function draw(plot) {
   plot.isDrawn = true;
   plot.isStale = false;
   Plotly.react(plot.place, data, layout, options);
+  for (const axis of axesOf(plot)) if (!(axis._name in plot.zoom)) [axis._rangeInitial0, axis._rangeInitial1] = axis.range;
   fade(plot, true);
   if (isNew) listen(plot);
+}
+
+const axesOf = ({ place }) => Object.values(place._fullLayout).filter((one) => one?._rangeInitial0 !== undefined);
+
+/**
+ * Notes which axes the reader has zoomed: plotly forgets that where newer data change the range of a
+ * figure. A double click goes back to the range that the figure has now, see `draw`.
+ */
+function noteZoom(plot) {
+  plot.zoom = {};
+  for (const { _name, range, autorange, _rangeInitial0, _rangeInitial1 } of axesOf(plot)) {
+    const isWhole = autorange || (range[0] === _rangeInitial0 && range[1] === _rangeInitial1);
+    if (!isWhole) plot.zoom[_name] = [...range];
+  }
 }
 
 /** Brushes of a figure become the selection of the page; a click on a point opens its trial. */
@@ -119,6 +139,7 @@ function listen(plot) {
   const { place, name } = plot;
   const idOf = (point) => point.data.ids?.[point.pointNumber ?? point.pointIndex] ?? point.data.meta?.trial;
   place.on("plotly_afterplot", () => fade(plot, true));
+  place.on("plotly_relayout", () => noteZoom(plot));
   place.on("plotly_selected", (event) => {
     if (!event) return;
     const found = (event.points ?? []).map(idOf).filter(Boolean);
@@ -230,7 +251,7 @@ function newPlot({ name }, home) {
   home.append(element("section", { id: name, "data-figure": name },
     element("h2", { id: `title-${name}` }), element("p", { class: "finding", id: `finding-${name}` }),
     element("div", { class: "wide" }, place), hint));
-  const plot = { name, place, figure: null, text: "", revision: 0, isDrawn: false, isStale: false, isSeen: false, isUnlinked: false };
+  const plot = { name, place, figure: null, text: "", revision: 0, zoom: {}, isDrawn: false, isStale: false, isSeen: false, isUnlinked: false };
   plots.set(name, plot);
   observer.observe(place);
   return plot;

@@ -188,6 +188,8 @@ function tellMore(grid) {
   if (beside.length) parts.push(`${counted(beside.length, "more column")} to the right`);
   const away = table.columns.length - columnsOf(grid).length;
   if (away) parts.push(`${counted(away, "column")} hidden`);
+  const unseen = sorts.filter(({ name }) => hidden.has(name)).map(({ name, falls }) => `${name} ${falls ? "↓" : "↑"}`);
+  if (unseen.length) parts.push(`sorted by ${unseen.join(", then ")} (hidden)`);
   const text = parts.join(" · ");
   if (grid.more.textContent !== text) grid.more.textContent = text;
   scroll.classList.toggle("cut", beside.length > 0);

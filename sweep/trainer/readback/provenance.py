@@ -48,7 +48,7 @@ def record(
     Returns:
         warnings: what differs from the process that trained the epochs before.
     """
-    runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
+    runs = read_json(path, lambda values: list(values.get("runs") or ())) if path.exists() else []
     model = found.model
     network = None
     if model is not None:
@@ -79,18 +79,24 @@ def record(
         "damaged": damaged,
     }
     atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
-    return tuple(_differences(runs[-1], entry)) if runs else ()
+    return tuple(_differences(runs[-1] or {}, entry)) if runs else ()
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each thing that both starts know, and that is not the same."""
     since = f"from epoch {now['first_epoch']} on the trial trains"
-    if before["code"]["sources"] != now["code"]["sources"]:
+    was = {name: before.get(name) or {} for name in ("code", "versions", "machine")}
+    if was["code"].get("sources") not in (None, now["code"]["sources"]):
         yield f"{since} with other code of this package than before"
-    for name, version_ in now["versions"].items():
-        if version_ != before["versions"].get(name):
-            yield f"{since} with {name} {version_}, before with {before['versions'].get(name)}"
-    if before["machine"]["device"] != now["machine"]["device"]:
-        yield f"{since} on {now['machine']['device']}, before on {before['machine']['device']}"
+    for name, former in was["versions"].items():
+        if name in now["versions"] and (version_ := now["versions"][name]) != former:
+            yield f"{since} {_with(name, version_)}, before {_with(name, former)}"
+    if (device := was["machine"].get("device")) not in (None, now["machine"]["device"]):
+        yield f"{since} on {now['machine']['device']}, before on {device}"
+
+
+def _with(package: str, version_: str | None) -> str:
+    return f"with {package} {version_}" if version_ else f"without {package}"
 
 
 def device_name(device: torch.device) -> str:
