@@ -90,6 +90,15 @@ def doubts(
     given = {"validation": splits is not None, "test": own_test}
     fixed = [side for side, is_given in given.items() if is_given]
     yield from shared_subjects(dealt._asdict(), groups, key, fixed)
+    cures = {"validation": "; `confirm` can measure the finalists on more folds", "test": ""}
+    for side, cure in cures.items() if groups else ():
+        names: Names = getattr(dealt, side)
+        if len(names) > 1 and len(found := [*members(names, groups)]) == 1:
+            yield Mistake(
+                f"all {len(names)} {side} cases are of one group, {found[0]}: {side} Dice is that"
+                f" of this group alone{cure}",
+                kind=f"one group of {side}",
+            )
 
 
 def fold_mistakes(
