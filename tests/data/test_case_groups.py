@@ -122,6 +122,8 @@ def test_groups_come_from_a_pattern_anywhere_in_the_name() -> None:
     ("name", "text", "told"),
     [
         ("g.csv", "case,group\npatient1_a,1\n", "for 2 of 3 cases: patient1_b, patient2_a; every"),
+        ("g.csv", "case,group\npatient1_a_0000.nii.gz,1\n", "needs one; cases are named without"
+         " channel and ending: patient1_a"),
         ("g.csv", "case,group\npatient1_a,\npatient1_b,2\npatient2_a,3\n", "for 1 of 3 cases"),
         ("g.csv", "case,patient\na,b\n", ":1: must have the columns `case` and `group`, separated"
          " by commas; `group` is missing, there are: case, patient"),

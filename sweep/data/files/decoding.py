@@ -70,7 +70,8 @@ def require_axes(path: Path, shape: Sequence[int]) -> None:
     )
     if len(shape) > 3:
         message += (
-            "; if the last axis holds channels, write one file per channel (CASE_0000, CASE_0001)"
+            "; if the last axis holds channels, write one file per channel (CASE_0000, CASE_0001);"
+            " if it holds times, one case per time"
         )
     raise unusable(path, message, "axes")
 

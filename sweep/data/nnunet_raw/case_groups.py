@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sweep.data.files.json_file import read_object, repeated_keys
-from sweep.data.nnunet_raw.splits import NO_GROUPS, Groups, enumerated
+from sweep.data.nnunet_raw.splits import NO_GROUPS, Groups, enumerated, file_hint
 from sweep.spec.settings.data_settings import is_groups_file
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake
@@ -42,7 +42,8 @@ def groups_of(asked: str | None, cases: Sequence[str], key: str = "data.groups")
         lacks = f"`{asked}` finds no group in"
     if without := [case for case in cases if not found.get(case)]:
         some = f"{len(without)} of {counted(len(cases), 'case')}: {enumerated(without, most=3)}"
-        message = f"{lacks} {some}; every case needs one"
+        unknown = next((name for name in found if name not in cases), "")
+        message = f"{lacks} {some}; every case needs one{file_hint(unknown, cases)}"
         mistake = Mistake(message, file=asked) if is_file else Mistake(message, key=key)
         raise InputError([mistake])
     return {case: found[case] for case in cases}

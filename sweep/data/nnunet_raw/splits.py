@@ -183,16 +183,15 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
     if len(named) == 2 and (both := sorted(named[0] & named[1])):
         yield f"has the same cases in both sets: {enumerated(both)}"
     if unknown := sorted(set().union(*named) - set(cases)):
-        meant = _as_case(unknown[0], cases)
-        hint = f"; cases are named without channel and ending: {meant}" if meant else ""
+        hint = file_hint(unknown[0], cases)
         yield f"names cases that the dataset does not have: {enumerated(unknown)}{hint}"
 
 
-def _as_case(name: str, cases: Sequence[str]) -> str:
-    """The case that a file ``name`` belongs to, as channel or label; empty if none."""
+def file_hint(name: str, cases: Container[str]) -> str:
+    """The end of a message on an unknown case; empty unless ``name`` is that of a case's file."""
     for end in (r"_\d{4}\..+", r"_\d{4}", r"\.[^.]+(\.gz)?", r"\..+"):
         if (short := re.sub(f"{end}$", "", name)) != name and short in cases:
-            return short
+            return f"; cases are named without channel and ending: {short}"
     return ""
 
 
