@@ -213,9 +213,7 @@ def test_trial_trains_and_validates_on_whole_patients(raw: Path) -> None:
 
 def test_names_that_tell_of_subjects_are_doubted_with_the_setting_that_cures_it(raw: Path) -> None:
     [doubt, *_] = map(str, open_source(settings_of(raw)).doubts())
-    assert doubt.endswith(
-        f"validation Dice is too high; set `data.groups`, for example to `{PATTERN}`"
-    )
+    assert doubt.endswith(f"validation Dice is too high; set `data.groups` to `{PATTERN}`")
     assert open_source(settings_of(raw, groups=PATTERN)).doubts() == []
 
 

@@ -1,4 +1,4 @@
-"""Which cases belong together: those of one patient, by ``data.groups``."""
+"""Which cases belong together, such as those of one patient: by ``data.groups``, or by names."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 COLUMNS = ("case", "group")
 """Columns of a table of groups; it may have others."""
+_SUBJECT = re.compile(
+    r"(?<![A-Za-z0-9])(sub-[A-Za-z0-9]+|(?i:patient|subject|pat|subj)[-_]?[0-9]+)"
+)
+"""A subject anywhere in the name of a case: BIDS's entity, or such a word and a number."""
 
 
 def groups_of(asked: str | None, cases: Sequence[str], key: str = "data.groups") -> Groups:
@@ -53,6 +57,29 @@ def digest(groups: Groups) -> str:
     """Digest of who is in which group, as a part of a dataset's fingerprint."""
     text = json.dumps(sorted(groups.items()))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def pattern_of_subjects(cases: Sequence[str]) -> str | None:
+    """A pattern that finds the subject of every case; None if the names tell of none, or if each
+    subject has one case."""
+    if not all(map(subject, cases)):
+        return None
+    pattern = _pattern(subject(cases[0]))
+    found = {match[1] if (match := re.search(pattern, case)) else "" for case in cases}
+    return pattern if "" not in found and len(found) < len(cases) else None
+
+
+def subject(case: str) -> str:
+    """The subject in a case's name, such as ``sub-01`` or ``patient007``; empty if none."""
+    found = _SUBJECT.search(case)
+    return found[0] if found else ""
+
+
+def _pattern(found: str) -> str:
+    """A pattern that finds such subjects: ``(patient[0-9]+)`` for patient007."""
+    start = re.match(r"sub-|.*?(?=[0-9]+$)", found)
+    assert start is not None
+    return f"({start[0]}{'[A-Za-z0-9]' if start[0] == 'sub-' else '[0-9]'}+)"
 
 
 def _read(file: Path) -> dict[str, str]:
