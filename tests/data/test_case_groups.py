@@ -104,6 +104,7 @@ WANTED = {"patient1_a": "patient1", "patient1_b": "patient1", "patient2_a": "pat
     [
         ("groups.csv", "age,case,group\n" + "".join(f"7,{c},{g}\n" for c, g in WANTED.items())),
         ("groups.TSV", "\ufeffcase\tgroup\n" + "".join(f"{c}\t{g}\n" for c, g in WANTED.items())),
+        ("groups.csv", "case, group\n\n" + "".join(f"{c} , {g}\n" for c, g in WANTED.items())),
         ("groups.json", json.dumps(WANTED | {"elsewhere": 7})),
     ],
 )
@@ -130,6 +131,8 @@ def test_groups_come_from_a_pattern_anywhere_in_the_name() -> None:
         ("g.tsv", "case,group\n", "separated by tabs; `case` is missing, there are: case,group"),
         ("g.csv", "", "`case` is missing, there are: none"),
         ("g.csv", "case,group\na,1\na,2\n", ":3: puts `a` into two groups, `1` and `2`"),
+        ("g.csv", "case,group,group\na,1,2\n", "`group` is there twice, there are: case, "),
+        ("g.csv", "case,group\na,Doe, Jo\n", ":2: has 3 cells under 2 columns; quote texts with"),
         ("g.csv", 'case,group\n"a,1\n', "cannot be read as a table"),
         ("g.json", '{"a": [1]}', "the group of `a` must be a text or a whole number, but is [1]"),
         ("g.json", '{"a": 1, "a": 2}', "has the key `a` twice"),

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from sweep.data.files.json_file import read_object, repeated_keys
@@ -102,7 +103,7 @@ def _of_object(file: Path) -> Iterator[tuple[str, str, int | None]]:
         if isinstance(group, bool) or not isinstance(group, str | int):
             message = f"the group of `{case}` must be a text or a whole number, but is {group!r}"
             raise InputError.single(message, file=str(file))
-        yield case, str(group), None
+        yield case, str(group).strip(), None
 
 
 def _of_table(file: Path) -> Iterator[tuple[str, str, int | None]]:
@@ -115,18 +116,26 @@ def _of_table(file: Path) -> Iterator[tuple[str, str, int | None]]:
             f"cannot be read as text in UTF-8: {error}", file=str(file)
         ) from None
     is_tsv = file.suffix.lower() == ".tsv"
-    rows = csv.DictReader(io.StringIO(text), delimiter="\t" if is_tsv else ",", strict=True)
+    rows = csv.reader(io.StringIO(text), delimiter="\t" if is_tsv else ",", strict=True)
+    commas = "tabs" if is_tsv else "commas"
     try:
-        if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            has = ", ".join(rows.fieldnames or ()) or "none"
+        head = [name.strip() for name in next(rows, [])]
+        if wrong := [name for name in COLUMNS if head.count(name) != 1]:
             message = (
-                f"must have the columns `case` and `group`, separated by"
-                f" {'tabs' if is_tsv else 'commas'}; `{absent[0]}` is missing, there are: {has}"
+                f"must have the columns `case` and `group`, separated by {commas}; `{wrong[0]}` is"
+                f" {'there twice' if wrong[0] in head else 'missing'}, there are:"
+                f" {', '.join(head) or 'none'}"
             )
             raise InputError.single(message, file=str(file), line=1)
         for row in rows:
-            case, group = ((row[name] or "").strip() for name in COLUMNS)
-            yield case, group, rows.line_num
+            if any(row[len(head) :]):
+                message = (
+                    f"has {len(row)} cells under {len(head)} columns; quote texts with {commas}"
+                )
+                raise InputError.single(message, file=str(file), line=rows.line_num)
+            if row:
+                found = dict(zip_longest(head, row, fillvalue=""))
+                yield found["case"].strip(), found["group"].strip(), rows.line_num
     except csv.Error as error:
         message = f"cannot be read as a table: {error}"
         raise InputError.single(message, file=str(file), line=rows.line_num) from None
