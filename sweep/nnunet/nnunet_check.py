@@ -20,7 +20,7 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
-from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, too_few
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     find_dataset,
@@ -41,7 +41,7 @@ from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.words.phrases import counted, did_you_mean, near_miss, one_of
+from sweep.spec.words.phrases import did_you_mean, near_miss, one_of
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
@@ -227,9 +227,8 @@ class NnunetLook(FirstLook):
                 if folder is not None and (folder / SPLITS_FILE).is_file():
                     if cases:
                         read_splits(folder, cases)
-                elif groups and (count := len(set(groups.values()))) < FOLDS:
-                    message = f"{counted(count, 'group')} cannot be split into {FOLDS} folds"
-                    self.mistakes.append(Mistake(message, key=GROUPS_KEY))
+                elif groups:
+                    self.mistakes += too_few(groups)
                 elif cases and len(cases) < FOLDS:  # a dataset without cases is reported above
                     message = (
                         f"nnU-Net splits the cases into {FOLDS} folds, and the dataset has"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,6 @@ from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.record import Divergence, TrialRecord
-from sweep.vocabulary.strict_json import finite_or_none
 
 MOST_CURVE_EPOCHS = 40_000
 """Epochs of which the page holds every measured value; of more only the objective is there."""
@@ -99,8 +99,8 @@ def _curves(record: TrialRecord) -> Curves:
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
-    finite: Sequence[float | None] = finite_or_none(list(values))
-    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
+    known = (value if value is not None and math.isfinite(value) else None for value in values)
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in known]
 
 
 def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:

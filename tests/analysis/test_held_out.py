@@ -126,6 +126,8 @@ def test_interval_over_grouped_cases_is_that_of_the_means_of_groups() -> None:
     told = on_test_split(found)
     assert told.startswith("On 40 test cases of 10 groups that were used for nothing else, t0000")
     assert "Only the" not in told
+    assert told.count(" (95 % over groups: 0.") == 1
+    assert "against the baseline (95 % over groups: " in told
     assert list(cases_frame(found)["group"][:5]) == ["p0"] * 4 + ["p1"]
 
 

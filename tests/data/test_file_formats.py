@@ -8,6 +8,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from itertools import permutations, product
@@ -552,3 +555,68 @@ def test_package_that_is_absent_is_named_with_how_to_install_it(
         open_raw(folder)
     with pytest.raises(InputError, match=words):
         one_image(folder / "imagesTr" / "a_0000.mha")
+
+
+def test_tiff_whose_compression_needs_a_package_says_which(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, compression="lzw")
+    code = f"""
+import sys
+sys.modules["imagecodecs"] = None  # as where it is not installed
+from pathlib import Path
+from sweep.data.files.image_file import read_pixels
+from sweep.vocabulary.errors import InputError
+try:
+    read_pixels(Path({str(tmp_path / "a.tif")!r}))
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        f"{tmp_path / 'a.tif'}: `.tif with this compression` needs the package imagecodecs:"
+        " pip install 'medical-sweep[formats]'\n"
+    )
+
+
+@pytest.mark.parametrize("ending", FILE_ENDINGS)
+def test_file_with_any_damage_is_read_or_refused_and_never_hangs(
+    tmp_path: Path, ending: str
+) -> None:
+    rng, file = np.random.default_rng(1), tmp_path / f"a{ending}"
+    if ending in (".tif", ".tiff"):
+        by_tifffile(file, PAGES)
+    elif ending in (".png", ".bmp"):
+        Image.fromarray(GREY).save(file)
+    else:
+        sitk.WriteImage(itk_image(PAGES.T.copy()), str(file))
+    content = file.read_bytes()
+    refused = 0
+    for _ in range(60):
+        damaged, place = bytearray(content), rng.integers(min(len(content), 600))
+        match rng.integers(3):
+            case 0:
+                damaged[place] = rng.integers(256)
+            case 1:
+                del damaged[place : place + rng.integers(1, 9)]
+            case _:
+                damaged[place:place] = b"%d" % rng.integers(1000)
+        file.write_bytes(damaged)
+        try:
+            geometry, _ = read_header(file)
+            pixels = read_pixels(file)
+            assert pixels.shape[: len(geometry.shape)] == geometry.shape
+        except InputError as error:
+            assert str(file) in str(error)  # noqa: PT017 (either may be)
+            refused += 1
+    assert refused > 5
+
+
+def test_tiff_whose_pages_lead_back_to_the_first_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, PAGES[:2], photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(file) as opened:
+        first, second = (page.offset for page in opened.pages)
+        tags = len(opened.pages[1].tags)
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<I", content, second + 2 + 12 * tags, first)
+    file.write_bytes(content)
+    assert "circular reference" in said_of(file)

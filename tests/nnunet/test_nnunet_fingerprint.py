@@ -70,6 +70,19 @@ def test_folds_of_groups_are_written_once_and_known_by_the_fingerprint(
         make_ready(TrialSettings(trainer=pinned_))
 
 
+def test_too_few_groups_for_the_folds_are_refused_unless_all_cases_train(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    splits = next(copy.glob("Dataset502*/")) / "splits_final.json"
+    splits.unlink(missing_ok=True)
+    few = of(copy).model_copy(update={"groups": "(one)"})
+    with pytest.raises(InputError, match=r"trainer\.groups: 1 group cannot be split into 5 folds"):
+        make_ready(TrialSettings(trainer=few))
+    make_ready(TrialSettings(trainer=few.model_copy(update={"fold": "all"})))
+    assert not splits.exists()
+
+
 def test_splits_that_nnunet_deals_itself_are_none_and_others_are_told(
     preprocessed: Path, tmp_path: Path
 ) -> None:

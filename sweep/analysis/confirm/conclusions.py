@@ -211,11 +211,12 @@ def on_test_split(found: HeldOut) -> str:
     """What the first of the ranking reaches on the test split, and its gain over the baseline."""
     first = found.tested[0]
     one_run, groups = first.runs == 1, first.group_count
-    of = f" of {counted(groups, 'group')}" if groups else ""
+    of, over = (f" of {counted(groups, 'group')}", " over groups") if groups else ("", "")
     reached = " reaches" if one_run else f"'s {first.runs} replicates average"
     sentence = (
         f"On {counted(len(first.dice), 'test case')}{of} that were used for nothing else,"
-        f" {first.trial_id}{reached} Dice {DICE.text(first.mean)}{_interval(first.low, first.high)}"
+        f" {first.trial_id}{reached} Dice {DICE.text(first.mean)}"
+        f"{_interval(first.low, first.high, over=over)}"
     )
     if first.validation is not None:
         whose = "that run" if one_run else "the same runs"
@@ -223,8 +224,9 @@ def on_test_split(found: HeldOut) -> str:
         sentence += f"; in validation {whose} had {named}{DICE.text(first.validation)}"
     if (control := found.over_baseline) is not None:
         gain = DICE.signed(control.gain)
-        over = f" on {control.cases} of them" if control.cases < len(first.dice) else ""
-        sentence += f"; {gain} against the baseline{over}{_interval(control.low, control.high)}"
+        some = f" on {control.cases} of them" if control.cases < len(first.dice) else ""
+        interval = _interval(control.low, control.high, over=over)
+        sentence += f"; {gain} against the baseline{some}{interval}"
     if math.isnan(first.low):
         least = f"{LEAST_CASES} cases" + (f" of {LEAST_GROUPS} groups" if groups else "")
         sentence += f". No interval: that takes at least {least}"
@@ -296,7 +298,9 @@ def _named(finalists: Sequence[Finalist]) -> str:
     return trials(one.record for one in finalists)
 
 
-def _interval(low: float, high: float, text: Callable[[float], str] = DICE.text) -> str:
+def _interval(
+    low: float, high: float, text: Callable[[float], str] = DICE.text, over: str = ""
+) -> str:
     if low != low:  # NaN: too few values
         return ""
-    return f" (95 %: {text(low)} to {text(high)})".replace("-", "−")  # of exponents too
+    return f" (95 %{over}: {text(low)} to {text(high)})".replace("-", "−")  # of exponents too

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -29,7 +29,12 @@ from sweep.vocabulary.errors import Mistake
 
 _GIPL_HEADER = 256
 _FORMATS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".gipl": "GiplImageIO"}
-_CHECKED = {"gzip": gzip.decompress, "gz": gzip.decompress, "zlib": zlib.decompress}
+_CHECKED: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "gz": gzip.decompress,
+    "zlib": zlib.decompress,
+}
+"""What compares the check sums of compressed pixels."""
 _FIELDS = {
     ".nrrd": ("spacings", "space directions"),
     ".mha": ("ElementSpacing", "TransformMatrix"),

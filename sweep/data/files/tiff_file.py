@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sweep.data.files.decoding import decoding, require_axes, require_real, unusable
 from sweep.data.files.image_geometry import Array, Geometry, from_lps
 from sweep.data.files.json_file import read_object
+from sweep.machine.installed_packages import how_to_install
 from sweep.vocabulary.errors import InputError, Mistake
 
 _BANDS = ("YXS", "SYX")  # bands of a picture, pixel by pixel or one after the other
@@ -51,7 +52,14 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
 def read_pixels(path: Path, *, palette: bool = True) -> Array:
     """Bands last. Of a picture with a palette the stored numbers, as in nnU-Net."""
     with _opened(path) as series:
-        axes, pixels = series.axes, np.asarray(series.asarray())
+        try:
+            axes, pixels = series.axes, np.asarray(series.asarray())
+        except ValueError as error:
+            name = f"{path.suffix} with this compression"
+            absent = how_to_install(name, "imagecodecs", extra="formats")
+            if absent is None or "imagecodecs" not in str(error):
+                raise
+            raise unusable(path, absent, "imagecodecs") from error
     if axes in _BANDS:
         return np.moveaxis(pixels, axes.index("S"), -1)
     return pixels.T if pixels.ndim == 3 else pixels
@@ -85,7 +93,9 @@ def _opened(path: Path) -> Iterator[Any]:
         before, log.propagate = log.propagate, False
         try:
             with tifffile.TiffFile(path) as opened:
-                found = list(opened.series)
+                # Pages that lead back to an earlier one are found by counting them all, and else
+                # never come to an end.
+                found = list(opened.series) if len(opened.pages) and not said.missing else []
                 if said.missing or not found:
                     raise ValueError(said.missing or "it holds no image")
                 if len(found) > 1:
@@ -108,7 +118,7 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if "offset" in message or "failed" in message:
+        if any(word in message for word in ("offset", "failed", "circular")):
             self.missing = re.sub(r"<.*?>", "", message).strip()
 
 
