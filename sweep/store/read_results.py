@@ -252,6 +252,11 @@ def _read_trial(
         return None
     # trial.json before all others, so that an ended trial has all its epochs and files.
     file = read_record(path, _TrialFile)
+    if file.trial_id not in ("", trial_id):
+        raise ResultsError(
+            f"{path}: broken, it is that of {file.trial_id}: its folder was copied or renamed; move"
+            " a copy out of the results folder, or give it its name again"
+        )
     names = _names(folder)
     more: dict[str, Any] = {"in_race": in_race}
     if TrialPaths.test.name in names:
@@ -305,6 +310,7 @@ class _TrialFile:
 
     parameters: dict[str, ParameterValue]
     status: Status
+    trial_id: str = ""
     cause: str = ""
     preset: str | None = None
     seed: int | None = None

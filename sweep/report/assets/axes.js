@@ -9,9 +9,10 @@ function axisColumns(data) {
   return new Map([...new Set(names)].filter((name) => name !== "trial_id").map((name) => [name, page.columns.get(name)]));
 }
 
-/** The names of the columns that are drawn: as chosen, else the objective over the first parameter. */
+/** The names of the columns that are drawn: as chosen, else the objective over the first parameter that varies. */
 function drawnAxes(data, columns) {
-  const parameter = [...columns.values()].find(({ is_parameter }) => is_parameter)?.name;
+  const parameters = [...columns.values()].filter(({ is_parameter }) => is_parameter);
+  const parameter = (parameters.find(({ of }) => new Set(of.values()).size > 1) ?? parameters[0])?.name;
   const there = (...names) => names.find((name) => columns.has(name)) ?? "epochs";
   return { x: there(axes.x, parameter), y: there(axes.y, data.objective.metric) };
 }
