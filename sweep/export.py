@@ -11,6 +11,7 @@ import typer
 
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.rare_collections import rare_collections
+from sweep.report.takeaway.figure_files import FILES
 
 if TYPE_CHECKING:
     from sweep.analysis.figures.sweep_results import Results
@@ -20,9 +21,7 @@ FORMATS = ("html", "ipynb", "yaml")
 """What is written by default: a report and the winner's configuration."""
 FOR_A_PAPER = ("csv", "latex", "methods")
 """Texts and tables that are written if they are asked for."""
-FIGURES = ("svg", "pdf", "png")
-"""Files of the figures, likewise."""
-ALL = (*FORMATS, *FOR_A_PAPER, *FIGURES)
+ALL = (*FORMATS, *FOR_A_PAPER, *FILES)
 
 
 def command(
@@ -33,7 +32,7 @@ def command(
             "--format",
             metavar=",".join(FORMATS),
             help="Files to write: report.html, report.ipynb, best.yaml. For a paper also"
-            f" {', '.join((*FOR_A_PAPER, *FIGURES))}.",
+            f" {', '.join((*FOR_A_PAPER, *FILES))}.",
         ),
     ] = ",".join(FORMATS),
     output: Annotated[
@@ -103,7 +102,7 @@ def export(
                 continue
             atomic_write_text(path, text)
             typer.echo(path)
-    if kinds := [kind for kind in FIGURES if kind in formats]:
+    if kinds := [kind for kind in FILES if kind in formats]:
         with writing(layout.figures):
             layout.figures.mkdir(exist_ok=True)
         for path in write_figures(figures_of(results), layout.figures, kinds):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sweep.command_line.command_options import Device
 from sweep.command_line.exit_codes import exit_codes, run_alone
-from sweep.predict import Device
 
 
 def command(
@@ -35,7 +35,7 @@ def command(
         typer.Option("--channel", help="Image channel to show; default: as the sweep says."),
     ] = None,
     device: Annotated[
-        Device | None, typer.Option("--device", help="Default: the `trainer.device` of the trial.")
+        Device, typer.Option("--device", help="Default: the `trainer.device` of the trial.")
     ] = None,
 ) -> None:
     """Draw validation cases of trials: the image, the outlines and the errors. The report shows
@@ -54,7 +54,7 @@ def command(
             view.working,
             cases=asked,
             channel=channel,
-            device=None if device is None else device.value,
+            device=device,
         ):
             what = "the batch at which it diverged"
             if one.pictures.cases:

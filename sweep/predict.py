@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.command_line.command_options import Device
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
     from sweep.api.predict_images import Predictions
     from sweep.console.prediction_view import PredictionLines
-
-
-class Device(StrEnum):
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 def command(
@@ -49,7 +43,7 @@ def command(
         typer.Option("--tta/--no-tta", help="Average over flips; default: as in the validation."),
     ] = None,
     device: Annotated[
-        Device | None, typer.Option("--device", help="Default: the `trainer.device` of the model.")
+        Device, typer.Option("--device", help="Default: the `trainer.device` of the model.")
     ] = None,
     resume: Annotated[
         bool,
@@ -65,7 +59,7 @@ def command(
         from sweep.console.prediction_view import PredictionLines
 
         view = PredictionLines()
-        runs = runs_of_model(model, single=single, warn=lambda text: view.warn([text]))
+        runs = runs_of_model(model, single=single, warn=view.warn)
         done = predict_images(
             runs,
             local_folder(images, "IMAGES"),
@@ -73,7 +67,7 @@ def command(
             view,
             labels=None if labels is None else local_folder(labels, "--labels"),
             tta=tta,
-            device=None if device is None else device.value,
+            device=device,
             resume=resume,
             overwrite=overwrite,
         )

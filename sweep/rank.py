@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,12 +19,7 @@ if TYPE_CHECKING:
     from sweep.console.sweep_summary import Summary
 
 
-class Format(StrEnum):
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
+Format = Literal["table", "csv", "json", "markdown", "latex"]
 
 
 def command(
@@ -36,9 +30,7 @@ def command(
             help="A results folder, or the URI of one; several are ranked together.",
         ),
     ],
-    output: Annotated[
-        Format, typer.Option("--format", help="How the rows are printed.")
-    ] = Format.TABLE,
+    output: Annotated[Format, typer.Option("--format", help="How the rows are printed.")] = "table",
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
     where: Annotated[
         list[str] | None,
@@ -89,10 +81,10 @@ def command(
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
         places = [results_argument(one) for one in results]
-        if as_json and output not in (Format.TABLE, Format.JSON):
-            raise InputError.single(f"contradicts --format {output.value}", key="--json")
-        form = Format.JSON if as_json else output
-        is_table = form is Format.TABLE
+        if as_json and output not in ("table", "json"):
+            raise InputError.single(f"contradicts --format {output}", key="--json")
+        form = "json" if as_json else output
+        is_table = form == "table"
         found = whole = read(places, per_class=per_class, notes=notes, conclusions=is_table)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
@@ -252,15 +244,15 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
     from sweep.analysis.ranking.ranking_frame import csv_text, ranking_json, ranking_markdown
 
     match form:
-        case Format.JSON:
+        case "json":
             typer.echo(ranking_json(frame))
-        case Format.CSV:
+        case "csv":
             typer.echo(csv_text(frame), nl=False)
-        case Format.MARKDOWN:
+        case "markdown":
             typer.echo(ranking_markdown(frame))
-        case Format.LATEX:
+        case "latex":
             typer.echo(as_latex(found, frame), nl=False)
-        case Format.TABLE:
+        case "table":
             from sweep.analysis.ranking.per_class import class_columns
             from sweep.console.console_words import make_console
             from sweep.console.ranking_table import plain_table

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
-
-class What(StrEnum):
-    SWEEP = "sweep"
-    TRIAL = "trial"
-    SETTINGS = "settings"
-
-
-FILES = {
-    What.SWEEP: Path("schema", "sweep.schema.json"),
-    What.TRIAL: Path("schema", "trial.schema.json"),
-    What.SETTINGS: Path("reference", "settings.md"),
+What = Literal["sweep", "trial", "settings"]
+FILES: dict[What, Path] = {
+    "sweep": Path("schema", "sweep.schema.json"),
+    "trial": Path("schema", "trial.schema.json"),
+    "settings": Path("reference", "settings.md"),
 }
 """Path of each below the documentation folder."""
 
@@ -29,7 +22,7 @@ def command(
     what: Annotated[
         What,
         typer.Argument(help="Schema of a sweep file or a trial file, or the page of settings."),
-    ] = What.SWEEP,
+    ] = "sweep",
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="DOCS", help="Write all of them below this folder."),
@@ -59,9 +52,9 @@ def text_of(what: What) -> str:
     from sweep.spec.reference.json_schema import sweep_schema, trial_schema
     from sweep.spec.reference.settings_page import reference
 
-    if what is What.SETTINGS:
+    if what == "settings":
         return reference()
-    schema = trial_schema() if what is What.TRIAL else sweep_schema()
+    schema = trial_schema() if what == "trial" else sweep_schema()
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 

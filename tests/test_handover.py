@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class Lines(View):
     def say(self, line: str, *, wrap: bool = False) -> None:
         self.out.write(f"{line}\n")
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         print_warnings(warnings)
 
 

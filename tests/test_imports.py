@@ -39,7 +39,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
 @pytest.mark.parametrize(
     ("absent", "modules"),
     [
-        ({"ray"}, ["nnunet.training.geometric_trainer", "data.prepared.prepare"]),
+        # Our trainer for nnU-Net without Ray: tests/nnunet/test_command.py.
         # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
         (HEAVY - {"torch"}, ["trial.fit", "trainer.custom.function_run"]),
         (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
@@ -73,10 +73,10 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     known = _known(_Same(spec))
     value = known.reader(record)
     try:
-        names = idle_in_trial(value, known.rules)
+        names = known.idle(value)
     except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
-    ramp = ramp_of(spec, record)
+    ramp = known.ramp(record)
     if not ramp.acts and ramp.off_until >= _number(value("trainer.epochs")):
         names |= {"loss.warmup_epochs", "loss.rampup_epochs"}
     return (names & known.drawn) | (known.drawn - record.parameters.keys())
@@ -122,6 +122,9 @@ class _Known:
         self.weights = tuple(spec.loss.weights.keys)
         replayed = spec.replayed
         self.candidates = candidates(replayed) if replayed else []
+        self._needs = [need for rule in self.rules for need in rule.needs.items()]
+        self._idle: dict[tuple[bool, ...], frozenset[str]] = {}
+        self._ramps: dict[str, tuple[Mapping[str, ParameterValue], GeometricRamp]] = {}
 
     def reader(self, record: TrialRecord) -> Callable[[str], ParameterValue]:
         own = record.parameters
@@ -129,6 +132,32 @@ class _Known:
             own = {**self.presets[record.preset], **own}
         settings = self.settings
         return lambda key: own[key] if key in own else settings[key]
+
+    def idle(self, value: Callable[[str], Any]) -> frozenset[str]:
+        """`idle_in_trial`, which is the same for all trials that meet the same needs."""
+        try:
+            met = [accepts(value(need)) for need, accepts in self._needs]
+        except (LookupError, AttributeError, TypeError):  # of a need that need not be looked at
+            return idle_in_trial(value, self.rules)
+        alike = (*met, value("loss.warmup_epochs") >= value("trainer.epochs"))
+        if alike not in self._idle:
+            self._idle[alike] = idle_in_trial(value, self.rules)
+        return self._idle[alike]
+
+    def ramp(self, record: TrialRecord) -> GeometricRamp:
+        """`ramp_of`. It is asked for many times of each trial."""
+        known = self._ramps.get(record.trial_id)
+        if known is not None and known[0] is record.parameters:
+            return known[1]
+        value = self.reader(record)
+        warmup = _number(value("loss.warmup_epochs"))
+        ramp = GeometricRamp(
+            off_until=int(warmup),
+            full_from=int(warmup + _number(value("loss.rampup_epochs"))),
+            acts=any(_number(value(key)) for key in self.weights),
+        )
+        self._ramps[record.trial_id] = record.parameters, ramp
+        return ramp
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,11 +197,4 @@ def is_sane(value: ParameterValue) -> TypeGuard[int | float]:
 
 def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     """When a trial's geometric loss was off, rose and acted in full."""
-    known = _known(_Same(spec))
-    value = known.reader(record)
-    warmup = _number(value("loss.warmup_epochs"))
-    return GeometricRamp(
-        off_until=int(warmup),
-        full_from=int(warmup + _number(value("loss.rampup_epochs"))),
-        acts=any(_number(value(key)) for key in known.weights),
-    )
+    return _known(_Same(spec)).ramp(record)

@@ -24,10 +24,15 @@ AS_FAR_AS_KNOWN = BeforeValidator(_known)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:
-    """Number of cases in each part of the data; None where it is not recorded."""
+    """Number of cases in each part of the data; None where it is not recorded. The same of their
+    groups (`data.groups`), and how many of these are in both parts; None where nothing is
+    grouped."""
 
     training: int | None = None
     validation: int | None = None
+    training_groups: int | None = None
+    validation_groups: int | None = None
+    groups_in_both: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +62,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where it was trained: name of the computer and of the processor, version of CUDA."""
+    """Where it was trained: name of the processor, of the computer, version of CUDA."""
 
-    hostname: str | None = None
     device: str | None = None
+    hostname: str | None = None
     cuda: str | None = None
 
 

@@ -112,8 +112,11 @@ def read_words(data: PreparedData) -> str:
     """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``."""
     sides = {"train": data.training, "validate": data.validation, "test": data.test}
     counts = {word: len(samples.cases) for word, samples in sides.items() if samples}
+    groups = len(set(data.groups.values()))
+    within = f", in {counted(groups, 'group')}" if groups else ""
     return (
-        f"{counted(sum(counts.values()), 'case')} of {data.sizes}; fold {data.origin['fold']}: "
+        f"{counted(sum(counts.values()), 'case')} of {data.sizes}{within};"
+        f" fold {data.origin['fold']}: "
         + ", ".join(f"{count} {word}" for word, count in counts.items())
     )
 

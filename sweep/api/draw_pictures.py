@@ -78,7 +78,6 @@ def _trials_of(folder: Path, names: Sequence[str]) -> list[list[TrialPaths]]:
     """The trials of these names; without any the leader and the baseline (or the next
     one), to be compared."""
     from sweep.analysis.figures.sweep_results import read_results
-    from sweep.analysis.ranking.ranking_frame import winner
 
     layout, known = Layout(folder), [record.trial_id for record in read_records(folder)]
     if wrong := [name for name in names if name not in known]:
@@ -87,11 +86,11 @@ def _trials_of(folder: Path, names: Sequence[str]) -> list[list[TrialPaths]]:
     if names:
         return [[layout.trial(name)] for name in dict.fromkeys(names)]
     results = read_results(folder)
-    if (first := winner(results.frame)) is None:
+    if (first := results.leader) is None:
         raise ResultsError(f"no trial of {results.spec.name} has a result yet: name a trial")
     control = [] if results.baseline is None else [results.baseline.trial_id]
-    others = [name for name in [*control, *results.scores] if name != first]
-    return [[layout.trial(name) for name in [first, *others[:1]]]]
+    others = [name for name in [*control, *results.scores] if name != first.trial_id]
+    return [[layout.trial(name) for name in [first.trial_id, *others[:1]]]]
 
 
 def _drawn(

@@ -59,7 +59,7 @@ def hand_over(
             if uri is None:
                 view.say(f"Predict: {nnunet_predict_command(model.absolute())}")
     except SweepError as error:
-        view.warn([str(error)])
+        view.warn(str(error))
 
 
 def draw(
@@ -78,19 +78,16 @@ def draw(
     from sweep.machine.interrupted import forget_interruption
     from sweep.store.pictures.composed_picture import titled_pngs
 
-    def warn(text: str) -> None:
-        view.warn([text])
-
     try:
-        drawn = draw_finalists(spec, store, ranking.winner, warn, view.working)
+        drawn = draw_finalists(spec, store, ranking.winner, view.warn, view.working)
         for name in drawn if trackers else ():
             pictures = titled_pngs(store.layout.trial(name))
             for tracker in trackers:
                 tracker.pictures_drawn(name, pictures)
     except SweepError as error:
-        view.warn([f"not all pictures are drawn: {error}"])
+        view.warn(f"not all pictures are drawn: {error}")
     except Exception as error:  # noqa: BLE001 - of torch, a data plug-in, …: all results are written
-        view.warn([f"not all pictures are drawn: {type(error).__name__}: {error}"])
+        view.warn(f"not all pictures are drawn: {type(error).__name__}: {error}")
     except KeyboardInterrupt:
         forget_interruption()
         folder = shlex.quote(str(store.layout.folder))

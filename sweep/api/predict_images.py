@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class PredictionView(Protocol):
     """Shows a prediction to the user who started it."""
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         """Show warnings, each one sentence."""
 
     def predicting(self, cases: int) -> AbstractContextManager[Predicted]:
@@ -97,7 +97,7 @@ def predict_images(
         raise InputError.single(message, file=str(labels))
     found = Images.of(model, images, labels)
     begin(output, model, found, resume=resume, overwrite=overwrite)
-    view.warn(found.doubts)
+    view.warn(*found.doubts)
     masks: dict[str, Path] = {}
     scores: list[ClassScore] = []
     doubts: list[Mistake] = []
@@ -113,9 +113,10 @@ def predict_images(
     finally:
         if scores:
             write_cases(output / SCORES_FILE, scores)
-        view.warn(map(str, gathered(doubts)))
+        view.warn(*map(str, gathered(doubts)))
     names = tuple(run.folder.name for run in runs)
-    unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
+    is_flat = any(grid.geometry.spacing is None for grid in found.grids.values())
+    unit: DistanceUnit = "pixels" if is_flat else "mm"
     return Predictions(output, names, masks, tuple(scores), unit, kept)
 
 

@@ -132,7 +132,7 @@ def run(
     checked, warnings = load_checked(spec, overrides, machine, begins=begins)
     location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
     shows, missing = wanted_dashboard(dashboard)
-    view.warn([*warnings, *missing])
+    view.warn(*warnings, *missing)
     session = Session(
         location=location,
         resume_with="sweep.run(…, resume=True)",
@@ -288,7 +288,7 @@ def predict(
     settle_user()
     view: PredictionView = PredictionLines() if progress else QuietPrediction()
     folder = model if isinstance(model, str | Path) else model.folder
-    runs = runs_of_model(folder, single=single, warn=lambda text: view.warn([text]))
+    runs = runs_of_model(folder, single=single, warn=view.warn)
     return predict_images(
         runs,
         local_folder(images, "images"),

@@ -109,7 +109,7 @@ class TrialResult:
         path = TrialPaths(self.folder).cases
         if not path.exists():
             raise ResultsError(f"{self.trial_id} has no {path}")
-        kinds = {"case": "string", "class": "string"}
+        kinds = {"case": "string", "class": "string", "group": "string"}
         kinds |= dict.fromkeys(COUNTS, "Int64")
         return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
 

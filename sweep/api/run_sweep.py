@@ -81,7 +81,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
 
         with view.working("Preparing the data on the cluster's nodes"):
             found = check_nodes(asked, location, verbose=session.verbose, expected=session.nodes)
-        view.warn(found)
+        view.warn(*found)
     say = partial(view.say, wrap=True)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend, say=say)
     if session.extend and (sentence := _goes_on(spec, store)):
@@ -138,13 +138,13 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         if spec.pictures is not None:
             channel_index(data.channels, spec.pictures.channel)
-        view.warn(data.warnings)
-        view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
-        view.warn(shape_warnings(spec, data))
+        view.warn(*data.warnings)
+        view.warn(*outline_warnings(largest_loss(spec), data, spec.data.patch))
+        view.warn(*shape_warnings(spec, data))
         if spec.data.size_keys is None:  # otherwise the check of the settings has warned
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
-            view.warn(size_warnings(batch, len(data.training), patch, side))
+            view.warn(*size_warnings(batch, len(data.training), patch, side))
     return spec if any(map(chooses_data, spec.space)) else pinned(spec, data)
 
 
@@ -160,14 +160,11 @@ def _run(
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
-    def warn(text: str) -> None:
-        view.warn([text])
-
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    study_file = live_study(store.layout.study, spec, store.records, warn)
+    study_file = live_study(store.layout.study, spec, store.records, view.warn)
     opened: list[Tracker] = []
     try:
-        trackers = to_the_end.enter_context(tracking(spec.tracking, tracked, warn))
+        trackers = to_the_end.enter_context(tracking(spec.tracking, tracked, view.warn))
         study = to_the_end.enter_context(study_file)
         opened = [*trackers, study]
         ending = _execute(spec, store, session, view, study, trackers)
@@ -175,7 +172,7 @@ def _run(
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
             with _evaluating(view, "Evaluating the finalists on the test split") as show:
-                evaluate_finalists(spec, store, warn, show)
+                evaluate_finalists(spec, store, view.warn, show)
         if ending is not Ending.INTERRUPTED:
             _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
@@ -204,7 +201,7 @@ def _validate(
         view.say(f"The finalists are not validated on whole cases: {reason}.")
         return
     with _evaluating(view, "Validating the finalists on whole cases") as show:
-        validate_finalists(spec, store, lambda text: view.warn([text]), show)
+        validate_finalists(spec, store, view.warn, show)
 
 
 def _gpu_is_elsewhere(spec: SweepSpec, store: Store) -> str | None:
@@ -253,12 +250,9 @@ def _execute(
 
     log = store.layout.log
 
-    def warn(text: str) -> None:
-        view.warn([text])
-
     def failed(observer: str, error: Exception) -> None:
         note(log, error)
-        warn(f"{observer} failed: {last_line(error)}; the sweep continues, more in {log}")
+        view.warn(f"{observer} failed: {last_line(error)}; the sweep continues, more in {log}")
 
     planned, epochs = Planned(spec), spec.ranges.most_epochs
     progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
@@ -272,7 +266,7 @@ def _execute(
             controller.subscribe(watch.observer)
         packing = Packing(store.packing(), store.record_packing, view.say)
         execute = _executor(session, view, log, progress, packing)
-        steer = Steering(controller, spec, store, warn)
+        steer = Steering(controller, spec, store, view.warn)
         ending = execute(
             controller, spec, log, session.location, steer=steer, acknowledge=watch.acknowledge
         )

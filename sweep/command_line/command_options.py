@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; can be repeated."),
 ]
+Device = Literal["auto", "cpu", "cuda"] | None
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
 ResultsFolder = Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")]
 ResultsRoot = Annotated[

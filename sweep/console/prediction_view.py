@@ -14,7 +14,7 @@ from sweep.vocabulary.class_scores import ClassScore, Predicted, mean_over_class
 class QuietPrediction:
     """Shows nothing."""
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         """Show no warning."""
 
     @contextmanager
@@ -31,7 +31,7 @@ class PredictionLines:
     def say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         print_warnings(warnings)
 
     @contextmanager

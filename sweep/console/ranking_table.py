@@ -24,10 +24,11 @@ from sweep.analysis.ranking.ranking_columns import (
     divider,
     line_words,
     mean_of,
+    plain_cells,
     rows_of,
     says_something,
 )
-from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, are_marked
 from sweep.analysis.report_words import percent, some
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
@@ -116,10 +117,8 @@ def _columns(
     own: Sequence[str],
     headings: Mapping[str, str],
 ) -> list[Column]:
-    rows = rows_of(frame)
-
     def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        return Column(name, heading, tuple(text(row[source or name]) for row in rows))
+        return Column(name, heading, tuple(map(text, plain_cells(frame[source or name]))))
 
     def judged(name: str, one: Objective) -> Column:
         return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
@@ -132,8 +131,8 @@ def _columns(
     if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
         found.append(judged(VAL_DICE, DICE))
     best = column("best_epoch", HEADINGS["best_epoch"], _value)
-    pairs = zip(best.cells, rows, strict=True)
-    marked = [f"{cell}{MARK if is_marked(row) else ''}" for cell, row in pairs]
+    pairs = zip(best.cells, are_marked(frame), strict=True)
+    marked = [f"{cell}{MARK if is_marked else ''}" for cell, is_marked in pairs]
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     known = {one.name for one in found} | MEASURED.keys()
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
@@ -174,7 +173,7 @@ def _caption(
     lines += [f"{BY_RUNS}."] if RUNS in frame and not line and "sweep" not in frame else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     names = {column.name for column in left_out}
-    if marked := [row["trial_id"] for row in rows_of(frame) if is_marked(row)]:
+    if marked := list(frame["trial_id"][are_marked(frame)]):
         of = f"The best epoch of {some(marked)}" if "best_epoch" in names else f"{MARK} This epoch"
         lines.append(f"{of} {BEFORE_WORDS}.")
     if "preset" in names:
@@ -256,10 +255,6 @@ def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[
     ]
 
 
-def _chance(value: float | None) -> str:
-    return "–" if value is None else percent(value)
-
-
 def _when(reason: str | None) -> str:
     """When a race dropped a finalist. Why stands in the sentences below the table."""
     return _value(reason and reason.partition(":")[0])
@@ -280,7 +275,7 @@ def _words(text: Callable[[float], str]) -> Callable[[Any], str]:
 STATUSES = {status_words(status): style for status, style in STYLES.items()}
 """Word of a status → its style."""
 SPECIAL: Mapping[str, Callable[[Any], str]] = {
-    "p_best": _chance,
+    "p_best": _words(percent),
     DROPPED: _when,
     "hd95": _words("{:.2f}".format),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class View:
     Its methods are called in this order, `warn` and `say` at any time.
     """
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         """Show warnings, each one sentence."""
 
     def say(self, line: str, *, wrap: bool = False) -> None:
@@ -91,7 +91,7 @@ class TerminalView(View):
         # Bound now: while Ray runs, stderr goes to the log. Warnings are printed above a live view.
         self._errors = self._console if on_screen else make_console(stderr=True)
 
-    def warn(self, warnings: Iterable[str]) -> None:
+    def warn(self, *warnings: str) -> None:
         print_warnings(warnings, self._errors)
 
     def say(self, line: str, *, wrap: bool = False) -> None:

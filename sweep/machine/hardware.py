@@ -57,23 +57,23 @@ def installed_gpus() -> int:
     """NVIDIA GPUs of this machine, from its driver."""
     if NVIDIA_GPUS.is_dir():
         return len(list(NVIDIA_GPUS.iterdir()))
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    return sum(line.startswith("GPU ") for line in _nvidia_smi("-L"))
 
 
 def gpu_memory() -> float | None:
     """GiB of the smallest NVIDIA GPU of this machine; None if there is none."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    sizes = map(str.strip, _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits"))
+    return min((int(mib) / 1024 for mib in sizes if mib.isdecimal()), default=None)
+
+
+def _nvidia_smi(*options: str) -> list[str]:
+    """The lines that it prints; none where it is missing or fails."""
+    command = ["nvidia-smi", *options]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None
-    return min((int(mib) / 1024 for mib in listed.stdout.split() if mib.isdecimal()), default=None)
+        return []
+    return listed.stdout.splitlines()
 
 
 def visible_gpus(installed: int, environment: Mapping[str, str]) -> int:

@@ -11,8 +11,10 @@ import torch
 from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles
 from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY
 from sweep.nnunet.dataset.nnunet_datasets import need_dataset
 from sweep.nnunet.real_validation import read_summary
 from sweep.nnunet.training.nnunet_run import trained
@@ -81,8 +83,10 @@ def held_out_score(
             num_processes=1,
         )
     found = read_summary(summary, trainer.dataset_json).cases
+    groups = groups_of(nnunet_trainer(settings).groups, sorted(found), GROUPS_KEY)
     return tuple(
-        CaseScore(case=case, dice=_mean(classes)) for case, classes in sorted(found.items())
+        CaseScore(case=case, dice=_mean(classes), group=groups.get(case))
+        for case, classes in sorted(found.items())
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data.files.json_file import read_object, repeated_keys
+from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.dealt_cases import Dealt, doubts
 from sweep.data.nnunet_raw.labels import label_mistakes
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles, whole_number
@@ -19,6 +20,7 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, too_few
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     find_dataset,
@@ -80,8 +82,12 @@ class NnunetLook(FirstLook):
         if not cases or trainer.fold == "all":
             return []
         splits = None if self._done is None else read_splits(self._done, cases)
-        sides = split(cases, FOLDS, trainer.fold) if splits is None else splits[trainer.fold]
-        return list(doubts(Dealt(*sides, ()), cases, splits, trainer.fold))
+        groups = groups_of(trainer.groups, cases, GROUPS_KEY)
+        if splits is None:
+            sides = split(cases, FOLDS, trainer.fold, groups)
+        else:
+            sides = splits[trainer.fold]
+        return list(doubts(Dealt(*sides, ()), cases, splits, trainer.fold, groups, GROUPS_KEY))
 
     def idle(self, searched: Container[str]) -> Iterator[Rule]:
         trainer = self._trainer
@@ -210,15 +216,19 @@ class NnunetLook(FirstLook):
             files = RawFiles.under(raw, ending, TEST_FOLDER, TEST_LABELS_FOLDER)
             channels = files.per_image(len(names)) if isinstance(names, dict) and names else None
             self.mistakes += files.mistakes(channels, None, spare_labels=True)
+            groups_of(self._trainer.groups, sorted(files.images), GROUPS_KEY)
 
     def _look_at_folds(self) -> None:
         folder = self._done
         if self._trainer.fold != "all":
             with gathering(self.mistakes):
                 cases = self._cases
+                groups = groups_of(self._trainer.groups, cases or (), GROUPS_KEY)
                 if folder is not None and (folder / SPLITS_FILE).is_file():
                     if cases:
                         read_splits(folder, cases)
+                elif groups:
+                    self.mistakes += too_few(groups)
                 elif cases and len(cases) < FOLDS:  # a dataset without cases is reported above
                     message = (
                         f"nnU-Net splits the cases into {FOLDS} folds, and the dataset has"

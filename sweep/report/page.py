@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.page_pictures import embedded_pictures
+from sweep.report.sections.page_section import rendered
 
 STYLES = ("page.css", "takeaway.css")
 SCRIPTS = (
@@ -75,26 +74,17 @@ def page_html(
     small = data.to_json()
     parts = {name: small.pop(name) for name in LARGE} | {"page": small}
     parts |= {"pictures": pictures}
-    return str(
-        _template().render(
-            data=data,
-            reload=reload,
-            parts=[(name, Markup(dumped(part))) for name, part in parts.items()],
-            plotly=Markup(get_plotlyjs()),
-            style=Markup(assets([*STYLES, *styles])),
-            script=Markup(assets([*SCRIPTS, *scripts])),
-            nonce=nonce,
-            live=None if live is None else json.dumps(live),
-        )
+    return rendered(
+        assets(["page.html"]),
+        data=data,
+        reload=reload,
+        parts=[(name, Markup(dumped(part))) for name, part in parts.items()],
+        plotly=Markup(get_plotlyjs()),
+        style=Markup(assets([*STYLES, *styles])),
+        script=Markup(assets([*SCRIPTS, *scripts])),
+        nonce=nonce,
+        live=None if live is None else json.dumps(live),
     )
-
-
-@cache
-def _template() -> Any:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(assets(["page.html"]))
 
 
 def assets(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LOOKS
+from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, LOOKS
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import status
 from sweep.report.headline import state
@@ -21,27 +21,6 @@ from sweep.report.page_trials import page_trials
 from sweep.report.report_figures import figures_of
 from sweep.report.sections.page_section import PageSection
 from sweep.spec.words.short_names import short_names
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageFigure:
-    """A figure of the page.
-
-    Args:
-        name: its anchor, such as ``learning-curves``.
-        title, finding, reading: as of `ReportFigure`.
-        height: in pixels; 0 where nothing is drawn.
-        figure: plotly's ``data`` and ``layout``; None where nothing is drawn. A trace whose points
-            are trials has their ids as ``ids``; one that is a trial's curve has
-            ``meta={"trial": id}``.
-    """
-
-    name: str
-    title: str
-    finding: str
-    reading: str
-    height: int
-    figure: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +35,15 @@ class PageData:
         objective: metric, label, heading, short, mode and d3 (D3's number format).
         parameters: dotted name of each searched parameter → its short name.
         statuses: how figures show each status: in words, its colour and its symbol.
+        scale: colours from the least to the greatest value, as plotly takes them.
         sections: the text parts in order; those named ``ranking`` and ``figures`` mark where tables
             and figures stand.
         tables: the ranking.
         unfinished: ids of the trials of the search that have no row in it yet.
-        figures: in the order of the page.
+        figures: in the order of the page: the words of each `ReportFigure`, its height in pixels,
+            and plotly's ``data`` and ``layout``; 0 and None where nothing is drawn. A trace whose
+            points are trials has their ids as ``ids``; one that is a trial's curve has
+            ``meta={"trial": id}``.
         trials: see `page_trials`.
     """
 
@@ -71,10 +54,11 @@ class PageData:
     objective: Mapping[str, str]
     parameters: Mapping[str, str]
     statuses: Mapping[str, tuple[str, str, str]]
+    scale: Sequence[Sequence[object]]
     sections: tuple[PageSection, ...]
     tables: tuple[PageTable, ...]
     unfinished: tuple[str, ...]
-    figures: tuple[PageFigure, ...]
+    figures: tuple[Mapping[str, Any], ...]
     trials: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
@@ -85,11 +69,10 @@ class PageData:
                 _plain(one) | {"columns": [_plain(column) for column in one.columns]}
                 for one in self.tables
             ],
-            "figures": [_plain(one) for one in self.figures],
         }
 
 
-def _plain(shown: PageData | PageSection | PageTable | TableColumn | PageFigure) -> dict[str, Any]:
+def _plain(shown: PageData | PageSection | PageTable | TableColumn) -> dict[str, Any]:
     """The fields of one level. `dataclasses.asdict` would copy every number of every curve."""
     return {field.name: getattr(shown, field.name) for field in fields(shown)}
 
@@ -110,6 +93,7 @@ def page_data(results: Results) -> PageData:
         statuses={
             kind.value: (status(kind), look.color, look.symbol) for kind, look in LOOKS.items()
         },
+        scale=LIGHT_TO_DARK,
         sections=sections_of(results),
         tables=page_tables(results),
         unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),
@@ -118,16 +102,13 @@ def page_data(results: Results) -> PageData:
     )
 
 
-def _figure(shown: ReportFigure) -> PageFigure:
+def _figure(shown: ReportFigure) -> dict[str, Any]:
     drawn = shown.figure
-    return PageFigure(
-        name=shown.name,
-        title=shown.title,
-        finding=shown.finding,
-        reading=shown.reading,
-        height=0 if drawn is None else int(drawn.layout.height),
-        figure=None if drawn is None else drawn.to_plotly_json(),
-    )
+    words = {name: getattr(shown, name) for name in ("name", "title", "finding", "reading")}
+    return words | {
+        "height": 0 if drawn is None else int(drawn.layout.height),
+        "figure": None if drawn is None else drawn.to_plotly_json(),
+    }
 
 
 def dumped(values: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -42,7 +42,8 @@ def embedded_pictures(results: Results, space: int = EMBEDDED) -> dict[str, Any]
     data: dict[str, int] = {}
     for _, _, _, paths, picture in sorted(_placed(results), key=lambda one: one[:3]):
         names = picture.image, picture.marks
-        uris = [_uri(picture_bytes(paths, name)) for name in names]
+        encoded = [base64.b64encode(picture_bytes(paths, name)).decode() for name in names]
+        uris = [f"data:image/webp;base64,{content}" for content in encoded]
         space -= sum(len(uri) for uri in uris if uri not in data)
         if space < 0:
             break
@@ -70,7 +71,3 @@ def _placed(results: Results) -> Iterator[_Placed]:
             number += 1
             paths = Layout(results.folder).trial(name)
             yield _Placed(picture.priority, place, number, paths, picture)
-
-
-def _uri(content: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.analysis import report_words as words
@@ -111,17 +111,7 @@ def _part(
     columns: Sequence[TableColumn],
     rows: slice,
 ) -> PageTable:
-    cut = [
-        TableColumn(
-            name=one.name,
-            title=one.title,
-            kind=one.kind,
-            is_parameter=one.is_parameter,
-            values=one.values[rows],
-            texts=one.texts[rows],
-        )
-        for one in columns
-    ]
+    cut = [replace(one, values=one.values[rows], texts=one.texts[rows]) for one in columns]
     kept = tuple(one for one in cut if any(text != EMPTY for text in one.texts))
     return PageTable(name=name, title=title, order=order, trials=tuple(trials[rows]), columns=kept)
 
@@ -259,11 +249,5 @@ def _parameter(results: Results, name: str) -> TableColumn:
 
 def objective_words(objective: Objective) -> Mapping[str, str]:
     """How the page's script calls and formats the objective."""
-    return {
-        "metric": objective.metric,
-        "label": objective.label,
-        "heading": objective.heading,
-        "short": objective.short,
-        "mode": objective.mode,
-        "d3": objective.d3,
-    }
+    names = ("metric", "label", "heading", "short", "mode", "d3")
+    return {name: getattr(objective, name) for name in names}

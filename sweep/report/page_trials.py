@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,7 @@ from sweep.machine.user_paths import whole_path
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, TrialRecord
-from sweep.vocabulary.strict_json import finite_or_none
 
 MOST_CURVE_EPOCHS = 40_000
 """Epochs of which the page holds every measured value; of more only the objective is there."""
@@ -90,31 +89,19 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
 def _curves(record: TrialRecord) -> Curves:
     """Every measured value but the objective; names without any value are left out."""
     history = tuple(record.history)
-    terms = dict.fromkeys(name for epoch in history for name in epoch.terms)
-    metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
-    readers: dict[str, Callable[[EpochMetrics], float | None]] = {
-        "val_dice": lambda epoch: epoch.val_dice,
-        "train_loss": lambda epoch: epoch.train_loss,
-        "grad_norm": lambda epoch: epoch.grad_norm,
-        "learning_rate": lambda epoch: epoch.learning_rate,
-    }
-    readers |= {f"terms/{name}": _term(name) for name in terms}
-    readers |= {f"metrics/{name}": _metric(name) for name in metrics}
-    found = {name: _rounded(map(read, history)) for name, read in readers.items()}
+    names = ("val_dice", "train_loss", "grad_norm", "learning_rate")
+    measured = {name: [getattr(epoch, name) for epoch in history] for name in names}
+    for group in ("terms", "metrics"):
+        of_epochs = [getattr(epoch, group) for epoch in history]
+        for name in dict.fromkeys(name for values in of_epochs for name in values):
+            measured[f"{group}/{name}"] = [values.get(name) for values in of_epochs]
+    found = {name: _rounded(values) for name, values in measured.items()}
     return {name: values for name, values in found.items() if any(v is not None for v in values)}
 
 
-def _term(name: str) -> Callable[[EpochMetrics], float | None]:
-    return lambda epoch: epoch.terms.get(name)
-
-
-def _metric(name: str) -> Callable[[EpochMetrics], float | None]:
-    return lambda epoch: epoch.metrics.get(name)
-
-
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
-    finite: Sequence[float | None] = finite_or_none(list(values))
-    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
+    known = (value if value is not None and math.isfinite(value) else None for value in values)
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in known]
 
 
 def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
@@ -154,13 +141,13 @@ def _files(results: Results, trial_id: str) -> dict[str, Any]:
 
 def _run(start: Start) -> dict[str, str]:
     """One start of a trial in a few words, as far as they are known."""
-    code = (start.code.version, (start.code.commit or "")[:10])
+    code = start.code
     known: dict[str, object] = {
         "started": start.started,
         "from epoch": start.first_epoch,
         "on": start.machine.device,
         "host": start.machine.hostname,
-        "medical-sweep": " ".join(filter(None, code)),
+        "medical-sweep": " ".join(filter(None, [code.version, (code.commit or "")[:10]])),
         **start.versions,
     }
     return {name: str(value) for name, value in known.items() if value not in (None, "")}

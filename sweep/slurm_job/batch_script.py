@@ -62,8 +62,8 @@ class SlurmJob:
 
     @property
     def log(self) -> str:
-        """File of the job's output, in Slurm's notation."""
-        return f"{_literal(self.logs / self.name)}.%j.log"
+        """File of the job's output, in Slurm's notation: ``%`` begins a variable."""
+        return str(self.logs / self.name).replace("%", "%%") + ".%j.log"
 
     def render(self) -> str:
         """The script.
@@ -116,8 +116,3 @@ def sbatch_option(name: str, value: str) -> str:
     if not PLAIN.fullmatch(value):
         value = '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
     return f"--{name}={value}"
-
-
-def _literal(path: Path) -> str:
-    """A path in a file name pattern of Slurm, where ``%`` begins a variable."""
-    return str(path).replace("%", "%%")

@@ -11,10 +11,12 @@ from shlex import quote
 from textwrap import wrap
 
 from sweep.data.files.nnunet_normalize import NAMED
-from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated
+from sweep.data.nnunet_raw.case_groups import groups_of
+from sweep.data.nnunet_raw.raw_dataset import open_test
+from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated, members, pattern_of_subjects
 from sweep.machine.hardware import Machine, gpu_memory
 from sweep.machine.text_templates import text_template
-from sweep.nnunet.dataset.nnunet_datasets import NAME
+from sweep.nnunet.dataset.nnunet_datasets import FOLDS, NAME
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT, TRAINERS
 from sweep.spec.words.phrases import counted
@@ -57,6 +59,7 @@ def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: P
             file=str(sizes.dataset.folder),
         )
     made, dataset = plan(sizes, memory), sizes.dataset
+    groups, parts = _groups(sizes, trainer)
     template = text_template(_TEMPLATE, why=_why, text=_text, numbers=_numbers, counted=counted)
     return template.render(
         trainer=trainer,
@@ -69,9 +72,11 @@ def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: P
         trials=(ON_CPU if memory is None else ON_GPU).trials,
         file=quote(str(file)),
         cases=len(sizes.shapes),
+        parts=counted(parts, "case" if groups is None else "subject"),
+        groups=groups,
         channels=enumerated(list(dataset.channel_names), most=6),
         classes=enumerated(list(dataset.classes[1:]), most=12),
-        folds=folds(len(sizes.shapes)),
+        folds=folds(parts),
         through=-(-made.samples // made.batch),
         patience=sorted({max(3, round(made.epochs * share)) for share in (0.15, 0.25, 0.4)}),
         fewest_slices=FEWEST_SLICES,
@@ -80,6 +85,17 @@ def fitted_file(sizes: DatasetSizes, memory: float | None, trainer: str, file: P
         test_folder=TEST_FOLDER,
         **(_nnunet_folders(dataset.folder) if "dataset" in TRAINERS[trainer].model_fields else {}),
     )
+
+
+def _groups(sizes: DatasetSizes, trainer: str) -> tuple[str | None, int]:
+    """What the setting for the groups should be, and the number of groups or else of cases."""
+    cases, count = sizes.dataset.cases, len(sizes.shapes)
+    test = open_test(sizes.dataset).cases if sizes.has_test else ()
+    if (pattern := pattern_of_subjects([*cases, *test])) is not None:
+        found = len(members(cases, groups_of(pattern, cases)))
+        if found >= (FOLDS if "dataset" in TRAINERS[trainer].model_fields else 2):
+            return pattern, found
+    return None, count
 
 
 def _nnunet_folders(folder: Path) -> dict[str, object]:

@@ -98,7 +98,8 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
         memory: GiB of the GPU; None: trials train on a CPU.
     """
     size, budget = (ON_CPU, 2.0) if memory is None else (ON_GPU, memory * SHARE)
-    volumes = memory is not None and sizes.all_volumes and _slices(sizes) >= FEWEST_SLICES
+    slices = float(np.median(sizes.shapes[:, 0]))
+    volumes = memory is not None and sizes.all_volumes and slices >= FEWEST_SLICES
     axes = 3 if volumes else 2
     spacing = _spacing(sizes, axes)
     shapes, target = _resampled(sizes, spacing, axes)
@@ -131,10 +132,6 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
         epochs=min(longest, max(fewest, round(size.steps / steps))),
         memory=_gib(channels, patch, target, batch),
     )
-
-
-def _slices(sizes: DatasetSizes) -> float:
-    return float(np.median(sizes.shapes[:, 0]))
 
 
 def _samples(sizes: DatasetSizes, volumes: bool) -> int:

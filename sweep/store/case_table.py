@@ -14,6 +14,8 @@ from sweep.vocabulary.errors import ResultsError
 COUNTS = ("n_reference", "n_prediction")
 COLUMNS = ("case", "class", *OWN_METRICS, *COUNTS)
 """Columns of every table; those of plug-ins follow. An empty cell has no value."""
+GROUP = "group"
+"""The column after the case, where cases are grouped. No metric has this name."""
 
 
 def write_cases(path: Path, scores: Sequence[ClassScore]) -> None:
@@ -24,14 +26,16 @@ def write_cases(path: Path, scores: Sequence[ClassScore]) -> None:
     """
     plugins = dict.fromkeys(name for score in scores for name in score.values)
     names = [*COLUMNS, *(name for name in plugins if name not in COLUMNS)]
+    is_grouped = any(score.group is not None for score in scores)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(names)
+    table.writerow([names[0], GROUP, *names[1:]] if is_grouped else names)
     for score in scores:
         measured = {name: score.value(name) for name in score.values}
         row = measured | {"case": score.case, "class": score.label}
         row |= {name: getattr(score, name) for name in COUNTS}
-        table.writerow(["" if (cell := row.get(name)) is None else cell for name in names])
+        cells = ["" if (cell := row.get(name)) is None else cell for name in names]
+        table.writerow([cells[0], score.group or "", *cells[1:]] if is_grouped else cells)
     atomic_write_text(path, text.getvalue())
 
 
@@ -48,6 +52,7 @@ def read_cases(path: Path) -> tuple[ClassScore, ...]:
         return tuple(
             ClassScore(
                 case=row.pop("case"),
+                group=row.pop(GROUP, None) or None,
                 label=row.pop("class"),
                 n_reference=int(row.pop("n_reference")),
                 n_prediction=int(row.pop("n_prediction")),

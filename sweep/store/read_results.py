@@ -15,8 +15,8 @@ from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.store.files import (
     blaming,
+    read_fields_of_lines,
     read_record,
-    read_records_of_lines,
     read_text,
     reading,
 )
@@ -75,11 +75,21 @@ def read_records(
         metrics = [name for name in several if name != VAL_DICE]
         history_of = partial(_stored_history, objective=objective, metrics=metrics)
     in_race = _readable_sweep(folder).get("replicate") is not None
-    found = (
-        _read_trial(name, f"{trials}{os.sep}{name}", objective, history_of, in_race=in_race)
+    # One kind of file after the other: trial by trial takes a third longer.
+    # trial.json before all others, so that an ended trial has all its epochs and files.
+    started = [
+        (name, place, file)
         for name in names
-    )
-    return [one for one in found if one is not None]
+        if (file := _read_trial_file(place := f"{trials}{os.sep}{name}")) is not None
+    ]
+    listed = [_names(place) for _, place, _ in started]
+    histories = [history_of(_in(place, TrialPaths.history)) for _, place, _ in started]
+    return [
+        _record(
+            *one, objective, inside, history=history, in_race=in_race, **_scores(one[1], inside)
+        )
+        for one, inside, history in zip(started, listed, histories, strict=True)
+    ]
 
 
 def instead_of(trial_id: str, known: Sequence[str]) -> str:
@@ -198,7 +208,7 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
     """
     folder = os.fspath(paths.folder)
     file = read_record(_in(folder, TrialPaths.trial), _TrialFile)
-    return _record(trial_id, folder, objective, file, _names(folder))
+    return _record(trial_id, folder, file, objective, _names(folder))
 
 
 def _in(folder: str, file: FileName) -> str:
@@ -206,17 +216,17 @@ def _in(folder: str, file: FileName) -> str:
     return f"{folder}{os.sep}{file.name}"
 
 
-def _names(folder: str) -> frozenset[str]:
+def _names(folder: str) -> Container[str]:
     """The files of a trial, by one look at its folder instead of one for each."""
-    with reading(folder), os.scandir(folder) as entries:
-        return frozenset([entry.name for entry in entries])
+    with reading(folder):
+        return os.listdir(folder)  # noqa: PTH208  # paths of `Path` take longer
 
 
 def _record(
     trial_id: str,
     folder: str,
-    objective: Objective,
     file: _TrialFile,
+    objective: Objective,
     names: Container[str],
     **more: Any,
 ) -> TrialRecord:
@@ -238,40 +248,38 @@ def _record(
     )
 
 
-def _read_trial(
-    trial_id: str,
-    folder: str,
-    objective: Objective,
-    history_of: Callable[[str], Sequence[EpochMetrics]],
-    *,
-    in_race: bool,
-) -> TrialRecord | None:
+def _read_trial_file(folder: str) -> _TrialFile | None:
     """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
     path = _in(folder, TrialPaths.trial)
     if not os.path.lexists(path):
         return None
-    # trial.json before all others, so that an ended trial has all its epochs and files.
-    file = read_record(path, _TrialFile)
-    if file.trial_id not in ("", trial_id):
+    file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    if file.trial_id not in ("", name):
         raise ResultsError(
             f"{path}: broken, it is that of {file.trial_id}: its folder was copied or renamed; move"
             " a copy out of the results folder, or give it its name again"
         )
-    names = _names(folder)
-    more: dict[str, Any] = {"in_race": in_race}
+    return file
+
+
+def _scores(folder: str, names: Container[str]) -> dict[str, Any]:
+    """What was measured of a finalist beside its history, by the names of a record's fields."""
+    found: dict[str, Any] = {}
     if TrialPaths.test.name in names:
-        more["test"] = read_record(_in(folder, TrialPaths.test), _TestFile).cases
+        found["test"] = read_record(_in(folder, TrialPaths.test), _TestFile).cases
     if TrialPaths.real_validation.name in names:
-        more["real"] = read_record(_in(folder, TrialPaths.real_validation), RealValidation)
-    more["history"] = history_of(_in(folder, TrialPaths.history))
-    return _record(trial_id, folder, objective, file, names, **more)
+        found["real"] = read_record(_in(folder, TrialPaths.real_validation), RealValidation)
+    return found
 
 
 def _stored_history(path: str, objective: Objective, metrics: Sequence[str]) -> StoredHistory:
-    """Args: the metrics that an epoch needs for each of the objectives, validation Dice aside."""
-    history = _history_in(path)
-    columns = EpochColumns.of(history, metrics, objective.best(history))
-    return StoredHistory(columns, partial(_read_again, path, columns))
+    """Args: metrics: what an epoch needs for each of the objectives, validation Dice aside."""
+    epochs = _epochs_in(path)
+    columns = EpochColumns.of(epochs, metrics)
+    history = StoredHistory(columns, partial(_read_again, path, columns))
+    best = objective.best_place(history, objective.scores(history))
+    history.best = None if best is None else EpochMetrics(**epochs[best])
+    return history
 
 
 def _read_again(path: str, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
@@ -291,17 +299,22 @@ def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
 
 
 def _history_in(path: str) -> tuple[EpochMetrics, ...]:
-    lines = read_records_of_lines(path, EpochMetrics)
-    if [metrics.epoch for metrics in lines] == [*range(len(lines))]:
-        return tuple(lines)
-    history: list[EpochMetrics] = []
-    for number, metrics in enumerate(lines, start=1):
-        if metrics.epoch > len(history):
+    return tuple([EpochMetrics(**epoch) for epoch in _epochs_in(path)])
+
+
+def _epochs_in(path: str) -> list[dict[str, Any]]:
+    """The fields of each epoch that differ from their defaults."""
+    lines = read_fields_of_lines(path, EpochMetrics)
+    if [line["epoch"] for line in lines] == [*range(len(lines))]:
+        return lines
+    epochs: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        if line["epoch"] > len(epochs):
             place = f"{path}:{number}"
-            raise ResultsError(f"{place}: broken, epoch {len(history)} is missing")
-        if metrics.epoch == len(history):  # else it was written twice around a crash
-            history.append(metrics)
-    return tuple(history)
+            raise ResultsError(f"{place}: broken, epoch {len(epochs)} is missing")
+        if line["epoch"] == len(epochs):  # else it was written twice around a crash
+            epochs.append(line)
+    return epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

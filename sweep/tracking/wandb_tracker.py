@@ -29,7 +29,7 @@ PROJECT = "medical-sweep"
 EXIT_CODES: Mapping[Status, int] = {Status.DIVERGED: 1, Status.FAILED: 1}
 """What makes W&B show a run as failed; all others are shown as finished."""
 
-NAMES = ("case", "class")
+NAMES = ("case", "group", "class")
 """Columns whose cells may look like numbers: the case `007`."""
 
 Mode = Literal["online", "offline", "disabled", "shared"]

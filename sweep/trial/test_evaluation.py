@@ -42,6 +42,7 @@ def evaluate(
             dice=mean_over_classes(scores, "dice"),
             hd95=mean_over_classes(scores, "hd95"),
             classes=tuple(scores),
+            group=data.groups.get(case),
         )
         for case, scores in found.items()
     )

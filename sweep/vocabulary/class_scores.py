@@ -26,6 +26,7 @@ class ClassScore:
         n_reference, n_prediction: voxels of the class in the reference and in the prediction.
         values: metric → value; None, or left out, where the case says nothing about the class or
             the metric was not measured.
+        group: of the case, such as its patient (`data.groups`); None where nothing is grouped.
     """
 
     case: str
@@ -33,6 +34,7 @@ class ClassScore:
     n_reference: int
     n_prediction: int
     values: Mapping[str, float | None] = field(default_factory=dict)
+    group: str | None = None
 
     def value(self, metric: str) -> float | None:
         """A finite value of this metric, or None."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,12 +54,15 @@ class EarlyStopping:
             the number of epochs after which it had waited for 1, 2, 3, … epochs for the first time:
             the n-th is where a patience of n stops it.
         """
-        fresh = replace(self, reference=-math.inf, waited=0)
+        reference, waited = -math.inf, 0  # as `update`; its calls take three times as long
         found: list[int] = []
         for epoch, value in curve:
-            fresh.update(epoch, value)
-            if fresh.waited > len(found):
-                found.append(epoch + 1)
+            if value is not None and value > reference + self.min_delta:
+                reference, waited = value, 0
+            elif epoch >= self.first_epoch:
+                waited += 1
+                if waited > len(found):
+                    found.append(epoch + 1)
         return found
 
     def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:

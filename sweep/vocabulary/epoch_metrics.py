@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, overload
 
 from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.strict_json import finite_fields, known_fields
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,6 @@ class EpochColumns:
         metrics: of the sweep's objectives only, by name.
         warnings: each sentence once.
         distance_unit: the first that an epoch says.
-        best: the epoch of the best value of the objective, whole; None without any.
     """
 
     val_dice: tuple[float | None, ...]
@@ -96,21 +98,21 @@ class EpochColumns:
     metrics: Mapping[str, tuple[float | None, ...]]
     warnings: tuple[str, ...] = ()
     distance_unit: DistanceUnit | None = None
-    best: EpochMetrics | None = None
 
     @classmethod
-    def of(
-        cls, history: Sequence[EpochMetrics], metrics: Sequence[str], best: EpochMetrics | None
-    ) -> EpochColumns:
+    def of(cls, epochs: Sequence[Mapping[str, Any]], metrics: Iterable[str]) -> EpochColumns:
+        """Args: epochs: the fields of each, without those that have their default."""
+        measured = [epoch.get("metrics", _NOTHING) for epoch in epochs]
+        units = [unit for epoch in epochs if (unit := epoch.get("distance_unit"))]
+        warnings = [text for epoch in epochs for text in epoch.get("warnings", ())]
         return cls(
-            val_dice=tuple([epoch.val_dice for epoch in history]),
-            seconds=tuple([epoch.seconds for epoch in history]),
-            steps=tuple([epoch.steps for epoch in history]),
-            shared=tuple([epoch.shared for epoch in history]),
-            metrics={name: tuple([e.metrics.get(name) for e in history]) for name in metrics},
-            warnings=warnings_of(history),
-            distance_unit=distance_unit_in(history),
-            best=best,
+            val_dice=tuple([epoch["val_dice"] for epoch in epochs]),
+            seconds=tuple([epoch.get("seconds", 0.0) for epoch in epochs]),
+            steps=tuple([epoch.get("steps", 0) for epoch in epochs]),
+            shared=tuple([epoch.get("shared", False) for epoch in epochs]),
+            metrics={name: tuple([one.get(name) for one in measured]) for name in metrics},
+            warnings=tuple(dict.fromkeys(warnings)),
+            distance_unit=units[0] if units else None,
         )
 
 
@@ -123,12 +125,16 @@ class StoredHistory(Sequence[EpochMetrics]):
     Args:
         columns: of the epochs.
         read: reads all epochs.
+
+    Attributes:
+        best: the epoch of the best value of the objective, whole; None without any.
     """
 
-    __slots__ = ("_read", "columns")
+    __slots__ = ("_read", "best", "columns")
 
     def __init__(self, columns: EpochColumns, read: Callable[[], tuple[EpochMetrics, ...]]) -> None:
         self.columns = columns
+        self.best: EpochMetrics | None = None
         self._read = read
 
     def __len__(self) -> int:
@@ -141,7 +147,7 @@ class StoredHistory(Sequence[EpochMetrics]):
     def __getitem__(self, index: slice) -> tuple[EpochMetrics, ...]: ...
 
     def __getitem__(self, index: int | slice) -> EpochMetrics | tuple[EpochMetrics, ...]:
-        best = self.columns.best
+        best = self.best
         return best if best is not None and index == best.epoch else self._read()[index]
 
     def __iter__(self) -> Iterator[EpochMetrics]:

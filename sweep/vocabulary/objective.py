@@ -134,12 +134,13 @@ class Objective:
 
     def best(self, history: Sequence[EpochMetrics]) -> EpochMetrics | None:
         """The epoch of the best `merit`, the earliest of equals; None if no epoch has a value."""
-        return self.best_of(history, self.scores(history))
+        place = self.best_place(history, self.scores(history))
+        return None if place is None else history[place]
 
-    def best_of(
+    def best_place(
         self, history: Sequence[EpochMetrics], scores: Sequence[float | None]
-    ) -> EpochMetrics | None:
-        """The same where the `scores` are known."""
+    ) -> int | None:
+        """The place of that epoch. Args: scores: of the history."""
         known = [score for score in scores if score is not None]
         if not known:
             return None
@@ -149,7 +150,7 @@ class Objective:
             dices = DICE.values(history)
             equals = [n for n, score in enumerate(scores) if score == most]
             place = max(equals, key=lambda n: -math.inf if (d := dices[n]) is None else d)
-        return history[place]
+        return place
 
     def best_places(self, history: Sequence[EpochMetrics]) -> list[int | None]:
         """The place of that epoch among the first n, for each n from 0 to all of them.

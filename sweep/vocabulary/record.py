@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import compress
+from operator import not_
 from statistics import fmean
 from typing import Any
 
@@ -180,12 +182,14 @@ class CaseScore:
         dice: in [0, 1]; None if it is undefined for the case.
         hd95: None if it is undefined for the case.
         classes: the same and more of each class; empty where an older version wrote it.
+        group: of the case, such as its patient (`data.groups`); None where nothing is grouped.
     """
 
     case: str
     dice: float | None
     hd95: float | None = None
     classes: tuple[ClassScore, ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +280,8 @@ class TrialRecord:
 
         Epochs without a finite value are skipped: a NaN never hides a value.
         """
-        return self.objective.best_of(self.history, self.scores)
+        place = self.objective.best_place(self.history, self.scores)
+        return None if place is None else self.history[place]
 
     @property
     def value(self) -> float | None:
@@ -340,16 +345,14 @@ class TrialRecord:
     @property
     def shared_seconds(self) -> list[float]:
         """Wall time of each epoch that it took over from a warm-up that another trial trained."""
-        return [seconds for seconds, shared in self._times if shared]
+        return [*compress(column(self.history, "seconds"), column(self.history, "shared"))]
 
     @property
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
-        return sum(seconds for seconds, shared in self._times if not shared)
-
-    @property
-    def _times(self) -> Iterator[tuple[float, bool]]:
-        return zip(column(self.history, "seconds"), column(self.history, "shared"), strict=True)
+        seconds, shared = column(self.history, "seconds"), column(self.history, "shared")
+        total: float = sum(compress(seconds, map(not_, shared)) if any(shared) else seconds)
+        return total
 
 
 @dataclass(frozen=True, slots=True)

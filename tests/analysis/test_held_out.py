@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from finalists import CASES, confirmed, finalist, scored
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from synthetic import trial, write_sweep
 
 from sweep.analysis.confirm.conclusions import on_test_split
-from sweep.analysis.confirm.test_scores import cases_frame, held_out, subjects_of
+from sweep.analysis.confirm.paired_statistics import mean_interval
+from sweep.analysis.confirm.test_scores import HeldOut, cases_frame, held_out, subjects_of
 from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
@@ -88,6 +92,71 @@ def test_cases_of_few_patients_are_told_beside_what_is_said_of_them() -> None:
     found = held_out([replace(run, test=tuple(scores))], ["t0000"])
     assert found is not None
     assert ". These 20 cases are of 4 subjects (sub-0 …)." in on_test_split(found)
+
+
+def grouped(patients: int, each: int) -> HeldOut:
+    """Two trials on cases of patients, whose level differs; the second is the baseline."""
+    rng = np.random.default_rng(3)
+    level = rng.normal(0.8, 0.05, patients)
+    own = rng.normal(0, 0.01, (2, patients, each))
+    runs = leader_and_baseline([], [])
+    records = [
+        replace(run, test=tuple(
+            CaseScore(case=f"c{p}_{n}", dice=float(level[p] + own[at, p, n]), group=f"p{p}")
+            for p in range(patients) for n in range(each)
+        ))
+        for at, run in enumerate(runs)
+    ]  # fmt: skip
+    found = held_out(records, ["t0000", "t0001"])
+    assert found is not None
+    return found
+
+
+def test_interval_over_grouped_cases_is_that_of_the_means_of_groups() -> None:
+    found = grouped(10, 4)
+    first, control = (
+        np.array([*one.dice.values()]).reshape(10, 4).mean(axis=1) for one in found.tested
+    )
+    for values, low, high in (
+        (first, found.tested[0].low, found.tested[0].high),
+        (first - control, found.over_baseline.low, found.over_baseline.high),
+    ):
+        oracle = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert (low, high) == pytest.approx((oracle.low, oracle.high))
+    told = on_test_split(found)
+    assert told.startswith("On 40 test cases of 10 groups that were used for nothing else, t0000")
+    assert "Only the" not in told
+    assert told.count(" (95 % over groups: 0.") == 1
+    assert "against the baseline (95 % over groups: " in told
+    assert list(cases_frame(found)["group"][:5]) == ["p0"] * 4 + ["p1"]
+
+
+def test_few_groups_are_told_and_fewer_have_no_interval() -> None:
+    assert "Only the 6 groups are independent of each other, which is few" in on_test_split(
+        grouped(6, 4)
+    )
+    found = grouped(4, 10)
+    assert math.isnan(found.tested[0].low)
+    assert on_test_split(found).endswith("No interval: that takes at least 20 cases of 5 groups.")
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=3, max_size=30).filter(
+        lambda rows: len({group for _, group in rows}) > 1
+    )
+)
+def test_grouped_interval_is_the_jackknife_over_groups(rows: list[tuple[float, int]]) -> None:
+    values, of = np.array([value for value, _ in rows]), np.array([group for _, group in rows])
+    groups = sorted(set(of.tolist()))
+    without = np.array([values[of != group].mean() for group in groups])
+    spread = np.sqrt(np.mean((without - values.mean()) ** 2) * (len(groups) - 1))
+    margin = stats.t.ppf(0.975, len(groups) - 1) * spread
+    low, high = mean_interval(values.tolist(), groups=[str(group) for group in of])
+    assert (low, high) == pytest.approx((values.mean() - margin, values.mean() + margin))
+    alone = [str(n) for n in range(len(values))]
+    assert mean_interval(values.tolist(), groups=alone) == pytest.approx(
+        mean_interval(values.tolist())
+    )
 
 
 def test_no_rank_depends_on_the_test() -> None:

@@ -38,8 +38,12 @@ def noisy(cases: int, *levels: float) -> np.ndarray:
     return np.array(levels) + hard + rng.normal(0, 0.02, (cases, len(levels)))
 
 
-def with_cases(folder: Path, table: np.ndarray, classes: int = 1) -> Results:
-    """A sweep whose trials have these Dice on their validation cases, in each class."""
+def with_cases(folder: Path, table: np.ndarray, classes: int = 1, each: int = 0) -> Results:
+    """A sweep whose trials have these Dice on their validation cases, in each class.
+
+    Args:
+        each: cases of a group; 0: nothing is grouped.
+    """
     records = [trial(n, Status.COMPLETED, [float(m)]) for n, m in enumerate(table.mean(axis=0))]
     write_sweep(folder, records)
     for number, column in enumerate(table.T):
@@ -50,6 +54,7 @@ def with_cases(folder: Path, table: np.ndarray, classes: int = 1) -> Results:
                 n_reference=9,
                 n_prediction=9,
                 values={"dice": float(dice), "hd95": 10 * (1 - float(dice)), "nsd": None},
+                group=f"p{case // each}" if each else None,
             )
             for case, dice in enumerate(column)
             for label in range(classes)
@@ -64,6 +69,34 @@ def test_trial_that_is_ahead_on_every_case_is_first_in_every_draw() -> None:
     assert found.frequencies.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
     assert found.taus.tolist() == pytest.approx([1.0] * found.draws)
     assert [found.interval(n) for n in range(3)] == [(2, 2), (1, 1), (3, 3)]
+
+
+def test_groups_are_drawn_as_a_whole() -> None:
+    table = noisy(CASES, 0.8, 0.81)
+    groups = [f"p{case % 6}" for case in range(CASES)]
+    found = RankBootstrap(table, groups=groups)
+    means = np.array([table[n::6].mean(axis=0) for n in range(6)])  # all have four cases
+    np.testing.assert_allclose(found.drawn, RankBootstrap(means).drawn)
+    alone = RankBootstrap(table, groups=[f"{case:02d}" for case in range(CASES)])
+    np.testing.assert_array_equal(alone.drawn, RankBootstrap(table).drawn)
+
+
+def test_draws_of_groups_of_unlike_size_are_means_over_their_cases() -> None:
+    table, groups = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), ["a", "a", "b"]
+    found = RankBootstrap(table, groups=groups)
+    assert {tuple(row) for row in found.drawn.tolist()} == {(0, 1), (1 / 3, 2 / 3), (1, 0)}
+
+
+@pytest.mark.parametrize(("each", "told"), [
+    (1, "In 100 % of the draws from 24 validation cases of 24 groups, which chose these trials,"
+        " t0000 is first: its place is steady."),
+    (2, "In 100 % of the draws from 24 validation cases of 12 groups, which chose these trials,"
+        " t0000 is first. 12 groups are too few to call a place steady: it takes 20."),
+    (6, "4 groups of validation cases are too few to resample: it takes 5."),
+])  # fmt: skip
+def test_rank_is_steady_over_enough_groups(each: int, told: str, tmp_path: Path) -> None:
+    results = with_cases(tmp_path / "x", noisy(CASES, 0.85, 0.8), each=each)
+    assert rank_stability(results).finding == told
 
 
 def test_equal_trials_share_the_best_rank_in_every_draw() -> None:

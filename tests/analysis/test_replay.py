@@ -18,7 +18,7 @@ from sweep.analysis.effective_settings import read_spec
 from sweep.analysis.patience.patience_replay import (
     Replay,
     Tradeoff,
-    enough,
+    enough_of_each,
     replay,
     stoppings_of,
     tradeoff,
@@ -135,24 +135,24 @@ def test_what_is_trained_answers_for_every_candidate_as_if_that_had_been_trained
 
 def test_enough_is_the_smallest_patience_within_the_tolerance() -> None:
     record = trained(0, Status.EARLY_STOPPED, CURVE)
-    found = enough(spec_of(), record)
+    found = enough_of_each(spec_of(), [record])[0]
     assert found is not None
     setting, ended = found
     assert (setting, ended.epochs) == ({"early_stopping.patience": 5}, 14)
     close = trained(0, Status.EARLY_STOPPED, [0.4015 if d == 0.7 else d for d in CURVE])
-    found = enough(spec_of(), close)
+    found = enough_of_each(spec_of(), [close])[0]
     assert found is not None
     assert found[0] == {"early_stopping.patience": 3}  # it loses 0.0015
 
 
 def test_enough_is_not_told_of_what_cannot_be_known() -> None:
     spec = spec_of()
-    assert enough(spec, trained(0, Status.PRUNED, CURVE[:10])) is None
-    assert enough(spec, trained(0, Status.EARLY_STOPPED, [None] * 12)) is None
+    assert enough_of_each(spec, [trained(0, Status.PRUNED, CURVE[:10])])[0] is None
+    assert enough_of_each(spec, [trained(0, Status.EARLY_STOPPED, [None] * 12)])[0] is None
     diverged = replace(trained(0, Status.COMPLETED, CURVE), outcome=diverged_at(17))
-    assert enough(spec, diverged) is None
+    assert enough_of_each(spec, [diverged])[0] is None
     ended = trained(0, Status.COMPLETED, CURVE)
-    assert enough(spec_of(replay_patience=False), ended) is None
+    assert enough_of_each(spec_of(replay_patience=False), [ended])[0] is None
 
 
 def test_of_several_settings_those_are_shown_that_no_cheaper_one_equals() -> None:

@@ -22,6 +22,13 @@ def test_slices_and_volumes_are_measured_on_the_same_whole_cases(changed: dict[s
     assert told({"data": RAW}, {"data": {**RAW, **changed}}) == []
 
 
+def test_groups_are_known_by_the_fingerprint_wherever_their_file_lies() -> None:
+    grouped = [{"data": RAW | {"groups": place}} for place in ("/a/groups.csv", "/b/groups.csv")]
+    assert told(grouped[0], grouped[1]) == []
+    [sentence] = told({"data": RAW}, {"data": {**RAW, "fingerprint": "b", "groups": "(p.)"}})
+    assert '`data.fingerprint` "a" and "b"' in sentence
+
+
 def test_volumes_of_the_brain_are_other_cases_than_its_slices() -> None:
     [sentence] = told({"data": BRAIN}, {"data": {**BRAIN, "spatial": "volumes"}})
     assert '`data.spatial` "slices" and "volumes"' in sentence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -204,7 +204,7 @@ def test_a_failure_of_a_library_while_drawing_is_a_warning(
         def working(self, on: str) -> AbstractContextManager[Words]:
             raise RuntimeError("CUDA error: out of memory")
 
-        def warn(self, warnings: Iterable[str]) -> None:
+        def warn(self, *warnings: str) -> None:
             told.extend(warnings)
 
     told = list[str]()

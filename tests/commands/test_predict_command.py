@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
@@ -13,6 +14,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 (its usual name)
+import tifffile
 import torch
 from click.testing import Result
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
@@ -244,6 +247,113 @@ def test_scores_of_the_written_masks_are_those_of_the_validation(
         [row] = [r for r in scores(folder / "out") if (r["case"], r["class"]) == (case, "one")]
         stranger = 2 * (predicted & wanted).sum() / (predicted.sum() + wanted.sum())
         assert float(row["dice"]) == pytest.approx(stranger, abs=1e-12)
+
+
+def converted(dataset: Path, folder: Path, ending: str) -> Path:
+    """The same dataset in another format, written by SimpleITK."""
+    shutil.copytree(dataset, folder)
+    for path in folder.glob("*Tr/*.nii.gz"):
+        image = sitk.ReadImage(str(path))
+        for key in image.GetMetaDataKeys():  # those of a NIfTI
+            image.EraseMetaData(key)
+        sitk.WriteImage(image, str(path).replace(".nii.gz", ending), useCompression=True)
+        path.unlink()
+    described = json.loads((folder / "dataset.json").read_text()) | {"file_ending": ending}
+    (folder / "dataset.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_same_dataset_gives_the_same_training_masks_and_scores_in_every_format(
+    call: Call, folder: Path
+) -> None:
+    files: dict[str, Any] = {}
+    for codes, shape in {
+        "RAS": (16, 20, 7), "LPS": (20, 16, 8), "PIR": (16, 9, 20), "SLA": (7, 20, 18),
+    }.items():  # fmt: skip
+        files |= nifti_case(codes, boxes(*shape), stored_as(codes, shape), ".nii.gz")
+    dataset = write_dataset(folder / "raw", files, ".nii.gz")
+    data = "spatial: volumes, spacing: [3, 1.2, 1.5]"
+    network = "{name: dynunet, channels: [4, 8, 16]}"
+    found = {}
+    for ending in (".nii.gz", ".nrrd", ".mha"):
+        name = ending[1:4]
+        if ending != ".nii.gz":
+            dataset = converted(folder / "raw", folder / name, ending)
+        file = folder / f"{name}.yaml"
+        file.write_text(REAL.format(folder=dataset, data=data, network=network))
+        done = call("train", str(file))
+        assert done.exit_code == 0, done.output
+        model = folder / "results" / f"train-{name}"
+        epochs = [json.loads(line) for line in (model / "history.jsonl").read_text().splitlines()]
+        # The first network predicts all.
+        for by in {"nii", name}:
+            done = call(
+                "predict", str(folder / "results" / f"train-{by}"), str(dataset / "imagesTr"),
+                "-o", f"{name}-{by}", "--labels", str(dataset / "labelsTr"),
+            )  # fmt: skip
+            assert done.exit_code == 0, done.output
+            assert "(distances in mm)" in done.stdout
+            masks = {
+                case: sitk.GetArrayFromImage(sitk.ReadImage(f"{name}-{by}/{case}{ending}"))
+                for case in open_cases(dataset)
+            }
+            for case in masks:
+                mask, image = (
+                    sitk.ReadImage(path)
+                    for path in (
+                        f"{name}-{by}/{case}{ending}", f"{dataset}/imagesTr/{case}_0000{ending}",
+                    )
+                )  # fmt: skip
+                for of in ("GetSpacing", "GetOrigin", "GetDirection"):
+                    np.testing.assert_allclose(getattr(mask, of)(), getattr(image, of)(), 1e-14)
+            found[ending, by] = epochs, masks, scores(folder / f"{name}-{by}")
+    (first, masks, rows), *others = found.values()
+    assert any(mask.any() for mask in masks.values())
+    for epochs, own, scored in others:
+        for one, other in zip(first, epochs, strict=True):
+            assert (one["train_loss"], one["val_dice"]) == (other["train_loss"], other["val_dice"])
+        for case, mask in own.items():
+            np.testing.assert_array_equal(mask, masks[case])
+        assert [row["dice"] for row in scored] == [row["dice"] for row in rows]
+        distances = ([float(row["hd95"]) for row in of] for of in (scored, rows))
+        np.testing.assert_allclose(*distances, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".tif", ".bmp"])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_mask_of_a_picture_or_of_pages_is_of_their_kind(
+    call: Call, folder: Path, ending: str, axes: int
+) -> None:
+    if (ending, axes) == (".bmp", 3):
+        return
+    for name in ("imagesTr", "labelsTr"):
+        (folder / "raw" / name).mkdir(parents=True)
+    labels = {f"c{n}": boxes(*(6, 20 + n, 16)[-axes:]) for n in range(4)}
+    for case, label in labels.items():
+        names = [f"imagesTr/{case}_{n:04d}" for n in range(2)] + [f"labelsTr/{case}"]
+        for name, pixels in zip(names, [*channels_of(label), label], strict=True):
+            file, numbers = folder / "raw" / f"{name}{ending}", pixels.round().astype(np.uint8)
+            if ending == ".tif":
+                tifffile.imwrite(file, numbers, photometric="minisblack")
+            else:
+                Image.fromarray(numbers).save(file)
+    dataset = write_dataset(folder / "raw", dict.fromkeys([]), ending)
+    description = json.loads((dataset / "dataset.json").read_text()) | {"numTraining": 4}
+    (dataset / "dataset.json").write_text(json.dumps(description))
+    model = train(call, folder, dataset)
+    done = call("predict", str(model), "raw/imagesTr", "-o", "out", "--labels", "raw/labelsTr")
+    assert done.exit_code == 0, done.output
+    assert ("(distances in pixels)" in done.stdout) == (axes == 2)
+    assert {row["dice"] for row in scores(folder / "out")} == {"1.0"}
+    for case, label in labels.items():
+        file = folder / "out" / f"{case}{ending}"
+        mask = tifffile.imread(file) if ending == ".tif" else np.asarray(Image.open(file))
+        np.testing.assert_array_equal(mask, label)
+        assert mask.dtype == np.uint8
+    if ending == ".tif":
+        done = call("predict", str(model), "raw/imagesTr", "-o", "out", "--labels", "raw/labelsTr",
+                    "--resume")  # fmt: skip
+        assert done.exit_code == 0, done.output
 
 
 def test_unannotated_voxels_are_predicted_but_not_scored(call: Call, folder: Path) -> None:

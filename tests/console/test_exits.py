@@ -91,3 +91,13 @@ def test_rare_collections_end_with_the_command_that_asked_for_them() -> None:
         assert gc.get_threshold()[0] > before[0]
         raise RuntimeError
     assert gc.get_threshold() == before
+
+
+def test_what_a_command_leaves_is_not_searched_when_python_ends() -> None:
+    gc.unfreeze()
+    kept = [[]]
+    with rare_collections():
+        assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() > 0
+    assert not any(found is kept for found in gc.get_objects())
+    gc.unfreeze()

@@ -17,6 +17,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 (its usual name)
+import tifffile
 from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from PIL import Image
@@ -48,11 +50,14 @@ def nifti(
     dtype: Any = None,
     codes: tuple[int, int] | None = None,
     qform: Pixels = None,
+    endianness: str = "<",
 ) -> Save:
     """An image that nibabel saves; ``spacing`` overwrites ``pixdim`` alone."""
 
     def save(path: Path) -> None:
-        image = nibabel.Nifti1Image(pixels, affine)
+        header = nibabel.Nifti1Header(endianness=endianness)
+        header.set_data_dtype(pixels.dtype)
+        image = nibabel.Nifti1Image(pixels, affine, header)
         if dtype is not None:
             image.set_data_dtype(dtype)
         if spacing is not None:
@@ -71,6 +76,43 @@ def png(pixels: Pixels, mode: str | None = None, palette: list[int] | None = Non
         if palette is not None:
             image.putpalette(palette)
         image.save(path)
+
+    return save
+
+
+def itk(pixels: Pixels, affine: Pixels = RAS) -> Save:
+    """An image that SimpleITK saves, in the format of its name."""
+
+    def save(path: Path) -> None:
+        image = sitk.GetImageFromArray(pixels.T, isVector=False)
+        if pixels.ndim == 3:
+            steps, to_lps = np.linalg.norm(affine[:3, :3], axis=0), np.diag([-1.0, -1, 1])
+            image.SetDirection((to_lps @ affine[:3, :3] / steps).ravel().tolist())
+            image.SetOrigin((to_lps @ affine[:3, 3]).tolist())
+            image.SetSpacing(steps.tolist())
+        sitk.WriteImage(image, str(path), useCompression=True)
+
+    return save
+
+
+def cut_off(save: Save, rest: int = 900) -> Save:
+    """The same file without its end, as after a copy to a full disk."""
+
+    def cut(path: Path) -> None:
+        save(path)
+        path.write_bytes(path.read_bytes()[:-rest])
+
+    return cut
+
+
+def tiff(pixels: Pixels, spacing: list[float] | None = None, **options: Any) -> Save:
+    """A TIFF ``[rows, columns]`` or ``[pages, rows, columns]``, and the file beside it."""
+
+    def save(path: Path) -> None:
+        tifffile.imwrite(path, pixels, **({"photometric": "minisblack"} | options))
+        if spacing is not None:
+            name = path.stem.removesuffix("_0000")
+            path.with_name(f"{name}.json").write_text(json.dumps({"spacing": spacing}))
 
     return save
 
@@ -397,6 +439,86 @@ KINDS = {
     "PNG label with a palette": Kind(
         [png(scan(FLAT, np.uint8))], png(FLAT, "P", [0, 0, 0, 255, 0, 0]), TAKEN, ending=".png",
         nnunet=(REFUSED, "it looks the colours up; the numbers are the classes"),
+    ),
+    # NRRD, MHA, GIPL.
+    "volume of NRRD": Kind(
+        [itk(scan(VOLUME))], itk(VOLUME), TAKEN, ending=".nrrd", shape=(32, 24, 28)
+    ),
+    "oblique MHA": Kind([itk(scan(VOLUME), OBLIQUE)], itk(VOLUME, OBLIQUE), TAKEN, ending=".mha"),
+    "GIPL": Kind([itk(scan(VOLUME))], itk(VOLUME), TAKEN, ending=".gipl", shape=(32, 24, 28)),
+    "coarse first axis of MHA": Kind(
+        [itk(scan(COARSE.T), np.diag([5.0, 1, 1, 1]))], itk(COARSE.T, np.diag([5.0, 1, 1, 1])),
+        TAKEN, "cuts volumes into sagittal slices", ending=".mha", shape=(20, 28, 24),
+    ),
+    "channel of another spacing in MHA": Kind(
+        [itk(scan(VOLUME)), itk(scan(VOLUME), np.diag([2.0, 2, 2, 1]))], itk(VOLUME),
+        REFUSED, "c0_0001.mha: has a spacing of 2×2×2 mm, but c0_0000.mha of 1×1×1 mm",
+        ending=".mha",
+    ),
+    "label of NRRD of another origin": Kind(
+        [itk(scan(VOLUME))], itk(VOLUME, MOVED), TOLD, "has the origin 4, 0, 0, but c0_0000",
+        ending=".nrrd",
+    ),
+    "label of NRRD of another origin, by rounding": Kind(
+        [itk(scan(VOLUME))], itk(VOLUME, nibabel.affines.from_matvec(np.eye(3), [1e-6] * 3)),
+        TAKEN, ending=".nrrd", nnunet=(TOLD, "next to 0, it compares to 1e-8"),
+    ),
+    "label of NRRD stored as LPS over the same grid": Kind(
+        [itk(scan(VOLUME))], itk(*TURNED), TOLD, "is stored as LPS", ending=".nrrd"
+    ),
+    "float mask of MHA that is not 1": Kind(
+        [itk(scan(VOLUME))], itk(VOLUME * np.float32(1.0000001)),
+        REFUSED, "holds the value 1.0000001, but", ending=".mha",
+    ),
+    "MHA of NaN": Kind(
+        [itk(np.where(VOLUME, np.nan, scan(VOLUME)).astype(np.float32))], itk(VOLUME),
+        REFUSED, "NaN, infinite", ending=".mha",
+    ),
+    "MHA that was cut off": Kind(
+        [cut_off(itk(scan(VOLUME)))], itk(VOLUME), REFUSED, "cannot be read as an im", ending=".mha"
+    ),
+    "channels in a fourth axis of NRRD": Kind(
+        [itk(np.stack([scan(VOLUME)] * 2, -1))], itk(VOLUME), REFUSED, "has 4 axes (24×28×32×2)",
+        ending=".nrrd",
+    ),
+    # TIFF and BMP.
+    "grey TIFF": Kind([tiff(scan(FLAT))], tiff(FLAT), TAKEN, ending=".tif", shape=(1, 24, 28)),
+    "TIFF of several pages": Kind(
+        [tiff(scan(VOLUME))], tiff(VOLUME), TAKEN, "is a volume without a spacing: 1×1×1 mm is",
+        ending=".tif", shape=(24, 32, 28),
+    ),
+    "TIFF with a spacing beside it": Kind(
+        [tiff(scan(VOLUME), [5, 1, 1])], tiff(VOLUME, [5, 1, 1]), TAKEN, ending=".tiff",
+        shape=(24, 32, 28),
+    ),
+    "TIFF with a spacing beside the image alone": Kind(
+        [tiff(scan(VOLUME), [5, 1, 1])], tiff(VOLUME), TAKEN, ending=".tiff",
+        nnunet=(REFUSED, "it makes up a spacing of 1 for the label"),
+    ),
+    "TIFF with another spacing beside its label": Kind(
+        [tiff(scan(VOLUME), [5, 1, 1])], tiff(VOLUME, [4, 1, 1]),
+        REFUSED, "has a spacing of 1×1×5 mm, but c0.tiff of 1×1×4 mm", ending=".tiff",
+    ),
+    "TIFF that was cut off": Kind(
+        [cut_off(tiff(scan(VOLUME), compression="zlib"))], tiff(VOLUME),
+        REFUSED, "cannot be read as an image", ending=".tif",
+    ),
+    "TIFF of colours with one name": Kind(
+        [tiff(np.stack([scan(FLAT, np.uint8)] * 3, -1), photometric="rgb")], tiff(FLAT),
+        REFUSED, "holds 3 channels", ending=".tif",
+    ),
+    "grey BMP": Kind([png(scan(FLAT, np.uint8))], png(FLAT), TAKEN, ending=".bmp"),
+    # Files as they are damaged, or only odd.
+    "compressed NIfTI that was cut off": Kind(
+        [cut_off(nifti(scan(VOLUME)))], nifti(VOLUME), REFUSED, "cannot be read as an image",
+        nnunet=(TAKEN, "ITK reads what is there, and invents the rest"),
+    ),
+    "NIfTI that was cut off": Kind(
+        [cut_off(nifti(scan(VOLUME)))], nifti(VOLUME), REFUSED, "cannot be read as an image",
+        ending=".nii",
+    ),
+    "NIfTI of big bytes": Kind(
+        [nifti(scan(VOLUME, np.dtype(">i2")), endianness=">")], nifti(VOLUME), TAKEN
     ),
 }  # fmt: skip
 

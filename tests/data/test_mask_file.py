@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
+from sweep.data.files.image_file import write_mask
 from sweep.data.files.image_geometry import Geometry
-from sweep.data.files.mask_file import write_mask
 from sweep.data.nnunet_raw.case_grid import CaseGrid
 from sweep.data.prepared.case_arrays import as_stored
 

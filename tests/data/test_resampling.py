@@ -281,7 +281,7 @@ def test_differing_spacings_are_told_with_their_cure_and_the_cure_ends_it(tmp_pa
 def test_png_holds_neither_millimetres_nor_volumes(write_grey: Any) -> None:
     messages = [str(m) for m in check_data(raw(write_grey(), spacing="median", spatial="volumes"))]
     assert [message.partition(": ")[0] for message in messages] == ["data.spatial", "data.spacing"]
-    assert messages[0].endswith("needs 3D volumes, but the dataset holds PNG images: use `slices`")
+    assert messages[0].endswith("needs 3D volumes, but the dataset holds .png images: use `slices`")
     assert "convert them to NIfTI" in messages[1]
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.nnunet_raw.splits import read_splits, shared_subjects, split, subject, unused
+from sweep.data.nnunet_raw.splits import (
+    pattern_of_subjects,
+    read_splits,
+    shared_subjects,
+    split,
+    subject,
+    unused,
+)
 from sweep.vocabulary.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
@@ -122,8 +129,8 @@ def test_subject_on_both_sides_is_told_with_a_count_and_an_example():
     )
     assert str(told) == (
         "2 of 4 validation cases have another image of the same subject in training, such as"
-        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; give splits by subject in"
-        " splits_final.json"
+        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; set `data.groups`, for"
+        " example to `(sub-[A-Za-z0-9]+)`"
     )
 
 
@@ -132,8 +139,11 @@ def test_subject_of_a_test_case_is_told_from_either_side():
     [told] = shared_subjects(sides)
     assert str(told) == (
         "1 of 2 test cases has another image of the same subject in validation, such as sub-2_b"
-        " and sub-2_a: test Dice is too high; keep whole subjects for the test"
+        " and sub-2_a: test Dice is too high; set `data.groups`, for example to"
+        " `(sub-[A-Za-z0-9]+)`"
     )
+    [told] = shared_subjects(sides, fixed=["test"])
+    assert str(told).endswith("; keep whole subjects for the test")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +161,21 @@ def test_subject_of_a_test_case_is_told_from_either_side():
 )
 def test_subject_is_read_from_the_words_that_name_one(name, named):
     assert subject(name) == named
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["sub-01_ses-1", "x_sub-ab_ses-2", "sub-01_ses-2"], "(sub-[A-Za-z0-9]+)"),
+        (["ACDC_patient_007_1", "ACDC_patient_007_2"], "(patient_[0-9]+)"),
+        (["x_pat-4_a", "x_pat-4_b", "x_pat-15_a"], "(pat-[0-9]+)"),
+        (["pat-4_a", "pat-4_b", "patient15_a"], None),  # no pattern finds both
+        (["sub-01", "sub-02"], None),  # a case each
+        (["sub-01_a", "sub-01_b", "other"], None),
+    ],
+)
+def test_pattern_of_subjects_is_given_where_it_finds_those_of_all_cases(names, pattern):
+    assert pattern_of_subjects(names) == pattern
 
 
 @pytest.mark.parametrize(

@@ -98,5 +98,26 @@ def test_other_data_at_the_same_path_are_refused(
     )
 
 
+def test_groups_move_with_the_project_and_others_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = "case,group\nc0,a\nc1,a\nc2,b\nc3,c\n"
+    (project / "groups.csv").write_text(table)
+    file = project / "sweep.yaml"
+    file.write_text(file.read_text().replace("folds: 2", "folds: 2, groups: groups.csv"))
+    begin(project, monkeypatch)
+    moved = project.rename(project.with_name("elsewhere"))
+    location = SweepLocation.of("sweep", "results")
+    spec, store = open_store(asked(moved, monkeypatch), location, resume=True)
+    store.close()
+    assert spec.data.groups == str(moved / "groups.csv")  # type: ignore[union-attr]
+    (moved / "groups.csv").write_text(table.replace("c1,a", "c1,b"))
+    with pytest.raises(ResultsError) as caught:
+        open_store(asked(moved, monkeypatch), location, resume=True)
+    assert str(caught.value).startswith(
+        "sweep holds a sweep over other data: data.groups of the dataset differ from what it was"
+    )
+
+
 def trial(results: Path) -> Path:
     return results / "trials" / "t0000" / "config.yaml"

@@ -669,8 +669,8 @@ def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_wi
                     again.append(begin(controller))
                 for trial in reversed([name for name in again if name not in before[at]]):
                     controller.hand_back(trial)
-                # One in three to the end; what is forgotten shows in the next calls already.
-                until = len(calls) if at % 3 == 0 else at + 15
+                # One in nine to the end; what is forgotten shows in the next calls already.
+                until = len(calls) if at % 9 == 0 else at + 15
                 assert [answer(controller, call) for call in calls[at:until]] == answers[at:until]
                 if until == len(calls):
                     assert store.records() == records

@@ -21,8 +21,8 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 )
 from nnunetv2.utilities import utils
 
+from sweep.data.files.image_file import FILE_ENDINGS
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
-from sweep.data.nnunet_raw.raw_dataset import NNUNET_ENDINGS
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.nnunet_check import NnunetLook
@@ -246,7 +246,7 @@ def refused_by_nnunet(folder: Path) -> bool:
         ({"numTraining": None}, "`numTraining` is missing"),
         ({"numTraining": 6.0}, "`numTraining` must be 6, but is 6.0"),
         ({"numTraining": 7}, "`numTraining` is 7, but imagesTr holds 6 cases"),
-        ({"file_ending": [".png"]}, "`file_ending` is ['.png']; it must be one of .bmp, "),
+        ({"file_ending": [".png"]}, "`file_ending` is ['.png']; it must be one of .png, "),
         ({"file_ending": "png"}, "; did you mean `.png`?"),
         ({"file_ending": ".nrrd"}, "(the `file_ending`); its files have other extensions, such as"),
         ({"dataset": {}}, "`dataset` must be an object that names the files of each case"),
@@ -302,7 +302,7 @@ def six(tmp_path: Path) -> Path:
 
 def test_endings_are_those_of_nnunets_readers() -> None:
     every = {ending for reader in LIST_OF_IO_CLASSES for ending in reader.supported_file_endings}
-    assert set(NNUNET_ENDINGS) == every
+    assert set(FILE_ENDINGS) == every
 
 
 def test_file_that_holds_all_channels_in_a_fourth_axis_is_taken(tmp_path: Path) -> None:
@@ -462,7 +462,17 @@ def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path:
 
     [line] = doubted(fold=0)
     assert line.startswith("2 of 2 validation cases have another image of the same subject in tr")
+    assert line.endswith("set `trainer.groups`, for example to `(sub-[A-Za-z0-9]+)`")
     assert doubted(fold="all") == []
+    assert doubted(fold=0, groups="(sub-[0-9]+)") == []
+    refused = NnunetLook(TrialSettings.model_validate({"trainer": asked | {"groups": "(ses-.)"}}))
+    assert [str(mistake) for mistake in refused.mistakes] == [
+        "trainer.groups: 2 groups cannot be split into 5 folds"
+    ]
+    refused = NnunetLook(TrialSettings.model_validate({"trainer": asked | {"groups": "(sub-00)"}}))
+    assert str(refused.mistakes[0]).startswith(
+        "trainer.groups: `(sub-00)` finds no group in 8 of 10"
+    )
     (tmp_path / "done" / NAME).mkdir(parents=True)
     (tmp_path / "done" / NAME / "splits_final.json").write_text(
         json.dumps([{"train": names[:4], "val": names[4:6]}])

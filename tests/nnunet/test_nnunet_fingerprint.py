@@ -39,6 +39,50 @@ def test_moved_dataset_is_the_same_and_another_is_refused(
     assert "(nnUNetPlans.json differ)" in str(caught.value)
 
 
+def test_folds_of_groups_are_written_once_and_known_by_the_fingerprint(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    folder = next(copy.glob("Dataset502*/"))
+    (folder / "splits_final.json").unlink(missing_ok=True)
+    cases = sorted(path.stem for path in (folder / "gt_segmentations").iterdir())
+    groups = {case: f"patient{n // 2}" for n, case in enumerate(cases)}
+    file = tmp_path / "groups.json"
+    file.write_text(json.dumps(groups))
+    asked = of(copy).model_copy(update={"groups": str(file)})
+    settings = TrialSettings(trainer=asked)
+    make_ready(settings)
+    entries = json.loads((folder / "splits_final.json").read_text())
+    assert [(tuple(one["train"]), tuple(one["val"])) for one in entries] == [
+        split(cases, 5, fold, groups) for fold in range(5)
+    ]
+    recorded = fingerprint(asked)
+    pinned_ = asked.model_copy(update={"fingerprint": recorded})
+    make_ready(TrialSettings(trainer=pinned_))
+
+    (folder / "splits_final.json").write_text(json.dumps(entries[:2]))  # the file there counts
+    make_ready(settings)
+    assert json.loads((folder / "splits_final.json").read_text()) == entries[:2]
+    (folder / "splits_final.json").unlink()
+    make_ready(TrialSettings(trainer=pinned_))  # elsewhere, where it is missing
+    file.write_text(json.dumps(groups | {cases[0]: "patient1"}))
+    with pytest.raises(InputError, match=r"\(trainer\.groups differ\)"):
+        make_ready(TrialSettings(trainer=pinned_))
+
+
+def test_too_few_groups_for_the_folds_are_refused_unless_all_cases_train(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    splits = next(copy.glob("Dataset502*/")) / "splits_final.json"
+    splits.unlink(missing_ok=True)
+    few = of(copy).model_copy(update={"groups": "(one)"})
+    with pytest.raises(InputError, match=r"trainer\.groups: 1 group cannot be split into 5 folds"):
+        make_ready(TrialSettings(trainer=few))
+    make_ready(TrialSettings(trainer=few.model_copy(update={"fold": "all"})))
+    assert not splits.exists()
+
+
 def test_splits_that_nnunet_deals_itself_are_none_and_others_are_told(
     preprocessed: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ SWEEP = """\
 name: circles
 searcher: grid
 scheduler: none
-max_concurrent: 2
+max_concurrent: 1
 trainer:
   kind: nnunet
   dataset: 502

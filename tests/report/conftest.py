@@ -9,7 +9,7 @@ import pytest
 from synthetic import drawn, trial, write_sweep
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # WebGL by the CPU where no GPU is
@@ -40,9 +40,17 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> BrowserContext:
+    """The tests of a file share it, one after the other: the same process compiles the scripts of
+    the page once, which takes six times as long as all else that it does to open one."""
+    return browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address in a window of its own, offline unless told otherwise.
+def open_page(window: BrowserContext) -> Iterator[OpenPage]:
+    """Opens an address in a tab that knows nothing of the tests before, offline unless told
+    otherwise.
 
     A page that ends with an error on its console fails the test.
     """
@@ -52,24 +60,27 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         if message.type in ("error", "warning") and "GL Driver Message" not in message.text:
             errors.append(message.text)
 
-    opened = []
+    def broke(error: Error) -> None:
+        errors.append(str(error))
 
-    def opens(
-        address: str, width: int = 1440, height: int = 900, *, offline: bool = True, **more: object
-    ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            offline=offline,
-            **more,  # type: ignore[arg-type]
-        )
-        opened.append(context)
-        page = context.new_page()
+    empty, opened = window.pages, []
+
+    def opens(address: str, width: int = 1440, height: int = 900, *, offline: bool = True) -> Page:
+        page = empty.pop() if empty else window.new_page()
+        opened.append(page)
+        window.set_offline(offline)
+        page.set_viewport_size({"width": width, "height": height})
         page.on("console", told)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", broke)
         page.goto(address)
         return page
 
     yield opens
-    for context in opened:
-        context.close()
+    for page in opened:
+        if not page.is_closed():
+            page.goto("about:blank")
+            page.emulate_media(color_scheme="light")
+            page.remove_listener("console", told)
+            page.remove_listener("pageerror", broke)
+    window.clear_cookies()
     assert errors == []

@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
+from scipy.stats import rankdata
 from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.figures.figure_style import LOOKS
@@ -762,6 +764,53 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     assert sorted(shown(opened)) == sorted(chosen)
 
 
+def test_over_the_numbers_of_trials_a_line_follows_the_best_so_far(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(f"{file.as_uri()}#?across=number")
+    opened.evaluate("sweepPage.drawAll()")
+    [line] = opened.evaluate(
+        "document.getElementById('figure-axes').data.filter(({ name }) => name === 'best so far')"
+        ".map(({ x, y }) => x.map((number, n) => [number, y[n]]))"
+    )
+    dice = column(data, "val_dice")
+    known: list[tuple[int, float]] = sorted(
+        (data.trials[t]["number"], value)
+        for t, value in dice.items()
+        if data.trials[t]["has_result"]
+    )
+    best = accumulate((value for _, value in known), max)
+    assert line == [[number, value] for (number, _), value in zip(known, best, strict=True)]
+    opened.get_by_label("Column up").select_option("epochs")
+    opened.evaluate("sweepPage.drawAll()")
+    names = opened.evaluate("document.getElementById('figure-axes').data.map(({ name }) => name)")
+    assert "best so far" not in names
+
+
+def test_a_third_column_is_the_colour_by_its_rank(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    opened.evaluate("sweepPage.drawAll()")
+    opened.get_by_label("Colour by").select_option("epochs")
+    opened.wait_for_function("location.hash.includes('colour=epochs')")
+    opened.evaluate("sweepPage.drawAll()")
+    places = opened.evaluate(
+        "Object.fromEntries(document.getElementById('figure-axes').data.filter(({ ids }) => ids)"
+        ".flatMap(({ ids, marker }) => ids.map((id, n) => [id, marker.color[n]])))"
+    )
+    epochs = column(data, "epochs")
+    ranks = rankdata([epochs[trial_id] for trial_id in places])
+    assert [*places.values()] == pytest.approx((ranks - 1) / (len(ranks) - 1))
+    ticks = opened.evaluate(
+        "document.getElementById('figure-axes').layout.coloraxis.colorbar.ticktext.map(Number)"
+    )
+    assert ticks == sorted(ticks)
+    assert {*ticks} <= {*epochs.values()}
+
+
 def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
@@ -825,7 +874,9 @@ def test_every_state_of_a_sweep_is_a_page_without_an_error_also_when_the_colours
     }[kind]
     file = tmp_path / "report.html"
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
-    opened = open_page(file.as_uri(), 390, 844, color_scheme=schemes[0])
+    opened = open_page("about:blank", 390, 844)
+    opened.emulate_media(color_scheme=schemes[0])
+    opened.goto(file.as_uri())
     for scheme in schemes:
         opened.emulate_media(color_scheme=scheme)
         opened.evaluate("sweepPage.drawAll()")

@@ -32,7 +32,7 @@ def test_page_shows_the_headline_and_what_each_figure_finds(sweep_folder: Path) 
     results = read_results(sweep_folder)
     text = page(results)
     assert headline(results) in text
-    shown = {one.name: one.finding for one in page_data(results).figures}
+    shown = {one["name"]: one["finding"] for one in page_data(results).figures}
     assert shown == {exhibit.name: exhibit.finding for exhibit in figures_of(results)}
     assert "30 of 31 trials have ended" in text
 
@@ -141,10 +141,10 @@ def test_sweep_with_several_objectives_has_a_page_before_any_is_measured(tmp_pat
         (found,) = [
             one
             for one in page_data(read_results(write_sweep(tmp_path / name, records, yaml))).figures
-            if one.name == "pareto"
+            if one["name"] == "pareto"
         ]
-        assert found.title == "Dice and outlines together"
-        assert found.figure is None
+        assert found["title"] == "Dice and outlines together"
+        assert found["figure"] is None
 
 
 def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_points_of_figures_name_their_trials(sweep_folder: Path) -> None:
     data = page_data(read_results(sweep_folder))
     linked = set()
     for one in data.figures:
-        for trace in one.figure["data"] if one.figure else ():
+        for trace in one["figure"]["data"] if one["figure"] else ():
             if "ids" in trace:
                 points = trace.get("x", trace.get("line", {}).get("color"))
-                assert len(trace["ids"]) == len(points), one.name
-                assert {*trace["ids"]} <= data.trials.keys(), one.name
-                linked.add(one.name)
+                assert len(trace["ids"]) == len(points), one["name"]
+                assert {*trace["ids"]} <= data.trials.keys(), one["name"]
+                linked.add(one["name"])
             if "meta" in trace:
                 assert trace["meta"]["trial"] in data.trials
     assert {"learning-curves", "stability", "timeline", "slices", "contour"} <= linked

@@ -28,8 +28,7 @@ def results(sweep_folder: Path) -> Results:
 def opened(results: Results, tmp_path: Path, open_page: OpenPage) -> Page:
     file = tmp_path / "report.html"
     file.write_text(page(results), encoding="utf-8")
-    permissions = ["clipboard-read", "clipboard-write"]
-    return open_page(file.as_uri(), permissions=permissions, accept_downloads=True)
+    return open_page(file.as_uri())
 
 
 def copied(opened: Page, selector: str) -> str:

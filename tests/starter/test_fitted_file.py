@@ -38,26 +38,28 @@ def dataset(
     shapes: Sequence[Shape],
     spacings: Sequence[Sequence[float]] = ((1.0, 1.0, 1.0),),
     *,
+    names: str = "c{}",
     ending: str = ".nii.gz",
     channels: int = 1,
     classes: int = 1,
     description: dict[str, Any] | None = None,
     **more: Any,
 ) -> Path:
-    """A dataset with a case of each shape; the spacings are taken in turn."""
+    """A dataset with a case of each shape; the spacings are taken in turn, and each second
+    number in a name is that of two cases."""
     kind = np.uint8 if ending == ".png" else np.float32
     cases = [
         RawCase(
-            f"c{n}",
+            names.format(n, n // 2),
             np.stack([box(shape, classes) * 50] * channels).astype(kind),
             box(shape, classes),
             np.diag([*spacings[n % len(spacings)], 1.0]),
         )
         for n, shape in enumerate(shapes)
     ]
-    names = {"background": 0, **{f"class {n}": n for n in range(1, classes + 1)}}
+    labels = {"background": 0, **{f"class {n}": n for n in range(1, classes + 1)}}
     scans = [f"scan {n}" for n in range(channels)]
-    more = {"labels": names, "file_ending": ending, "channel_names": scans, **more}
+    more = {"labels": labels, "file_ending": ending, "channel_names": scans, **more}
     write_raw(folder, cases, name=folder.name, **more)
     file = folder / "dataset.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **(description or {})}))
@@ -110,6 +112,9 @@ ODD: dict[str, Callable[[Path], Path]] = {
     "splits of its own": lambda f: dataset(
         f, [(24, 32)] * 4, splits=[(("c0", "c1"), ("c2", "c3"))], **PNG
     ),
+    "several cases of a patient": lambda f: dataset(
+        f, [(24, 32)] * 8, names="patient{1}_{0}", **PNG
+    ),
     "test images": lambda f: dataset(
         f, [(24, 32)] * 5, test=[RawCase("t0", box((24, 32))[None] * 50, box((24, 32)))], **PNG
     ),
@@ -123,16 +128,17 @@ def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     return lambda *arguments: CliRunner().invoke(app, ["init", *arguments])
 
 
-@pytest.mark.parametrize("memory", [None, 24.0], ids=["on a CPU", "on a GPU"])
 @pytest.mark.parametrize("name", ODD)
-def test_file_for_any_dataset_passes_the_check_of_its_pixels(
-    init: Init, tmp_path: Path, name: str, memory: float | None
+def test_file_for_any_dataset_passes_the_check_of_its_pixels_on_a_cpu_and_on_a_gpu(
+    init: Init, tmp_path: Path, name: str
 ) -> None:
     ODD[name](tmp_path / "Dataset001_Odd")
-    result = init("--from", "Dataset001_Odd", "--gpu-memory", str(memory or 0), "-o", "odd.yaml")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
-    load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
+    for memory in ("0", "24"):
+        arguments = ("--from", "Dataset001_Odd", "--gpu-memory", memory, "-o", "odd.yaml")
+        result = init(*arguments, "--force")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines() == ["odd.yaml", "Next: python -m sweep.run odd.yaml"]
+        load_checked(tmp_path / "odd.yaml", machine=Machine.any(), pixels=True)
 
 
 def values_of(file: Path) -> dict[str, Any]:
@@ -152,6 +158,15 @@ def test_volumes_are_trained_on_whole_where_there_is_a_gpu(init: Init, tmp_path:
     assert on_gpu["data"]["patch_size"] == [20, 24, 20]  # 18 slices, rounded up
     flat = fitted(init, ODD["flat volumes"](tmp_path / "Dataset002_Flat"), "--gpu-memory", "24")
     assert flat["data"]["spatial"] == "slices"
+
+
+def test_names_that_tell_of_patients_with_several_cases_give_the_groups(
+    init: Init, tmp_path: Path
+) -> None:
+    several = ODD["several cases of a patient"](tmp_path / "Dataset002_Patients")
+    data = fitted(init, several)["data"]
+    assert (data["groups"], data["folds"]) == ("(patient[0-9]+)", 4)
+    assert "groups" not in fitted(init, ODD["two images"](tmp_path / "Dataset003_Two"))["data"]
 
 
 def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:

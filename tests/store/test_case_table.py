@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def scores(draw: st.DrawFn) -> ClassScore:
         n_reference=draw(st.integers(0, 10**9)),
         n_prediction=draw(st.integers(0, 10**9)),
         values={name: draw(NUMBERS) for name in OWN},
+        group=draw(st.none() | NAMES),
     )
 
 
@@ -51,6 +53,11 @@ def test_columns_have_a_fixed_order_and_what_was_not_measured_is_empty(tmp_path:
         "case,class,dice,iou,hd95,nsd,n_reference,n_prediction,mine\n" + "a,liver,0.0,,,,3,0,2.5\n"
     )
     assert read_cases(tmp_path / "none.csv") == ()
+    write_cases(tmp_path / "cases.csv", [replace(score, group="patient7")])
+    assert (tmp_path / "cases.csv").read_text().splitlines() == [
+        "case,group,class,dice,iou,hd95,nsd,n_reference,n_prediction,mine",
+        "a,patient7,liver,0.0,,,,3,0,2.5",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -58,6 +58,7 @@ GIVEN: dict[str, list[Any]] = {
     "network.name": ["residual_dynunet", "unet", "attention_unet", "segresnet_ds"],
     "network.channels": [[4, 8, 16, 32]],
     "network.options": [{"width": 3}],
+    "data.groups": ["([0-9]+)$"],
     "data.options": [{"count": 15}],
     "trainer.device": ["cpu", "cuda"],
     "loss.main": ["focal_logcosh_dice", "dice_ce"],
@@ -157,6 +158,12 @@ def found_in(run: MonaiTraining) -> EffectiveConfiguration:
     return run.effective_configuration(Loop.of(run.settings))
 
 
+@functools.cache
+def effective(config: str) -> Mapping[str, Any]:
+    """What is found in the trainer of a configuration (as JSON)."""
+    return found_in(live(TrialSettings.model_validate_json(config))).effective
+
+
 def setting_fields_of_monai() -> list[tuple[str, Any]]:
     """What other kinds of trainers have of their own is read back in their tests."""
     others = (field for field in setting_fields() if not field[0].startswith("trainer."))
@@ -215,7 +222,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     base = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)
-    before = found_in(live(TrialSettings.model_validate(base))).effective
+    before = effective(TrialSettings.model_validate(base).model_dump_json())
     assert key in before, (
         f"say in sweep/trainer/runs/effective_configuration.py where {key} can be read back"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LEAST_CASES = 20
 """Test cases below which no interval is given: on real cases, intervals of fewer hold the mean in
 as few as 82 of 100 samples, those of 20 in 90 (``benchmarks/README.md``)."""
+LEAST_GROUPS = 5
+"""Groups of test cases below which no interval is given, either."""
+FEW_GROUPS = 10
+"""Groups below which an interval over them comes with a caution (``benchmarks/groups.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class Tested:
         hd95: the same for HD95.
         further: column of test.csv → the same for it: further metrics, and each metric per class.
         low, high: 95 % interval of the mean Dice over cases, by Student's t; NaN for fewer than
-            `LEAST_CASES`.
+            `LEAST_CASES`, or than `LEAST_GROUPS`.
         validation: mean of the best validation Dice of the same runs, for comparison.
+        groups: case → its group (`data.groups`), over which the interval then is; empty where
+            nothing is grouped.
     """
 
     record: TrialRecord
@@ -49,6 +55,7 @@ class Tested:
     low: float
     high: float
     validation: float | None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trial_id(self) -> str:
@@ -58,6 +65,11 @@ class Tested:
     def mean(self) -> float:
         """Mean Dice over the cases."""
         return fmean(self.dice.values())
+
+    @property
+    def group_count(self) -> int:
+        """Number of groups of the cases with a Dice; 0 where nothing is grouped."""
+        return len({self.groups.get(case, case) for case in self.dice}) if self.groups else 0
 
     @property
     def mean_hd95(self) -> float | None:
@@ -121,9 +133,24 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
         return HeldOut(tested, None)
     both = [case for case in first.dice if case in control.dice]
     gains = [first.dice[case] - control.dice[case] for case in both]
-    low, high = mean_interval(gains, LEAST_CASES)
+    low, high = interval_over_cases(dict(zip(both, gains, strict=True)), first.groups)
     gain = fmean(gains) if gains else 0.0
     return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
+
+
+def interval_over_cases(
+    values: Mapping[str, float], groups: Mapping[str, str]
+) -> tuple[float, float]:
+    """95 % interval of the mean of cases, over their groups where they have any; NaN for too few.
+
+    Args:
+        values: case → value.
+        groups: case → group; empty where nothing is grouped.
+    """
+    known = [groups.get(case, case) for case in values] if groups else None
+    if known is not None and len(set(known)) < LEAST_GROUPS:
+        return math.nan, math.nan
+    return mean_interval([*values.values()], LEAST_CASES, known)
 
 
 def subjects_of(cases: Iterable[str]) -> list[str]:
@@ -138,21 +165,25 @@ def cases_frame(found: HeldOut) -> pd.DataFrame:
     """The rows of test.csv: one per finalist and case, in the order of the ranking.
 
     Columns ``trial_id, case, dice, hd95, runs``, means over the classes; then further metrics; then
-    ``dice[CLASS]`` and so on, where there are several classes.
+    ``dice[CLASS]`` and so on, where there are several classes. Where cases are grouped, ``group``
+    is the last.
     """
     import pandas as pd
 
     further = list(dict.fromkeys(name for one in found.tested for name in one.further))
+    is_grouped = any(one.groups for one in found.tested)
     rows = [
         (
             *(one.trial_id, case, one.dice.get(case), one.hd95.get(case), one.runs),
             *(one.further.get(name, {}).get(case) for name in further),
+            *([one.groups.get(case)] if is_grouped else []),
         )
         for one in found.tested
         for case in sorted({*one.dice, *one.hd95})
     ]
     kinds = {"trial_id": "string", "case": "string", "dice": "Float64", "hd95": "Float64"}
     kinds |= {"runs": "Int64", **dict.fromkeys(further, "Float64")}
+    kinds |= {"group": "string"} if is_grouped else {}
     return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
 
@@ -160,12 +191,13 @@ def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
     # Where there are replicates, only they count: the search chose its own run for its Dice.
     fresh = representing(runs)
     dice = _per_case(fresh, "dice")
-    bounds = mean_interval([*dice.values()], LEAST_CASES)
+    groups = {one.case: one.group for run in fresh for one in run.test if one.group is not None}
+    bounds = interval_over_cases(dice, groups)
     low, high = (min(max(bound, 0.0), 1.0) for bound in bounds)
     best = [best.val_dice for run in fresh if (best := run.best) and best.val_dice is not None]
     validation = fmean(best) if best else None
     hd95, further = _per_case(fresh, "hd95"), _further(fresh)
-    return Tested(record, len(fresh), dice, hd95, further, low, high, validation)
+    return Tested(record, len(fresh), dice, hd95, further, low, high, validation, groups)
 
 
 def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:

@@ -97,6 +97,24 @@ def joined(curves: Iterable[tuple[Iterable[Any], Iterable[Any], str]]) -> dict[s
     return found
 
 
+def rings(lines: Iterable[tuple[Iterable[Any], Iterable[Any], str]], **more: Any) -> go.Scatter:
+    """A ring per run, and thin lines that join those of one seed and fold; as of `joined`."""
+    return go.Scatter(
+        **joined(lines),
+        mode="lines+markers",
+        line={"width": 1, "color": "#a9b4be"},
+        marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
+        **more,
+    )
+
+
+def in_rows(figure: go.Figure, rows: int, title: str) -> go.Figure:
+    """The `finished` figure of some configurations, each in a row, the first on top."""
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return finished(figure, height=140 + 44 * rows)
+
+
 def frame(values: Iterable[float | None], leaders: Iterable[float | None]) -> list[float] | None:
     """The range of an axis in which the leaders and most others lie.
 

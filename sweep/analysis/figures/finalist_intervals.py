@@ -80,9 +80,7 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
         ],
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
-    figure.update_xaxes(title=objective.label)
-    figure.update_yaxes(autorange="reversed", type="category")
-    return style.finished(figure, height=140 + 44 * len(names))
+    return style.in_rows(figure, len(names), objective.label)
 
 
 def _search_words(found: Confirmation | None) -> str:
@@ -104,12 +102,9 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
         values = [None if score is None else objective.turned(score) for score in scores]
         on_fold = f", fold {fold}" if found.has_folds else ""
         lines.append((values, names, f"seed {seed}{on_fold}"))
-    return go.Scatter(
-        **style.joined(lines),
+    return style.rings(
+        lines,
         name=f"replicate, joined by {_block_words(found)}",
-        mode="lines+markers",
-        line={"width": 1, "color": "#a9b4be"},
-        marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
         hovertemplate=f"%{{y}} %{{text}}: %{{x:{objective.d3}}}<extra></extra>",
     )
 

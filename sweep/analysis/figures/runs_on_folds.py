@@ -64,16 +64,8 @@ def _figure(
         ]
         on_fold = "" if results.spec.trainer.traits.is_own_loop else f", fold {fold}"
         lines.append((values, names, f"seed {seed}{on_fold}"))
-    figure = go.Figure(
-        go.Scatter(
-            **style.joined(lines),
-            name="run, joined by fold and seed",
-            mode="lines+markers",
-            line={"width": 1, "color": "#a9b4be"},
-            marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
-            hovertemplate=f"%{{y}}, %{{text}}: %{{x:{objective.d3}}}<extra></extra>",
-        )
-    )
+    hover = f"%{{y}}, %{{text}}: %{{x:{objective.d3}}}<extra></extra>"
+    figure = go.Figure(style.rings(lines, name="run, joined by fold and seed", hovertemplate=hover))
     means = [mean for one in whole if (mean := one.mean_score) is not None]
     figure.add_scatter(
         x=[objective.turned(mean) for mean in means],
@@ -84,9 +76,7 @@ def _figure(
         marker={"symbol": "diamond", "size": 11, "color": style.INK},
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}<extra></extra>",
     )
-    figure.update_xaxes(title=objective.label)
-    figure.update_yaxes(autorange="reversed", type="category")
-    return style.finished(figure, height=140 + 44 * len(names))
+    return style.in_rows(figure, len(names), objective.label)
 
 
 def _label(one: TrialRecord) -> str:

@@ -16,7 +16,7 @@ from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spe
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
 from sweep.analysis.ranking.finalists import enqueued_by_users
-from sweep.analysis.ranking.ranking_frame import place, ranking_frame
+from sweep.analysis.ranking.ranking_frame import place, ranking_frame, winner
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
@@ -124,6 +124,11 @@ class Results:
             return {record.trial_id: found[record.trial_id] for record in by_mean}
         return _falling(found)  # equals stay as they are ranked
 
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The first of the ranking; None where no trial has a result."""
+        return self._by_id.get(winner(self.frame) or "")
+
     def edge(self, margin: float) -> float:
         """A value worse than all `comparable_values`, where figures mark trials without one.
 
@@ -156,7 +161,7 @@ class Results:
         Figures over parameters show these alone: a preset outside the space would stretch the axes
         for one point, and differ in more than the parameters.
         """
-        return [record for record in self.ended if self._lies_inside(record)]
+        return [record for record in self.ended if record.trial_id in self._inside]
 
     @cached_property
     def ranked_inside(self) -> list[TrialRecord]:
@@ -298,9 +303,6 @@ class Results:
         """Whether any trial has a geometric loss; without one, no figure mentions it."""
         return any(self.switch_on(record) is not None for record in self.records)
 
-    def _lies_inside(self, record: TrialRecord) -> bool:
-        return record.trial_id in self._inside
-
     @cached_property
     def _inside(self) -> frozenset[str]:
         drawn = self.spec.drawn
@@ -311,9 +313,8 @@ class Results:
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
         start = self.switch_on(record)
-        if not self._lies_inside(record) or (
-            start is None and self.spec.ranges.uses_geometric_loss
-        ):
+        has_none = start is None and self.spec.ranges.uses_geometric_loss
+        if has_none or record.trial_id not in self._inside:
             return None
         if start is None or not self.counts_from_switch_on:
             start = 0

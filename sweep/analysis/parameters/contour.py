@@ -57,13 +57,11 @@ def dice_contour(results: Results) -> ReportFigure:
     """The objective, smoothed, over the first two of `by_importance`, with its trials."""
     names = by_importance(results)[:2]
     records = results.acting(results.compared, *names)
-    figure, finding = (
-        None,
-        (
-            f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
-            f"{len(results.varied)} and {len(results.compared)}."
-        ),
+    finding = (
+        f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
+        f"{len(results.varied)} and {len(results.compared)}."
     )
+    figure = None
     if len(names) == 2 and len(records) >= LEAST_TRIALS:
         figure, finding = _figure(results, names, records)
     return ReportFigure(

@@ -92,41 +92,70 @@ def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterato
         yield Replay(None if place is None else values[place], place, epochs)
 
 
+class _Candidates:
+    """The early stopping of each trial with each setting, and its own values of all others.
+
+    Thousands of trials have few different ones, so they share them: nobody may step them.
+    """
+
+    def __init__(self, spec: SweepSpec, settings: Sequence[Setting]) -> None:
+        self.settings = settings
+        self._spec = spec
+        self._known: dict[tuple[ParameterValue, ...], Sequence[EarlyStopping]] = {}
+
+    def stoppings(self, record: TrialRecord) -> Sequence[EarlyStopping]:
+        """One for each of the settings."""
+        value = settings_of(self._spec, record)
+        full_from = ramp_of(self._spec, record).full_from
+        own = value(PATIENCE), value(MIN_DELTA), value(COUNTS_FROM), full_from
+        if own not in self._known:
+            patience, min_delta, counts_from, _ = own
+            keys = {PATIENCE: patience, MIN_DELTA: min_delta, COUNTS_FROM: counts_from}
+            each = ({**keys, **setting} for setting in self.settings)
+            self._known[own] = [_stopping(values, full_from) for values in each]
+        return self._known[own]
+
+
+def _stopping(values: Setting, full_from: int) -> EarlyStopping:
+    patience, min_delta = values[PATIENCE], values[MIN_DELTA]
+    return EarlyStopping(
+        patience=int(patience) if is_sane(patience) else None,
+        min_delta=float(min_delta) if is_sane(min_delta) else 0.0,
+        first_epoch=full_from if values[COUNTS_FROM] == "rampup_end" else 0,
+    )
+
+
 def stoppings_of(
     spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]
 ) -> Iterator[EarlyStopping]:
     """The early stopping of a trial with each setting, and its own values of all others."""
-    value = settings_of(spec, record)
-    own = {key: value(key) for key in (PATIENCE, MIN_DELTA, COUNTS_FROM)}
-    full_from = ramp_of(spec, record).full_from
-    for setting in settings:
-        values = {**own, **setting}
-        patience, min_delta = values[PATIENCE], values[MIN_DELTA]
-        yield EarlyStopping(
-            patience=int(patience) if is_sane(patience) else None,
-            min_delta=float(min_delta) if is_sane(min_delta) else 0.0,
-            first_epoch=full_from if values[COUNTS_FROM] == "rampup_end" else 0,
-        )
+    yield from _Candidates(spec, [*settings]).stoppings(record)
 
 
-def enough(spec: SweepSpec, record: TrialRecord) -> tuple[Setting, Replay] | None:
-    """The early stopping that would have been enough for one trial, and the trial under it.
+def enough_of_each(
+    spec: SweepSpec, records: Iterable[TrialRecord]
+) -> list[tuple[Setting, Replay] | None]:
+    """The early stopping that would have been enough for each trial, and the trial under it.
 
     Of the candidates within the tolerance (`Objective.tolerance`) of the best that any of them
     reaches, the one with the fewest epochs; of equals the least patience.
 
     None where the record cannot answer for every candidate, or the trial has no result.
     """
-    settings = replay_candidates(spec)
-    if not settings or not record.status.has_result:
+    asked = _Candidates(spec, replay_candidates(spec))
+    return [_enough(asked, record) for record in records]
+
+
+def _enough(asked: _Candidates, record: TrialRecord) -> tuple[Setting, Replay] | None:
+    if not asked.settings or not record.status.has_result:
         return None
-    if (answers := _answers(record, stoppings_of(spec, record, settings))) is None:
+    if (answers := _answers(record, asked.stoppings(record))) is None:
         return None
-    best = max(score for score, _ in answers)
+    best = max([score for score, _ in answers])
     tolerance = record.objective.tolerance(best)
     close = [
         (setting, one)
-        for setting, (score, one) in zip(settings, answers, strict=True)
+        for setting, (score, one) in zip(asked.settings, answers, strict=True)
         if best - score <= tolerance
     ]
     return min(close, key=lambda pair: pair[1].epochs)
@@ -274,7 +303,8 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     ended = [record for record in records if record.score is not None]
     ended.sort(key=lambda record: (record.number, record.trial_id))
     settings = replay_candidates(spec) or _ladder(spec, ended)
-    stoppings = {one.trial_id: [*stoppings_of(spec, one, settings)] for one in ended}
+    asked = _Candidates(spec, settings)
+    stoppings = {one.trial_id: asked.stoppings(one) for one in ended}
     ended = [one for one in ended if _can_end(spec, one, stoppings[one.trial_id])]
     is_replayed = bool(spec.replayed)
     least = 1 if is_replayed else LEAST_CURVES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.patience.patience_replay import enough
+from sweep.analysis.patience.patience_replay import enough_of_each
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -27,7 +27,7 @@ def enough_columns(
     replayed = {} if spec is None else spec.replayed
     if spec is None or not replayed:
         return {}
-    found = [enough(spec, record) for record in records]
+    found = enough_of_each(spec, records)
     settings: dict[str, list[ParameterValue]] = {
         PREFIX + key.rpartition(".")[2]: [one[0][key] if one else None for one in found]
         for key in replayed

@@ -111,27 +111,37 @@ def headings(records: Iterable[TrialRecord]) -> dict[str, str]:
     return HEADINGS | {"hd95": HEADINGS["hd95"] + UNITS[distance_unit_of(records)]}
 
 
-def cells(record: TrialRecord) -> dict[str, object]:
-    """The cells of one row by the names of `columns_of`, without its rank."""
-    best, objective, has_result = record.best, record.objective, record.status.has_result
-    found: dict[str, object] = {
-        "trial_id": record.trial_id,
-        "status": str(record.status),
-        "best_epoch": best.epoch if best and has_result else None,
-        "epochs": len(record.history),
-        "seconds": record.seconds,
-        "cause": record.outcome.cause if record.outcome else "",
+def own_columns(records: Sequence[TrialRecord], objective: Objective) -> dict[str, list[Any]]:
+    """The columns of `columns_of` without the rank, a cell for each trial.
+
+    Args:
+        objective: of their sweep.
+    """
+    has_result = [record.status.has_result for record in records]
+    best = [record.best for record in records]
+    found: dict[str, list[Any]] = {
+        "trial_id": [record.trial_id for record in records],
+        "status": [record.status.value for record in records],
+        "best_epoch": [
+            one.epoch if one and has else None for one, has in zip(best, has_result, strict=True)
+        ],
+        "epochs": [len(record.history) for record in records],
+        "seconds": [record.seconds for record in records],
+        "cause": [record.outcome.cause if record.outcome else "" for record in records],
     }
-    has_last = bool(record.history) and has_result
     # The columns of Dice are there whatever the objective is.
     for judged in (objective,) if objective.metric == VAL_DICE else (DICE, objective):
-        value = judged.value(best) if best else None
-        values = record.values if judged is objective else judged.values(record.history)
-        found |= {
-            _like("val_dice", judged): value if has_result else None,
-            _like("val_dice_before_end", judged): None if has_result else value,
-            _like("last_dice", judged): values[-1] if has_last else None,
-        }
+        values = [judged.value(one) if one else None for one in best]
+        pairs = [*zip(values, has_result, strict=True)]
+        found[_like("val_dice", judged)] = [v if has else None for v, has in pairs]
+        found[_like("val_dice_before_end", judged)] = [None if has else v for v, has in pairs]
+        curves = [
+            one.values if judged is objective else judged.values(one.history) for one in records
+        ]
+        found[_like("last_dice", judged)] = [
+            curve[-1] if curve and has else None
+            for curve, has in zip(curves, has_result, strict=True)
+        ]
     return found
 
 
@@ -144,13 +154,15 @@ def deltas(
     ``spec``, a trial with a geometric loss counts with what it reached since the switch-on.
     """
     values = [record.value if record.status.has_result else None for record in ranked]
+    presets = {
+        r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
+    }
+    if not presets:
+        return {}
     since = [
         v if v is None or spec is None else value_since_switch_on(spec, record)
         for record, v in zip(ranked, values, strict=True)
     ]
-    presets = {
-        r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
-    }
     found: dict[str, list[float | None]] = {}
     for name in sorted(presets, key=lambda name: (name != BASELINE, name)):
         preset = presets[name]
@@ -238,7 +250,7 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
         kinds |= {MEAN_OF: "string"}
         for row in rows:
             row[MEAN_OF] = confirmed.objective.label if row[CONFIRMED] else None
-    return typed(rows, kinds)
+    return typed_rows(rows, kinds)
 
 
 def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[str, Any]:
@@ -255,28 +267,29 @@ def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[s
         else {}
         for one in ranked
     ]
-    return typed(rows, {RUNS: "Int64", RUNS_DIVERGED: "Int64", MEAN_OF_RUNS: "Float64"})
+    return typed_rows(rows, {RUNS: "Int64", RUNS_DIVERGED: "Int64", MEAN_OF_RUNS: "Float64"})
 
 
 def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Any]:
     """Real validation Dice of the search's own runs; no column where none has one."""
     values = [{REAL: real_dice(record)} for record in ranked]
     known = any(row[REAL] is not None for row in values)
-    return typed(values, {REAL: "Float64"}) if known else {}
+    return typed_rows(values, {REAL: "Float64"}) if known else {}
 
 
-def typed(rows: Iterable[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """Columns of these names and pandas types; a cell that a row lacks is empty."""
+def typed(columns: Mapping[str, Sequence[object]], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Columns of these names as arrays of these pandas types."""
     import pandas as pd
 
-    cells: dict[str, list[object]] = {name: [] for name in kinds}
-    for row in rows:  # one at a time: those of 10,000 trials take more memory than the columns
-        for name, column in cells.items():
-            column.append(row.get(name))
     return {
-        name: pd.array(column, dtype=kinds[name])  # type: ignore[call-overload]
-        for name, column in cells.items()
+        name: pd.array(columns[name], dtype=kind)  # type: ignore[call-overload]
+        for name, kind in kinds.items()
     }
+
+
+def typed_rows(rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """`typed` of columns that only few rows fill; a cell that a row lacks is empty."""
+    return typed({name: [row.get(name) for row in rows] for name in kinds}, kinds)
 
 
 def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ()) -> pd.DataFrame:
@@ -297,26 +310,34 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
         key=lambda pair: (places.get(pair[0].of, len(places)), pair[1].number, pair[0].block)
     )
     records = [record for _, record in found]
-    rows = [
-        cells(record)
-        | {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
-        for replicate, record in found
-    ]
+    objective = objective_of(records)
+    columns = own_columns(records, objective) | {
+        "replicate_of": [replicate.of for replicate, _ in found],
+        "seed": [replicate.seed for replicate, _ in found],
+        "fold": [replicate.fold for replicate, _ in found],
+    }
     kinds = {"trial_id": "string", "replicate_of": "string", "seed": "Int64", "fold": "Int64"}
-    kinds |= columns_of(objective_of(records))
+    kinds |= columns_of(objective)
     del kinds["rank"]
-    columns = typed(rows, kinds)
+    found_columns = typed(columns, kinds)
     for name, numbers in metrics(records).items():
-        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
-    return pd.DataFrame(columns)
+        found_columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    return pd.DataFrame(found_columns)
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a ranking as plain values; empty cells are None."""
-    names = [*map(str, frame.columns)]
-    columns = (zip(column.tolist(), column.isna(), strict=True) for _, column in frame.items())
-    plain = [[None if missing else value for value, missing in column] for column in columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*plain, strict=True)]
+    plain = {str(name): plain_cells(column) for name, column in frame.items()}
+    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def plain_cells(column: pd.Series[Any]) -> list[Any]:
+    """The cells of a column of a ranking as plain values; empty ones are None."""
+    cells: list[Any] = column.tolist()
+    missing = column.isna()
+    if not missing.any():
+        return cells
+    return [None if empty else cell for cell, empty in zip(cells, missing, strict=True)]
 
 
 def divider(frame: pd.DataFrame) -> int | None:
@@ -380,7 +401,7 @@ def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, An
         one.trial_id: {"test_dice": one.mean, "test_hd95": one.mean_hd95} for one in tested.tested
     }
     rows = [means.get(record.trial_id, {}) for record in ranked]
-    return typed(rows, {"test_dice": "Float64", "test_hd95": "Float64"})
+    return typed_rows(rows, {"test_dice": "Float64", "test_hd95": "Float64"})
 
 
 def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:

@@ -110,8 +110,8 @@ def ranking_frame(
     else:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
-    rows = ({"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1))
-    found = columns.typed(rows, columns.columns_of(objective))
+    results = columns.own_columns(ranked, objective) | {"rank": [*range(1, len(ranked) + 1)]}
+    found = columns.typed(results, columns.columns_of(objective))
     if objective.others:
         found[PARETO_RANK] = pd.array(pareto_ranks(ranked), dtype="Int64")
     presets = [record.preset for record in ranked]

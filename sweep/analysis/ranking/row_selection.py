@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.ranking.pareto_ranks import front
-from sweep.analysis.ranking.ranking_columns import rows_of
+from sweep.analysis.ranking.ranking_columns import plain_cells
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.dominance import unbeaten
@@ -86,7 +86,7 @@ def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     """The rows that fulfil all conditions; `InputError` where a column is unknown."""
     for condition in conditions:
         require_column(frame, condition.key, "--where")
-        frame = frame.loc[[condition.holds(cell) for cell in _cells(frame, condition.key)]]
+        frame = frame.loc[[condition.holds(cell) for cell in plain_cells(frame[condition.key])]]
     return frame
 
 
@@ -105,7 +105,7 @@ def sorted_by(
     for text in reversed(keys):
         key, rises = direction(text, objective)
         require_column(frame, key, "--sort")
-        cells = _cells(frame, key)
+        cells = plain_cells(frame[key])
         filled = [n for n, cell in enumerate(cells) if cell is not None]
         is_mixed = len({isinstance(cells[n], str) for n in filled}) > 1
         comparable = [str(cell) for cell in cells] if is_mixed else cells
@@ -210,7 +210,3 @@ def _status(text: str) -> str:
         message = f"{quoted(text)} is not a status of a trial{hint or f'; it is {one_of(names)}'}"
         raise InputError.single(message, file="--where")
     return status
-
-
-def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
-    return [row[name] for row in rows_of(frame[[name]])]

@@ -93,13 +93,14 @@ def incomparable(
     """
     measured = {name: _measured_on(spec, objective) for name, spec in specs.items()}
     for (a, one), (b, other) in combinations(measured.items(), 2):
-        # A fingerprint stands for the folder, where both have one.
+        # A fingerprint stands for the folder and the groups, where both have one.
         has_fingerprints = None not in (one.get("data.fingerprint"), other.get("data.fingerprint"))
-        passed_over = "data.folder" if has_fingerprints else "data.fingerprint"
+        placed = ("data.folder", "data.groups")
+        passed_over = placed if has_fingerprints else ("data.fingerprint",)
         differences = [
             f"`{key}` {shown(one.get(key))} and {shown(other.get(key))}"
             for key in one | other
-            if one.get(key) != other.get(key) and key != passed_over
+            if one.get(key) != other.get(key) and key not in passed_over
         ]
         if differences:
             yield (

@@ -16,12 +16,15 @@ epoch; where all are stopped at the same epochs, their score is used as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.effective_settings import ramp_of
 from sweep.analysis.pruned_expectation import Expectation, expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEFORE = "best_before_switch_on"
 MARK = "*"
@@ -89,6 +92,15 @@ def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:
 def is_marked(row: Mapping[str, Any]) -> bool:
     """Whether a row of a ranking says that its best epoch lies before the switch-on."""
     return row.get(BEFORE) is True
+
+
+def are_marked(frame: pd.DataFrame) -> list[bool]:
+    """`is_marked` for each row."""
+    return (
+        [cell is True for cell in frame[BEFORE].tolist()]
+        if BEFORE in frame
+        else [False] * len(frame)
+    )
 
 
 def switch_on_columns(

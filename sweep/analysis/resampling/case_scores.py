@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.confirm.test_scores import LEAST_CASES
+from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS
 from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 from sweep.vocabulary.objective import BETTER, VAL_DICE
 
@@ -33,6 +34,7 @@ class CaseScores:
         scores: metric → ``[cases, trials]``, higher is better. All metrics have the same cases.
         names: of the cases.
         left_out: number of cases that lack a value of one of them.
+        groups: of each case (`data.groups`); empty where nothing is grouped.
     """
 
     split: str
@@ -40,6 +42,7 @@ class CaseScores:
     scores: Mapping[str, NDArray[np.float64]]
     names: tuple[str, ...]
     left_out: int
+    groups: tuple[str, ...] = ()
 
     @property
     def cases(self) -> int:
@@ -48,8 +51,25 @@ class CaseScores:
 
     @property
     def is_telling(self) -> bool:
-        """Whether there are enough cases to draw from, and trials to compare."""
-        return self.cases >= LEAST_CASES and len(self.trials) >= LEAST_TRIALS
+        """Whether there are enough cases and groups to draw from, and trials to compare."""
+        is_enough = self.cases >= LEAST_CASES and not self.has_too_few_groups
+        return is_enough and len(self.trials) >= LEAST_TRIALS
+
+    @property
+    def group_count(self) -> int:
+        """Number of groups; 0 where nothing is grouped."""
+        return len({*self.groups})
+
+    @property
+    def words(self) -> str:
+        """``24 test cases of 8 groups``."""
+        of = f" of {counted(self.group_count, 'group')}" if self.groups else ""
+        return f"{counted(self.cases, f'{self.split} case')}{of}"
+
+    @property
+    def has_too_few_groups(self) -> bool:
+        """Whether cases are grouped, and these are too few to draw from."""
+        return 0 < self.group_count < LEAST_GROUPS
 
 
 def scores_on_test(results: Results) -> CaseScores | None:
@@ -61,7 +81,7 @@ def scores_on_test(results: Results) -> CaseScores | None:
         one.trial_id: {"dice": one.dice, "hd95": one.hd95, "nsd": one.further.get("nsd", {})}
         for one in results.held_out.tested
     }
-    return _gathered("test", values)
+    return _gathered("test", values, results.held_out.tested[0].groups)
 
 
 def scores_on_validation(results: Results, most: int = MOST_TRIALS) -> CaseScores | None:
@@ -76,10 +96,12 @@ def scores_on_validation(results: Results, most: int = MOST_TRIALS) -> CaseScore
         ResultsError: a cases.csv is broken.
     """
     values: dict[str, Values] = {}
+    groups: dict[str, str] = {}
     for record in [one for one in results.ended if one.score is not None][:most]:
         if rows := results.cases(record.trial_id):
             values[record.trial_id] = {metric: _by_case(rows, metric) for metric in METRICS}
-    return _gathered("validation", values)
+            groups |= {row.case: row.group for row in rows if row.group is not None}
+    return _gathered("validation", values, groups)
 
 
 def _by_case(rows: Iterable[ClassScore], metric: str) -> dict[str, float]:
@@ -91,7 +113,9 @@ def _by_case(rows: Iterable[ClassScore], metric: str) -> dict[str, float]:
     return {case: mean for case, mean in means.items() if mean is not None}
 
 
-def _gathered(split: str, values: Mapping[str, Values]) -> CaseScores | None:
+def _gathered(
+    split: str, values: Mapping[str, Values], groups: Mapping[str, str]
+) -> CaseScores | None:
     trials = tuple(values)
     if len(trials) < LEAST_TRIALS:
         return None
@@ -107,7 +131,8 @@ def _gathered(split: str, values: Mapping[str, Values]) -> CaseScores | None:
     if not shared:
         return None
     scores = {metric: _table(values, trials, shared, metric) for metric in measured}
-    return CaseScores(split, trials, scores, tuple(shared), len(every) - len(shared))
+    known = tuple(groups.get(case, case) for case in shared) if groups else ()
+    return CaseScores(split, trials, scores, tuple(shared), len(every) - len(shared), known)
 
 
 def _table(

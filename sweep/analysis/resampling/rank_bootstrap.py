@@ -2,11 +2,12 @@
 
 Wiesenfarth et al. 2021, Methods and open-source toolkit for analyzing and visualizing challenge
 results, Sci. Rep. 11:2369 (challengeR): cases are drawn with replacement, as many as there are, and
-trials are ranked by their means over each draw.
+trials are ranked by their means over each draw. Where cases are of one patient, patients are drawn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,16 +24,18 @@ reach it in at most 6 % of the samples of 20 cases or more where scores are like
 
 @dataclass(frozen=True, eq=False)
 class RankBootstrap:
-    """Ranks of trials over draws of their cases.
+    """Ranks of trials over draws of their cases, or of groups of cases.
 
     Args:
         scores: ``[cases, trials]``, higher is better, without gaps.
         draws, seed: of the bootstrap; the same seed gives the same numbers.
+        groups: of each case; whole groups are drawn, as many as there are. None: cases are.
     """
 
     scores: NDArray[np.float64]
     draws: int = DRAWS
     seed: int = 0
+    groups: Sequence[str] | None = None
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
@@ -43,10 +46,16 @@ class RankBootstrap:
     @cached_property
     def drawn(self) -> NDArray[np.float64]:
         """Means over the cases of each draw, ``[draws, trials]``."""
-        cases = len(self.scores)
+        sums, sizes = self.scores, np.ones(len(self.scores), dtype=np.int64)
+        if self.groups is not None:
+            _, place = np.unique(self.groups, return_inverse=True)
+            sizes = np.bincount(place)
+            sums = np.zeros((len(sizes), self.scores.shape[1]))
+            np.add.at(sums, place, self.scores)
+        units = len(sizes)
         rng = np.random.default_rng(self.seed)
-        counts = rng.multinomial(cases, np.full(cases, 1 / cases), size=self.draws)
-        drawn: NDArray[np.float64] = counts @ self.scores / cases
+        counts = rng.multinomial(units, np.full(units, 1 / units), size=self.draws)
+        drawn: NDArray[np.float64] = counts @ sums / (counts @ sizes)[:, None]
         return drawn
 
     @cached_property

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis.confirm.conclusions import of_subjects
-from sweep.analysis.confirm.test_scores import LEAST_CASES
+from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
@@ -30,7 +30,8 @@ LEAST_WIDTH = 4
 
 READING = (
     f"Cases are drawn with replacement {DRAWS:,} times, and trials ranked by their mean {{metric}}"
-    " over each draw. The area of a circle is the share of draws with that rank; the cross is the"
+    " over each draw; where `data.groups` groups the cases, whole groups are drawn. The area of a"
+    " circle is the share of draws with that rank; the cross is the"
     " median rank, the line the ranks of 95 % of the draws (Wiesenfarth et al., 2021). This shows"
     " what other cases of the same kind might change, not what another seed would. A share is no"
     " probability of being the best: of two equal trials, one stays first in three of four draws on"
@@ -48,7 +49,7 @@ def rank_stability(results: Results) -> ReportFigure:
     tables = (scores_on_test(results), scores_on_validation(results))
     found = [one for one in tables if one is not None and metric in one.scores]
     telling = [one for one in found if one.is_telling]
-    drawn = [RankBootstrap(one.scores[metric]) for one in telling]
+    drawn = [RankBootstrap(one.scores[metric], groups=one.groups or None) for one in telling]
     sentences = [_finding(one, ranks) for one, ranks in zip(telling, drawn, strict=True)]
     return ReportFigure(
         name="rank-stability",
@@ -66,6 +67,11 @@ def _nothing(found: Sequence[CaseScores], objective: Objective) -> str:
             " (cases.csv, or the test split)."
         )
     largest = max(found, key=lambda one: one.cases)
+    if largest.cases >= LEAST_CASES and largest.has_too_few_groups:
+        return (
+            f"{counted(largest.group_count, 'group')} of {largest.split} cases are too few to"
+            f" resample: it takes {LEAST_GROUPS}."
+        )
     return (
         f"{counted(largest.cases, f'{largest.split} case')} are too few to resample: it takes"
         f" {LEAST_CASES}."
@@ -81,11 +87,9 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
     alike = (found.ranks == found.ranks[:, [first]]).all(axis=0)
     equal = [trial for trial, is_equal in zip(of.trials, alike, strict=True) if is_equal]
     are, their = ("are together", "their") if len(equal) > 1 else ("is", "its")
-    sentence = (
-        f"In {percent(share)} of the draws from {counted(of.cases, f'{of.split} case')}{chose},"
-        f" {some(equal)} {are} first"
-    )
-    if share >= LEVEL:
+    sentence = f"In {percent(share)} of the draws from {of.words}{chose}, {some(equal)} {are} first"
+    is_few = 0 < of.group_count < LEAST_CASES
+    if share >= LEVEL and not is_few:
         sentence += f": {their} place is steady"
     elif high > low:
         sentence += f" (ranks {low} to {high} in 95 %)"
@@ -98,7 +102,11 @@ def _finding(of: CaseScores, found: RankBootstrap) -> str:
                 f"{correlation(tau)} on average (95 %: {' to '.join(map(correlation, ends))})"
             )
     left = f" Left out: {counted(of.left_out, 'case')} without a value of each."
-    grouped = of_subjects(of.names)
+    grouped = of_subjects(of.names, of.group_count)
+    if is_few:
+        grouped = (
+            f"{of.group_count} groups are too few to call a place steady: it takes {LEAST_CASES}."
+        )
     return f"{sentence}.{left if of.left_out else ''}{f' {grouped}' if grouped else ''}"
 
 
@@ -108,8 +116,7 @@ def _figure(tables: Sequence[CaseScores], drawn: Sequence[RankBootstrap]) -> go.
     for column, (table, found) in enumerate(zip(tables, drawn, strict=True), start=1):
         for trace in _blobs(table, found):
             figure.add_trace(trace.update(showlegend=column == 1), row=1, col=column)
-        title = counted(table.cases, f"{table.split} case")
-        figure.update_xaxes(type="category", title=title, row=1, col=column)
+        figure.update_xaxes(type="category", title=table.words, row=1, col=column)
         ranks = len(table.trials)
         figure.update_yaxes(
             range=[ranks + 0.6, 0.4], dtick=1, title="rank" if column == 1 else None, col=column

@@ -87,6 +87,22 @@ def turned(pixels: Array, orientation: Orientation | None) -> Array:
     return view
 
 
+def from_lps(
+    direction: Array, spacing: Sequence[float], origin: Sequence[float]
+) -> NDArray[np.float64]:
+    """The affine of an image of two or three axes whose world is ITK's: left, posterior, superior.
+
+    Args:
+        direction: of each axis at length 1, in columns.
+        spacing: along each axis.
+        origin: of the first voxel.
+    """
+    affine, axes = np.eye(4), len(spacing)
+    affine[:axes, :axes] = direction * np.asarray(spacing)
+    affine[:axes, 3] = origin
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
     """``shape`` without axes of length 1, but with at least two axes."""
     axes = list(range(len(shape)))

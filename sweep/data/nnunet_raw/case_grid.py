@@ -93,6 +93,13 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
     first = headers.get(paths[0])
     if first is None:
         raise InputError(mistakes)
+    if first.spacing is None and len(first.shape) == 3:
+        first = replace(first, spacing=(1.0, 1.0, 1.0))
+        message = (
+            f"is a volume without a spacing: 1×1×1 mm is taken, as in nnU-Net; {case}.json beside"
+            ' it gives another: {"spacing": [pages, rows, columns]}'
+        )
+        doubts.append(Mistake(message, file=str(paths[0]), kind="volume without spacing"))
     turns = [first.orientation]
     for path in paths[1:]:
         other = headers.get(path)

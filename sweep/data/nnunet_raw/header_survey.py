@@ -14,11 +14,16 @@ from sweep.data.files.image_geometry import PLANES, size
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.splits import enumerated
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import Mistake, gathered, gathering
 
 SliceAxis = int | Literal["auto"]
 Mask = NDArray[np.bool_]
 
+NO_SPACING = (
+    "images can be resampled only where their files hold a spacing in millimetres; pictures do not:"
+    " set it to null, or convert them to NIfTI"
+)
 _SAME = 0.01  # spacings that differ by less count as equal
 _OBLONG = 1.5  # ratio of a pixel's sides above which there is a warning
 _THIN = 16  # pixels: the smallest allowed patch
@@ -91,6 +96,7 @@ def survey(
     axis = _coarsest(cases) if slice_axis == "auto" else slice_axis
     doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
     warnings = [*map(str, doubts), *_about_orientation(grids)]
+    mistakes += _without_spacing(grids, resampled=resampled)
     if volumes:
         mistakes += _images_among_volumes(cases)
     else:
@@ -102,6 +108,21 @@ def survey(
     if spacings := _ranges(cases.spacings):
         sizes += f", {spacings} mm"
     return Survey(grids, axis, mistakes, warnings, sizes)
+
+
+def _without_spacing(grids: Mapping[str, CaseGrid], *, resampled: bool) -> Iterator[Mistake]:
+    """Pictures, whose files hold no spacing and no orientation, where these are needed."""
+    flat = [case for case, grid in grids.items() if grid.geometry.spacing is None]
+    if not flat:
+        return
+    if len(flat) < len(grids):
+        message = (
+            f"holds volumes, and {counted(len(flat), 'picture')} without a spacing and an"
+            f" orientation ({enumerated(flat, most=3)}): make two datasets of them"
+        )
+        yield Mistake(message, key="data.folder")
+    elif resampled:
+        yield Mistake(NO_SPACING, key="data.spacing")
 
 
 def _images_among_volumes(cases: _Cases) -> Iterator[Mistake]:

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sweep.data.files.image_file import READ_ALIKE, absent_reader
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, RawFiles
 from sweep.data.nnunet_raw.regions import Labelled
-from sweep.vocabulary.errors import InputError
-
-_ALIKE = ((".nii", ".nii.gz"),)
-"""Endings of files that are read alike."""
+from sweep.vocabulary.errors import InputError, Mistake
 
 
 def open_images(
@@ -53,7 +51,10 @@ def open_images(
     if not is_numbered:
         cases = {name.removesuffix(ending): {0} for name in files.unnumbered}
         files = replace(files, images=cases, unnumbered=[])
-    if mistakes := list(files.mistakes(per_image, None, spare_labels=True)):
+    mistakes = list(files.mistakes(per_image, None, spare_labels=True))
+    if (absent := absent_reader(ending)) is not None:
+        mistakes.append(Mistake(absent, file=str(source)))
+    if mistakes:
         raise InputError(mistakes)
     return RawDataset(
         folder=folder.parent,
@@ -85,7 +86,7 @@ def _ending(source: Path, wanted: str) -> str:
     Raises:
         InputError: the file has another one, or the folder has files of two endings.
     """
-    endings = next((alike for alike in _ALIKE if wanted in alike), (wanted,))
+    endings = next((alike for alike in READ_ALIKE if wanted in alike), (wanted,))
     if source.is_file():
         for ending in endings:
             if source.name.endswith(ending):

@@ -1,8 +1,8 @@
 """Read and write the pixels of a dataset in nnU-Net's raw layout.
 
-Axes. A PNG is ``[rows, columns]``, as in nnU-Net. A NIfTI volume is ``[x, y, z]``, reoriented to
-right, anterior and superior, while nnU-Net's SimpleITK reader has ``[z, y, x]`` as stored. Image
-and label agree, but a 2D sample may be the transpose of nnU-Net's.
+Axes. A picture is ``[rows, columns]``, as in nnU-Net. A volume is ``[x, y, z]``, reoriented to
+right, anterior and superior, while nnU-Net's readers have ``[z, y, x]`` as stored. Image and label
+agree, but a 2D sample may be the transpose of nnU-Net's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.image_file import read_pixels
+from sweep.data.files.image_file import has_bands, read_pixels
 from sweep.data.files.image_geometry import Array, size
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.labels import as_classes, unnamed_values
@@ -157,8 +157,8 @@ def load_image(dataset: RawDataset, case: str, grid: CaseGrid) -> NDArray[np.flo
     for file, path in enumerate(image_paths):
         with gathering(mistakes):
             stored = read_pixels(path)
-            is_colour = path.suffix == ".png" and stored.ndim == 3
-            # One file holds all bands of a colour PNG.
+            is_colour = has_bands(path) and stored.ndim > len(grid.stored_shape)
+            # One file holds all bands of a colour picture.
             for pixels in np.moveaxis(stored, -1, 0) if is_colour else [grid.laid(stored, file)]:
                 mistakes += _pixel_mistakes(pixels, path)
                 with np.errstate(over="ignore"):  # reported above

@@ -14,11 +14,12 @@ Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from sweep.data.files.image_file import FILE_ENDINGS, absent_reader
 from sweep.data.files.json_file import read_object, repeated_keys
 from sweep.data.nnunet_raw.labels import (
     BACKGROUND,
@@ -38,13 +39,11 @@ DESCRIPTION_FILE = "dataset.json"
 IMAGES_FOLDER = "imagesTr"
 LABELS_FOLDER = "labelsTr"
 TEST_LABELS_FOLDER = "labelsTs"
-FILE_ENDINGS = (".png", ".nii", ".nii.gz")
 EXAMPLE = (
     '{"channel_names": {"0": "T1"}, "labels": {"background": 0, "lesion": 1}, "numTraining": 20,'
     f' "file_ending": ".png"}} beside {IMAGES_FOLDER}/CASE_0000.png and {LABELS_FOLDER}/CASE.png'
 )
 """A whole ``dataset.json``, and the files that belong to it."""
-NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
 
@@ -61,9 +60,9 @@ class RawDataset(Labelled):
     Args:
         folder: folder of ``dataset.json``.
         channel_names: one name per image channel.
-        file_ending: one of `FILE_ENDINGS`.
+        file_ending: one of `FILE_ENDINGS`, also in capital letters.
         cases: sorted identifiers.
-        files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
+        files_per_image: number of channels; 1 if one picture holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
         is_numbered: whether the names of images end in the number of their channel.
     """
@@ -158,15 +157,17 @@ def _open_raw(folder: Path) -> RawDataset:
         *channel_mistakes(description),
         *label_mistakes(description),
         *count_mistakes(announced),
-        *ending_mistakes(ending, FILE_ENDINGS),
+        *ending_mistakes(ending),
     ]
     if "dataset" in description:
         messages.append(
             f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
         )
     mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
-    if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
+    if not is_ending(ending) or not isinstance(channel_names, dict) or not channel_names:
         raise InputError(mistakes)  # without these two, file names cannot be checked
+    if (uninstalled := absent_reader(ending)) is not None:
+        mistakes.append(Mistake(uninstalled, file=str(file)))
     files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
     mistakes += files.mistakes(files_per_image, announced)
@@ -228,19 +229,19 @@ def count_mistakes(announced: object) -> Iterator[str]:
         yield f"`numTraining` {found}; it must be the number of training cases"
 
 
-def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
-    """Mistakes in ``file_ending`` of ``dataset.json``, which must be one of ``endings``."""
-    if ending in endings:
+def is_ending(ending: object) -> TypeGuard[str]:
+    """Whether it is one of `FILE_ENDINGS`."""
+    return isinstance(ending, str) and ending.lower() in FILE_ENDINGS
+
+
+def ending_mistakes(ending: object) -> Iterator[str]:
+    """Mistakes in ``file_ending`` of ``dataset.json``."""
+    if is_ending(ending):
         return
     found = "is missing" if ending is None else f"is {ending!r}"
     meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
-    hint = did_you_mean(meant) if meant in endings else ""
-    if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
-        hint = (
-            "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
-            " `trainer: {kind: nnunet}`"
-        )
-    yield f"`file_ending` {found}; it must be one of {', '.join(endings)}{hint}"
+    hint = did_you_mean(meant) if meant in FILE_ENDINGS else ""
+    yield f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}{hint}"
 
 
 @dataclass(frozen=True, slots=True)

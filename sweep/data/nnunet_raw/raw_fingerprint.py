@@ -13,18 +13,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sweep.data.files.image_file import files_read
+from sweep.data.nnunet_raw.case_groups import digest
 from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, RawDataset
-from sweep.data.nnunet_raw.splits import SPLITS_FILE
+from sweep.data.nnunet_raw.splits import NO_GROUPS, SPLITS_FILE, Groups
 from sweep.store.files import atomic_write_text
 from sweep.vocabulary.errors import InputError, SweepFailed
 
+_GROUPS = "data.groups"
+"""Name of the part that says which cases belong together."""
 
-def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
+
+def fingerprint(datasets: Sequence[RawDataset], cache: Path, groups: Groups = NO_GROUPS) -> str:
     """A digest of each part of a dataset: ``dataset.json:3f2a… imagesTr:… labelsTr:…``.
 
     Args:
         datasets: the dataset, and its own test cases if they are used.
         cache: folder in which the result is cached.
+        groups: of its cases; where there are any, their digest is the last part.
 
     Raises:
         InputError: a file cannot be read.
@@ -36,8 +42,20 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
         if (folder / name).exists()
     }
     for part in datasets:
-        parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
-        parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
+        images = (path for case in part.cases for path in part.image_paths(case))
+        labels = (part.label_path(case) for case in part.cases)
+        for name, named in ((part.images_folder, images), (part.labels_folder, labels)):
+            parts[name] = [file for path in named for file in files_read(path)]
+    files = _of_files(parts, cache)
+    return f"{files} {_GROUPS}:{digest(groups)}" if groups else files
+
+
+def without_groups(found: str) -> str:
+    """A fingerprint of the files alone."""
+    return " ".join(part for part in found.split() if not part.startswith(f"{_GROUPS}:"))
+
+
+def _of_files(parts: Mapping[str, Sequence[Path]], cache: Path) -> str:
     kept = cache / f"fingerprint-{_cache_key(parts)}.txt"
     with suppress(OSError, ValueError):
         return kept.read_text(encoding="ascii")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,58 +16,103 @@ from sweep.vocabulary.errors import InputError, Mistake
 Split = tuple[tuple[str, ...], tuple[str, ...]]
 """Training cases, validation cases."""
 
+Groups = Mapping[str, str]
+"""Case → its group, such as its patient (`data.groups`). A case without one is its own."""
+NO_GROUPS: Groups = {}
+
 SPLITS_FILE = "splits_final.json"
 _NNUNET_SEED = 12345
 _TEST_SEED = 54321
 
 
-def split(cases: Sequence[str], folds: int, fold: int) -> Split:
-    """Training and validation cases of one fold, exactly as in nnU-Net.
+def split(cases: Sequence[str], folds: int, fold: int, groups: Groups = NO_GROUPS) -> Split:
+    """Training and validation cases of one fold, exactly as in nnU-Net where nothing is grouped.
 
     The same as scikit-learn's ``KFold(folds, shuffle=True, random_state=12345)`` over the sorted
     identifiers. The streams of `numpy.random.RandomState` never change (NEP 19), so neither do
     folds.
 
+    A group is never divided. As in scikit-learn's ``GroupKFold``, the largest group is dealt first,
+    each to the fold that has the fewest cases so far. Of groups of one size, the order is that in
+    which nnU-Net would deal them as cases: if all have the same size, the folds are nnU-Net's, of
+    groups in place of cases.
+
     Args:
         cases: identifiers in any order.
-        folds: number of folds, at most the number of cases.
+        folds: number of folds, at most the number of groups.
         fold: the validation fold, counted from 0.
+        groups: of the cases.
 
     Raises:
         ValueError: ``folds`` or ``fold`` is out of range.
 
     Source: nnU-Net 2.8.1, ``nnunetv2/utilities/crossval_split.py``.
     """
-    if not 2 <= folds <= len(cases) or not 0 <= fold < folds:
-        raise ValueError(f"no fold {fold} of {folds} over {len(cases)} cases")
-    names = sorted(cases)
-    order = np.arange(len(names))
+    parts = list(members(cases, groups).values())
+    if not 2 <= folds <= len(parts) or not 0 <= fold < folds:
+        raise ValueError(f"no fold {fold} of {folds} over {len(parts)} cases or groups")
+    order = np.arange(len(parts))
     np.random.RandomState(_NNUNET_SEED).shuffle(order)
-    held_out = set(np.array_split(order, folds)[fold].tolist())
-    training = tuple(name for index, name in enumerate(names) if index not in held_out)
-    validation = tuple(name for index, name in enumerate(names) if index in held_out)
-    return training, validation
+    turns = [
+        (-len(parts[index]), place, of, index)
+        for of, own in enumerate(np.array_split(order, folds))
+        for place, index in enumerate(own.tolist())
+    ]
+    counts, held_out = [0] * folds, set[str]()
+    for _, _, _, index in sorted(turns):
+        lightest = counts.index(min(counts))
+        counts[lightest] += len(parts[index])
+        if lightest == fold:
+            held_out.update(parts[index])
+    return _in_two(cases, held_out)
 
 
-def hold_out(cases: Sequence[str], share: float) -> Split:
+def hold_out(cases: Sequence[str], share: float, groups: Groups = NO_GROUPS) -> Split:
     """Cases for the folds, and test cases, which are in no fold.
 
-    The result depends only on the names, so it is the same for every fold, seed and order.
+    The result depends only on the names, so it is the same for every fold, seed and order. Groups
+    are drawn one after the other. Each is kept for the test if that brings the number of test cases
+    nearer to the share; if none does, the smallest is.
 
     Args:
         cases: identifiers in any order.
         share: share of test cases; if above 0, there is at least one.
+        groups: of the cases; none is divided.
     """
+    if not share:
+        return _in_two(cases, ())
+    parts = list(members(cases, groups).values())
+    drawn = [parts[at] for at in np.random.RandomState(_TEST_SEED).permutation(len(parts))]
+    wanted, test = held(len(cases), share), list[str]()
+    for part in drawn:
+        if abs(len(test) + len(part) - wanted) < abs(len(test) - wanted):
+            test += part
+    if not test:
+        smallest = min(drawn, key=len)
+        test += smallest
+    return _in_two(cases, set(test))
+
+
+def _in_two(cases: Sequence[str], second: Container[str]) -> Split:
+    """The cases that are not in ``second``, and those that are, both sorted."""
     names = sorted(cases)
-    order = np.random.RandomState(_TEST_SEED).permutation(len(names))
-    chosen = set(order[: held(len(names), share)])
-    rest = tuple(name for index, name in enumerate(names) if index not in chosen)
-    return rest, tuple(name for index, name in enumerate(names) if index in chosen)
+    return (
+        tuple(name for name in names if name not in second),
+        tuple(name for name in names if name in second),
+    )
 
 
 def held(cases: int, share: float) -> int:
-    """Number of test cases of `hold_out`."""
+    """Number of test cases of `hold_out` where nothing is grouped."""
     return max(1, round(share * cases)) if share else 0
+
+
+def members(cases: Iterable[str], groups: Groups) -> dict[str, tuple[str, ...]]:
+    """Group → its cases, both sorted; a case without a group is one of its own."""
+    found: dict[str, list[str]] = {}
+    for case in sorted(cases):
+        found.setdefault(groups.get(case, case), []).append(case)
+    return {group: tuple(found[group]) for group in sorted(found)}
 
 
 def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
@@ -164,31 +209,64 @@ _SUBJECT = re.compile(
 """A subject anywhere in the name of a case: BIDS's entity, or such a word and a number."""
 
 
-def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
-    """Validation and test cases of subjects that are also in another set.
+def shared_subjects(
+    sides: Mapping[str, Sequence[str]],
+    groups: Groups = NO_GROUPS,
+    key: str = "data.groups",
+    fixed: Collection[str] = (),
+) -> Iterator[Mistake]:
+    """Validation and test cases of groups, or of subjects by name, that are also in another set.
 
     Args:
         sides: ``training``, ``validation`` and ``test`` → their cases.
+        groups: of the cases; where there are none, the names of the cases tell.
+        key: of the setting for the groups.
+        fixed: sides that the dataset itself gives, so that the setting does not change them.
     """
-    for judged, seen, cure in (
-        ("validation", ("training",), f"give splits by subject in {SPLITS_FILE}"),
-        ("test", ("training", "validation"), "keep whole subjects for the test"),
-    ):
+    what = "group" if groups else "subject"
+
+    def of(case: str) -> str:
+        return groups.get(case, "") or subject(case)
+
+    for judged, seen in (("validation", ("training",)), ("test", ("training", "validation"))):
         known: dict[str, tuple[str, str]] = {}
         for side in seen:
             for name in sides[side]:
-                known.setdefault(subject(name), (side, name))
+                known.setdefault(of(name), (side, name))
         known.pop("", None)
-        also = [name for name in sides.get(judged, ()) if subject(name) in known]
+        also = [name for name in sides.get(judged, ()) if of(name) in known]
         if also:
-            side, other = known[subject(also[0])]
+            side, other = known[of(also[0])]
             count = f"{len(also)} of {len(sides[judged])} {judged} cases"
             have = "has" if len(also) == 1 else "have"
+            cure = f"set `{key}`, for example to `{_pattern(subject(also[0]))}`"
+            if "validation" in fixed and judged == "validation":
+                cure = f"give splits by {what} in {SPLITS_FILE}, which counts, or remove it"
+                cure += "" if groups else f" and set `{key}`"
+            elif groups or judged in fixed:
+                cure = f"keep whole {what}s for the test"
             yield Mistake(
-                f"{count} {have} another image of the same subject in {side}, such as"
+                f"{count} {have} another image of the same {what} in {side}, such as"
                 f" {also[0]} and {other}: {judged} Dice is too high; {cure}",
                 kind=f"subjects of {judged}",
             )
+
+
+def _pattern(found: str) -> str:
+    """A pattern that finds such subjects: ``(patient[0-9]+)`` for patient007."""
+    start = re.match(r"sub-|.*?(?=[0-9]+$)", found)
+    assert start is not None
+    return f"({start[0]}{'[A-Za-z0-9]' if start[0] == 'sub-' else '[0-9]'}+)"
+
+
+def pattern_of_subjects(cases: Sequence[str]) -> str | None:
+    """A pattern that finds the subject of every case; None if the names tell of none, or if each
+    subject has one case."""
+    if not all(map(subject, cases)):
+        return None
+    pattern = _pattern(subject(cases[0]))
+    found = {match[1] if (match := re.search(pattern, case)) else "" for case in cases}
+    return pattern if "" not in found and len(found) < len(cases) else None
 
 
 def subject(case: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from sweep.data.files.image_geometry import size
 from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.files.normalize import correct_bias_field
 from sweep.data.files.resampling import target_spacing
-from sweep.data.nnunet_raw.dealt_cases import deal, is_share
+from sweep.data.nnunet_raw.dealt_cases import deal, is_share, share_of
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
+from sweep.data.nnunet_raw.raw_fingerprint import without_groups
 from sweep.data.nnunet_raw.splits import hold_out, read_splits
 from sweep.data.prepared.case_arrays import array_spacing, constant_channels, prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
@@ -35,12 +36,18 @@ from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import BY_NAME, AnatomyData, DataSettings
+from sweep.spec.settings.data_settings import (
+    BY_NAME,
+    AnatomyData,
+    DataSettings,
+    NnunetRawData,
+    RawLayoutData,
+)
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
     "fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint",
-    "oversample_foreground",
+    "oversample_foreground", "groups",
 }  # fmt: skip
 """Settings that do not change a packed pixel: they select cases, or belong to the trainer. The
 fingerprint of the dataset replaces its folder."""
@@ -65,7 +72,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     entry = cache / f"{settings.source}-{_digest(settings, held, source.packages)}"
     found, cases = cached(entry, open_packed, lambda folder: _build(source, settings, folder))
     folded = [name for name in cases if name not in found.test]
-    dealt = deal(settings, folded, found.splits, found.test)
+    dealt = deal(settings, folded, found.splits, found.test, source.groups)
     sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
     volumes, doubts = settings.spatial_dims == 3, list[str]()
@@ -81,7 +88,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
-            **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
+            **_where(settings),
             **({"fingerprint": held} if held else {}),
             "folds": settings.folds if found.splits is None else len(found.splits),
             "dealt": found.splits is None,
@@ -95,7 +102,16 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         ignore=found.ignore,
         regions=found.regions,
         intensities=found.intensities,
+        groups=source.groups,
     )
+
+
+def _where(settings: DataSettings) -> dict[str, str | None]:
+    """Settings that say where a dataset of the user's own lies, and what its groups are."""
+    groups = {"groups": settings.groups} if isinstance(settings, RawLayoutData) else {}
+    if not isinstance(settings, NnunetRawData):
+        return groups
+    return {"folder": str(Path(settings.folder).resolve()), **groups}
 
 
 def check_pixels(settings: DataSettings) -> tuple[list[Mistake], PreparedData | None]:
@@ -134,14 +150,16 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
     volumes, resamples = settings.spatial_dims == 3, source.spacing is not None
     found = survey([dataset, *held_out], source.slice_axis, volumes=volumes, resampled=resamples)
-    target = _target(source, settings, dataset, found)
+    # Those of all folds, by which nnU-Net's rules go.
+    counted, _ = hold_out(dataset.cases, share_of(settings), source.groups)
+    target = _target(source, settings, counted, found)
     doubts: list[Mistake] = []
     splits = read_splits(raw, dataset.cases)
     mistakes = [*found.mistakes]
     intensities = None
     if settings.normalization == BY_NAME:
         with gathering(mistakes):
-            cases = _loaded(dataset, settings, found, mistakes)
+            cases = _loaded(dataset, counted, settings, found, mistakes)
             intensities = DatasetIntensities.of(dataset.channel_names, cases)
 
     def contents() -> Contents:
@@ -164,25 +182,25 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
         )
 
     parts = [dataset, *held_out]
-    prepared = _prepared_cases(parts, settings, found, target, intensities, mistakes, doubts)
+    read = set(counted) if settings.normalization == BY_NAME else set()
+    prepared = _prepared_cases(parts, settings, found, target, intensities, read, mistakes, doubts)
     write_packed(folder, prepared, contents)
 
 
-def _counted(settings: DataSettings, dataset: RawDataset) -> tuple[str, ...]:
-    """The cases for training and validation of all folds, of which nnU-Net's rules are."""
-    share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
-    return hold_out(dataset.cases, share)[0]
-
-
 def _loaded(
-    dataset: RawDataset, settings: DataSettings, found: Survey, mistakes: list[Mistake]
+    dataset: RawDataset,
+    names: Sequence[str],
+    settings: DataSettings,
+    found: Survey,
+    mistakes: list[Mistake],
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
     """Image and label of these cases, as they are before the normalisation.
 
     Args:
+        names: of the cases.
         mistakes: are added to it.
     """
-    for case in _counted(settings, dataset):
+    for case in names:
         if case in found.grids:
             with gathering(mistakes):
                 image, label = load_case(dataset, case, found.grids[case])
@@ -198,16 +216,18 @@ def _ct_words(intensities: DatasetIntensities | None) -> str:
 
 
 def _target(
-    source: DataSource, settings: DataSettings, dataset: RawDataset, found: Survey
+    source: DataSource, settings: DataSettings, names: Sequence[str], found: Survey
 ) -> Spacing | None:
     """The spacing to resample to, along the axes of a sample; None: cases stay as they are.
 
     The median runs over the cases for training and validation of all folds, as in nnU-Net. Test
     cases are not looked at.
+
+    Args:
+        names: of these cases.
     """
     if source.spacing != "median":
         return source.spacing
-    names = _counted(settings, dataset)
     grids = [found.grids[name] for name in names if name in found.grids]
     axes = max((len(grid.axes) for grid in grids), default=0)
     spacings, shapes = [], []
@@ -241,6 +261,7 @@ def _prepared_cases(
     found: Survey,
     target: Spacing | None,
     intensities: DatasetIntensities | None,
+    read: Collection[str],
     mistakes: list[Mistake],
     doubts: list[Mistake],
 ) -> Iterator[CaseArrays]:
@@ -250,11 +271,11 @@ def _prepared_cases(
 
     Args:
         target: the spacing to resample to.
-        intensities: to normalise by, for `nnunet`, which has read the cases once.
+        intensities: to normalise by, for `nnunet`.
+        read: the cases that were read for these.
         mistakes: those known so far; it is added to.
         doubts: warnings are added to it.
     """
-    read = set(_counted(settings, parts[0])) if settings.normalization == BY_NAME else set()
     for dataset, case in ((part, name) for part in parts for name in part.cases):
         if case not in found.grids or (mistakes and case in read):  # its mistake is already noted
             continue
@@ -283,18 +304,24 @@ def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels and their warnings depend on, besides the dataset's
     content. Volumes that are not resampled have the pixels of their slices, but other warnings."""
     excluded = set(NOT_CONTENT)
-    spacing = settings.spacing if isinstance(settings, AnatomyData) else None
-    looks_at_all = spacing == "median" or settings.normalization == BY_NAME
-    if not settings.test or (is_share(settings) and not looks_at_all):
+    if not settings.test or (is_share(settings) and not _looks_at_all(settings)):
         excluded |= {"test"}  # neither looks at test cases
     return settings.model_dump(mode="json", exclude=excluded)
+
+
+def _looks_at_all(settings: DataSettings) -> bool:
+    """Whether a case's pixels depend on other cases, all but those of the test."""
+    spacing = settings.spacing if isinstance(settings, AnatomyData) else None
+    return spacing == "median" or settings.normalization == BY_NAME
 
 
 def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:
     """Digest of everything that the packed pixels depend on."""
     content = _content(settings) | {"format": FORMAT}
     if held:
-        content["holds"] = held
+        # Groups decide only which cases are tested.
+        depends = _looks_at_all(settings) and share_of(settings)
+        content["holds"] = held if depends else without_groups(held)
     if settings.n4:
         content["simpleitk"] = importlib.metadata.version("SimpleITK")
     content |= {package: importlib.metadata.version(package) for package in packages}

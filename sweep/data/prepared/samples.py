@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.regions import Labelled
+from sweep.data.nnunet_raw.splits import Groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class PreparedData(Labelled):
         sizes: pixels and spacing of the source's images, in words.
         file_ending: of the source's images; empty for samples made by hand.
         intensities: by which they were normalised, if by those of several cases.
+        groups: of the source's cases (`data.groups`).
     """
 
     channels: tuple[str, ...]
@@ -149,6 +151,7 @@ class PreparedData(Labelled):
     sizes: str = ""
     file_ending: str = ""
     intensities: DatasetIntensities | None = None
+    groups: Groups = field(default_factory=dict)
 
     def on_all_cases(self) -> PreparedData:
         """The training and validation cases together, on both sides; test cases stay apart."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from sweep.data.nnunet_raw.header_survey import SliceAxis
+from sweep.data.nnunet_raw.splits import NO_GROUPS, Groups
 from sweep.machine.installed_packages import how_to_install
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.data_settings import CommonData
@@ -27,6 +28,7 @@ class DataSource(FirstLook, ABC):
         slice_axis: along which volumes are cut; the first axis of a whole one.
         spacing: that images are resampled to; None: they are not.
         geometric_class: one or several that the geometric losses act on; None for the first.
+        groups: of its cases; none are known where there are mistakes.
         classes: names of the classes of the foreground; empty if they are known only once its
             dataset is drawn, or if it cannot be read.
     """
@@ -36,6 +38,7 @@ class DataSource(FirstLook, ABC):
     slice_axis: SliceAxis = "auto"
     spacing: Literal["median"] | tuple[float, ...] | None = None
     geometric_class: GeometricClass = None
+    groups: Groups = NO_GROUPS
     classes: Sequence[str] = ()
 
     def __init__(self, settings: CommonData, mistakes: Iterable[Mistake]) -> None:

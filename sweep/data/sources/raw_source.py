@@ -7,14 +7,23 @@ from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from sweep.data.files.image_file import read_header
+from sweep.data.files.image_file import is_flat, read_header
 from sweep.data.files.image_geometry import squeezed
 from sweep.data.files.nnunet_normalize import CT
-from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes
+from sweep.data.nnunet_raw.case_groups import groups_of
+from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes, share_of
+from sweep.data.nnunet_raw.header_survey import NO_SPACING
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
-from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
+from sweep.data.nnunet_raw.splits import (
+    NO_GROUPS,
+    SPLITS_FILE,
+    Groups,
+    Split,
+    hold_out,
+    read_splits,
+)
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.data_settings import BY_NAME, TEST_FOLDER, NnunetRawData, RawLayoutData
@@ -37,6 +46,7 @@ class RawSource(DataSource):
         self.geometric_class = settings.geometric_class
         mistakes = self._found()
         self.classes = () if mistakes else self._dataset.classes[1:]
+        self.groups = NO_GROUPS if mistakes else self._groups
         super().__init__(settings, mistakes)
 
     @cached_property
@@ -58,11 +68,17 @@ class RawSource(DataSource):
     def _splits(self) -> tuple[Split, ...] | None:
         return read_splits(self._folder, self._dataset.cases)
 
+    @cached_property
+    def _groups(self) -> Groups:
+        every = [case for part in self._parts for case in part.cases]
+        return groups_of(self._settings.groups, every)
+
     def raw(self, folder: Path) -> Path:
         return self._folder
 
     def fingerprint(self, cache: Path) -> str:
-        recorded, found = self._settings.fingerprint, fingerprint(self._parts, cache)
+        recorded = self._settings.fingerprint
+        found = fingerprint(self._parts, cache, self.groups)
         if recorded not in (None, found):
             parts = ", ".join(changed_parts(recorded or "", found))
             raise InputError.single(
@@ -75,8 +91,10 @@ class RawSource(DataSource):
     def doubts(self) -> list[Mistake]:
         cases = self._dataset.cases
         test = tuple(case for part in self._parts[1:] for case in part.cases)
-        dealt = deal(self._settings, cases, self._splits, test)
-        found = doubts(dealt, cases, self._splits, self._settings.fold)
+        dealt = deal(self._settings, cases, self._splits, test, self.groups)
+        found = doubts(
+            dealt, cases, self._splits, self._settings.fold, self.groups, own_test=bool(test)
+        )
         return [*found, *self._ct_doubts()]
 
     def _ct_doubts(self) -> Iterator[Mistake]:
@@ -116,35 +134,34 @@ class RawSource(DataSource):
         with gathering(found):
             cases = self._parts[0].cases
             with gathering(found):
-                found += fold_mistakes(self._settings, len(cases), self._splits)
+                found += fold_mistakes(self._settings, cases, self._splits, self._groups)
                 found += self._test_mistakes(cases, self._splits)
             regions = self._dataset.regions is not None
             geometric_labels(self._dataset.labels, self.geometric_class, regions=regions)
-            found += self._png_mistakes()
+            found += self._flat_mistakes()
         return found
 
-    def _png_mistakes(self) -> Iterator[Mistake]:
-        """What needs more than a PNG holds."""
-        if self._dataset.file_ending != ".png":
+    def _flat_mistakes(self) -> Iterator[Mistake]:
+        """What needs more than a PNG or BMP holds."""
+        ending = self._dataset.file_ending
+        if not is_flat(ending):
             return
         if self._settings.spatial_dims == 3:
-            message = "`volumes` needs 3D volumes, but the dataset holds PNG images: use `slices`"
+            message = (
+                f"`volumes` needs 3D volumes, but the dataset holds {ending} images: use `slices`"
+            )
             yield Mistake(message, key="data.spatial")
         if self.spacing is not None:
-            message = (
-                "images can be resampled only where their files hold a spacing in millimetres;"
-                " PNG files do not: set it to null, or convert them to NIfTI"
-            )
-            yield Mistake(message, key="data.spacing")
+            yield Mistake(NO_SPACING, key="data.spacing")
 
     def _test_mistakes(
         self, cases: Sequence[str], splits: Sequence[Split] | None
     ) -> Iterator[Mistake]:
         """A split of the dataset's own of which the test takes all cases of a side."""
-        share, fold = self._settings.test, self._settings.fold
-        if splits is None or not isinstance(share, float) or fold >= len(splits):
+        share, fold = share_of(self._settings), self._settings.fold
+        if splits is None or fold >= len(splits):
             return
-        _, test = hold_out(cases, share)
+        _, test = hold_out(cases, share, self._groups)
         for side, names in zip(("training", "validation"), splits[fold], strict=True):
             if not set(names) - set(test):
                 message = f"{share:g} takes every {side} case of split {fold}"
@@ -158,6 +175,6 @@ def _has_a_volume(dataset: RawDataset) -> bool:
         InputError: a file on the way there cannot be read.
     """
     first_files = (dataset.image_paths(case)[0] for case in dataset.cases)
-    return dataset.file_ending != ".png" and any(
+    return not is_flat(dataset.file_ending) and any(
         len(squeezed(read_header(file)[0].shape)) > 2 for file in first_files
     )

@@ -55,7 +55,8 @@ class ShapesSource(DataSource):
 
     def __init__(self, settings: ShapesData) -> None:
         self._settings = settings
-        super().__init__(settings, fold_mistakes(settings, settings.count, None))
+        names = [str(index) for index in range(settings.count)]
+        super().__init__(settings, fold_mistakes(settings, names, None))
 
     def raw(self, folder: Path) -> Path:
         write_shapes(folder, self._settings)

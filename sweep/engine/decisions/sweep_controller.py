@@ -15,9 +15,8 @@ from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.open_trials import OpenTrial, OpenTrials
 from sweep.engine.decisions.pruning_policy import PruningPolicy
-from sweep.engine.decisions.replicate_queue import ReplicateQueue
+from sweep.engine.decisions.replicate_queue import ReplicateQueue, SearchReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
-from sweep.engine.decisions.search_replicate_queue import SearchReplicateQueue
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml

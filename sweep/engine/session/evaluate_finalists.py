@@ -88,7 +88,7 @@ def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
 
 
 def evaluate_each(
-    candidates: Sequence[tuple[str, Iterable[TrialRecord]]],
+    runs: Sequence[TrialRecord],
     evaluate: Evaluate[Evaluated],
     store: Store,
     warn: Callable[[str], None],
@@ -97,22 +97,23 @@ def evaluate_each(
     tolerated: type[SweepError] = ResultsError,
     show: Show = _nothing,
 ) -> Iterator[tuple[str, Evaluated]]:
-    """Evaluate candidates one by one, so that each result can be recorded immediately.
+    """Evaluate runs one by one, so that each result can be recorded immediately.
 
     Args:
-        candidates: names of trials, each with the runs for `best_weights`.
+        runs: those to evaluate.
         evaluate: the function of their kind of trainer.
         store: the results folder.
-        warn: called for candidates that could not be evaluated, with the reason.
+        warn: called for runs that could not be evaluated, with the reason.
         done: what is done with them, in a sentence: "tested".
         tolerated: errors after which the next candidate is evaluated.
         show: called with the name of each and its place among all: ``t0003, 2 of 5``.
     """
     from sweep.spec.load import load_trial
 
-    for number, (name, runs) in enumerate(candidates, start=1):
-        show(f"{name}, {number} of {len(candidates)}")
-        weights = best_weights(store, runs)
+    for number, run in enumerate(runs, start=1):
+        name = run.trial_id
+        show(f"{name}, {number} of {len(runs)}")
+        weights = best_weights(store, [run])
         if weights is None:
             warn(f"{name} is not {done}: its weights were not kept")
             continue
@@ -145,8 +146,7 @@ def evaluate_finalists(
     from sweep.trial.kinds.kind_table import kind_of
 
     if (evaluate := kind_of(spec).test) is not None:
-        each = _each(runs)
-        for name, cases in evaluate_each(each, evaluate, store, warn, done="tested", show=show):
+        for name, cases in evaluate_each(runs, evaluate, store, warn, done="tested", show=show):
             store.record_test(name, cases)
 
 
@@ -172,7 +172,7 @@ def validate_finalists(
         return
     runs = [run for run in finalist_runs(spec, store.records()) if run.real is None]
     for name, found in evaluate_each(
-        _each(runs),
+        runs,
         evaluate,
         store,
         warn,
@@ -200,7 +200,3 @@ def finalist_runs(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[T
             replicates[record.replicate.of].append(record)
     for finalist in finalists(spec, records):
         yield from representing([finalist, *replicates[finalist.trial_id]])
-
-
-def _each(runs: Iterable[TrialRecord]) -> list[tuple[str, list[TrialRecord]]]:
-    return [(run.trial_id, [run]) for run in runs]

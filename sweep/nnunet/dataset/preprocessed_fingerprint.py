@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.data.files.json_file import read_json
+from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, split
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, cases_of
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     data_identifier,
@@ -31,18 +32,20 @@ def fingerprint(trainer: NnunetTrainer) -> str | None:
     folder = find_dataset(trainer, "preprocessed")
     if folder is None or not is_planned(trainer):
         return None
-    cases = folder / data_identifier(folder, trainer)
+    packed = folder / data_identifier(folder, trainer)
     # Without the files that nnU-Net unpacks beside them while it trains.
-    made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
+    made = sorted(path for path in packed.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
     listed = [(path.name, path.stat().st_size) for path in made]
     references = sorted((folder / "gt_segmentations").glob("*"))
     parts = {
         f"{trainer.plans}.json": _text(folder / f"{trainer.plans}.json"),
         "dataset.json": _text(folder / "dataset.json"),
-        SPLITS_FILE: _own_splits(folder / SPLITS_FILE, [path.name for path in references]),
-        cases.name: json.dumps(listed),
+        SPLITS_FILE: _own_splits(folder),
+        packed.name: json.dumps(listed),
         "gt_segmentations": json.dumps([(path.name, path.stat().st_size) for path in references]),
     }
+    if groups := groups_of(trainer.groups, cases_of(folder), GROUPS_KEY):
+        parts[GROUPS_KEY] = json.dumps(sorted(groups.items()))
     return " ".join(
         f"{name}:{hashlib.sha256(text.encode()).hexdigest()[:12]}" for name, text in parts.items()
     )
@@ -63,11 +66,11 @@ def require_fingerprint(trainer: NnunetTrainer) -> None:
         )
 
 
-def _own_splits(file: Path, references: Sequence[str]) -> str:
+def _own_splits(folder: Path) -> str:
+    file = folder / SPLITS_FILE
     if not file.is_file():
         return ""
-    ending = str(read_json(file.with_name("dataset.json"))["file_ending"])
-    cases = [name.removesuffix(ending) for name in references]
+    cases = cases_of(folder)
     dealt = [split(cases, FOLDS, n) for n in range(FOLDS)] if len(cases) >= FOLDS else []
     found = [(tuple(entry["train"]), tuple(entry["val"])) for entry in read_json(file)]
     return "" if found == dealt else json.dumps(found)

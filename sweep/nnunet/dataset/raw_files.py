@@ -13,7 +13,6 @@ from typing import Any
 from sweep.data.nnunet_raw.labels import label_mistakes
 from sweep.data.nnunet_raw.raw_dataset import (
     IMAGES_FOLDER,
-    NNUNET_ENDINGS,
     RawFiles,
     channel_mistakes,
     count_mistakes,
@@ -46,8 +45,8 @@ def description_mistakes(description: Mapping[str, Any], file: Path) -> Iterator
     ]
     ending = description.get("file_ending")
     has_reader = description.get("overwrite_image_reader_writer", "None") != "None"
-    if not isinstance(ending, str) or not (has_reader or ending.lower() in NNUNET_ENDINGS):
-        messages += ending_mistakes(ending, NNUNET_ENDINGS)
+    if not (isinstance(ending, str) and has_reader):
+        messages += ending_mistakes(ending)
     yield from (Mistake(message, file=str(file)) for message in messages)
 
 

@@ -23,6 +23,7 @@ NOT_READ: Mapping[str, str] = {
     "trainer.kind": "this is the trainer of that kind",
     "trainer.raw": "training reads what was preprocessed",
     "trainer.fingerprint": "it is compared before a trial starts",
+    "trainer.groups": "they decide which splits the preprocessed dataset gets",
     "trainer.test": "a test comes when the sweep has ended",
     **{
         key: NNUNETS_LOOP

@@ -11,7 +11,7 @@ function choices() {
   return [
     ["filter", filter], ...[...statuses].map((status) => ["status", status]), ["group", group],
     ...sorts.map(({ name, falls }) => ["sort", (falls ? "-" : "") + name]), ...[...hidden].map((name) => ["hide", name]),
-    ["select", named.join()], ["brushed", named.length && from !== "table" ? "1" : ""], ["up", axes.y], ["across", axes.x],
+    ["select", named.join()], ["brushed", named.length && from !== "table" ? "1" : ""], ["up", axes.y], ["across", axes.x], ["colour", axes.colour],
   ].filter(([, text]) => text);
 }
 
@@ -32,7 +32,7 @@ function readAddress() {
   sorts.splice(0, sorts.length, ...asked.getAll("sort").map((one) => ({ name: one.replace(/^-/, ""), falls: one.startsWith("-") })));
   hidden.clear();
   for (const name of asked.getAll("hide")) hidden.add(name);
-  Object.assign(axes, { y: text("up"), x: text("across") });
+  Object.assign(axes, { y: text("up"), x: text("across"), colour: text("colour") });
   const ids = text("select").split(",").filter((id) => page.ids.includes(id));
   page.selection = ids.length ? new Set(ids) : null;
   page.from = !ids.length ? "" : text("brushed") ? "address" : "table";

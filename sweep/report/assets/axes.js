@@ -1,12 +1,15 @@
-// One more figure: any two columns of the ranking against each other, as the reader chooses.
+// One more figure: any two columns of the ranking against each other, and a third as the colour, as
+// the reader chooses.
 
-const axes = { x: "", y: "" };  // names of columns that the reader has chosen
+const axes = { x: "", y: "", colour: "" };  // names of columns that the reader has chosen
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
 
-/** The columns that an axis can have, name → {title, kind, of}. */
+/** The columns that an axis can have, name → {title, kind, of}; the trial's number is one too. */
 function axisColumns(data) {
   const names = data.tables.flatMap(({ columns }) => columns.map(({ name }) => name));
-  return new Map([...new Set(names)].filter((name) => name !== "trial_id").map((name) => [name, page.columns.get(name)]));
+  const found = new Map([...new Set(names)].filter((name) => name !== "trial_id").map((name) => [name, page.columns.get(name)]));
+  const of = new Map(page.ids.map((id) => [id, data.trials[id].number]));
+  return found.size ? found.set("number", { name: "number", title: "trial number", kind: "number", of }) : found;
 }
 
 /** The names of the columns that are drawn: as chosen, else the objective over the first parameter that varies. */
@@ -14,36 +17,71 @@ function drawnAxes(data, columns) {
   const parameters = [...columns.values()].filter(({ is_parameter }) => is_parameter);
   const parameter = (parameters.find(({ of }) => new Set(of.values()).size > 1) ?? parameters[0])?.name;
   const there = (...names) => names.find((name) => columns.has(name)) ?? "epochs";
-  return { x: there(axes.x, parameter), y: there(axes.y, data.objective.metric) };
+  const colour = columns.get(axes.colour)?.kind === "number" ? axes.colour : "";
+  return { x: there(axes.x, parameter), y: there(axes.y, data.objective.metric), colour };
 }
 
 /** The figure; null where there are no two columns with values. */
 function chosenAxes(data) {
   const columns = axisColumns(data), names = drawnAxes(data, columns);
-  const [x, y] = [columns.get(names.x), columns.get(names.y)];
+  const [x, y, third] = [names.x, names.y, names.colour].map((name) => columns.get(name));
   if (!x || !y) return null;
-  const every = page.ids.filter((id) => (x.of.get(id) ?? null) !== null && (y.of.get(id) ?? null) !== null);
+  const every = page.ids.filter((id) => [x, y, third].every((one) => !one || (one.of.get(id) ?? null) !== null));
   const step = Math.max(1, every.length / MOST_POINTS), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
-  const status = page.columns.get("status").of;
-  const traces = Object.entries(data.statuses).map(([name, [words, color, symbol]]) => {
-    const ids = there.filter((id) => status.get(id) === name);
-    return {
-      type: "scatter", mode: "markers", name: words, ids, x: ids.map((id) => x.of.get(id)), y: ids.map((id) => y.of.get(id)),
-      marker: { color, symbol, size: 8, line: { width: symbol.endsWith("open") ? 2 : 1, color } }, text: ids,
-      hovertemplate: `%{text}<br>${x.title} %{x}<br>${y.title} %{y}<extra></extra>`,
+  const status = page.columns.get("status").of, ranks = third && ranksOf(there.map((id) => third.of.get(id)));
+  const traces = Object.entries(data.statuses).flatMap(([name, [words, color, symbol]]) => {
+    const ids = there.filter((id) => status.get(id) === name), width = symbol.endsWith("open") ? 2 : 1;
+    if (!ids.length) return [];
+    const known = { type: "scatter", mode: "markers", name: words, marker: { color, symbol, size: 8, line: { width, color } } };
+    const points = {
+      ...known, ids, x: ids.map((id) => x.of.get(id)), y: ids.map((id) => y.of.get(id)), text: ids,
+      hovertemplate: `%{text}<br>${x.title} %{x}<br>${y.title} %{y}${third ? `<br>${third.title} %{customdata}` : ""}<extra></extra>`,
     };
-  }).filter(({ ids }) => ids.length);
+    if (!third) return [points];
+    const marker = { ...points.marker, color: ids.map((id) => ranks.get(third.of.get(id))), coloraxis: "coloraxis" };
+    return [  // the legend names the symbol alone
+      { ...points, marker, customdata: ids.map((id) => third.of.get(id)), showlegend: false },
+      { ...known, x: [null], y: [null] },
+    ];
+  });
   if (!traces.length) return null;
+  if (names.x === "number" && names.y === data.objective.metric) traces.push(bestSoFar(data, every, y.of));
   const axis = (column) => ({ title: { text: column.title }, automargin: true, ...scaleOf(column, there) });
   const left = page.ids.length - every.length;
   const thinned = there.length < every.length ? `${there.length} of ${every.length} trials are drawn, evenly over the ranking. ` : "";
   return {
     name: "axes", title: "Any two columns", height: 440,
-    finding: `${thinned}${left ? `${counted(left, "trial")} without a value of both ${left > 1 ? "are" : "is"} left out.` : ""}`,
-    reading: "Choose the columns. A scale is logarithmic where its positive values differ a hundredfold.",
-    figure: { data: traces, layout: { height: 440, hovermode: "closest", margin: { l: 64, r: 24, t: 36, b: 56 }, xaxis: axis(x), yaxis: axis(y),
+    finding: `${thinned}${left ? `${counted(left, "trial")} without a value of ${third ? "all three" : "both"} ${left > 1 ? "are" : "is"} left out.` : ""}`,
+    reading: `Choose the columns. A scale is logarithmic where its positive values differ a hundredfold.${third ? ` The colour shows the rank of a trial's ${third.title} among those drawn; its scale names the values.` : ""}`,
+    figure: { data: traces, layout: { height: 440, hovermode: "closest", margin: { l: 64, r: 24, t: 36, b: 56 }, xaxis: axis(x), yaxis: axis(y), ...(third ? { coloraxis: scaleOfRanks(third.title, ranks, data.scale) } : {}),
       font: { size: 13, color: "#1f2933", family: "system-ui, -apple-system, sans-serif" }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true } },
   };
+}
+
+/** The best value of the objective after each trial, in the order in which they were started. */
+function bestSoFar(data, ids, values) {
+  const better = data.objective.mode === "max" ? Math.max : Math.min;
+  const counted = ids.filter((id) => data.trials[id].has_result).sort((a, b) => data.trials[a].number - data.trials[b].number);
+  let best = null;
+  const y = counted.map((id) => (best = best === null ? values.get(id) : better(best, values.get(id))));
+  return {
+    type: "scatter", mode: "lines", name: "best so far", x: counted.map((id) => data.trials[id].number), y,
+    line: { shape: "hv", color: "#4b5563", width: 1.5 }, hovertemplate: "best so far %{y}<extra></extra>",
+  };
+}
+
+/** Each value → its place among all, from 0 to 1; equal ones share the middle of theirs. */
+function ranksOf(values) {
+  const sorted = [...values].sort((a, b) => a - b), last = Math.max(1, sorted.length - 1);
+  return new Map([...new Set(sorted)].map((value) => [value, (sorted.indexOf(value) + sorted.lastIndexOf(value)) / 2 / last]));
+}
+
+/** A colour axis over places, which says the values that stand at its quarters. */
+function scaleOfRanks(title, ranks, colorscale) {
+  const known = [...ranks], quarters = [0, 0.25, 0.5, 0.75, 1];
+  const nearest = quarters.map((at) => known.reduce((one, other) => (Math.abs(other[1] - at) < Math.abs(one[1] - at) ? other : one)));
+  const ticks = [...new Map(nearest)];
+  return { colorscale, cmin: 0, cmax: 1, colorbar: { title: { text: title, side: "right" }, thickness: 12, tickvals: ticks.map(([, at]) => at), ticktext: ticks.map(([value]) => String(Number(value.toPrecision(3)))) } };
 }
 
 function scaleOf({ kind, of }, ids) {
@@ -60,13 +98,15 @@ function drawAxisChoices(data) {
   const home = section.querySelector(".controls") ?? element("div", { class: "controls" });
   if (!home.parentElement) section.querySelector(".finding").after(home);
   const columns = axisColumns(data), names = drawnAxes(data, columns);
-  for (const [key, words] of [["y", "Up"], ["x", "Across"]]) {
+  for (const [key, words] of [["y", "Up"], ["x", "Across"], ["colour", "Colour"]]) {
     let select = home.querySelector(`[name="${key}"]`);  // the same one, or it would lose the focus
     if (!select) {
-      select = element("select", { name: key, "aria-label": `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); changed(); } });
+      select = element("select", { name: key, "aria-label": key === "colour" ? "Colour by" : `Column ${words.toLowerCase()}`, change: () => { axes[key] = select.value; drawFigures(figuresOf(page.data)); changed(); } });
       home.append(element("label", { class: "field" }, element("span", {}, words), select));
     }
-    refill(select, ...[...columns.values()].map(({ name, title }) => element("option", { value: name }, title)));
+    const fit = [...columns.values()].filter(({ kind }) => key !== "colour" || kind === "number");
+    const none = key === "colour" ? [element("option", { value: "" }, "status")] : [];
+    refill(select, ...none, ...fit.map(({ name, title }) => element("option", { value: name }, title)));
     select.value = names[key];
   }
 }

@@ -30,7 +30,7 @@ class PageSection:
 
 
 def rendered(template: str, **values: Any) -> str:
-    """The html of a section: ``template`` is jinja2's, and every value is escaped.
+    """The html of a section or a page: ``template`` is jinja2's, and every value is escaped.
 
     Raises:
         jinja2.UndefinedError: the template names a value that is not given.

@@ -16,10 +16,7 @@ no record holds: {{ to_add|join("; ") }}.</p>
 <div class="copyable prose" id="methods">
 {% for passage in text.passages %}
 <p><b>{{ passage.title }}.</b>
-{% for part in passage.text.split("`") %}
-{%- if loop.index is even %}<code>{{ part }}</code>{% else %}{{ part }}{% endif -%}
-{% endfor %}
-</p>
+{{ passage.text|prose }}</p>
 {% endfor %}
 <button type="button" data-copy data-text="{{ text.plain }}">Copy text</button>
 <button type="button" data-copy data-text="{{ text.latex }}">Copy LaTeX</button>

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.ranking.ranking_frame import winner
 from sweep.machine.user_paths import whole_path
 from sweep.report.page_pictures import compared_pair
 from sweep.report.sections.page_section import PageSection, rendered
@@ -36,7 +35,7 @@ def segmentations_section(results: Results) -> PageSection | None:
     nothing is drawn."""
     drawn = results.pictures
     if not drawn and (
-        results.in_use or winner(results.frame) is None or results.spec.trainer.traits.is_own_loop
+        results.in_use or results.leader is None or results.spec.trainer.traits.is_own_loop
     ):
         return None
     pair = compared_pair(drawn)

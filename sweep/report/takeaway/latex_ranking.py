@@ -24,7 +24,7 @@ from sweep.analysis.ranking.ranking_columns import (
     rows_of,
     says_something,
 )
-from sweep.report.takeaway.latex_text import escaped, tabular
+from sweep.report.takeaway.latex_text import escaped, table
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
@@ -112,15 +112,8 @@ def _table(columns: Sequence[_Column], lines: Sequence[str], caption: str) -> st
     if not lines:
         return "% No trial to show.\n"
     headings = " & ".join(column.heading for column in columns)
-    return "\n".join([
-        r"\begin{table}",
-        r"  \centering",
-        rf"  \caption{{{caption}}}",
-        r"  \label{tab:ranking}",
-        *tabular("".join(column.align for column in columns), headings, lines),
-        r"\end{table}",
-        "",
-    ])  # fmt: skip
+    align = "".join(column.align for column in columns)
+    return table(caption, "ranking", align, headings, lines) + "\n"
 
 
 def _plain_column(name: str) -> _Column:

@@ -73,17 +73,23 @@ def latex(text: str) -> str:
     )
 
 
-def tabular(align: str, heading: str, lines: Sequence[str]) -> list[str]:
-    r"""The source of a table's body, made narrower where it is wider than the text.
+def table(caption: str, label: str, align: str, heading: str, lines: Sequence[str]) -> str:
+    r"""The source of a table, made narrower where it is wider than the text.
 
     It takes ``\usepackage{booktabs,graphicx}``.
 
     Args:
+        caption: LaTeX.
+        label: what it is referred to by, after ``tab:``.
         align: a letter for each column.
         heading: its cells, as those of a row.
         lines: of the rows; an empty one becomes a rule.
     """
-    return [
+    return "\n".join([
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        rf"  \label{{tab:{label}}}",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{{align}}}",
         r"    \toprule",
@@ -92,7 +98,8 @@ def tabular(align: str, heading: str, lines: Sequence[str]) -> list[str]:
         *(rf"    {line} \\" if line else r"    \midrule" for line in lines),
         r"    \bottomrule",
         r"  \end{tabular}}",
-    ]
+        r"\end{table}",
+    ])  # fmt: skip
 
 
 def _breakable(code: str) -> str:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import last_start
-from sweep.analysis.ranking.ranking_frame import winner
-from sweep.report.takeaway.latex_text import latex, tabular
+from sweep.report.takeaway.latex_text import latex, table
 from sweep.report.takeaway.methods_references import bibliography, references
 from sweep.report.takeaway.methods_result import (
     effort_words,
@@ -78,14 +77,9 @@ class Methods:
     @property
     def _space_table(self) -> str:
         rows = [" & ".join([latex(f"`{n}`"), *map(latex, cells)]) for n, *cells in self.space]
-        return "\n".join([
-            r"\begin{table}",
-            r"  \centering",
-            r"  \caption{Search space. Ranges include both ends.}",
-            r"  \label{tab:search-space}",
-            *tabular("llll", "Parameter & Range & Scale & Selected", rows),
-            r"\end{table}",
-        ])  # fmt: skip
+        caption = "Search space. Ranges include both ends."
+        heading = "Parameter & Range & Scale & Selected"
+        return table(caption, "search-space", "llll", heading, rows)
 
 
 def methods(results: Results) -> Methods | None:
@@ -94,11 +88,10 @@ def methods(results: Results) -> Methods | None:
     Raises:
         ResultsError: the provenance.json of the first of the ranking is broken.
     """
-    best = winner(results.frame)
-    if best is None:
+    record = results.leader
+    if record is None:
         return None
-    record = next(one for one in results.records if one.trial_id == best)
-    of = Selected(results, record, last_start(Layout(results.folder).trial(best)))
+    of = Selected(results, record, last_start(Layout(results.folder).trial(record.trial_id)))
     parts = {
         "Data": data_words(of),
         "Network and training": training_words(of),
@@ -126,10 +119,11 @@ def methods(results: Results) -> Methods | None:
 
 def to_add(results: Results) -> list[str]:
     """What reviewers ask for that no record of a sweep holds."""
+    grouped = getattr(results.spec.data, "groups", None) is not None
     found = [
         "where the images come from, who is in them, and the approval to use them",
         "who drew the references, by which protocol, and how well two of them agree",
-        "whether cases of one person lie in more than one split",
+        *([] if grouped else ["whether cases of one person lie in more than one split"]),
         "why these metrics fit the task (Metrics Reloaded)",
         "how the ranges of the search space were chosen, and earlier searches on the same cases",
     ]

@@ -12,7 +12,7 @@ from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
 from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 from sweep.analysis.confirm.real_validations import real_dice
-from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
+from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS, HeldOut
 from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.takeaway.methods_training import Selected
@@ -197,21 +197,27 @@ def _mean(found: Confirmation) -> Iterator[str]:
 
 def _test(found: HeldOut) -> Iterator[str]:
     first = found.tested[0]
-    interval = f"no interval, which takes {LEAST_CASES} cases"
+    groups = f" of {counted(first.group_count, 'group')}" if first.groups else ""
+    least = f"{LEAST_CASES} cases" + (f" of {LEAST_GROUPS} groups" if groups else "")
+    interval = f"no interval, which takes {least}"
     if not math.isnan(first.low):
+        over = "cases, which are taken to be independent"
+        if groups:
+            over = "groups of cases, with the jackknife's standard error"
         interval = (
             f"95 % confidence interval {DICE.text(first.low)} to {DICE.text(first.high)},"
-            " Student's t over cases, which are taken to be independent"
+            f" Student's t over {over}"
         )
     runs = f", mean over {first.runs} runs" if first.runs > 1 else ""
     yield (
-        f"On the {counted(len(first.dice), 'test case')}, evaluated once after the selection,"
-        f" {first.trial_id} had a mean Dice of {DICE.text(first.mean)} ({interval}{runs})."
+        f"On the {counted(len(first.dice), 'test case')}{groups}, evaluated once after the"
+        f" selection, {first.trial_id} had a mean Dice of {DICE.text(first.mean)}"
+        f" ({interval}{runs})."
     )
     if (gain := found.over_baseline) is not None:
         paired = (
             f" (95 % confidence interval {DICE.text(gain.low)} to {DICE.text(gain.high)}, paired"
-            " by case)"
+            f" by case{', over groups' if groups else ''})"
             if not math.isnan(gain.low)
             else ""
         )

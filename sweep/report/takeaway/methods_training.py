@@ -11,7 +11,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.data_settings import AnatomyData, RawLayoutData
+from sweep.spec.settings.data_settings import AnatomyData, RawLayoutData, is_groups_file
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.tree.setting_tree import value_of
 from sweep.spec.words.phrases import counted
@@ -139,19 +139,40 @@ def _split(of: Selected) -> Iterator[str]:
         where = f" (fold {fold}" + (f" of 0 to {folds - 1})" if folds else ")")
     if cases.training is not None and cases.validation is not None:
         yield (
-            f"{counted(cases.training, 'case')} were used for training and {cases.validation} for"
+            f"{counted(cases.training, 'case')}{_of_groups(cases.training_groups)} were used for"
+            f" training and {cases.validation}{_of_groups(cases.validation_groups)} for"
             f" validation{where}."
         )
+        yield from _grouping(of)
     elif where and spec.replicate is None and fold_key not in spec.space:
         yield f"Configurations were compared on one validation split{where}."
     tested = of.results.held_out
     if tested is not None:
-        count = counted(len(tested.tested[0].dice), "further case")
+        first = tested.tested[0]
+        count = counted(len(first.dice), "further case") + _of_groups(first.group_count)
         yield f"The test split has {count}, which were used for nothing else."
     elif spec.has_test_cases:
         yield "A test split was held out, and has not been evaluated."
     elif not spec.trainer.traits.is_own_loop:  # whose data only the trainer knows
         yield "No test split was held out."
+
+
+def _of_groups(count: int | None) -> str:
+    return f" of {counted(count, 'group')}" if count else ""
+
+
+def _grouping(of: Selected) -> Iterator[str]:
+    """How cases were grouped, and whether the split keeps groups whole."""
+    asked, both = of.start.effective.get("data.groups"), of.start.cases.groups_in_both
+    if not isinstance(asked, str) or both is None:
+        return
+    is_file = is_groups_file(asked)
+    found = f"are listed in {Path(asked).name}" if is_file else f"follow from names, by `{asked}`"
+    if both:
+        kept = f"{counted(both, 'group')} had cases in both training and validation"
+    else:
+        kept = "No group had cases in both training and validation"
+    yield f"Groups of cases, such as those of one patient, {found}. {kept}."
 
 
 def _preparation(of: Selected) -> Iterator[str]:
@@ -260,7 +281,8 @@ def _loop(of: Selected) -> Iterator[str]:
     if (patience := of.text("early_stopping.patience")) == "null":
         yield "There was no early stopping."
     else:
-        yield f"Early stopping had a patience of {_or_searched(patience, 'epochs')}."
+        count = "a searched number of" if patience == "searched" else patience
+        yield f"Early stopping had a patience of {count} epochs."
     amp = of.text("trainer.amp")
     if amp not in ("off", "auto"):
         yield f"Training used mixed precision ({amp})."
@@ -286,10 +308,6 @@ def _entry(spec: SweepSpec) -> str:
 def _without_folder(entry: str) -> str:
     """``my.py:Mine`` for ``/a/my.py:Mine``."""
     return entry.rpartition("/")[2]
-
-
-def _or_searched(text: str, unit: str) -> str:
-    return "a searched number of epochs" if text == "searched" else f"{text} {unit}"
 
 
 def _augmentation(of: Selected) -> Iterator[str]:

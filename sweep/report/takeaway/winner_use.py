@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.pareto_ranks import front
-from sweep.analysis.ranking.ranking_frame import winner
 from sweep.analysis.report_words import cut_short, listed, some
 from sweep.machine.user_paths import whole_path
 from sweep.spec.load import load_trial
@@ -77,14 +76,15 @@ def winner_use(results: Results) -> WinnerUse | None:
 
     Paths are absolute, so the commands run in any folder.
     """
-    best = winner(results.frame)
-    if best is None:
+    from sweep.trial.kinds.kind_table import KINDS
+
+    record = results.leader
+    if record is None:
         return None
-    record = next(one for one in results.records if one.trial_id == best)
     config = config_file(results, record)
-    kind = _kind(results)
+    kind = KINDS.get(results.spec.trainer.kind)
     return WinnerUse(
-        trial_id=best,
+        trial_id=record.trial_id,
         values=tuple(parameter_words(results, record)),
         doubts=tuple(_doubts(results, record)),
         steps=(*_training(kind, config), *_prediction(results, record, kind, config)),
@@ -168,7 +168,8 @@ def _prediction(
         )
     elif kind.tools is None:
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
-        yield Step("Predict with it", (), f"{remark} The weights: {_weights(layout, kept)}.")
+        weights = layout.trial(kept[0].trial_id).best_checkpoint
+        yield Step("Predict with it", (), f"{remark} The weights: {weights}.")
     if kind.tools is None:
         return
     if layout.nnunet_model.exists():
@@ -204,10 +205,6 @@ def _who_predicts(kept: Sequence[TrialRecord]) -> str:
 def _one_fold(kept: Sequence[TrialRecord]) -> str:
     others = f" Not in it: {some([run.trial_id for run in kept[1:]])}." if kept[1:] else ""
     return f"The weights of one run, on its one fold.{others}"
-
-
-def _weights(layout: Layout, kept: Sequence[TrialRecord]) -> str:
-    return str(layout.trial(kept[0].trial_id).best_checkpoint)
 
 
 def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
@@ -247,12 +244,6 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
         ended = counted(found.unfinished, "replicate")
         still = f" {ended} still to end." if found.unfinished else ""
         yield f"No winner is named: too little is known of the finalists.{still}"
-
-
-def _kind(results: Results) -> Kind | None:
-    from sweep.trial.kinds.kind_table import KINDS
-
-    return KINDS.get(results.spec.trainer.kind)
 
 
 def _command(*words: object) -> str:

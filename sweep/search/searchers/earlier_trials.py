@@ -107,11 +107,7 @@ def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialR
         try:
             settings = load_trial(layout.trial(record.trial_id).config)
             parameters = spec.parameters_of(settings)
-        except (
-            InputError,
-            LookupError,
-            TypeError,
-        ):  # a setting is missing or old
+        except (InputError, LookupError, TypeError):  # a setting is missing or old
             return None
     inside = lies_in(spec.drawn, parameters)
     return replace(record, parameters=spec.to_train(parameters)) if inside else None

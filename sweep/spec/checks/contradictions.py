@@ -7,8 +7,7 @@ from itertools import islice
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
-from sweep.spec.checks.prior_checks import check_priors
-from sweep.spec.checks.searched_in_vain import check_conditions
+from sweep.spec.checks.searched_in_vain import check_conditions, check_priors
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_replicate, check_test
 from sweep.spec.search.search_strategy import StoppingScheduler

@@ -1,4 +1,5 @@
-"""Conditions that are missing, useless or impossible, as far as `RULES` and the replay show."""
+"""Conditions that are missing, useless or impossible, as far as `RULES` and the replay show, and
+priors that nothing would use."""
 
 from __future__ import annotations
 
@@ -12,6 +13,13 @@ from sweep.spec.space.distributions import Listed, is_number
 from sweep.spec.space.linked_space import depends_on
 from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import shown
+
+WITHOUT_PRIORS = {
+    "grid": "`searcher: grid` tries every value",
+    "qmc": "`searcher: qmc` spreads its trials evenly over the space",
+    "cmaes": "`searcher: cmaes` learns only from points that it drew itself",
+}
+"""Searchers that use no prior → why, as a clause."""
 
 
 def check_conditions(spec: SweepSpec) -> Iterator[Finding]:
@@ -76,3 +84,17 @@ def _condition(on: str, acting: list[Any], parent: Listed) -> str:
     if len(numbers) == len(parent.values) and len(acting) > 1 and rest == [0]:
         return Condition(on, above=0).words
     return Condition(on, tuple(acting)).words
+
+
+def check_priors(spec: SweepSpec) -> Iterator[Finding]:
+    """Priors beside a searcher without use for them, and of settings that are not drawn."""
+    why = WITHOUT_PRIORS.get(spec.searcher.name)
+    for key, kind in spec.space.items():
+        if kind.prior is None:
+            continue
+        if key in spec.replayed:
+            message = "`prior` has no effect: `replay_patience` trains no trial for this setting"
+            yield Finding(("space", key), message)
+        elif why is not None:
+            message = f"`prior` has no effect: {why}; use `tpe`, `gp` or `random`"
+            yield Finding(("space", key), message)

@@ -1,4 +1,4 @@
-"""How a space is searched: searcher, scheduler, resources of a trial, time budget."""
+"""How a space is searched: searcher, scheduler, replicates, resources of a trial, its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from sweep.plugins.entry_names import PLUGIN, PluginName
 from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind, required_entry
 from sweep.spec.settings.settings_base import Options, Settings
-from sweep.spec.words.phrases import shown
+from sweep.spec.words.phrases import must_be, shown
 
 
 class Chosen(Settings):
@@ -342,3 +342,49 @@ def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> li
         rungs.append(epochs)
         epochs *= reduction_factor
     return rungs
+
+
+class ReplicateSettings(Settings):
+    """On which folds and seeds a configuration is trained, as long as it may still be the best."""
+
+    folds: int = Field(default=3, ge=1)
+    """Number of folds, starting with the sweep's own fold, on which every trial is trained."""
+    seeds: int = Field(default=1, ge=1, le=100)
+    """Number of seeds on each fold, starting with the sweep's own seed. All folds of a seed are
+    trained before the next seed."""
+
+    @property
+    def runs(self) -> int:
+        """Largest number of trainings of one configuration, its trial included."""
+        return self.folds * self.seeds
+
+
+class StopWhen(Settings):
+    """End the search when further trials are unlikely to be better. `trials` stays the most."""
+
+    improvement: float = Field(default=0.002, gt=0, allow_inf_nan=False)
+    """Least difference that matters, in the unit of the objective: 0.002 of validation Dice."""
+    within: int = Field(default=20, ge=1)
+    """Number of further trials that are looked ahead."""
+    chance: float = Field(default=0.05, gt=0, lt=1)
+    """The search ends when the estimated probability that any of these trials improves on the best
+    by `improvement` is below this, for 5 ended trials in a row."""
+    after: int = Field(default=20, ge=8)
+    """Trials that must have ended before, with presets and enqueued ones. After an extension
+    (`--extend trials=+20`) it counts anew."""
+
+
+def _improvement_alone(value: Any) -> Any:
+    """`stop_when: 0.002` as the mapping that it is short for."""
+    if isinstance(value, bool | str | list):
+        raise ValueError(must_be("a number, a mapping of settings or null", value))
+    return {"improvement": value} if isinstance(value, int | float) else value
+
+
+StopWhenSettings = Annotated[
+    StopWhen | None,
+    BeforeValidator(
+        _improvement_alone,
+        json_schema_input_type=Annotated[float, Field(gt=0)] | StopWhen | None,
+    ),
+]

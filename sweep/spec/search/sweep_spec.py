@@ -22,18 +22,18 @@ from sweep.spec.search.before_and_after import (
     WarmStartSettings,
     known_folds,
 )
-from sweep.spec.search.replicate_settings import ReplicateSettings
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
+    ReplicateSettings,
     Resources,
     SchedulerSettings,
     SearcherSettings,
     StoppingScheduler,
+    StopWhenSettings,
     TimeBudget,
     TpeSearcher,
 )
 from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_periods
-from sweep.spec.search.stop_when import StopWhenSettings
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.objective_settings import SeveralObjectives

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import (
@@ -15,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from sweep.machine.user_paths import Folder
+from sweep.machine.user_paths import Folder, absolute
 from sweep.plugins.entry_names import PLUGIN
 from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
@@ -28,10 +30,36 @@ TEST_FOLDER = "imagesTs"
 """Value of ``data.test`` that stands for a dataset's own test cases."""
 BY_NAME: Final = "nnunet"
 """Value of ``data.normalization``: each channel by its name, after a look at all cases."""
-
+GROUP_FILES = (".csv", ".tsv", ".json")
+"""Endings of the files that can name the group of each case."""
 
 FOREGROUND_SHARES = {2: 0.0, 3: 1 / 3}
 """Default of ``data.oversample_foreground`` for slices and volumes."""
+
+
+def is_groups_file(asked: str) -> bool:
+    """Whether ``data.groups`` names a file, and is no pattern."""
+    return PurePath(asked).suffix.lower() in GROUP_FILES
+
+
+def _groups(asked: str) -> str:
+    """An absolute path, or a pattern with one group."""
+    if is_groups_file(asked):
+        return absolute(asked)
+    try:
+        brackets = re.compile(asked).groups
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}, in {asked!r}") from None
+    if brackets != 1:
+        raise ValueError(
+            "must have one pair of brackets, around what names the patient, as `(patient[0-9]+)`"
+            f" has, or end in {', '.join(GROUP_FILES)}; {asked!r} has {brackets or 'none'}"
+        )
+    return asked
+
+
+GroupsSource = Annotated[str, Field(min_length=1), AfterValidator(_groups)]
+"""A setting that says which cases are of one patient."""
 
 
 class CommonData(Settings):
@@ -46,7 +74,7 @@ class CommonData(Settings):
     size_keys: ClassVar[tuple[str, str] | None] = None
     """Settings for the number of images and their side, known before the images exist."""
     places: ClassVar[tuple[str, ...]] = ()
-    """Settings with folders that its fingerprint identifies."""
+    """Settings with folders or files that its fingerprint identifies."""
 
     source: str
     normalization: Literal["zscore", "minmax", "nnunet"] = "zscore"
@@ -220,6 +248,13 @@ class RawLayoutData(AnatomyData):
 
     keeps_test_cases = True
 
+    groups: GroupsSource | None = None
+    """What tells which cases are of one patient, so that they are all in training, all in
+    validation or all in the test. null: every case stands for itself.
+
+    A regular expression with one pair of brackets around what names the patient in the name of a
+    case, such as `(patient[0-9]+)`. Or a file: .csv or .tsv with the columns `case` and `group`, or
+    a .json object of cases and their groups."""
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
     1 coronal, 2 axial slices.
@@ -234,7 +269,7 @@ class RawLayoutData(AnatomyData):
 class NnunetRawData(RawLayoutData):
     """Any dataset in nnU-Net's raw layout."""
 
-    places = ("folder",)
+    places = ("folder", "groups")
 
     source: Literal["nnunet_raw"]
     folder: Folder
@@ -247,6 +282,8 @@ class NnunetRawData(RawLayoutData):
 
 class PluginData(RawLayoutData):
     """A dataset that a plug-in writes once on each machine, docs/how-to/plugins.md."""
+
+    places = ("groups",)
 
     source: Literal["custom"]
     entry: Annotated[str, AfterValidator(partial(required_entry, DATA_SOURCE))]

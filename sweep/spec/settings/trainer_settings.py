@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
+from sweep.spec.settings.data_settings import GroupsSource
 from sweep.spec.settings.entry_source import computes_its_own_loss
 from sweep.spec.settings.geometric_terms import GeometricClass, Geometry
 from sweep.spec.settings.settings_base import Options, Settings
@@ -139,7 +140,7 @@ class NnunetTrainer(GeometricTrainer):
         folds=5,
         dice_alone="nnU-Net measures only its pseudo Dice in an epoch",
         processes="trainer.workers",
-        places=("raw", "preprocessed"),
+        places=("raw", "preprocessed", "groups"),
         packages=("nnunetv2",),
         dice="pseudo",
         caution=(
@@ -201,6 +202,9 @@ class NnunetTrainer(GeometricTrainer):
     preprocessed: Folder | None = _from_environment("trainer.preprocessed")
     """Folder of the preprocessed datasets; default: the environment variable
     nnUNet_preprocessed."""
+    groups: GroupsSource | None = None
+    """What tells which cases are of one patient, as in `data.groups`. The folds are then of whole
+    groups, and written to the preprocessed dataset as splits_final.json, where there is none."""
     test: Literal["imagesTs"] | None = None
     """Test images of the raw dataset, with references in labelsTs, on which the finalists are
     scored; null: none."""

@@ -18,8 +18,8 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import group_of_option
 
 PLACES = frozenset(
-    {"data.folder", "data.test", "trainer.dataset", "trainer.raw", "trainer.preprocessed"}
-    | {"trainer.plans", "trainer.configuration"}
+    {"data.folder", "data.groups", "data.test", "trainer.dataset", "trainer.raw"}
+    | {"trainer.preprocessed", "trainer.plans", "trainer.configuration", "trainer.groups"}
 )
 """Settings that say which data are used and where they are."""
 

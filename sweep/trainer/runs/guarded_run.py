@@ -250,7 +250,8 @@ class GuardedRun(UnderGuard, Run):
         return dict(NOT_READ)
 
     def cases(self) -> dict[str, int]:
-        """Numbers of cases, under the keys ``training`` and ``validation``."""
+        """Numbers of cases, under the keys ``training`` and ``validation``, and of their groups:
+        `sweep.analysis.provenance_facts.Cases`."""
         return {}
 
     def label_facts(self) -> dict[str, Any]:

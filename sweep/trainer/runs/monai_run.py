@@ -288,8 +288,9 @@ class MonaiTraining(GuardedRun):
     def class_scores(self) -> tuple[ClassScore, ...]:
         found = self._dice.scores()
         costly = (self._values.get((one.case, one.label), {}) for one in found)
+        groups = self.data.groups
         return tuple(
-            dataclasses.replace(one, values={**one.values, **more})
+            dataclasses.replace(one, values={**one.values, **more}, group=groups.get(one.case))
             for one, more in zip(found, costly, strict=True)
         )
 
@@ -341,8 +342,13 @@ class MonaiTraining(GuardedRun):
         return super().not_read() | self._data_of_no_source
 
     def cases(self) -> dict[str, int]:
-        data = self.data
-        return {"training": len(data.training.cases), "validation": len(data.validation.cases)}
+        sides = {"training": self.data.training.cases, "validation": self.data.validation.cases}
+        found = {side: len(cases) for side, cases in sides.items()}
+        if groups := self.data.groups:
+            training, validation = ({groups[case] for case in cases} for cases in sides.values())
+            found |= {"training_groups": len(training), "validation_groups": len(validation)}
+            found |= {"groups_in_both": len(training & validation)}
+        return found
 
     def label_facts(self) -> dict[str, Any]:
         return {"regions": self.data.regions is not None, "ignore": self.data.ignore}

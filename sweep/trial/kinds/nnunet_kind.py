@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.nnunet_commands import nnunet_commands
+from sweep.nnunet.dataset.grouped_splits import ensure_grouped_splits
 from sweep.nnunet.dataset.planning import ensure_preprocessed
 from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_fingerprint
 from sweep.nnunet.nnunet_check import NnunetLook
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def _make_ready(settings: TrialSettings, show: ShowProgress) -> None:
     trainer = nnunet_trainer(settings)
     ensure_preprocessed(trainer, show)
+    ensure_grouped_splits(trainer)
     require_fingerprint(trainer)
 
 

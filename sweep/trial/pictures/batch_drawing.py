@@ -50,7 +50,7 @@ def draw_batch(
         areas = soft.reshape(*soft.shape[:2], -1).sum(axis=-1, dtype=np.float64)
     every = [(label, sample) for label in range(len(classes)) for sample in range(len(cases))]
     # One that is not finite comes first, then the smallest.
-    order = sorted(every, key=lambda pair: _smallness(float(areas[pair])))[:MOST]
+    order = sorted(every, key=np.where(np.isfinite(areas), areas, -1.0).__getitem__)[:MOST]
     samples, files = [], dict[str, bytes]()
     for label, sample in order:
         position = _shown_slice(references[label, sample], soft[label, sample])
@@ -82,10 +82,6 @@ def draw_batch(
         )
     epoch, step = place
     return BatchPictures(epoch=epoch, step=step, of=len(every), samples=tuple(samples)), files
-
-
-def _smallness(area: float) -> float:
-    return area if math.isfinite(area) else -1.0
 
 
 def _shown_slice(reference: NDArray[np.bool_], soft: NDArray[np.float32]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.data.nnunet_raw.raw_dataset import NNUNET_ENDINGS
+from sweep.data.files.image_file import FILE_ENDINGS
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.store.case_table import read_cases
 from sweep.store.files import atomic_write_text, read_json, to_json, writing
@@ -81,7 +81,7 @@ def _no_place(output: Path, images: Images) -> Mistake | None:
     place, dataset = str(output), images.dataset
     if output.exists() and not output.is_dir():
         return Mistake("is a file, not a folder for the masks", file=place)
-    ending = next((one for one in NNUNET_ENDINGS if place.lower().endswith(one)), None)
+    ending = next((one for one in FILE_ENDINGS if place.lower().endswith(one)), None)
     if ending is not None and not output.exists():
         message = (
             f"names a file, but masks go to a folder, one `CASE{dataset.file_ending}` for each"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sweep.data.files.mask_file import write_mask
+from sweep.data.files.image_file import write_mask
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.images_to_predict import open_images
 from sweep.data.nnunet_raw.pixels import load_case, load_image
@@ -87,7 +87,7 @@ class Images:
         for case in dataset.cases:
             with gathering(mistakes):
                 grids[case] = look_at(dataset, case, labelled=is_labelled)
-        mistakes += _flat_cases(model, dataset, grids)
+        mistakes += _other_cases(model, dataset, grids)
         if mistakes:
             raise InputError(mistakes)
         doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
@@ -160,13 +160,19 @@ def _arrays(model: TrainedModel, images: Images, case: str, doubts: list[Mistake
     )
 
 
-def _flat_cases(
+def _other_cases(
     model: TrainedModel, dataset: RawDataset, grids: Mapping[str, CaseGrid]
 ) -> Iterator[Mistake]:
-    """2D images for a network that sees volumes."""
-    if model.settings.data.spatial_dims == 2:
-        return
+    """Images of another kind than the network was trained on."""
+    sees_volumes = model.settings.data.spatial_dims == 3
     for case, grid in grids.items():
-        if len(grid.axes) == 2:
+        file, is_picture = str(dataset.image_paths(case)[0]), grid.geometry.spacing is None
+        if sees_volumes and len(grid.axes) == 2:
             message = "is a 2D image, but the network was trained on volumes"
-            yield Mistake(message, file=str(dataset.image_paths(case)[0]), kind="2D image")
+            yield Mistake(message, file=file, kind="2D image")
+        elif is_picture and model.facts.sample_spacing is not None:
+            message = (
+                "is a picture without a spacing and an orientation, but the network was trained on"
+                " files that have both"
+            )
+            yield Mistake(message, file=file, kind="picture")

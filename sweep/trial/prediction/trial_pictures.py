@@ -8,6 +8,7 @@ from functools import cached_property
 from statistics import fmean
 
 from sweep.data.prepared.data_facts import DataFacts
+from sweep.data.prepared.samples import CaseArrays
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import must_be
@@ -93,7 +94,7 @@ class Segmentations:
                 reference=case.reference,
                 prediction=prediction,
                 spacing=case.own_spacing,
-                axes=_axes(self.facts),
+                axes=_axes(case, self.facts),
             )
             self._known[name] = shown, scores
         return self._known[name]
@@ -265,9 +266,9 @@ def _scored(settings: TrialSettings) -> EvaluationSettings:
     return settings.evaluation.model_copy(update={"metrics": ("hd95", "nsd")})
 
 
-def _axes(facts: DataFacts) -> tuple[int, ...] | None:
-    """Which of RAS each axis of a case is; a PNG has no orientation."""
-    if facts.file_ending == ".png":
+def _axes(case: CaseArrays, facts: DataFacts) -> tuple[int, ...] | None:
+    """Which of RAS each axis of a case is; a picture has no orientation."""
+    if case.own_spacing is None:
         return None
     return facts.slice_axis, *(axis for axis in range(3) if axis != facts.slice_axis)
 

@@ -1,0 +1,106 @@
+"""NIfTI, by nibabel. Pixels have the order of the file, ``[x, y, z]`` for most."""
+
+from __future__ import annotations
+
+import gzip
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.decoding import (
+    decoding,
+    require_axes,
+    require_bytes,
+    require_real,
+    spacing_doubts,
+)
+from sweep.data.files.image_geometry import Array, Geometry
+from sweep.vocabulary.errors import Mistake
+
+_MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
+
+
+def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    """As `sweep.data.files.image_file.read_header`."""
+    import nibabel
+
+    with decoding(path):
+        opened = nibabel.load(path)
+        header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
+        require_bytes(path, prod(shape) * dtype.itemsize, deflated=path.suffix.lower() == ".gz")
+        unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
+        zooms = tuple(unit * float(x) for x in header.get_zooms())
+        knows = bool(header["sform_code"] or header["qform_code"])
+        affine = _in_millimetres(opened.affine, unit) if knows else None
+        sform, qform = (
+            _in_millimetres(form(coded=True)[0], unit)
+            for form in (header.get_sform, header.get_qform)
+        )
+        written = _written_spacing(path, type(header))
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    colours = f"colours ({', '.join(dtype.names)})" if dtype.names else ""
+    require_real(path, colours=colours, is_complex=dtype.kind == "c")
+    require_axes(path, shape)
+    zooms = zooms[: len(shape)]
+    spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms)
+    lengths = None if sform is None else np.linalg.norm(sform[:3, : len(spacing)], axis=0)
+    written = written[: len(shape)]
+    doubts = list(spacing_doubts(path, written, spacing, lengths, ("pixdim", "sform")))
+    if sform is not None and qform is not None:
+        by_sform, by_qform = (Geometry(shape, affine=form).codes for form in (sform, qform))
+        if by_sform != by_qform:
+            message = (
+                f"contradicts itself: its `qform` leads to {by_qform or 'nowhere'}, its `sform`"
+                f" to {by_sform or 'nowhere'}; the `sform` is used"
+            )
+            doubts.append(Mistake(message, file=str(path), kind="qform and sform"))
+    if affine is not None and not np.isfinite(affine).all():
+        affine = None
+        message = "has nonfinite numbers in its orientation: it is ignored"
+        doubts.append(Mistake(message, file=str(path), kind="no orientation"))
+    return Geometry(shape, spacing, affine), doubts
+
+
+def read_pixels(path: Path, *, palette: bool = True) -> Array:
+    """In the file's own units (``scl_slope``)."""
+    import nibabel
+
+    with decoding(path):
+        image: Any = nibabel.load(path)
+        if path.suffix.lower() == ".gz":  # nibabel reads as far as the pixels, not to the check sum
+            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+        return np.asanyarray(image.dataobj)
+
+
+def mask(classes: NDArray[np.uint8], like: Path) -> bytes:
+    """Affine, `qform`, `sform`, spacing and units of the image are taken over."""
+    import nibabel
+
+    with decoding(like):
+        image: Any = nibabel.load(like)
+    header = image.header.copy()
+    header.set_data_dtype(np.uint8)
+    header["cal_min"] = header["cal_max"] = 0  # the image's range of grey levels
+    # An unchanged affine leaves `qform` and `sform` as they are.
+    made = type(image)(classes.reshape(image.shape), image.affine, header)
+    content: bytes = made.to_bytes()
+    # Without the time, so that the same mask gives the same bytes.
+    return gzip.compress(content, mtime=0) if like.suffix.lower() == ".gz" else content
+
+
+def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
+    """``affine`` scaled to millimetres as in ITK, from units of ``unit`` millimetres."""
+    return None if affine is None else np.diag([unit] * 3 + [1.0]) @ affine
+
+
+def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
+    """``pixdim`` as written in the file. nibabel returns a repaired one."""
+    from nibabel.openers import ImageOpener
+
+    with ImageOpener(path) as opened:
+        header = kind.from_fileobj(opened, check=False)
+    return tuple(map(float, header["pixdim"][1:8]))

@@ -1,0 +1,60 @@
+"""PNG and BMP, by Pillow: ``[rows, columns]``, as nnU-Net sees them, without a spacing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.decoding import decoding, unusable
+from sweep.data.files.image_geometry import Array, Geometry
+from sweep.vocabulary.errors import Mistake
+
+_DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
+
+
+def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    """As `sweep.data.files.image_file.read_header`."""
+    from PIL import Image
+
+    with decoding(path), Image.open(path) as opened:
+        shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
+    if frames > 1:
+        message = (
+            f"holds {frames} pictures (an animation, pages): only the first would be read; write"
+            " one file per case"
+        )
+        raise unusable(path, message, "frames")
+    with path.open("rb") as file:
+        head = file.read(26)  # signature, then IHDR, which is always the first chunk of a PNG
+    if head[12:16] == b"IHDR" and head[24] == 16 and head[25] in _DEEP_COLOURS:
+        message = (
+            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, but decoders of PNG keep only 8: write"
+            " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
+        )
+        raise unusable(path, message, "16-bit colours")
+    return Geometry(shape), []
+
+
+def read_pixels(path: Path, *, palette: bool = True) -> Array:
+    """The colours of a palette are looked up, as nnU-Net's reader does; not those of labels."""
+    from PIL import Image
+
+    with decoding(path), Image.open(path) as opened:
+        if opened.mode != "P" or not palette:
+            return np.asarray(opened)
+        colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
+        bands = np.asarray(colours)
+        grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
+        return np.asarray(colours.getchannel(0)) if grey else bands
+
+
+def mask(classes: NDArray[np.uint8], like: Path) -> bytes:
+    """A grey picture of the kind of ``like``."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(classes).save(content, format=like.suffix[1:])
+    return content.getvalue()
