@@ -74,6 +74,21 @@ def _uneven(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
     return rng.geometric(0.25, n)
 
 
+def _few_large(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """Mostly under 10, and a few of up to 80."""
+    return np.minimum(1 + (3 * rng.pareto(1.0, n)).astype(np.int64), 80)
+
+
+def _lognormal(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """1 to about 100, 6 on average."""
+    return np.ceil(np.exp(1 + rng.standard_normal(n))).astype(np.int64)
+
+
+def _some_followed(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """One patient in five has 20, the others 2."""
+    return rng.permutation(np.where(np.arange(n) % 5 == 0, 20, 2))
+
+
 def _normal(rng: np.random.Generator, n: int) -> Array:
     return rng.standard_normal(n)
 
@@ -85,12 +100,15 @@ def _heavy(rng: np.random.Generator, n: int) -> Array:
 CHOSEN = {
     "normal, 5 cases each": Population(_same, _normal, _normal),
     "normal, 1 to 20 cases": Population(_uneven, _normal, _normal),
+    "normal, a few of up to 80": Population(_few_large, _normal, _normal),
 }
 UNSEEN = {
     "skewed as Dice, 5 cases each": Population(_same, _skewed, _skewed),
     "skewed as Dice, 1 to 20 cases": Population(_uneven, _skewed, _skewed),
     "heavy tails (t, 3), 1 to 20 cases": Population(_uneven, _heavy, _heavy),
     "normal, lower with more cases": Population(_uneven, _normal, _normal, tied=0.5),
+    "normal, lognormal sizes": Population(_lognormal, _normal, _normal),
+    "skewed as Dice, one in five has 20, others 2": Population(_some_followed, _skewed, _skewed),
 }
 
 

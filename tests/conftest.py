@@ -32,6 +32,8 @@ def _free_memory() -> int:
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
     os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
+# Each of a hundred processes would compile the package anew, which takes it 0.3 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Before anything imports torch: processes that each take every core slow one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every step of a sweep is flushed to disk, which costs a test of many sweeps most of its time. In

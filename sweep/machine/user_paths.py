@@ -70,3 +70,8 @@ def results_argument(results: str, name: str = "RESULTS") -> str:
         return str(Path(expanded(str(Path(results)))))
     except ValueError as error:
         raise InputError.single(str(error), key=name) from None
+
+
+def whole_path(folder: Path) -> Path:
+    """The path from the root, without ``..``, for a command that runs anywhere."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100  # `resolve` would follow links

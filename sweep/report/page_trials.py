@@ -11,6 +11,7 @@ from typing import Any
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
+from sweep.machine.user_paths import whole_path
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
@@ -52,7 +53,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
-    best, folder = record.best, Layout(results.folder).trial(record.trial_id)
+    best, folder = record.best, Layout(whole_path(results.folder)).trial(record.trial_id)
     curves = {"value": _rounded(record.values)}
     found: dict[str, Any] = {
         "number": record.number,

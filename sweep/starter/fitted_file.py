@@ -11,9 +11,9 @@ from shlex import quote
 from textwrap import wrap
 
 from sweep.data.files.nnunet_normalize import NAMED
-from sweep.data.nnunet_raw.case_groups import groups_of
+from sweep.data.nnunet_raw.case_groups import groups_of, pattern_of_subjects
 from sweep.data.nnunet_raw.raw_dataset import open_test
-from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated, members, pattern_of_subjects
+from sweep.data.nnunet_raw.splits import SPLITS_FILE, enumerated, members
 from sweep.machine.hardware import Machine, gpu_memory
 from sweep.machine.text_templates import text_template
 from sweep.nnunet.dataset.nnunet_datasets import FOLDS, NAME

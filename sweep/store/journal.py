@@ -182,6 +182,10 @@ class JournalState:
             raise ValueError(f"{trial} has already ended: {self._ended[trial]}")
         return True
 
+    def ended_before(self, other: JournalState) -> list[str]:
+        """The ended trials of which ``other`` has more epochs, sorted."""
+        return sorted(one for one in self._ended if self._epochs[one] < other._epochs.get(one, 0))
+
     def add(self, event: Event) -> None:
         """Add a new event."""
         match event:

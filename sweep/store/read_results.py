@@ -251,7 +251,15 @@ def _record(
 def _read_trial_file(folder: str) -> _TrialFile | None:
     """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
     path = _in(folder, TrialPaths.trial)
-    return read_record(path, _TrialFile) if os.path.lexists(path) else None
+    if not os.path.lexists(path):
+        return None
+    file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    if file.trial_id not in ("", name):
+        raise ResultsError(
+            f"{path}: broken, it is that of {file.trial_id}: its folder was copied or renamed; move"
+            " a copy out of the results folder, or give it its name again"
+        )
+    return file
 
 
 def _scores(folder: str, names: Container[str]) -> dict[str, Any]:
@@ -315,6 +323,7 @@ class _TrialFile:
 
     parameters: dict[str, ParameterValue]
     status: Status
+    trial_id: str = ""
     cause: str = ""
     preset: str | None = None
     seed: int | None = None

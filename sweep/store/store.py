@@ -58,7 +58,7 @@ from sweep.store.trial_files import (
 )
 from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.errors import ResultsError, StorageFailed
 from sweep.vocabulary.record import (
     CaseScore,
     Enqueued,
@@ -70,6 +70,8 @@ from sweep.vocabulary.record import (
     TrialRecord,
 )
 from sweep.vocabulary.strict_json import finite_fields
+
+RESTORE = "restore it from a backup, or start a new sweep with another `name:`"
 
 
 class Store:
@@ -154,6 +156,11 @@ class Store:
         if not self._recorded.is_news(event):
             raise ValueError(f"{name} was started already")
         paths = self.layout.trial(name)
+        if paths.trial.exists():  # copied there by hand: its checkpoints would be gone on from
+            raise StorageFailed(
+                f"cannot start {name}: {paths.folder} is there already, and not of this sweep; move"
+                " it out of the results folder"
+            )
         write_start(paths, parameters, config_yaml, preset, replicate, enqueued)
         self._recorded.add(event)
         self._journal.append(event)
@@ -352,7 +359,12 @@ class Store:
         if lost:
             raise ResultsError(
                 f"{journal}: has {', '.join(sorted(lost))}, whose trial.json is lost or out of"
-                " date; restore it from a backup, or start a new sweep with another `name:`"
+                f" date; {RESTORE}"
+            )
+        if short := self._recorded.ended_before(known):
+            raise ResultsError(
+                f"{self.layout.trial(short[0]).history}: broken, {journal.name} has more epochs of"
+                f" {', '.join(short)}; {RESTORE}"
             )
 
 

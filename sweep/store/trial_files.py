@@ -51,7 +51,8 @@ def write_start(
         paths.folder.mkdir(exist_ok=True)  # no parents: a vanished results folder must raise
         paths.history.write_bytes(b"")
     atomic_write_text(paths.config, config_yaml)
-    start: dict[str, Any] = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
+    start: dict[str, Any] = {"trial_id": paths.folder.name, "parameters": dict(parameters)}
+    start |= {"status": Status.RUNNING, "cause": ""}
     if preset:
         start["preset"] = preset
     if replicate:

@@ -150,7 +150,8 @@ def test_grouped_interval_is_the_jackknife_over_groups(rows: list[tuple[float, i
     groups = sorted(set(of.tolist()))
     without = np.array([values[of != group].mean() for group in groups])
     spread = np.sqrt(np.mean((without - values.mean()) ** 2) * (len(groups) - 1))
-    margin = stats.t.ppf(0.975, len(groups) - 1) * spread
+    shares = np.array([np.mean(of == group) for group in groups])
+    margin = stats.t.ppf(0.975, max(1, 1 / np.sum(shares**2) - 1)) * spread
     low, high = mean_interval(values.tolist(), groups=[str(group) for group in of])
     assert (low, high) == pytest.approx((values.mean() - margin, values.mean() + margin))
     alone = [str(n) for n in range(len(values))]

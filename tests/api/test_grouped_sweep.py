@@ -85,7 +85,8 @@ def test_sweep_over_patients_keeps_them_apart_and_says_so(tmp_path: Path) -> Non
     )
     assert "No group had cases in both training and validation." in text
     assert "The test split has 21 further cases of 7 groups" in text
-    assert "Student's t over groups of cases" in text
+    assert "over groups of cases, with the jackknife's standard error (MacKinnon et al.," in text
+    assert "Kish, L. (1965). Survey sampling. Wiley, New York." in text
 
     table = tmp_path / "groups.csv"
     table.write_text("case,group\n" + "".join(f"{c},{c.partition('_')[0]}\n" for c in names))

@@ -104,6 +104,7 @@ WANTED = {"patient1_a": "patient1", "patient1_b": "patient1", "patient2_a": "pat
     [
         ("groups.csv", "age,case,group\n" + "".join(f"7,{c},{g}\n" for c, g in WANTED.items())),
         ("groups.TSV", "\ufeffcase\tgroup\n" + "".join(f"{c}\t{g}\n" for c, g in WANTED.items())),
+        ("groups.csv", "case, group\n\n" + "".join(f"{c} , {g}\n" for c, g in WANTED.items())),
         ("groups.json", json.dumps(WANTED | {"elsewhere": 7})),
     ],
 )
@@ -122,12 +123,16 @@ def test_groups_come_from_a_pattern_anywhere_in_the_name() -> None:
     ("name", "text", "told"),
     [
         ("g.csv", "case,group\npatient1_a,1\n", "for 2 of 3 cases: patient1_b, patient2_a; every"),
+        ("g.csv", "case,group\npatient1_a_0000.nii.gz,1\n", "needs one; cases are named without"
+         " channel and ending: patient1_a"),
         ("g.csv", "case,group\npatient1_a,\npatient1_b,2\npatient2_a,3\n", "for 1 of 3 cases"),
         ("g.csv", "case,patient\na,b\n", ":1: must have the columns `case` and `group`, separated"
          " by commas; `group` is missing, there are: case, patient"),
         ("g.tsv", "case,group\n", "separated by tabs; `case` is missing, there are: case,group"),
         ("g.csv", "", "`case` is missing, there are: none"),
         ("g.csv", "case,group\na,1\na,2\n", ":3: puts `a` into two groups, `1` and `2`"),
+        ("g.csv", "case,group,group\na,1,2\n", "`group` is there twice, there are: case, "),
+        ("g.csv", "case,group\na,Doe, Jo\n", ":2: has 3 cells under 2 columns; quote texts with"),
         ("g.csv", 'case,group\n"a,1\n', "cannot be read as a table"),
         ("g.json", '{"a": [1]}', "the group of `a` must be a text or a whole number, but is [1]"),
         ("g.json", '{"a": 1, "a": 2}', "has the key `a` twice"),
@@ -216,9 +221,7 @@ def test_trial_trains_and_validates_on_whole_patients(raw: Path) -> None:
 
 def test_names_that_tell_of_subjects_are_doubted_with_the_setting_that_cures_it(raw: Path) -> None:
     [doubt, *_] = map(str, open_source(settings_of(raw)).doubts())
-    assert doubt.endswith(
-        f"validation Dice is too high; set `data.groups`, for example to `{PATTERN}`"
-    )
+    assert doubt.endswith(f"validation Dice is too high; set `data.groups` to `{PATTERN}`")
     assert open_source(settings_of(raw, groups=PATTERN)).doubts() == []
 
 

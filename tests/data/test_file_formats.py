@@ -177,42 +177,45 @@ def space(name: str) -> str:
     return f"space: {name}\nspace directions: (-1,0,0) (0,2,0) (0,0,3)\nspace origin: (1,2,3)\n"
 
 
+TAKEN = "says no orientation: its axes are taken to lead to the left, to the back and up"
+
 READ = {
-    "nrrd in RAS": (".nrrd", nrrd(space("right-anterior-superior")), "LAS", ""),
-    "nrrd in LAS": (".nrrd", nrrd(space("left-anterior-superior")), "RAS", ""),
-    "nrrd in LPS": (".nrrd", nrrd(space("left-posterior-superior")), "RPS", ""),
-    "nrrd without a space": (".nrrd", nrrd("spacings: 1 2 3\n"), "LPS", ""),
+    "nrrd in RAS": (".nrrd", nrrd(space("right-anterior-superior")), "LAS", []),
+    "nrrd in LAS": (".nrrd", nrrd(space("left-anterior-superior")), "RAS", []),
+    "nrrd in LPS": (".nrrd", nrrd(space("left-posterior-superior")), "RPS", []),
+    "nrrd without a space": (".nrrd", nrrd("spacings: 1 2 3\n"), "LPS", [TAKEN]),
     "nrrd as text": (
         ".nrrd", nrrd("spacings: 1 2 3\nencoding: text\n", " ".join(map(str, range(24))).encode()),
-        "LPS", "",
+        "LPS", [TAKEN],
     ),
     "nrrd of big bytes": (
         ".nrrd",
         nrrd("spacings: 1 2 3\n", VOXELS.astype(">i2").tobytes()).replace(b": little", b": big"),
-        "LPS", "",
+        "LPS", [TAKEN],
     ),
     "nrrd of negative spacing": (
         ".nrrd", nrrd("spacings: -1 2 3\n"), "RPS",
-        "has the spacing -1×2×3 in its `spacings`, where every number must be positive; 1×2×3 mm",
+        ["has the spacing -1×2×3 in its `spacings`, where every number must be positive; 1×2×3 mm",
+         TAKEN],
     ),
     "nrrd in micrometres": (
         ".nrrd", nrrd(space("LPS") + 'space units: "um" "um" "um"\n'), "RPS",
-        "measures in um, but ITK, and so nnU-Net, takes its spacing for millimetres",
+        ["measures in um, but ITK, and so nnU-Net, takes its spacing for millimetres"],
     ),
     "nrrd in millimetres": (
-        ".nrrd", nrrd(space("LPS") + 'space units: "mm" "mm" "mm"\n'), "RPS", "",
+        ".nrrd", nrrd(space("LPS") + 'space units: "mm" "mm" "mm"\n'), "RPS", [],
     ),
-    "mha": (".mha", mha("ElementSpacing = 1 2 3\n"), "LPS", ""),
+    "mha": (".mha", mha("ElementSpacing = 1 2 3\n"), "LPS", [TAKEN]),
     "mha of big bytes": (
         ".mha",
         mha("ElementSpacing = 1 2 3\n", VOXELS.astype(">i2").tobytes()).replace(
             b"MSB = False", b"MSB = True"
         ),
-        "LPS", "",
+        "LPS", [TAKEN],
     ),
     "mha with a scaled direction": (
         ".mha", mha("ElementSpacing = 1 2 3\nTransformMatrix = 2 0 0 0 2 0 0 0 2\n"), "LPS",
-        "`ElementSpacing` says a spacing of 1×2×3 mm, its `TransformMatrix` 2×4×6",
+        ["`ElementSpacing` says a spacing of 1×2×3 mm, its `TransformMatrix` 2×4×6"],
     ),
 }  # fmt: skip
 
@@ -233,8 +236,8 @@ def test_header_of_itk_is_read_as_itk_reads_it(name: str, tmp_path: Path) -> Non
             world[:3] * [-1, -1, 1], oracle.TransformIndexToPhysicalPoint(index)
         )
     np.testing.assert_array_equal(read_pixels(file), VOXELS.T)
-    assert len(doubts) == bool(told)
-    assert told in "".join(map(str, doubts))
+    for doubt, part in zip(doubts, told, strict=True):
+        assert part in str(doubt)
 
 
 REFUSED = {
@@ -443,14 +446,26 @@ def test_tiff_that_was_cut_off_is_never_read_as_fewer_pages(
     assert capfd.readouterr().err == ""
 
 
+def test_volume_without_an_orientation_is_told_with_what_is_taken(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(VOXELS)
+    sitk.WriteImage(image, str(tmp_path / "a.gipl"))
+    [doubt] = read_header(tmp_path / "a.gipl")[1]
+    assert TAKEN in str(doubt)
+    bare = nibabel.Nifti1Image(VOXELS.T, None)
+    bare.to_filename(tmp_path / "a.nii")
+    geometry, [doubt] = read_header(tmp_path / "a.nii")
+    assert (geometry.codes, "to the right, to the front and up" in str(doubt)) == ("", True)
+
+
 def test_spacing_of_a_tiff_lies_beside_it_as_in_nnunet(tmp_path: Path) -> None:
     for file in (tmp_path / "a_0000.tif", tmp_path / "b.tif"):
         tifffile.imwrite(file, PAGES, photometric="minisblack")
     bare, doubts = read_header(tmp_path / "a_0000.tif")
-    assert (bare.shape, bare.spacing, doubts) == ((9, 8, 5), None, [])
+    assert (bare.shape, bare.spacing) == ((9, 8, 5), None)
+    assert [TAKEN in str(doubt) for doubt in doubts] == [True]
     grid = look_at(one_image(tmp_path / "b.tif"), "b", labelled=False)
     assert grid.geometry.spacing == (1, 1, 1)
-    assert "b.json beside it gives another" in str(grid.doubts[0])
+    assert "b.json beside it gives another" in str(grid.doubts[1])
     for name in "ab":
         (tmp_path / f"{name}.json").write_text('{"spacing": [4, 0.5, 0.25]}')
     for file in (tmp_path / "a_0000.tif", tmp_path / "b.tif"):

@@ -316,7 +316,8 @@ KINDS = {
     "oblique": Kind([nifti(scan(VOLUME), OBLIQUE)], nifti(VOLUME, OBLIQUE), TAKEN),
     "sheared": Kind([nifti(scan(VOLUME), SHEARED)], nifti(VOLUME, SHEARED), TAKEN),
     "no orientation in the header": Kind(
-        [nifti(scan(VOLUME), codes=(0, 0))], nifti(VOLUME, codes=(0, 0)), TAKEN
+        [nifti(scan(VOLUME), codes=(0, 0))], nifti(VOLUME, codes=(0, 0)),
+        TAKEN, "says no orientation: its axes are taken to lead to the right, to the front and up",
     ),
     "label without an orientation": Kind(
         [nifti(scan(VOLUME))], nifti(VOLUME, codes=(0, 0)), TOLD, "has the orientation none"

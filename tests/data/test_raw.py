@@ -185,7 +185,10 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ),
         ({"file_ending": ".nii.gz "}, "; did you mean `.nii.gz`?"),
         ({"file_ending": ".mgz"}, "`file_ending` is '.mgz'; it must be one of .png, .bmp, "),
-        ({"file_ending": ".mhd"}, "`file_ending` is '.mhd'; it must be one of .png, .bmp, "),
+        (
+            {"file_ending": ".mhd"},
+            ".gipl; write header and pixels into one file, as .mha, and set `file_ending` to it",
+        ),
         ({"file_ending": ".nrrd"}, "holds no image named CASE_0000.nrrd"),
         ({"file_ending": [".png"]}, "must be one of .png, .bmp, "),
         ({"file_ending": ".nii"}, "holds no image named CASE_0000.nii"),

@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.nnunet_raw.splits import (
-    pattern_of_subjects,
-    read_splits,
-    shared_subjects,
-    split,
-    subject,
-    unused,
-)
+from sweep.data.nnunet_raw.case_groups import pattern_of_subjects, subject
+from sweep.data.nnunet_raw.dealt_cases import Dealt, doubts
+from sweep.data.nnunet_raw.splits import read_splits, split, unused
 from sweep.vocabulary.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
@@ -120,30 +115,34 @@ def test_cases_in_no_split_are_counted():
     assert not list(unused((("a",), ("b",)), ["b", "a"]))
 
 
+def told_of(*sides, own_test=False):
+    """What is told of cases that were dealt to training, validation and test."""
+    dealt = Dealt(*map(tuple, sides), *[()] * (3 - len(sides)))
+    found = doubts(dealt, [case for side in sides for case in side], None, 0, own_test=own_test)
+    return [str(doubt) for doubt in found]
+
+
 def test_subject_on_both_sides_is_told_with_a_count_and_an_example():
-    [told] = shared_subjects(
-        {
-            "training": ["sub-01.ses-2", "sub-02_ses-1", "other"],
-            "validation": ["sub-01.ses-1", "MSD_sub-02_ses-2", "sub-03", "sub-021"],
-        }
-    )
-    assert str(told) == (
+    training = ["sub-01.ses-2", "sub-02_ses-1"]
+    validation = ["sub-01.ses-1", "MSD_sub-02_ses-2", "sub-03", "sub-021"]
+    told = (
         "2 of 4 validation cases have another image of the same subject in training, such as"
-        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; set `data.groups`, for"
-        " example to `(sub-[A-Za-z0-9]+)`"
+        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; set `data.groups` to "
     )
+    assert told_of(training, validation) == [f"{told}`(sub-[A-Za-z0-9]+)`"]
+    # A pattern that does not find the group of every case would be refused.
+    by_file = f"{told}a file that names the group of each case"
+    assert told_of([*training, "other"], validation) == [by_file]
 
 
 def test_subject_of_a_test_case_is_told_from_either_side():
-    sides = {"training": ["sub-1_a"], "validation": ["sub-2_a"], "test": ["sub-2_b", "sub-3"]}
-    [told] = shared_subjects(sides)
-    assert str(told) == (
+    sides = ["sub-1_a"], ["sub-2_a"], ["sub-2_b", "sub-3"]
+    told = (
         "1 of 2 test cases has another image of the same subject in validation, such as sub-2_b"
-        " and sub-2_a: test Dice is too high; set `data.groups`, for example to"
-        " `(sub-[A-Za-z0-9]+)`"
+        " and sub-2_a: test Dice is too high; "
     )
-    [told] = shared_subjects(sides, fixed=["test"])
-    assert str(told).endswith("; keep whole subjects for the test")
+    assert told_of(*sides) == [f"{told}set `data.groups` to `(sub-[A-Za-z0-9]+)`"]
+    assert told_of(*sides, own_test=True) == [f"{told}keep whole subjects for the test"]
 
 
 @pytest.mark.parametrize(
@@ -182,4 +181,4 @@ def test_pattern_of_subjects_is_given_where_it_finds_those_of_all_cases(names, p
     "names", [("case_1", "case_1b"), ("resub-1", "resub-1b"), ("sub_1", "sub_1b")]
 )
 def test_no_other_scheme_of_names_is_guessed(names):
-    assert not list(shared_subjects({"training": names[:1], "validation": names[1:]}))
+    assert not told_of(names[:1], names[1:])

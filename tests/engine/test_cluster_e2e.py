@@ -1,4 +1,4 @@
-"""Sweeps on a real cluster of three nodes, each in a folder and with a data cache of its own."""
+"""Sweeps on a real cluster of a head and two nodes, each with files and a data cache of its own."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
 
         def each() -> Iterator[dict[str, int]]:
-            for number in range(4):
+            for number in range(3):
                 folder = root / f"node{number}"
                 folder.mkdir()
                 patch.chdir(folder)
@@ -200,7 +200,7 @@ def undisturbed(cwd: Path, file: str) -> dict[str, tuple[float, int]]:
 
 @dataclass(frozen=True)
 class Lost:
-    """A sweep that lost one of its three nodes in the middle of a trial."""
+    """A sweep that lost one of its two nodes in the middle of a trial."""
 
     folder: Path
     trial: Path

@@ -462,7 +462,7 @@ def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path:
 
     [line] = doubted(fold=0)
     assert line.startswith("2 of 2 validation cases have another image of the same subject in tr")
-    assert line.endswith("set `trainer.groups`, for example to `(sub-[A-Za-z0-9]+)`")
+    assert line.endswith("set `trainer.groups` to `(sub-[A-Za-z0-9]+)`")
     assert doubted(fold="all") == []
     assert doubted(fold=0, groups="(sub-[0-9]+)") == []
     refused = NnunetLook(TrialSettings.model_validate({"trainer": asked | {"groups": "(ses-.)"}}))

@@ -93,4 +93,4 @@ def test_confirmed_leaders_stand_above_a_rule(tmp_path: Path) -> None:
     records = [*CLEAR, trial(2, Status.COMPLETED, [0.99])]
     source = top_of_ranking(read_results(write_sweep(tmp_path / "x", records)))
     assert source.count("\\midrule") == 2
-    assert "The two groups were not compared" in source
+    assert "The two parts were not compared" in source

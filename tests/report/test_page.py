@@ -14,6 +14,7 @@ from sweep.report.headline import headline
 from sweep.report.page import page
 from sweep.report.page_data import PageData, page_data
 from sweep.report.report_figures import figures_of
+from sweep.report.sections.page_section import rendered
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
 
@@ -94,6 +95,26 @@ def test_page_loads_itself_anew_only_while_it_is_watched(sweep_folder: Path) -> 
     results = read_results(sweep_folder)
     assert 'http-equiv="refresh" content="30"' in page(results, reload=30)
     assert 'http-equiv="refresh"' not in page(results)
+
+
+def test_no_line_of_a_sentence_begins_with_its_percent_sign() -> None:
+    words = "In `a %` 0 % to 23 % would, 100% or % alone <b>."
+    assert rendered("{{ words|prose }}", words=words) == (
+        "In <code>a %</code> 0\N{NO-BREAK SPACE}% to 23\N{NO-BREAK SPACE}% would, 100% or % alone"
+        " &lt;b&gt;."
+    )
+
+
+def test_commands_of_a_page_run_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sweep(tmp_path / "x", [drawn(0)])
+    monkeypatch.chdir(tmp_path / "x")
+    commands = re.findall(
+        r"python -m sweep\.\w+ ([^\s<\"&\\\\]+)", page(read_results(Path("../x")))
+    )
+    assert len(commands) > 2
+    assert [path for path in commands if not Path(path).is_relative_to(tmp_path / "x")] == []
 
 
 def test_versions_come_from_the_provenance(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.read_results import read_parameter_names, read_records
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, StorageFailed
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 MakeSweep = Callable[[Path], Path]
@@ -149,6 +151,42 @@ def test_what_cannot_follow_is_refused_and_not_recorded(store: Store) -> None:
         store.end_trial("t0000", Outcome(status=Status.FAILED))
     [record] = store.records()
     assert (record.status, len(record.history)) == (Status.PRUNED, 1)
+
+
+def test_ended_trial_whose_history_was_cut_is_not_taken_for_a_shorter_one(
+    store: Store,
+) -> None:
+    for number in range(2):  # the journal has all of both, as after a power cut of the second
+        name = store.start_trial(number, {}, "")
+        for epoch in epochs(3):
+            store.append_epoch(name, epoch)
+    store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    store.close()
+    for name in ("t0001", "t0000"):
+        history = store.layout.trial(name).history
+        history.write_bytes(b"".join(history.read_bytes().splitlines(keepends=True)[:2]))
+        if name == "t0001":  # its worker trains the rest again
+            Store.open(store.layout.folder).close()
+    with pytest.raises(
+        ResultsError, match=r"t0000/history.jsonl: broken, .* epochs of t0000; rest"
+    ):
+        Store.open(store.layout.folder)
+
+
+def test_copy_of_a_trial_under_the_next_name_is_neither_gone_on_from_nor_read(
+    store: Store,
+) -> None:
+    store.start_trial(0, {}, "seed: 1\n")
+    trials = store.layout.trials
+    shutil.copytree(trials / "t0000", trials / "t0001")
+    with pytest.raises(StorageFailed, match=r"cannot start t0001: .*/t0001 is there already"):
+        store.start_trial(1, {}, "seed: 2\n")
+    assert (trials / "t0001" / "config.yaml").read_text() == "seed: 1\n"
+    with pytest.raises(ResultsError, match=r"t0001/trial.json: broken, it is that of t0000"):
+        store.records()
+    shutil.rmtree(trials / "t0001")
+    assert store.start_trial(1, {}, "seed: 2\n") == "t0001"
+    assert [record.trial_id for record in store.records()] == ["t0000", "t0001"]
 
 
 def test_journal_replays_the_reports_in_the_order_in_which_they_came(

@@ -58,14 +58,16 @@ def mean_interval(
 def _grouped_interval(
     values: Sequence[float], least: int, groups: Sequence[str]
 ) -> tuple[float, float]:
-    """``mean ± t(G − 1) · e``, with G groups, ``e² = (G − 1)/G · Σ_g (mean without g − mean)²``.
+    """``mean ± t(K − 1) · e``, with G groups, ``e² = (G − 1)/G · Σ_g (mean without g − mean)²``.
 
-    The mean is that of the values, as where nothing is grouped. If each group has one value, or all
-    have the same number, this is Student's interval of the means of the groups. NaN for too few
-    values, or a single group.
+    The mean is that of the values, as where nothing is grouped, so a group counts by its values.
+    ``K = n² / Σ_g n_g²`` is the effective number of groups, G if all have the same number of
+    values: a few large ones settle the mean, and the error is known only as well as they tell it.
+    ``K − 1`` is at least 1. If each group has one value, or all have the same number, this is
+    Student's interval of the means of the groups. NaN for too few values, or a single group.
 
     Source: the jackknife over clusters; MacKinnon, Nielsen and Webb 2023, Cluster-robust inference:
-    A guide to empirical practice, J. Econometrics 232(2), CV3.
+    A guide to empirical practice, J. Econometrics 232(2), CV3. K: Kish 1965, Survey Sampling, 11.7.
     """
     from scipy.special import stdtrit
 
@@ -77,7 +79,8 @@ def _grouped_interval(
     mean = float(sums.sum()) / n
     without = (sums.sum() - sums) / (n - sizes)
     error = math.sqrt((count - 1) / count * float(((without - mean) ** 2).sum()))
-    margin = float(stdtrit(count - 1, 0.975)) * error
+    effective = n**2 / float((sizes**2).sum())
+    margin = float(stdtrit(max(1.0, effective - 1), 0.975)) * error
     return mean - margin, mean + margin
 
 

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.paired_statistics import mean_interval
-from sweep.data.nnunet_raw.splits import subject
+from sweep.data.nnunet_raw.case_groups import subject
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import mean_over_classes, of_class
 from sweep.vocabulary.record import TrialRecord, representing, searched

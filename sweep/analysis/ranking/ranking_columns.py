@@ -391,7 +391,7 @@ def line_words(frame: pd.DataFrame) -> str:
     if divider(frame) is None:
         return ""
     above, below = (order[0].lower() + order[1:] for order in halves(frame)[1::2])
-    apart = "The two groups were not compared with each other."
+    apart = "The two parts were not compared with each other."
     return f"Above the line: {above}. Below: {below}. {apart}"
 
 

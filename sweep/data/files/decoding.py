@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.data.files.image_geometry import Array, size, unlike
+from sweep.data.files.image_geometry import Array, size, squeezed, unlike
 from sweep.vocabulary.errors import InputError, Mistake
 
 _MOST_DEFLATED = 1100  # one byte of a gzip file can stand for at most 1032 bytes
+AS_ITK = "the left, to the back and up"
+"""Where ITK takes the axes x, y and z to lead in a file without an orientation."""
 _PRINTING = ("nibabel.global", "tifffile")  # loggers that print without a file's name
 
 
@@ -70,7 +72,8 @@ def require_axes(path: Path, shape: Sequence[int]) -> None:
     )
     if len(shape) > 3:
         message += (
-            "; if the last axis holds channels, write one file per channel (CASE_0000, CASE_0001)"
+            "; if the last axis holds channels, write one file per channel (CASE_0000, CASE_0001);"
+            " if it holds times, one case per time"
         )
     raise unusable(path, message, "axes")
 
@@ -126,4 +129,19 @@ def spacing_doubts(
             f" {other}; {spacing_field} is used, as in nnU-Net",
             file=str(path),
             kind="spacing and world",
+        )
+
+
+def orientation_doubts(path: Path, shape: Sequence[int], taken: str) -> Iterator[Mistake]:
+    """What is taken for the orientation of a volume whose file says none; nothing of an image.
+
+    Args:
+        taken: where its axes are taken to lead.
+    """
+    if len(squeezed(shape)) > 2:
+        yield Mistake(
+            f"says no orientation: its axes are taken to lead to {taken}; which slices are axial,"
+            " and which side of a picture is the left, depends on that",
+            file=str(path),
+            kind="no orientation said",
         )

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.files.decoding import (
+    AS_ITK,
     decoding,
+    orientation_doubts,
     require_axes,
     require_bytes,
     require_real,
@@ -77,6 +79,8 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     used = tuple(map(abs, written))
     lengths = np.linalg.norm(direction, axis=0) * used
     doubts = [*spacing_doubts(path, written, used, lengths, fields), *_unit_doubts(path, text)]
+    if not _says_orientation(kind, text):
+        doubts += orientation_doubts(path, shape, AS_ITK)
     return Geometry(shape, used, from_lps(direction, written, origin[:axes])), doubts
 
 
@@ -179,6 +183,13 @@ def _elsewhere(text: Mapping[str, str]) -> str:
     """Another file with the pixels, of which nobody would see that it changed; empty if none."""
     file = text.get("elementdatafile", "LOCAL")
     return text.get("data file", text.get("datafile", "" if file.upper() == "LOCAL" else file))
+
+
+def _says_orientation(kind: str, text: Mapping[str, str]) -> bool:
+    if kind == ".nrrd":
+        return {"space", "space directions"} <= text.keys()
+    # Three names of one field of a MHA. A GIPL has no fields.
+    return not {"transformmatrix", "orientation", "rotation"}.isdisjoint(text)
 
 
 def _unit_doubts(path: Path, text: Mapping[str, str]) -> Iterator[Mistake]:

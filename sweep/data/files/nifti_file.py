@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sweep.data.files.decoding import (
     decoding,
+    orientation_doubts,
     require_axes,
     require_bytes,
     require_real,
@@ -62,6 +63,8 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         affine = None
         message = "has nonfinite numbers in its orientation: it is ignored"
         doubts.append(Mistake(message, file=str(path), kind="no orientation"))
+    if not knows:
+        doubts += orientation_doubts(path, shape, "the right, to the front and up")
     return Geometry(shape, spacing, affine), doubts
 
 

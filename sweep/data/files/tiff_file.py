@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.decoding import decoding, require_axes, require_real, unusable
+from sweep.data.files.decoding import (
+    AS_ITK,
+    decoding,
+    orientation_doubts,
+    require_axes,
+    require_real,
+    unusable,
+)
 from sweep.data.files.image_geometry import Array, Geometry, from_lps
 from sweep.data.files.json_file import read_object
 from sweep.machine.installed_packages import how_to_install
@@ -46,7 +53,9 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         return Geometry(shape), []
     spacing = _spacing(path)
     steps = spacing or (1.0, 1.0, 1.0)
-    return Geometry(shape[::-1], spacing, from_lps(np.eye(3), steps, (0.0, 0.0, 0.0))), []
+    affine = from_lps(np.eye(3), steps, (0.0, 0.0, 0.0))
+    doubts = orientation_doubts(path, shape, AS_ITK)
+    return Geometry(shape[::-1], spacing, affine), [*doubts]
 
 
 def read_pixels(path: Path, *, palette: bool = True) -> Array:

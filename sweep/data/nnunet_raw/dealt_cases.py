@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from sweep.data.nnunet_raw.case_groups import pattern_of_subjects, subject
 from sweep.data.nnunet_raw.splits import (
     NO_GROUPS,
+    SPLITS_FILE,
     Groups,
     Split,
     hold_out,
     members,
-    shared_subjects,
     split,
     unused,
 )
@@ -88,8 +89,52 @@ def doubts(
         message = f"each of the {len(groups)} cases is a group of its own, so nothing is grouped"
         yield Mistake(message, key=key)
     given = {"validation": splits is not None, "test": own_test}
-    fixed = [side for side, is_given in given.items() if is_given]
-    yield from shared_subjects(dealt._asdict(), groups, key, fixed)
+    yield from _shared(dealt, groups, key, given)
+    yield from _of_one_group(dealt, groups)
+
+
+def _shared(dealt: Dealt, groups: Groups, key: str, given: Mapping[str, bool]) -> Iterator[Mistake]:
+    """Validation and test cases of groups, or of subjects by name, that are also in another set.
+
+    Args:
+        groups: of the cases; where there are none, the names of the cases tell.
+        key: of the setting for the groups.
+        given: side → whether the dataset itself gives it, so that the setting does not change it.
+    """
+    what = "group" if groups else "subject"
+    sides = dealt._asdict()
+
+    def of(case: str) -> str:
+        return groups.get(case, "") or subject(case)
+
+    for judged, seen in (("validation", ("training",)), ("test", ("training", "validation"))):
+        known = {
+            of(case): (side, case) for side in reversed(seen) for case in reversed(sides[side])
+        }
+        known.pop("", None)
+        also = [case for case in sides[judged] if of(case) in known]
+        if not also:
+            continue
+        side, other = known[of(also[0])]
+        if given[judged] and judged == "validation":
+            cure = f"give splits by {what} in {SPLITS_FILE}, which counts, or remove it"
+            cure += "" if groups else f" and set `{key}`"
+        elif groups or given[judged]:
+            cure = f"keep whole {what}s for the test"
+        else:
+            pattern = pattern_of_subjects([case for cases in sides.values() for case in cases])
+            to = f"`{pattern}`" if pattern else "a file that names the group of each case"
+            cure = f"set `{key}` to {to}"
+        have = "has" if len(also) == 1 else "have"
+        yield Mistake(
+            f"{len(also)} of {len(sides[judged])} {judged} cases {have} another image of the same"
+            f" {what} in {side}, such as {also[0]} and {other}: {judged} Dice is too high; {cure}",
+            kind=f"subjects of {judged}",
+        )
+
+
+def _of_one_group(dealt: Dealt, groups: Groups) -> Iterator[Mistake]:
+    """Validation or test cases that are all of one group."""
     cures = {"validation": "; `confirm` can measure the finalists on more folds", "test": ""}
     for side, cure in cures.items() if groups else ():
         names: Names = getattr(dealt, side)

@@ -44,6 +44,8 @@ EXAMPLE = (
     f' "file_ending": ".png"}} beside {IMAGES_FOLDER}/CASE_0000.png and {LABELS_FOLDER}/CASE.png'
 )
 """A whole ``dataset.json``, and the files that belong to it."""
+_DETACHED = {".mhd": ".mha", ".nhdr": ".nrrd", ".hdr": ".nii.gz", ".img": ".nii.gz"}
+"""Endings of headers with their pixels in another file → what holds both."""
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
 
@@ -241,6 +243,9 @@ def ending_mistakes(ending: object) -> Iterator[str]:
     found = "is missing" if ending is None else f"is {ending!r}"
     meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
     hint = did_you_mean(meant) if meant in FILE_ENDINGS else ""
+    if meant in _DETACHED:
+        to = _DETACHED[meant]
+        hint = f"; write header and pixels into one file, as {to}, and set `file_ending` to it"
     yield f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}{hint}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -183,16 +183,15 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
     if len(named) == 2 and (both := sorted(named[0] & named[1])):
         yield f"has the same cases in both sets: {enumerated(both)}"
     if unknown := sorted(set().union(*named) - set(cases)):
-        meant = _as_case(unknown[0], cases)
-        hint = f"; cases are named without channel and ending: {meant}" if meant else ""
+        hint = file_hint(unknown[0], cases)
         yield f"names cases that the dataset does not have: {enumerated(unknown)}{hint}"
 
 
-def _as_case(name: str, cases: Sequence[str]) -> str:
-    """The case that a file ``name`` belongs to, as channel or label; empty if none."""
+def file_hint(name: str, cases: Container[str]) -> str:
+    """The end of a message on an unknown case; empty unless ``name`` is that of a case's file."""
     for end in (r"_\d{4}\..+", r"_\d{4}", r"\.[^.]+(\.gz)?", r"\..+"):
         if (short := re.sub(f"{end}$", "", name)) != name and short in cases:
-            return short
+            return f"; cases are named without channel and ending: {short}"
     return ""
 
 
@@ -201,78 +200,6 @@ def _a(value: Any) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     return repr(value[:40] if isinstance(value, str) else value)
-
-
-_SUBJECT = re.compile(
-    r"(?<![A-Za-z0-9])(sub-[A-Za-z0-9]+|(?i:patient|subject|pat|subj)[-_]?[0-9]+)"
-)
-"""A subject anywhere in the name of a case: BIDS's entity, or such a word and a number."""
-
-
-def shared_subjects(
-    sides: Mapping[str, Sequence[str]],
-    groups: Groups = NO_GROUPS,
-    key: str = "data.groups",
-    fixed: Collection[str] = (),
-) -> Iterator[Mistake]:
-    """Validation and test cases of groups, or of subjects by name, that are also in another set.
-
-    Args:
-        sides: ``training``, ``validation`` and ``test`` → their cases.
-        groups: of the cases; where there are none, the names of the cases tell.
-        key: of the setting for the groups.
-        fixed: sides that the dataset itself gives, so that the setting does not change them.
-    """
-    what = "group" if groups else "subject"
-
-    def of(case: str) -> str:
-        return groups.get(case, "") or subject(case)
-
-    for judged, seen in (("validation", ("training",)), ("test", ("training", "validation"))):
-        known: dict[str, tuple[str, str]] = {}
-        for side in seen:
-            for name in sides[side]:
-                known.setdefault(of(name), (side, name))
-        known.pop("", None)
-        also = [name for name in sides.get(judged, ()) if of(name) in known]
-        if also:
-            side, other = known[of(also[0])]
-            count = f"{len(also)} of {len(sides[judged])} {judged} cases"
-            have = "has" if len(also) == 1 else "have"
-            cure = f"set `{key}`, for example to `{_pattern(subject(also[0]))}`"
-            if "validation" in fixed and judged == "validation":
-                cure = f"give splits by {what} in {SPLITS_FILE}, which counts, or remove it"
-                cure += "" if groups else f" and set `{key}`"
-            elif groups or judged in fixed:
-                cure = f"keep whole {what}s for the test"
-            yield Mistake(
-                f"{count} {have} another image of the same {what} in {side}, such as"
-                f" {also[0]} and {other}: {judged} Dice is too high; {cure}",
-                kind=f"subjects of {judged}",
-            )
-
-
-def _pattern(found: str) -> str:
-    """A pattern that finds such subjects: ``(patient[0-9]+)`` for patient007."""
-    start = re.match(r"sub-|.*?(?=[0-9]+$)", found)
-    assert start is not None
-    return f"({start[0]}{'[A-Za-z0-9]' if start[0] == 'sub-' else '[0-9]'}+)"
-
-
-def pattern_of_subjects(cases: Sequence[str]) -> str | None:
-    """A pattern that finds the subject of every case; None if the names tell of none, or if each
-    subject has one case."""
-    if not all(map(subject, cases)):
-        return None
-    pattern = _pattern(subject(cases[0]))
-    found = {match[1] if (match := re.search(pattern, case)) else "" for case in cases}
-    return pattern if "" not in found and len(found) < len(cases) else None
-
-
-def subject(case: str) -> str:
-    """The subject in a case's name, such as ``sub-01`` or ``patient007``; empty if none."""
-    found = _SUBJECT.search(case)
-    return found[0] if found else ""
 
 
 def enumerated(names: Sequence[str], most: int = 5) -> str:

@@ -13,9 +13,10 @@ function axisColumns(data) {
   return found.size ? found.set("number", { name: "number", title: "trial number", kind: "number", of }) : found;
 }
 
-/** The names of the columns that are drawn: as chosen, else the objective over the first parameter. */
+/** The names of the columns that are drawn: as chosen, else the objective over the first parameter that varies. */
 function drawnAxes(data, columns) {
-  const parameter = [...columns.values()].find(({ is_parameter }) => is_parameter)?.name;
+  const parameters = [...columns.values()].filter(({ is_parameter }) => is_parameter);
+  const parameter = (parameters.find(({ of }) => new Set(of.values()).size > 1) ?? parameters[0])?.name;
   const there = (...names) => names.find((name) => columns.has(name)) ?? "epochs";
   const colour = columns.get(axes.colour)?.kind === "number" ? axes.colour : "";
   return { x: there(axes.x, parameter), y: there(axes.y, data.objective.metric), colour };

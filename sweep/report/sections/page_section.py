@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
+
+NBSP = "\N{NO-BREAK SPACE}"
+BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +39,10 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def _prose(text: str) -> Markup:
-    """A sentence with its `code` as elements."""
-    parts = map(escape, text.split("`"))
+    """A sentence with its `code` as elements, in which no line begins with a percent sign."""
     return Markup().join(
-        Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(BEFORE_PERCENT.sub(NBSP, part))
+        for n, part in enumerate(text.split("`"))
     )
 
 

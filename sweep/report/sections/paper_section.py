@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 from sweep.analysis.figures.sweep_results import Results
+from sweep.machine.user_paths import whole_path
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.report.takeaway.latex_ranking import TOP, top_of_ranking
 from sweep.report.takeaway.methods import methods, to_add
-from sweep.report.takeaway.winner_use import whole_path
 
 TEMPLATE = """\
 <p class="reading">Written from this sweep's file and records alone. Please check it, and add what

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from sweep.analysis.figures.sweep_results import Results
+from sweep.machine.user_paths import whole_path
 from sweep.report.page_pictures import compared_pair
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.store.pictures.picture_index import CasePictures, TrialPictures
@@ -43,7 +44,7 @@ def segmentations_section(results: Results) -> PageSection | None:
         sentence=_sentence(results, drawn, pair),
         pair=pair if pair is not None and _differing(drawn[pair[0]]) else None,
         names=list(drawn),
-        command=f"python -m sweep.pictures {shlex.quote(str(results.folder))}",
+        command=f"python -m sweep.pictures {shlex.quote(str(whole_path(results.folder)))}",
     )
     return PageSection(name="segmentations", title="Segmentations", html=html)
 

@@ -148,6 +148,14 @@ WORKS = {
         "Nature Methods 18",
         _journal("Nature Methods", "18", "2", "203--211"),
     ),
+    "Kish, 1965": Work(
+        "kish1965sampling",
+        "Kish, Leslie",
+        "Survey sampling",
+        1965,
+        "Wiley, New York",
+        (("howpublished", "Wiley, New York"),),
+    ),
     "Li et al., 2018": Work(
         "li2018hyperband",
         "Li, Lisha and Jamieson, Kevin and DeSalvo, Giulia and Rostamizadeh, Afshin and Talwalkar,"
@@ -169,6 +177,14 @@ WORKS = {
             ("volume", "2"),
             ("pages", "230--246"),
         ),
+    ),
+    "MacKinnon et al., 2023": Work(
+        "mackinnon2023cluster",
+        "MacKinnon, James G. and Nielsen, Morten Ørregaard and Webb, Matthew D.",
+        "Cluster-robust inference: A guide to empirical practice",
+        2023,
+        "Journal of Econometrics 232",
+        _journal("Journal of Econometrics", "232", "2", "272--299"),
     ),
     "Schmucker et al., 2021": Work(
         "schmucker2021moasha",

@@ -203,7 +203,10 @@ def _test(found: HeldOut) -> Iterator[str]:
     if not math.isnan(first.low):
         over = "cases, which are taken to be independent"
         if groups:
-            over = "groups of cases, with the jackknife's standard error"
+            over = (
+                "groups of cases, with the jackknife's standard error (MacKinnon et al., 2023) and"
+                " the degrees of freedom of the effective number of groups (Kish, 1965)"
+            )
         interval = (
             f"95 % confidence interval {DICE.text(first.low)} to {DICE.text(first.high)},"
             f" Student's t over {over}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.pareto_ranks import front
 from sweep.analysis.report_words import cut_short, listed, some
+from sweep.machine.user_paths import whole_path
 from sweep.spec.load import load_trial
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
@@ -117,11 +117,6 @@ def nnunet_predict_command(model: Path) -> str:
     fold = next(iter(sorted(path.name for path in model.glob("fold_*"))), "fold_0")
     options = ["-m", model, "-f", fold.removeprefix("fold_"), "-chk", "checkpoint_best.pth"]
     return _command("nnUNetv2_predict_from_modelfolder", "-i", IMAGES, "-o", MASKS, *options)
-
-
-def whole_path(folder: Path) -> Path:
-    """The path from the root, without ``..``, for a command that runs anywhere."""
-    return Path(os.path.abspath(folder))  # noqa: PTH100  # `resolve` would follow links
 
 
 def config_file(results: Results, record: TrialRecord) -> Path:
