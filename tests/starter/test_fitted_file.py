@@ -166,7 +166,10 @@ def test_names_that_tell_of_patients_with_several_cases_give_the_groups(
     several = ODD["several cases of a patient"](tmp_path / "Dataset002_Patients")
     data = fitted(init, several)["data"]
     assert (data["groups"], data["folds"]) == ("(patient[0-9]+)", 4)
+    hint = "# If a patient has several cases, set `groups`"
+    assert hint not in Path("space.yaml").read_text(encoding="utf-8")
     assert "groups" not in fitted(init, ODD["two images"](tmp_path / "Dataset003_Two"))["data"]
+    assert hint in Path("space.yaml").read_text(encoding="utf-8")
 
 
 def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:
