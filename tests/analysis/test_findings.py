@@ -284,6 +284,13 @@ def test_a_gain_is_not_put_down_to_the_loss_alone_where_more_is_searched() -> No
     )
 
 
+def test_curves_of_trials_that_still_train_are_not_said_to_have_no_value() -> None:
+    running = results_of(trial(0, None, [0.5, 0.6], {WARMUP: 2}))
+    assert learning_curves(running).finding == "No trial has ended yet, so none is compared."
+    without = results_of(trial(0, Status.DIVERGED, [None], {WARMUP: 2}))
+    assert learning_curves(without).finding.startswith("No trial has a validation Dice")
+
+
 def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> None:
     through = trial(0, Status.COMPLETED, [0.25, 0.5, 0.75], parameters(warmup=2))
     broken = trial(1, diverged_at(2), [0.25, 0.5], parameters(warmup=2))

@@ -81,6 +81,8 @@ def switch_on_steps(results: Results) -> list[float]:
 
 
 def _finding(results: Results) -> str:
+    if not results.ended:
+        return "No trial has ended yet, so none is compared."
     if not results.ranked:
         return f"No trial has a {results.objective.label} that may be compared."
     leader = results.ranked[0]
