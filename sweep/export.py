@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.command_line.command_options import listed
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.rare_collections import rare_collections
 from sweep.report.takeaway.figure_files import FILES
@@ -27,14 +28,14 @@ ALL = (*FORMATS, *FOR_A_PAPER, *FILES)
 def command(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
     formats: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--format",
             metavar=",".join(FORMATS),
             help="Files to write: report.html, report.ipynb, best.yaml. For a paper also"
-            f" {', '.join((*FOR_A_PAPER, *FILES))}.",
+            f" {', '.join((*FOR_A_PAPER, *FILES))}. Default: {','.join(FORMATS)}.",
         ),
-    ] = ",".join(FORMATS),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +56,7 @@ def command(
         from sweep.spec.words.phrases import must_be, one_of
         from sweep.vocabulary.errors import InputError, Mistake
 
-        names = [name.strip() for name in formats.split(",")]
+        names = [*FORMATS] if formats is None else listed(formats)
         if wrong := [name for name in names if name not in ALL]:
             right = one_of(list(ALL))
             raise InputError(

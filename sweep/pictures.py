@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.command_line.command_options import Device
+from sweep.command_line.command_options import Device, listed
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 
@@ -23,13 +23,13 @@ def command(
         ),
     ] = None,
     cases: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--cases",
             metavar="CASE,…",
             help="Validation cases beside the worst, the median and the best.",
         ),
-    ] = "",
+    ] = None,
     channel: Annotated[
         str | None,
         typer.Option("--channel", help="Image channel to show; default: as the sweep says."),
@@ -46,13 +46,12 @@ def command(
         from sweep.console.sweep_view import TerminalView
 
         folder = local_folder(results, "RESULTS")
-        asked = [case.strip() for case in cases.split(",") if case.strip()]
         view = TerminalView(live=True, table=False)
         for one in draw_pictures(
             folder,
             trials or (),
             view.working,
-            cases=asked,
+            cases=[case for case in listed(cases) if case],
             channel=channel,
             device=device,
         ):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sweep.command_line.command_options import listed
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.rare_collections import rare_collections
 from sweep.vocabulary.errors import InputError
@@ -56,7 +57,8 @@ def command(
         ),
     ] = False,
     columns: Annotated[
-        str | None, typer.Option("--columns", metavar="A,B,…", help="Print only these columns.")
+        list[str] | None,
+        typer.Option("--columns", metavar="A,B,…", help="Print only these columns."),
     ] = None,
     per_class: Annotated[
         bool,
@@ -91,7 +93,7 @@ def command(
         if len(frame) < len(found.frame):
             found = narrowed(found, frame)
         frame = sorted_by(frame, sort or [], found.objective)[:top]
-        names = [name.strip() for name in columns.split(",")] if columns is not None else []
+        names = listed(columns)
         show(found, only(frame, names) if names else frame, form)
         if is_table and len(places) == 1:
             tell_changes(places[0], whole.frame)

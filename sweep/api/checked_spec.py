@@ -109,15 +109,20 @@ def load_checked_trial(
 
 
 def read_words(data: PreparedData) -> str:
-    """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``."""
+    """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``, with the number of
+    groups behind each where cases are grouped."""
+    from sweep.data.nnunet_raw.splits import members
+
     sides = {"train": data.training, "validate": data.validation, "test": data.test}
-    counts = {word: len(samples.cases) for word, samples in sides.items() if samples}
-    groups = len(set(data.groups.values()))
-    within = f", in {counted(groups, 'group')}" if groups else ""
+    cases = {word: samples.cases for word, samples in sides.items() if samples}
+
+    def grouped(names: Sequence[str]) -> str:
+        return f" ({counted(len(members(names, data.groups)), 'group')})" if data.groups else ""
+
     return (
-        f"{counted(sum(counts.values()), 'case')} of {data.sizes}{within};"
+        f"{counted(sum(map(len, cases.values())), 'case')} of {data.sizes};"
         f" fold {data.origin['fold']}: "
-        + ", ".join(f"{count} {word}" for word, count in counts.items())
+        + ", ".join(f"{len(names)} {word}{grouped(names)}" for word, names in cases.items())
     )
 
 

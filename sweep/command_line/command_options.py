@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+
+def listed(values: Sequence[str] | None) -> list[str]:
+    """The names in an option that takes several, by commas (``A,B``) or by repetition."""
+    return [name.strip() for value in values or () for name in value.split(",")]
+
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
 Overrides = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -191,6 +192,9 @@ def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
     gains = zip(cells.get("delta_baseline", ()), frame["status"], strict=False)
     if any(gain != "–" and status == Status.PRUNED.value for gain, status in gains):
         yield "Δ baseline of a pruned trial: against the baseline after as many epochs."
+    gains_marked = compress(cells.get("delta_baseline", ()), are_marked(frame))
+    if "best_epoch" in cells and any(gain != "–" for gain in gains_marked):
+        yield f"Δ baseline of a trial with {MARK}: by its best since the switch-on."
     if any("–" in column.cells for column in shown if column.short is not None):
         yield "– under a setting: null, or without effect in that trial."
     names, values = list(frame["trial_id"]), cells.get(OBJECTIVE, ())

@@ -40,6 +40,8 @@ def test_only_the_formats_that_are_asked_for_are_written(call: Call, results: Pa
         "results/toy/best.yaml",
     ]
     assert not (results / "report.ipynb").exists()
+    one_by_one = call("export", "results/toy", "--format", "yaml", "--format", "csv")
+    assert one_by_one.stdout.splitlines() == ["results/toy/best.yaml", "results/toy/ranking.csv"]
 
 
 def test_texts_and_tables_for_a_paper_are_written_if_they_are_asked_for(

@@ -86,6 +86,8 @@ def test_latex_is_a_table_for_a_paper(call: Call, results: Path) -> None:
     assert r"1 & t0000 & completed & 0.7500 & 3 & 1e-6 \\" in whole
     chosen = call("rank", "results/toy", "--format", "latex", "--columns", "trial_id,cause").stdout
     assert r"trial\_id & cause \\" in chosen
+    each = call("rank", "results/toy", "--format", "latex", "--columns=trial_id", "--columns=cause")
+    assert each.stdout == chosen
     narrowed = call("rank", "results/toy", "--format", "latex", "--where", "val_dice > 0.9").stdout
     assert "t0000" not in narrowed
 

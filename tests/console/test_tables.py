@@ -240,6 +240,12 @@ def test_gain_over_the_baseline_is_explained_where_it_is_shown(frame: pd.DataFra
     told = [" ".join(row) for row in rows(of_pruned, PARAMETERS, 160)]
     assert sentence in told
     assert sentence not in [" ".join(row) for row in rows(gained, PARAMETERS, 160)]
+    before = gained.assign(
+        best_before_switch_on=pd.array([True, False, None, None, None], dtype="boolean")
+    )
+    since = "Δ baseline of a trial with *: by its best since the switch-on."
+    assert since in [" ".join(row) for row in rows(before, PARAMETERS, 160)]
+    assert since not in [" ".join(row) for row in rows(gained, PARAMETERS, 160)]
     without = frame.assign(delta_baseline=pd.array([None] * 5, dtype="Float64"))
     assert "baseline" not in str(rows(without, PARAMETERS, 160))
 

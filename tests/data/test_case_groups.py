@@ -208,10 +208,15 @@ def test_trial_trains_and_validates_on_whole_patients(raw: Path) -> None:
     sides = [patients(side.cases) for side in (data.training, data.validation, data.test)]
     assert [len(side) for side in sides] == [4, 1, 1]
     assert len(set.union(*sides)) == sum(map(len, sides)) == 6
-    assert read_words(data).endswith(" of 32×32, in 6 groups; fold 2: 8 train, 2 validate, 2 test")
+    assert read_words(data).endswith(
+        " of 32×32; fold 2: 8 train (4 groups), 2 validate (1 group), 2 test (1 group)"
+    )
     assert data.origin["groups"] == PATTERN
     assert data.groups["patient3_b"] == "patient3"
-    assert open_source(settings).doubts() == []
+    alone = [str(doubt).partition(" group, ")[0] for doubt in open_source(settings).doubts()]
+    assert alone == [f"all 2 {side} cases are of one" for side in ("validation", "test")]
+    two = settings_of(raw, groups=PATTERN, test=0.4, folds=2)  # two patients on each side
+    assert open_source(two).doubts() == []
 
 
 def test_names_that_tell_of_subjects_are_doubted_with_the_setting_that_cures_it(raw: Path) -> None:

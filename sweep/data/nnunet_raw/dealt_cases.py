@@ -90,6 +90,7 @@ def doubts(
         yield Mistake(message, key=key)
     given = {"validation": splits is not None, "test": own_test}
     yield from _shared(dealt, groups, key, given)
+    yield from _of_one_group(dealt, groups)
 
 
 def _shared(dealt: Dealt, groups: Groups, key: str, given: Mapping[str, bool]) -> Iterator[Mistake]:
@@ -130,6 +131,19 @@ def _shared(dealt: Dealt, groups: Groups, key: str, given: Mapping[str, bool]) -
             f" {what} in {side}, such as {also[0]} and {other}: {judged} Dice is too high; {cure}",
             kind=f"subjects of {judged}",
         )
+
+
+def _of_one_group(dealt: Dealt, groups: Groups) -> Iterator[Mistake]:
+    """Validation or test cases that are all of one group."""
+    cures = {"validation": "; `confirm` can measure the finalists on more folds", "test": ""}
+    for side, cure in cures.items() if groups else ():
+        names: Names = getattr(dealt, side)
+        if len(names) > 1 and len(found := [*members(names, groups)]) == 1:
+            yield Mistake(
+                f"all {len(names)} {side} cases are of one group, {found[0]}: {side} Dice is that"
+                f" of this group alone{cure}",
+                kind=f"one group of {side}",
+            )
 
 
 def fold_mistakes(

@@ -163,8 +163,9 @@ def _prediction(
         yield Step(
             "Predict images with it",
             (predict_command(layout.folder),),
-            f"{_who_predicts(kept)} {IMAGES} is a folder with CASE_0000.nii.gz and so on, {MASKS}"
-            " a new folder. With `--labels` and a folder of references it also scores the masks.",
+            f"{_who_predicts(kept)} {IMAGES} is a folder with images of the format that it was"
+            f" trained on, named CASE_0000 and so on, {MASKS} a new folder. With `--labels` and a"
+            " folder of references it also scores the masks.",
         )
     elif kind.tools is None:
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
