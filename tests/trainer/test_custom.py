@@ -186,10 +186,9 @@ def test_text_of_the_same_size_and_second_is_loaded_anew(
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     file = tmp_path / "mine.py"
     for value in (1, 2):
-        file.write_text(f"VALUE = {value}\n")
+        file.write_text(f"value = {value}\n")
         os.utime(file, (1e9, 1e9))
-        loaded = module_of(str(file))
-        assert loaded.VALUE == value
+        assert module_of(str(file)).value == value
 
 
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
