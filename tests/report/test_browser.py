@@ -810,6 +810,24 @@ def test_a_third_column_is_the_colour_by_its_rank(
     )
     assert ticks == sorted(ticks)
     assert {*ticks} <= {*epochs.values()}
+    legend = opened.evaluate(
+        "document.getElementById('figure-axes').data.filter(({ ids }) => !ids)"
+        ".map(({ marker }) => marker.color)"
+    )
+    assert len(legend) > len({*legend}) == 1  # no colour of the legend is one of the scale
+
+
+def test_an_axis_of_statuses_has_the_words_of_the_table(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    ended = (Status.EARLY_STOPPED, Status.COMPLETED)
+    records = [trial(n, one, [0.5, 0.6], dict(drawn(n).parameters)) for n, one in enumerate(ended)]
+    file = tmp_path / "report.html"
+    file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
+    opened = open_page(f"{file.as_uri()}#?up=status")
+    opened.evaluate("sweepPage.drawAll()")
+    words = opened.evaluate("document.getElementById('figure-axes').data.flatMap(({ y }) => y)")
+    assert sorted(words) == ["completed", "early-stopped"]
 
 
 def test_more_than_two_trials_are_compared_and_each_can_be_left_out(

@@ -3,6 +3,7 @@
 
 const axes = { x: "", y: "", colour: "" };  // names of columns that the reader has chosen
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
+const GREY = "#4b5563";  // of lines and symbols that are no trial
 
 /** The columns that an axis can have, name → {title, kind, of}; the trial's number is one too. */
 function axisColumns(data) {
@@ -29,19 +30,20 @@ function chosenAxes(data) {
   const every = page.ids.filter((id) => [x, y, third].every((one) => !one || (one.of.get(id) ?? null) !== null));
   const step = Math.max(1, every.length / MOST_POINTS), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
   const status = page.columns.get("status").of, ranks = third && ranksOf(there.map((id) => third.of.get(id)));
+  const cellOf = ({ name, of }) => (id) => (name === "status" ? data.statuses[of.get(id)][0] : of.get(id));
   const traces = Object.entries(data.statuses).flatMap(([name, [words, color, symbol]]) => {
     const ids = there.filter((id) => status.get(id) === name), width = symbol.endsWith("open") ? 2 : 1;
     if (!ids.length) return [];
     const known = { type: "scatter", mode: "markers", name: words, marker: { color, symbol, size: 8, line: { width, color } } };
     const points = {
-      ...known, ids, x: ids.map((id) => x.of.get(id)), y: ids.map((id) => y.of.get(id)), text: ids,
+      ...known, ids, x: ids.map(cellOf(x)), y: ids.map(cellOf(y)), text: ids,
       hovertemplate: `%{text}<br>${x.title} %{x}<br>${y.title} %{y}${third ? `<br>${third.title} %{customdata}` : ""}<extra></extra>`,
     };
     if (!third) return [points];
     const marker = { ...points.marker, color: ids.map((id) => ranks.get(third.of.get(id))), coloraxis: "coloraxis" };
     return [  // the legend names the symbol alone
       { ...points, marker, customdata: ids.map((id) => third.of.get(id)), showlegend: false },
-      { ...known, x: [null], y: [null] },
+      { ...known, marker: { ...known.marker, color: GREY, line: { width, color: GREY } }, x: [null], y: [null] },
     ];
   });
   if (!traces.length) return null;
@@ -51,8 +53,8 @@ function chosenAxes(data) {
   const thinned = there.length < every.length ? `${there.length} of ${every.length} trials are drawn, evenly over the ranking. ` : "";
   return {
     name: "axes", title: "Any two columns", height: 440,
-    finding: `${thinned}${left ? `${counted(left, "trial")} without a value of ${third ? "all three" : "both"} ${left > 1 ? "are" : "is"} left out.` : ""}`,
-    reading: `Choose the columns. A scale is logarithmic where its positive values differ a hundredfold.${third ? ` The colour shows the rank of a trial's ${third.title} among those drawn; its scale names the values.` : ""}`,
+    finding: `${thinned}${left ? `${counted(left, "trial")} without one of these values ${left > 1 ? "are" : "is"} left out.` : ""}`,
+    reading: `Choose the columns. A scale is logarithmic where all its values are positive and differ a hundredfold.${third ? ` The colour shows the rank of a trial's ${third.title} among those drawn; its scale names the values.` : ""}`,
     figure: { data: traces, layout: { height: 440, hovermode: "closest", margin: { l: 64, r: 24, t: 36, b: 56 }, xaxis: axis(x), yaxis: axis(y), ...(third ? { coloraxis: scaleOfRanks(third.title, ranks, data.scale) } : {}),
       font: { size: 13, color: "#1f2933", family: "system-ui, -apple-system, sans-serif" }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true } },
   };
@@ -66,7 +68,7 @@ function bestSoFar(data, ids, values) {
   const y = counted.map((id) => (best = best === null ? values.get(id) : better(best, values.get(id))));
   return {
     type: "scatter", mode: "lines", name: "best so far", x: counted.map((id) => data.trials[id].number), y,
-    line: { shape: "hv", color: "#4b5563", width: 1.5 }, hovertemplate: "best so far %{y}<extra></extra>",
+    line: { shape: "hv", color: GREY, width: 1.5 }, hovertemplate: "best so far %{y}<extra></extra>",
   };
 }
 
