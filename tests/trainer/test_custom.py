@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sweep.plugins.entry_names import module_of
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
@@ -176,6 +178,17 @@ def test_what_cannot_be_loaded_is_told_at_the_key(tmp_path: Path) -> None:
 def test_edited_file_is_loaded_anew(tmp_path: Path) -> None:
     assert "lacks" in mistake(write_trainer(tmp_path, "class Mine: ...\n"))
     assert "has no class and no function `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
+
+
+def test_text_of_the_same_size_and_second_is_loaded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "mine.py"
+    for value in (1, 2):
+        file.write_text(f"value = {value}\n")
+        os.utime(file, (1e9, 1e9))
+        assert module_of(str(file)).value == value
 
 
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
