@@ -111,13 +111,12 @@ def load_checked_trial(
 def read_words(data: PreparedData) -> str:
     """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``, with the number of
     groups behind each where cases are grouped."""
-    from sweep.data.nnunet_raw.splits import members
-
     sides = {"train": data.training, "validate": data.validation, "test": data.test}
     cases = {word: samples.cases for word, samples in sides.items() if samples}
 
     def grouped(names: Sequence[str]) -> str:
-        return f" ({counted(len(members(names, data.groups)), 'group')})" if data.groups else ""
+        groups = {data.groups.get(name, name) for name in names}
+        return f" ({counted(len(groups), 'group')})" if data.groups else ""
 
     return (
         f"{counted(sum(map(len, cases.values())), 'case')} of {data.sizes};"
