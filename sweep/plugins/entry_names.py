@@ -7,9 +7,10 @@ import importlib
 import importlib.util
 import re
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import Field
 
@@ -47,24 +48,31 @@ def module_of(where: str) -> ModuleType:
     return _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
 
 
+class _FromText(SourceFileLoader):
+    """Runs the text of a file, never its bytecode, which is also that of an earlier text of the
+    same size and second."""
+
+    def path_stats(self, path: str) -> NoReturn:
+        raise OSError(path)  # by which a loader says that it knows no bytecode
+
+
 def _from_file(path: Path) -> ModuleType:
     path = path.resolve()
     # By content: a worker that outlives an edit of the file trains with what stands in it now.
-    content = path.read_bytes()
-    digest = hashlib.sha256(bytes(path) + content).hexdigest()[:12]
+    digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
     name = f"sweep_custom_{path.stem}_{digest}"
     if str(path.parent) not in sys.path:  # also undone after each trial
         sys.path.append(str(path.parent))  # what it imports may lie beside it
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _FromText(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     setattr(module, FILE_MARK, str(path))
     sys.modules[name] = module
     try:
-        # Its loader would take the bytecode of a text of the same size and the same second.
-        exec(compile(content, path, "exec", dont_inherit=True), module.__dict__)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
