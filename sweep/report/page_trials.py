@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.record import Divergence, TrialRecord
+from sweep.vocabulary.strict_json import finite_or_none
 
 MOST_CURVE_EPOCHS = 40_000
 """Epochs of which the page holds every measured value; of more only the objective is there."""
@@ -100,8 +100,8 @@ def _curves(record: TrialRecord) -> Curves:
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
-    known = (value if value is not None and math.isfinite(value) else None for value in values)
-    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in known]
+    finite = map(finite_or_none, values)
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
 
 
 def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:

@@ -25,17 +25,16 @@ def write_cases(path: Path, scores: Sequence[ClassScore]) -> None:
         SweepFailed: the disk is full or the folder is gone.
     """
     plugins = dict.fromkeys(name for score in scores for name in score.values)
-    names = [*COLUMNS, *(name for name in plugins if name not in COLUMNS)]
-    is_grouped = any(score.group is not None for score in scores)
+    group = [GROUP] if any(score.group is not None for score in scores) else []
+    names = [COLUMNS[0], *group, *COLUMNS[1:], *(n for n in plugins if n not in COLUMNS)]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([names[0], GROUP, *names[1:]] if is_grouped else names)
+    table.writerow(names)
     for score in scores:
         measured = {name: score.value(name) for name in score.values}
-        row = measured | {"case": score.case, "class": score.label}
+        row = measured | {"case": score.case, GROUP: score.group, "class": score.label}
         row |= {name: getattr(score, name) for name in COUNTS}
-        cells = ["" if (cell := row.get(name)) is None else cell for name in names]
-        table.writerow([cells[0], score.group or "", *cells[1:]] if is_grouped else cells)
+        table.writerow(["" if (cell := row.get(name)) is None else cell for name in names])
     atomic_write_text(path, text.getvalue())
 
 

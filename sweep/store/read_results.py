@@ -289,16 +289,8 @@ def _read_again(path: str, columns: EpochColumns) -> tuple[EpochMetrics, ...]:
     return history
 
 
-def read_history(paths: TrialPaths) -> tuple[EpochMetrics, ...]:
-    """The complete epochs of a trial.
-
-    Raises:
-        ResultsError: a line is broken, or an epoch is missing.
-    """
-    return _history_in(os.fspath(paths.history))
-
-
 def _history_in(path: str) -> tuple[EpochMetrics, ...]:
+    """The complete epochs; raises `ResultsError` where a line is broken, or an epoch is missing."""
     return tuple([EpochMetrics(**epoch) for epoch in _epochs_in(path)])
 
 

@@ -16,11 +16,11 @@ from synthetic import SWEEP_YAML, diverged_at, trial, write_sweep
 
 from sweep.analysis.effective_settings import read_spec
 from sweep.analysis.patience.patience_replay import (
+    Candidates,
     Replay,
     Tradeoff,
     enough_of_each,
     replay,
-    stoppings_of,
     tradeoff,
 )
 from sweep.analysis.ranking.ranking_frame import ranking_json, write_ranking
@@ -57,7 +57,7 @@ def spec_of(space: dict[str, object] | None = None, **changes: object) -> SweepS
 
 def replayed(record: TrialRecord, patience: int | None) -> Replay | None:
     setting: dict[str, ParameterValue] = {"early_stopping.patience": patience}
-    return replay(record, next(stoppings_of(spec_of(), record, [setting])))
+    return replay(record, Candidates(spec_of(), [setting]).stoppings(record)[0])
 
 
 def test_replay_tells_dice_best_epoch_and_epochs_of_a_shorter_patience() -> None:
@@ -122,12 +122,12 @@ def test_what_is_trained_answers_for_every_candidate_as_if_that_had_been_trained
 
     parameters = spec.to_train({})
     blank = trial(0, None, [], parameters)
-    dice = train(next(stoppings_of(spec, blank, [{}])))
+    dice = train(Candidates(spec, [{}]).stoppings(blank)[0])
     status = Status.COMPLETED if len(dice) == len(curve) else Status.EARLY_STOPPED
     record = trial(0, status, dice, parameters)
     for setting in candidates(spec.replayed):
-        told = replay(record, next(stoppings_of(spec, record, [setting])))
-        really = train(next(stoppings_of(spec, blank, [setting])))
+        told = replay(record, Candidates(spec, [setting]).stoppings(record)[0])
+        really = train(Candidates(spec, [setting]).stoppings(blank)[0])
         assert told is not None
         assert told.epochs == len(really)
         assert told.value == max((d for d in really if d is not None), default=None)

@@ -10,7 +10,7 @@ import pytest
 from foreign import write_trainer
 from ruamel.yaml import YAML
 
-from sweep.analysis.patience.patience_replay import replay, stoppings_of
+from sweep.analysis.patience.patience_replay import Candidates, replay
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -62,7 +62,7 @@ def test_replaying_a_curve_equals_training_with_each_patience_bit_for_bit(spec: 
     )
     ends = set()
     for setting in candidates(spec.replayed):
-        told = replay(record, next(stoppings_of(spec, record, [setting])))
+        told = replay(record, Candidates(spec, [setting]).stoppings(record)[0])
         assert told is not None
         really, _ = trained(spec.trial({**parameters, **setting}))
         best = max(really, key=lambda epoch: (epoch.val_dice or 0.0, -epoch.epoch))
@@ -95,7 +95,7 @@ def test_patience_of_a_class_without_geometric_terms_waits_for_no_ramp_up(tmp_pa
     record = TrialRecord(
         trial_id="t0", number=0, parameters={"optimizer.lr": 0.01}, history=tuple(told)
     )
-    assert next(stoppings_of(spec, record, [{}])) == Loop.of(settings).stopping
+    assert Candidates(spec, [{}]).stoppings(record)[0] == Loop.of(settings).stopping
     assert not [said for said in warnings(spec) if "early_stopping" in said]
 
 

@@ -92,7 +92,7 @@ def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterato
         yield Replay(None if place is None else values[place], place, epochs)
 
 
-class _Candidates:
+class Candidates:
     """The early stopping of each trial with each setting, and its own values of all others.
 
     Thousands of trials have few different ones, so they share them: nobody may step them.
@@ -125,13 +125,6 @@ def _stopping(values: Setting, full_from: int) -> EarlyStopping:
     )
 
 
-def stoppings_of(
-    spec: SweepSpec, record: TrialRecord, settings: Iterable[Setting]
-) -> Iterator[EarlyStopping]:
-    """The early stopping of a trial with each setting, and its own values of all others."""
-    yield from _Candidates(spec, [*settings]).stoppings(record)
-
-
 def enough_of_each(
     spec: SweepSpec, records: Iterable[TrialRecord]
 ) -> list[tuple[Setting, Replay] | None]:
@@ -142,11 +135,11 @@ def enough_of_each(
 
     None where the record cannot answer for every candidate, or the trial has no result.
     """
-    asked = _Candidates(spec, replay_candidates(spec))
+    asked = Candidates(spec, replay_candidates(spec))
     return [_enough(asked, record) for record in records]
 
 
-def _enough(asked: _Candidates, record: TrialRecord) -> tuple[Setting, Replay] | None:
+def _enough(asked: Candidates, record: TrialRecord) -> tuple[Setting, Replay] | None:
     if not asked.settings or not record.status.has_result:
         return None
     if (answers := _answers(record, asked.stoppings(record))) is None:
@@ -303,7 +296,7 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     ended = [record for record in records if record.score is not None]
     ended.sort(key=lambda record: (record.number, record.trial_id))
     settings = replay_candidates(spec) or _ladder(spec, ended)
-    asked = _Candidates(spec, settings)
+    asked = Candidates(spec, settings)
     stoppings = {one.trial_id: asked.stoppings(one) for one in ended}
     ended = [one for one in ended if _can_end(spec, one, stoppings[one.trial_id])]
     is_replayed = bool(spec.replayed)

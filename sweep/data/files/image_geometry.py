@@ -103,6 +103,14 @@ def from_lps(
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
 
+def spatial(shape: Sequence[int]) -> tuple[int, ...]:
+    """``shape`` without axes of length 1 behind the third, such as that of a single time."""
+    axes = len(shape)
+    while axes > 3 and shape[axes - 1] == 1:
+        axes -= 1
+    return tuple(shape[:axes])
+
+
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
     """``shape`` without axes of length 1, but with at least two axes."""
     axes = list(range(len(shape)))

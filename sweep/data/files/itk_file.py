@@ -25,7 +25,7 @@ from sweep.data.files.decoding import (
     spacing_doubts,
     unusable,
 )
-from sweep.data.files.image_geometry import Array, Geometry, from_lps, size
+from sweep.data.files.image_geometry import Array, Geometry, from_lps, size, spatial
 from sweep.store.files import writing
 from sweep.vocabulary.errors import Mistake
 
@@ -68,8 +68,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         colours=f"{numbers} numbers for each voxel (colours, vectors)" if numbers > 1 else "",
         is_complex="complex" in single.GetPixelIDTypeAsString(),
     )
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = spatial(shape)
     require_axes(path, shape)
     axes, fields = len(shape), _FIELDS[kind]
     written, direction = spacing[:axes], direction[:axes, :axes]

@@ -18,7 +18,7 @@ from sweep.data.files.decoding import (
     require_real,
     spacing_doubts,
 )
-from sweep.data.files.image_geometry import Array, Geometry
+from sweep.data.files.image_geometry import Array, Geometry, spatial
 from sweep.vocabulary.errors import Mistake
 
 _MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
@@ -41,8 +41,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
             for form in (header.get_sform, header.get_qform)
         )
         written = _written_spacing(path, type(header))
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = spatial(shape)
     colours = f"colours ({', '.join(dtype.names)})" if dtype.names else ""
     require_real(path, colours=colours, is_complex=dtype.kind == "c")
     require_axes(path, shape)

@@ -63,11 +63,11 @@ function chosenAxes(data) {
 /** The best value of the objective after each trial, in the order in which they were started. */
 function bestSoFar(data, ids, values) {
   const better = data.objective.mode === "max" ? Math.max : Math.min;
-  const counted = ids.filter((id) => data.trials[id].has_result).sort((a, b) => data.trials[a].number - data.trials[b].number);
+  const ended = ids.filter((id) => data.trials[id].has_result).sort((a, b) => data.trials[a].number - data.trials[b].number);
   let best = null;
-  const y = counted.map((id) => (best = best === null ? values.get(id) : better(best, values.get(id))));
+  const y = ended.map((id) => (best = best === null ? values.get(id) : better(best, values.get(id))));
   return {
-    type: "scatter", mode: "lines", name: "best so far", x: counted.map((id) => data.trials[id].number), y,
+    type: "scatter", mode: "lines", name: "best so far", x: ended.map((id) => data.trials[id].number), y,
     line: { shape: "hv", color: GREY, width: 1.5 }, hovertemplate: "best so far %{y}<extra></extra>",
   };
 }
