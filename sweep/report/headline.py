@@ -83,7 +83,8 @@ def _ties(results: Results) -> Iterator[str]:
     if gain is not None and results.baseline is not None:
         behind["the baseline"] = gain
         behind.pop(results.baseline.trial_id, None)
-    level = [name for name, lead in behind.items() if change is not None and abs(lead) <= change]
+    # Whoever reached the very same was called level with it.
+    level = [n for n, lead in behind.items() if change is not None and 0 < abs(lead) <= change]
     if level:
         yield (
             f"That is a tie with {listed(level)}: around its best epoch, the leader's own"

@@ -208,7 +208,8 @@ def read_fields_of_lines(path: Path | str, cls: type) -> list[dict[str, Any]]:
 
 def _is_odd(content: bytes) -> bool:
     """Whether the two parsers may differ about it."""
-    return b"NaN" in content or b"Infinity" in content
+    # One byte is found many times faster than a word.
+    return (b"N" in content and b"NaN" in content) or (b"I" in content and b"Infinity" in content)
 
 
 def parse_lines(

@@ -275,9 +275,12 @@ def _record(
 def _read_trial_file(folder: str) -> _TrialFile | None:
     """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
     path = _in(folder, TrialPaths.trial)
-    if not os.path.lexists(path):
-        return None
-    file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    try:
+        file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    except ResultsError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
     if file.trial_id not in ("", name):
         raise ResultsError(
             f"{path}: broken, it is that of {file.trial_id}: its folder was copied or renamed; move"
