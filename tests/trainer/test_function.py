@@ -400,6 +400,22 @@ def test_function_that_takes_its_options_all_at_once_has_read_them(
     assert not [said for said in told[0].warnings if "nothing has read" in said]
 
 
+def test_function_that_parses_a_command_line_gets_its_own_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "space.yaml", "--resume"])
+    body = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--resume", default="")
+for epoch in range(2):
+    trial.report(epoch, 0.5)
+    assert parser.parse_args().resume == ""
+"""
+    assert history(write_function(tmp_path, body), epochs=2)[1].status is Status.COMPLETED
+    assert sys.argv == ["run", "space.yaml", "--resume"]
+
+
 def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
     assert issubclass(TrainerError, SweepError)
 
