@@ -420,6 +420,30 @@ def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> N
     assert issubclass(TrainerError, SweepError)
 
 
+UNSEEN = """\
+model, losses = torch.nn.Linear(2, 1), []
+optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
+for epoch in range(4):
+    for _ in range(2 if epoch else 0):
+        optimizer.zero_grad()
+        loss = model(torch.ones(1, 2)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    trial.checkpoint.save({"nets": [model.state_dict()], "best": float("nan")})
+    trial.report(epoch, 0.0, train_loss=np.nanmin([*losses, 1.0]))
+"""
+
+
+def test_network_that_turns_nan_without_its_loss_showing_it_is_told_once(tmp_path: Path) -> None:
+    told, outcome = history(write_function(tmp_path, "trial.settings\n" + UNSEEN))
+    said = [line for epoch in told for line in epoch["warnings"]]
+    assert (len(told), outcome.status, len(said)) == (4, Status.COMPLETED, 1)
+    assert said[0].startswith(
+        "what was saved in epoch 2 holds NaN, in state['nets'][0]['weight']; the trial goes on"
+    )
+
+
 BREAKS = """\
 trial.settings
 for epoch in range(4):
