@@ -444,6 +444,22 @@ def test_network_that_turns_nan_without_its_loss_showing_it_is_told_once(tmp_pat
     )
 
 
+def test_other_loss_that_turns_nan_is_told_once_and_ends_no_trial(tmp_path: Path) -> None:
+    body = "for epoch in range(4):\n    trial.report(epoch, 0.0, own=np.nan, val_loss={})\n"
+    loss = "np.nan if epoch else 0.5"
+    told, outcome = history(write_function(tmp_path, "trial.settings\n" + body.format(loss)))
+    assert (len(told), outcome.status) == (4, Status.COMPLETED)
+    assert [epoch["warnings"] for epoch in told] == [
+        [],
+        [
+            "val_loss is not finite in epoch 1; the trial goes on: only a train_loss that is not"
+            " finite, or a guard, ends it"
+        ],
+        [],
+        [],
+    ]
+
+
 BREAKS = """\
 trial.settings
 for epoch in range(4):
