@@ -7,7 +7,13 @@ import importlib
 import importlib.util
 import re
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, NoReturn
@@ -61,8 +67,12 @@ def _from_file(path: Path) -> ModuleType:
     # By content: a worker that outlives an edit of the file trains with what stands in it now.
     digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
     name = f"sweep_custom_{path.stem}_{digest}"
-    if str(path.parent) not in sys.path:  # also undone after each trial
-        sys.path.append(str(path.parent))  # what it imports may lie beside it
+    beside = str(path.parent)
+    if beside not in sys.path:  # also undone after each trial
+        sys.path.append(beside)  # what it imports may lie beside it
+    sys.path_importer_cache[beside] = FileFinder(
+        beside, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromText, SOURCE_SUFFIXES)
+    )
     if name in sys.modules:
         return sys.modules[name]
     loader = _FromText(name, str(path))

@@ -330,6 +330,8 @@ def blaming(place: str | Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise ResultsError(f"{place}: broken, {error} is missing") from error
+    except json.JSONDecodeError as error:  # its line is always 1, or 2 at the end
+        raise ResultsError(f"{place}: broken, it is not JSON: {error.msg}") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultsError(f"{place}: broken, {one_line(str(error))}") from error
 

@@ -23,6 +23,7 @@ from sweep.store.files import (
 )
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, SearchEnded, Status
 from sweep.vocabulary.strict_json import finite_or_none
@@ -213,6 +214,12 @@ class JournalState:
         return self._ended.keys()
 
 
+_CUT = (
+    "restore it from a backup, or delete this line and all after it: epochs and ends of trials are"
+    " then taken from the trials' own files, but notes and requests of users there are lost"
+)
+
+
 class Journal:
     """The single writer of a journal.
 
@@ -230,8 +237,13 @@ class Journal:
             with writing(path):
                 path.touch()
         drop_torn_line(path)
-        for event in read_journal(path):
-            self.progress.add(event)
+        try:
+            for event in read_journal(path):
+                self.progress.add(event)
+        except ResultsError as error:
+            if not str(error).startswith(f"{path}:"):  # it cannot be read at all
+                raise
+            raise ResultsError(f"{error}; {_CUT}") from error
 
     def append(self, event: Event) -> bool:
         """Write ``event`` if it is new; returns whether it was. Raises as `JournalState`."""

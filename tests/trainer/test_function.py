@@ -371,6 +371,35 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     assert [epoch.warnings for epoch in told] == [(), ()]
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "dict(**config)",
+        "{**config}",
+        "{'depth': 3} | config",
+        "config | {'depth': 3}",
+        "dict(config)",
+        "dict(config.items())",
+        "list(config.values())",
+        "config.copy()",
+        "copy.deepcopy(config)",
+        "json.loads(json.dumps(config))",
+        "argparse.Namespace(**config)",
+        "vars(argparse.Namespace()).update(config)",
+        "(config.pop('width'), config.setdefault('lr', 1))",
+    ],
+)
+def test_function_that_takes_its_options_all_at_once_has_read_them(
+    tmp_path: Path, taken: str
+) -> None:
+    body = f"import argparse, copy, json\n{taken}\ntrial.report(0, 0.5)\n"
+    settings = trial(write_function(tmp_path, body), epochs=1)
+    trainer = settings.trainer.model_copy(update={"options": {"width": 4, "lr": 0.1}})
+    told: list[EpochMetrics] = []
+    fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
+    assert not [said for said in told[0].warnings if "nothing has read" in said]
+
+
 def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
     assert issubclass(TrainerError, SweepError)
 

@@ -65,6 +65,14 @@ def printable(text: str, limit: int = 60) -> str:
     return one_line(text if len(text) <= limit else text[:limit] + "…")
 
 
+def no_character(text: str) -> str | None:
+    """What of a text no file can hold, in words; None if it is text. Python has such a text of a
+    command line that is not UTF-8."""
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return None
+    return f"{shown(text)} has half of a surrogate pair, which is not a character"
+
+
 def meant_among(value: str, names: Sequence[str]) -> str | None:
     """The name that ``value`` means, which may be a name of another tool or a misspelling."""
     meant = value_for(value, names)

@@ -283,7 +283,7 @@ class CustomTraining(GuardedRun):
     def effective(self) -> dict[str, Any]:
         found = {
             "trainer.entry": entry_of(type(self), self.trainer.entry),
-            "trainer.options": dict(self.options),
+            "trainer.options": self.options.unobserved(),
         }
         if self._optimizer_is_ours and self.scheduler is None:
             return found

@@ -303,7 +303,7 @@ class FunctionRun(Run):
             "trainer.threads": torch.get_num_threads(),
             "trainer.deterministic": torch.are_deterministic_algorithms_enabled(),
             "trainer.entry": self._entry,
-            "trainer.options": dict(self.options),
+            "trainer.options": self.options.unobserved(),
             "guard.on_nonfinite": self.settings.guard.on_nonfinite,
             "early_stopping.patience": loop.stopping.patience,
             "early_stopping.min_delta": loop.stopping.min_delta,
