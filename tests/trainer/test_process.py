@@ -24,7 +24,8 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from sweep.plugins.entry_names import FILE_MARK, module_of
+from sweep.plugins.entry_names import module_of
+from sweep.plugins.user_files import FILE_MARK
 from sweep.trial import process_state as process
 from sweep.trial.own_modules import _installed
 from sweep.trial.process_state import SETTINGS, CleanProcess
