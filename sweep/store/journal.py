@@ -294,6 +294,22 @@ def search_end(path: Path, trials: int) -> SearchEnded | None:
     return found[-1] if found and found[-1].trials >= trials else None
 
 
+def waiting_trials(path: Path) -> frozenset[str]:
+    """Ids of the trials that have no worker by the last that was recorded of them.
+
+    Lines are not looked into any further. Raises as `read_journal`; without a journal nobody waits.
+    """
+    found = set[str]()
+    if not os.path.lexists(path):  # a folder of version 0.1 may have none
+        return frozenset()
+    for event, trial in read_jsonl(path, lambda line: (line["event"], str(line.get("trial_id")))):
+        if event == NAMES[TrialWaits]:
+            found.add(trial)
+        elif event in (NAMES[EpochRecorded], NAMES[TrialEnded]):
+            found.discard(trial)
+    return frozenset(found)
+
+
 def event_of(line: Mapping[str, Any]) -> Event:
     """The event in a line of the journal; raises KeyError or ValueError if it is invalid."""
     for kind, name in NAMES.items():

@@ -59,7 +59,7 @@ import time
 
 
 def waits(prediction, reference):
-    time.sleep(0.1)
+    time.sleep(0.3)
     return 0.0
 """
 

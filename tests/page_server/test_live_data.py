@@ -13,11 +13,13 @@ from finalists import CLEAR, finalist
 from synthetic import drawn, trial, write_sweep
 from visitor import Visitor, served
 
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
 from sweep.api.user_requests import ask_to_note
 from sweep.page_server import live_sweep
 from sweep.page_server.live_sweep import LiveSweep
 from sweep.page_server.sweep_list import SweepList, listed
+from sweep.report.headline import counts
 from sweep.store.files import to_json
 from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
@@ -61,6 +63,15 @@ def test_folder_is_read_again_only_when_it_has_changed(tmp_path: Path, counted: 
     third = sweep.look()  # nothing was written, but the session has ended
     assert not third.data.running
     assert len(counted) == 3
+
+
+def test_trial_without_a_worker_is_not_counted_among_those_that_run(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    with begin(folder) as store:
+        assert counts(read_results(folder)) == {"running": 1}
+        store.note_wait("t0000")
+        assert counts(read_results(folder)) == {"waiting for a worker": 1}
+    assert counts(read_results(folder)) == {"interrupted": 1}
 
 
 def test_reading_takes_no_more_than_its_share_of_a_core(

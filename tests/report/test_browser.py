@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -764,6 +765,9 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     assert points == {t: [weight[t], epochs[t]] for t in weight}
     axes = "document.getElementById('figure-axes').layout"
     assert opened.evaluate(f"[{axes}.xaxis.type, {axes}.yaxis.type]") == ["log", "linear"]
+    labels = opened.locator("#axes .xaxislayer-above .xtick text").all_text_contents()
+    assert len(labels) > 1
+    assert all(math.log10(float(text.replace("−", "-"))).is_integer() for text in labels)
     drag(opened, "axes")
     opened.wait_for_function("sweepPage.page.selection")
     chosen = opened.evaluate("[...sweepPage.page.selection]")

@@ -318,7 +318,7 @@ class CustomTraining(GuardedRun):
 
     def _held(self) -> dict[str, Any]:
         known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
-        return stateful(vars(self), {id(one) for one in known})
+        return stateful(vars(self), {id(one) for one in (*known, self.options)})
 
     def _remember_beginning(self) -> Beginning:
         if self._began is None:
