@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -103,6 +104,16 @@ def test_missing_description_is_told(tmp_path):
         *channel_mistakes(json.loads(example[1])),
         *label_mistakes(json.loads(example[1])),
     ] == []
+
+
+def test_names_that_only_look_the_same_are_told(write_grey):
+    folder = write_grey(count=2)
+    for file in [*folder.glob("*/case_0*")]:
+        form = "NFC" if file.parent.name == "imagesTr" else "NFD"
+        file.rename(file.with_name(normalize(form, file.name.replace("case_0", "M\u00fcller"))))
+    label, image = mistakes_of(folder)
+    assert "; M\u00fcller only looks the same as a name there" in label
+    assert "labels without an image" in image
 
 
 @pytest.mark.parametrize(

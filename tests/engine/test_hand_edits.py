@@ -11,6 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sweep.cli import app
+from sweep.engine.session.train_trial import next_message, train_trial
+from sweep.vocabulary.record import Outcome, Status
 
 SPACE = """\
 name: own
@@ -73,6 +75,17 @@ def test_edited_settings_of_a_trial_are_refused_where_it_would_go_on(folder: Pat
     assert f"{config}:{line}: trainer.options.level: is 0.39, but 0." in done.stderr
     assert "one of these files was edited by hand, and must be put back" in done.stderr
     assert len((config.parent / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_settings_edited_in_a_session_end_the_trial_where_another_worker_goes_on(
+    folder: Path,
+) -> None:
+    trial = folder / "trials" / "t0000"
+    edit(trial / "config.yaml", r"level: [0-9.]+", "level: 0.39")
+    outcome = next_message(train_trial(trial, None, []))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status is Status.FAILED
+    assert "trainer.options.level: is 0.39, but 0." in outcome.cause
 
 
 def test_edited_settings_of_the_sweep_are_refused_though_the_file_itself_is_given(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeGuard
+from unicodedata import normalize
 
 from sweep.data.files.image_file import FILE_ENDINGS, absent_reader
 from sweep.data.files.json_file import read_object, repeated_keys
@@ -357,6 +358,7 @@ class RawFiles:
         if unlabelled and labels is not None:
             message = f"images without a label; missing here: {enumerated(unlabelled)}"
             instead = "" if self.labels else _instead(labels, self.ending)
+            instead += _composed_otherwise(self.images.keys() - self.labels, self.labels)
             yield Mistake(message + instead, file=str(labels))
         imageless = [f"{c}_0000{self.ending}" for c in sorted(self.labels - self.images.keys())]
         if imageless and not spare_labels:
@@ -381,6 +383,18 @@ class RawFiles:
             ]
             if names:
                 yield Mistake(f"{what}: {enumerated(names)}", file=str(self.images_in))
+
+
+def _composed_otherwise(missing: Set[str], present: Set[str]) -> str:
+    """Hint at names that look the same: macOS may write ä as two characters."""
+    composed = {normalize("NFC", name) for name in present}
+    alike = sorted(name for name in missing if normalize("NFC", name) in composed)
+    if not alike:
+        return ""
+    return (
+        f"; {enumerated(alike)} only looks the same as a name there, where an accent or umlaut is a"
+        " character of its own (Unicode's NFD, as on macOS): rename one of the files"
+    )
 
 
 def _instead(folder: Path, ending: str) -> str:

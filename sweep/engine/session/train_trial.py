@@ -110,6 +110,9 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
         folder: of the trial, with its ``config.yaml``.
         uri: where the sweep's results are, if this machine does not see them as a folder.
         branching: numbers of epochs after which trials may leave a shared warm-up.
+
+    Raises:
+        InputError: its data are not usable here, or its settings were edited since it began.
     """
     # Inside the generator, so that an import or a file that fails is the trial's outcome.
     from sweep.engine.session.sweep_location import scratch
@@ -117,6 +120,7 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
     from sweep.store.at_uri.remote_folder import RemoteFolder
     from sweep.store.at_uri.worker_folder import workplace
     from sweep.store.layout import Layout
+    from sweep.store.read_results import edits_of_run
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import epochs
     from sweep.trial.kinds.kind_table import make_ready
@@ -130,6 +134,9 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
     trunks = Layout(folder.parent.parent).trunks
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
+        goes_on = place.paths.provenance.exists()
+        if goes_on and (edited := edits_of_run(place.paths)):
+            raise InputError(edited)
         try:
             data = make_ready(config)
         except InputError as error:
