@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from sweep.machine.user_identity import settle_user
-from sweep.spec.words.phrases import quoted, shown
+from sweep.spec.words.phrases import no_character, quoted, shown
 from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
 from sweep.store.layout import TRIAL_ID, Layout, is_replicate
@@ -127,15 +128,19 @@ def ask_to_note(results: str | Path, trial_id: str, text: str) -> Asked:
 
     Raises:
         ResultsError: ``results`` is not a results folder.
-        InputError: the trial is unknown, or the text is empty or too long.
+        InputError: the trial is unknown, or the text is empty, too long, or no text: with control
+            characters, as of a terminal's colours, or bytes that are not UTF-8.
     """
     layout = _layout(results)
     _trial(layout, trial_id)
-    text = text.strip()
+    text = text.strip().replace("\r\n", "\n")
     if not 0 < len(text) <= MOST_CHARACTERS:
         raise InputError.single(
             f"a note must have 1 to {MOST_CHARACTERS} characters, but has {len(text)}"
         )
+    control = next((one for one in text if category(one) == "Cc" and one not in "\n\t"), None)
+    if wrong := no_character(text) or (control and f"has the control character {control!a}"):
+        raise InputError.single(f"a note must be text, but {wrong}")
     origin = Origin()
     request = NoteAdded(origin.request, trial_id, text, origin.by, origin.at)
     RequestSpool(layout).add(request)

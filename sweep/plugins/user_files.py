@@ -14,7 +14,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -42,8 +49,12 @@ def without_arguments() -> Iterator[None]:
 def module_of_file(path: Path) -> ModuleType:
     """The module of a file, which is run if it has not been since it was last changed."""
     path = path.resolve()
-    if str(path.parent) not in sys.path:  # also undone after each trial
-        sys.path.append(str(path.parent))  # what it imports may lie beside it
+    beside = str(path.parent)
+    if beside not in sys.path:  # also undone after each trial
+        sys.path.append(beside)  # what it imports may lie beside it
+    sys.path_importer_cache[beside] = FileFinder(
+        beside, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromText, SOURCE_SUFFIXES)
+    )
     name = _name(path)
     if name in sys.modules:
         return sys.modules[name]
@@ -83,7 +94,8 @@ class _FromText(SourceFileLoader):
         raise OSError(path)  # by which a loader says that it knows no bytecode
 
     def exec_module(self, module: ModuleType) -> None:
-        setattr(module, FILE_MARK, self.path)
+        if module.__name__.startswith(BELOW):  # not a module beside it, which has its own name
+            setattr(module, FILE_MARK, self.path)
         super().exec_module(module)
 
 

@@ -52,9 +52,7 @@ def write_start(
         paths.history.write_bytes(b"")
     atomic_write_text(paths.config, config_yaml)
     start: dict[str, Any] = {"trial_id": paths.folder.name, "parameters": dict(parameters)}
-    start |= {"status": Status.RUNNING, "cause": ""}
-    if preset:
-        start["preset"] = preset
+    start |= {"status": Status.RUNNING, "cause": "", "preset": preset}
     if replicate:
         start |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
         start |= {"in_search": True} if replicate.in_search else {}

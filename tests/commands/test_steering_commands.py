@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -229,6 +231,9 @@ def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: 
         ("t0009", "x", "has no trial `t0009`; it has t0000 to t000"),
         ("t0000", "  ", "a note must have 1 to 2000 characters, but has 0"),
         ("t0000", "x" * 2001, "but has 2001"),
+        ("t0000", "caf\udce9", "has half of a surrogate pair"),
+        ("t0000", "a \x1b[31mred one", "has the control character '\\x1b'"),
+        ("t0000", "a\x00b", "has the control character '\\x00'"),
     ],
 )
 def test_wrong_note_is_refused(
@@ -238,6 +243,15 @@ def test_wrong_note_is_refused(
     assert result.exit_code == 2
     assert words in result.stderr
     assert left(results) == []
+
+
+def test_note_of_several_lines_reaches_a_table_and_its_reader_as_it_was_written(
+    call: Call, results: Path
+) -> None:
+    text = 'two "lines"; =1+1,\n\tand 👩‍⚕️'
+    assert call("note", "results/toy", "t0000", text.replace("\n", "\r\n")).exit_code == 0
+    written = call("rank", "results/toy", "--notes", "--format", "csv").stdout
+    assert next(csv.DictReader(io.StringIO(written, newline="")))["notes"] == text
 
 
 @pytest.mark.parametrize("place", ["results/none", "s3://bucket/toy"])

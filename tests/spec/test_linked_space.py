@@ -277,6 +277,17 @@ WHEN = "optimizer.momentum"
             "depends on itself: `optimizer.momentum` needs `optimizer.momentum`",
         ),
         (
+            NAME | {WHEN: {"uniform": [0, 1], "when": {"optimizer.name": [[["sgd"]], {"a": 1}]}}},
+            "space.optimizer.momentum",
+            "`when` for `optimizer.name` takes a value, a list of different values, or numbers "
+            'for `above` and `below`, but has [[["sgd"]], {"a": 1}]',
+        ),
+        (
+            NAME | {WHEN: {"uniform": [0, 1], "when": {"optimizer.name": [[["sgd"]]]}}},
+            "space.optimizer.momentum.when.optimizer.name",
+            '`optimizer.name` is never [["sgd"]]; it has `choice: ["sgd", "adamw"]`',
+        ),
+        (
             WARMUP | {WHEN: {"uniform": [0, 1], "when": {"loss.warmup_epochs": {"over": 3}}}},
             "space.optimizer.momentum",
             "`when` for `loss.warmup_epochs` takes a value, a list of different values, or numbers "

@@ -76,6 +76,27 @@ def test_a_list_that_cannot_be_trained_is_told_before_any_training(
     assert message in told(space)
 
 
+def test_an_option_of_a_users_own_trainer_can_be_a_searched_list() -> None:
+    own = {"kind": "custom", "entry": "loop.py:train", "options": {"widths": [8, 16], "lr": 0.1}}
+    space = {
+        "trainer.options.widths": {"choice": [[8, 16], [16, 8], [[1, 1], [2]], None]},
+        "trainer.options.lr": {"uniform": [0, 1], "when": {"trainer.options.widths": [[16, 8]]}},
+    }
+    spec = load_sweep({"name": "x", "trainer": own, "space": space})
+    drawn = spec.as_drawn({"trainer.options.widths": (16, 8), "trainer.options.lr": 0.5})
+    assert spec.trial(drawn).trainer.options == {"widths": (16, 8), "lr": 0.5}  # type: ignore[union-attr]
+    assert spec.as_drawn({"trainer.options.widths": (8, 16), "trainer.options.lr": 0.5}).keys() == {
+        "trainer.options.widths"
+    }
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{"a": 1}], [[[1]]], float("nan")])
+def test_an_option_of_a_wrong_kind_is_one_mistake_under_its_own_name(value: object) -> None:
+    own = {"kind": "custom", "entry": "loop.py:train", "options": {"widths": value, "lr": 0.1}}
+    [mistake] = told({"trainer.options.lr": {"uniform": [0, 1]}}, trainer=own, network={})
+    assert mistake.startswith("trainer.options.widths: must be ")
+
+
 def test_each_searched_list_is_checked_with_the_data() -> None:
     def look(settings: TrialSettings) -> list[Mistake]:
         levels = len(settings.network.channels)

@@ -1,6 +1,7 @@
 """Settings files: what is said of each mistake, where, and what overrides do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -419,3 +420,16 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
         "presets: [baseline]\nwarm_start: null\ntrials: 20\n"
     )
     assert "time_budget: 90m\n" in text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"space": {"trainer.options.a": {"choice": ["caf\udce9", "b"]}}},
+        {"trainer": {"kind": "custom", "entry": "\udce9.py:train"}},
+        {"data": {"\udce9": 1}},
+    ],
+)
+def test_python_values_that_no_file_could_hold_are_mistakes(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="has half of a surrogate pair, which is not a character"):
+        load_sweep({"name": "x", "space": {"seed": {"randint": [0, 3]}}, **values})

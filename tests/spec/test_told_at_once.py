@@ -105,3 +105,30 @@ def test_budget_that_no_race_can_spend_is_a_warning(
     spec = load_sweep(tmp_path / "x.yaml")
     sentence = f"`confirm.budget` {budget} is more than the 6 trainings"
     assert any(one.startswith(sentence) for one in warnings(spec)) == is_told
+
+
+OWN_SPACE = """
+space:
+  trainer.options.kind: {choice: [a, b]}
+  trainer.options.rate: {uniform: [0, 1], when: {trainer.options.kind: a}}
+  trainer.options.decay: {uniform: [0, 1], when: {trainer.options.rate: {above: 0.5}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("trainer", "mistake"),
+    [
+        ("{epochs: 5}", "space.trainer.options.rate: "),
+        ("{kind: custom, entry: loop.py:train}", "space.trainer.options.rate: "),
+        ("{kind: custum, entry: loop.py:train, options: {rate: 1}}", "trainer.kind: "),
+        (
+            "{kind: custom, entry: loop.py:train, options: {kind: a, rate: {}, decay: 0}}",
+            "trainer.options.rate: ",
+        ),
+    ],
+)
+def test_conditions_on_options_that_the_trainer_lacks_are_mistakes_in_words(
+    trainer: str, mistake: str, tmp_path: Path
+) -> None:
+    found = told(tmp_path / "x.yaml", f"trainer: {trainer}\n{OWN_SPACE}")
+    assert any(one.startswith(mistake) for one in found), found

@@ -91,6 +91,19 @@ def test_folder_holds_the_files_of_the_results_contract(tmp_path: Path, sweep_ya
     ]
 
 
+def test_facts_of_a_trial_have_every_key_from_its_start_to_its_end(store: Store) -> None:
+    def facts(trial_id: str) -> dict[str, object]:
+        return json.loads(store.layout.trial(trial_id).trial.read_text())
+
+    store.start_trial(0, {}, "")
+    store.start_trial(1, {"seed": 1}, "", preset="baseline")
+    keys = {"parameters": {}, "status": "running", "cause": "", "preset": None}
+    assert facts("t0000").items() >= keys.items()
+    store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    assert facts("t0000").items() >= (keys | {"status": "completed"}).items()
+    assert facts("t0001")["preset"] == "baseline"
+
+
 @given(
     parameters=st.dictionaries(
         st.text(),

@@ -512,6 +512,9 @@ def test_function_that_reports_a_train_loss_that_is_not_finite_has_diverged(
     assert verdict.message == f"The training loss reported for epoch 2, {value}, is not finite."
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "trainer.entry"
+    # It took no step under a guard, so nobody counted any.
+    assert outcome.cause == "nonfinite loss at epoch 2"
+    assert (verdict.step, verdict.diagnosis.steps_after_switch_on) == (0, None)
     # What it saved in the epoch that broke may be broken too.
     kept = torch.load(TrialPaths(tmp_path).healthy_checkpoint, weights_only=True)
     assert kept["model"] == {"epoch": 1}

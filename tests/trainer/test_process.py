@@ -32,12 +32,10 @@ from sweep.trial.process_state import SETTINGS, CleanProcess
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _frozen() -> Iterator[None]:
+def _frozen() -> None:
     """All that the tests before have left is searched for garbage once, not in each test."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sweep.spec.reading.yaml_text import MOST_BYTES, compose, text_of
 from sweep.spec.search.search_strategy import BARE_NAMES
 from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
 from sweep.spec.tree.setting_tree import Finding, KeyPath
-from sweep.spec.words.phrases import printable, quoted, shown
+from sweep.spec.words.phrases import no_character, printable, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
 
 MOST_VALUES = 20_000
@@ -74,7 +74,7 @@ class Document:
         # A searched setting is one dotted key below `space`.
         is_searched = group == "space" and below != ""
         path = (group, below) if is_searched else tuple(key.strip().split("."))
-        if not equals or not all(path) or not _is_unicode(key):
+        if not equals or not all(path) or no_character(key):
             self.wrong(place, path, "must read `dotted.key=value`, such as `trainer.epochs=10`")
             return
         target, reached = self._group(path[:-1], place)
@@ -200,16 +200,29 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
     """A copy with NumPy's numbers as Python's, and None for objects, noted as mistakes."""
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
-        return {str(key): _plain(v, (*path, str(key)), document) for key, v in value.items()}
+        named = {str(key): held for key, held in value.items()}
+        wrong = {key: words for key in named if (words := no_character(key))}
+        for words in wrong.values():
+            document.refuse(Place(""), path, words)
+        return {
+            key: _plain(held, (*path, key), document)
+            for key, held in named.items()
+            if key not in wrong
+        }
     if isinstance(value, list | tuple) and len(path) <= MOST_LEVELS:
         return [_plain(item, (*path, index), document) for index, item in enumerate(value)]
     if hasattr(value, "item") and not getattr(value, "shape", ()):
         value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+    value = str(value) if isinstance(value, Path) else value
+    if isinstance(value, str):
+        message = no_character(value)
+    elif value is None or isinstance(value, bool | int | float):
+        message = None
+    else:
+        kind = type(value).__name__
+        message = f"a setting is a plain value, but this is a {kind}: {shown(value)}"
+    if message is None:
         return value
-    if isinstance(value, Path):
-        return str(value)
-    message = f"a setting is a plain value, but this is a {type(value).__name__}: {shown(value)}"
     document.refuse(Place(""), path, message)
     return None
 
@@ -253,8 +266,8 @@ class _Reader:
             if not isinstance(key, ScalarNode):
                 message = "a key must be a text, not a list or a mapping"
                 self._document.wrong(self._place_of(key), path, message)
-            elif not _is_unicode(key.value):
-                self._document.wrong(self._place_of(key), path, _surrogate_message(key.value))
+            elif wrong := no_character(key.value):
+                self._document.wrong(self._place_of(key), path, wrong)
             elif key.tag == TAG + "merge":
                 self._document.wrong(self._place_of(key), (*path, key.value), MERGE_MESSAGE)
                 # Its values are unknown, so the rest of the group is not checked.
@@ -284,8 +297,8 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode) -> Any:
         text: str = node.value
-        if not _is_unicode(text):
-            raise ValueError(_surrogate_message(text))
+        if wrong := no_character(text):
+            raise ValueError(wrong)
         if node.tag in TEXT_TAGS:
             return text
         if node.tag not in PLAIN_TAGS:
@@ -301,14 +314,6 @@ class _Reader:
 
 def _tag_message(node: Node) -> str:
     return f"the tag {quoted(str(node.tag).replace(TAG, '!!'))} is not allowed; write a plain value"
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _surrogate_message(text: str) -> str:
-    return f"{shown(text)} has half of a surrogate pair, which is not a character"
 
 
 def _dotted(path: KeyPath) -> str:

@@ -317,7 +317,10 @@ class SweepSpec(TrialSettings):
         searched = self.space.get(key)
         if searched is None:
             return (value_of(self, key),)
-        otherwise = (value_of(self, key),) if searched.when else ()
+        try:
+            otherwise = (value_of(self, key),) if searched.when else ()
+        except (AttributeError, KeyError):  # no setting of this trainer, which is told elsewhere
+            otherwise = ()
         return *possible_values(searched), *otherwise
 
     def place_of(self, key: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from sweep.vocabulary.record import Scalar
+from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.record import ParameterValue, Scalar
 
 
 class Settings(BaseModel):
@@ -58,12 +59,15 @@ def one_or_several(alone: type, schema: Any) -> BeforeValidator:
     )
 
 
-def _names_have_no_dots(options: dict[str, Scalar]) -> dict[str, Scalar]:
+def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
     dotted = next((name for name in options if not name.isidentifier()), None)
     if dotted is not None:
         raise ValueError(f"`{dotted}` must be a name of letters, digits and `_`")
     return options
 
 
-Options = Annotated[dict[str, Scalar], AfterValidator(_names_have_no_dots)]
-"""Keyword arguments of a user's own class or function."""
+OptionValue = Annotated[
+    ParameterValue, BeforeValidator(as_parameter, json_schema_input_type=Scalar | list[Any])
+]
+Options = Annotated[dict[str, OptionValue], AfterValidator(_names_have_no_dots)]
+"""Keyword arguments of a user's own class or function. A list reaches it as a tuple."""

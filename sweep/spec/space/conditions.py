@@ -20,6 +20,7 @@ from itertools import combinations
 from typing import Any
 
 from sweep.spec.words.phrases import quoted, shown
+from sweep.vocabulary.parameter_values import as_parameter
 from sweep.vocabulary.record import ParameterValue
 
 BETWEEN = ("above", "below")
@@ -115,7 +116,7 @@ def _parse(on: str, wanted: Any) -> Condition:
         found = Condition(on, (), wanted.get("above"), wanted.get("below"))
     else:
         listed = wanted if _is_list(wanted) else [wanted]
-        values = tuple(tuple(one) if _is_list(one) else one for one in listed)
+        values = tuple(map(as_parameter, listed))
         repeated = any(is_same(*pair) for pair in combinations(values, 2))
         is_right = bool(values) and not repeated and all(map(_is_value, values))
         found = Condition(on, values)
@@ -133,6 +134,8 @@ def _is_bound(value: Any) -> bool:
 
 
 def _is_value(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_value, value))
     return not isinstance(value, dict) and not (
         isinstance(value, float) and not math.isfinite(value)
     )

@@ -183,9 +183,7 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
             discriminator = str(field.discriminator or "") if field else ""
         elif not _is_union(annotation):
             path.append(part)
-            arguments = get_args(annotation)
-            is_list = get_origin(annotation) is tuple and arguments[1:] == (...,)
-            annotation = arguments[0] if is_list else None
+            annotation = _below(annotation)
         # else: the label of a branch of a plain union ("int"), which is not in the YAML
     return Spot(tuple(path), group, choice, annotation)
 
@@ -209,6 +207,18 @@ def _groups(annotation: Any) -> list[type[Settings]]:
     """Groups of settings that an annotation allows; several for a union."""
     options = get_args(annotation) if _is_union(annotation) else (annotation,)
     return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
+
+
+def _below(annotation: Any) -> Any:
+    """What a list, or a mapping with keys of the user's own, holds; None if that is unknown."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        below = arguments[1]
+    elif origin is tuple and arguments[1:] == (...,):
+        below = arguments[0]
+    else:
+        return None
+    return get_args(below)[0] if get_origin(below) is Annotated else below
 
 
 def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:

@@ -13,7 +13,12 @@ from sweep.vocabulary.errors import one_line
 
 def counted(count: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {plural(count, noun)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """The noun as it stands after a count."""
+    return noun if count == 1 else f"{noun}s"
 
 
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
@@ -58,6 +63,14 @@ def quoted(name: str) -> str:
 def printable(text: str, limit: int = 60) -> str:
     """``text`` cut to ``limit`` characters, with control characters written out."""
     return one_line(text if len(text) <= limit else text[:limit] + "…")
+
+
+def no_character(text: str) -> str | None:
+    """What of a text no file can hold, in words; None if it is text. Python has such a text of a
+    command line that is not UTF-8."""
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return None
+    return f"{shown(text)} has half of a surrogate pair, which is not a character"
 
 
 def meant_among(value: str, names: Sequence[str]) -> str | None:
