@@ -444,6 +444,36 @@ def test_network_that_turns_nan_without_its_loss_showing_it_is_told_once(tmp_pat
     )
 
 
+SKIPS = """\
+linear = torch.nn.Linear(2, 1)
+model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), linear)
+scaler = torch.amp.GradScaler("cpu")
+optimizer = torch.optim.AdamW(model.parameters())
+for epoch in range(4):
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = model(torch.rand(4, 2)).mean() + ({factor} * linear.weight).square().sum().sqrt()
+        scaler.scale(loss).backward()  # the slope of the root of 0 is infinite
+        scaler.step(optimizer)
+        scaler.update()
+    states = {"scaler": scaler.state_dict(), "optimizer": optimizer.state_dict()}
+    trial.checkpoint.save({"model": model.state_dict(), "epoch": epoch} | states)
+    trial.report(epoch, 0.4, train_loss=loss)
+"""
+
+
+@pytest.mark.parametrize(("factor", "epochs_told"), [("0", [1]), ("1", [])])
+def test_network_whose_steps_are_all_skipped_by_its_scaler_is_told_once(
+    tmp_path: Path, factor: str, epochs_told: list[int]
+) -> None:
+    body = "trial.settings\n" + SKIPS.replace("{factor}", factor)
+    told, outcome = history(write_function(tmp_path, body))
+    assert outcome.status is Status.COMPLETED
+    assert [epoch["epoch"] for epoch in told if epoch["warnings"]] == epochs_told
+    for epoch in epochs_told:
+        assert told[epoch]["warnings"][0].startswith("no weight that was saved in epoch 1 differs")
+
+
 def test_other_loss_that_turns_nan_is_told_once_and_ends_no_trial(tmp_path: Path) -> None:
     body = "for epoch in range(4):\n    trial.report(epoch, 0.0, own=np.nan, val_loss={})\n"
     loss = "np.nan if epoch else 0.5"

@@ -50,9 +50,9 @@ from sweep.trainer.runs.returned_values import (
     Method,
     described,
     measured,
-    nan_in,
     number,
     state,
+    tensors,
     validation_dice,
 )
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
@@ -369,12 +369,25 @@ class FunctionRun(Run):
                 " that is not finite, or a guard, ends it"
             )
         kept = self.trial.checkpoint.kept
-        if kept is None or kept is before or (place := nan_in(kept["state"])) is None:
+        if kept is None or kept is before:
             return None
-        return (
-            f"what was saved in epoch {found.epoch} holds NaN, in {place}; the trial goes on,"
-            " because neither a guard nor the train_loss that it reported has shown it"
-        )
+        now = dict(tensors(kept["state"]))
+        if (place := next((at for at, one in now.items() if one.isnan().any()), None)) is not None:
+            return (
+                f"what was saved in epoch {found.epoch} holds NaN, in {place}; the trial goes on,"
+                " because neither a guard nor the train_loss that it reported has shown it"
+            )
+        then = {} if before is None else dict(tensors(before["state"]))
+        # Batch normalisation keeps these up to date without any step.
+        trained = {at: one for at, one in now.items() if ".running_" not in at}
+        if trained and all(
+            at in then and torch.equal(one, then[at]) for at, one in trained.items()
+        ):
+            return (
+                f"no weight that was saved in epoch {found.epoch} differs from the epoch before: if"
+                " no step was taken, as when a GradScaler skips all of them, nothing is trained"
+            )
+        return None
 
 
 def _random_state() -> dict[str, Any]:

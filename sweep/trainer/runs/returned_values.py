@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -255,15 +255,13 @@ def _held(value: Any, place: str) -> Any:
     return kind(_held(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def nan_in(held: object, place: str = "state") -> str | None:
-    """The place of the first tensor that holds NaN, in what `state` gave; None: there is none."""
-    if isinstance(held, Tensor):
-        return place if bool(held.isnan().any()) else None
-    within: Iterable[tuple[object, object]] = ()
-    if isinstance(held, Mapping | list | tuple):
-        within = held.items() if isinstance(held, Mapping) else enumerate(held)
-    found = (nan_in(item, f"{place}[{key!r}]") for key, item in within)
-    return next((place for place in found if place is not None), None)
+def tensors(held: object, place: str = "state") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of floating-point numbers in what `state` gave, each with its place."""
+    if isinstance(held, Tensor) and held.is_floating_point():
+        yield place, held
+    elif isinstance(held, Mapping | list | tuple):
+        for key, item in held.items() if isinstance(held, Mapping) else enumerate(held):
+            yield from tensors(item, f"{place}[{key!r}]")
 
 
 def near(file: str) -> str:
