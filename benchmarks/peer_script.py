@@ -5,7 +5,8 @@ period past the longest warm-up, since before that all trials are alike; early s
 data that is prepared once; one thread a trial, as Ray wants it; else Ray's defaults. With
 ``--nan-stopper``, a ``stop=`` ends a trial whose training loss is NaN. No guard: a NaN is trained
 on until somebody stops it, since the validation Dice stays a number. With ``--reuse-actors``, a
-process serves one trial after the other, which is not Ray's default for a function.
+process serves one trial after the other, which is not Ray's default for a function. The
+configurations are the project's random ones; with ``--tpe`` Ray's ``OptunaSearch`` proposes them.
 
 Run by `peers.py`; prints one JSON object.
 """
@@ -36,6 +37,19 @@ def train(config: dict[str, Any]) -> None:
 
     for result in epochs(load_trial(Path(config["file"]))):
         tune.report(result)
+
+
+def train_proposed(config: dict[str, Any], spec: SweepSpec, folder: Path) -> None:
+    """One trial of what `OptunaSearch` proposes. Its configuration is kept in a file."""
+    from ray import tune
+
+    from sweep.search.searchers.optuna_study import Translator
+
+    settings = spec.trial(Translator(spec.drawn).decode(config))
+    file = folder / f"{tune.get_context().get_trial_id()}.yaml"
+    file.write_text(to_yaml(settings))
+    for result in epochs(settings):
+        tune.report(result | {"file": str(file)})
 
 
 def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
@@ -97,6 +111,21 @@ def configurations(spec: SweepSpec, folder: Path) -> list[str]:
     return files
 
 
+def file_of(result: Any) -> str:
+    """The configuration of a trial."""
+    return str({**result.config, **result.metrics}["file"])
+
+
+def search_of(spec: SweepSpec) -> Any:
+    """Ray's Optuna searcher over the space, as its documentation shows it."""
+    from ray.tune.search.optuna import OptunaSearch
+
+    from sweep.search.searchers.optuna_study import Translator
+
+    space = dict(Translator(spec.drawn).distributions)
+    return OptunaSearch(space=space, metric="val_dice", mode="max", seed=spec.seed)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("space", type=Path)
@@ -104,10 +133,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--nan-stopper", action="store_true")
     parser.add_argument("--reuse-actors", action="store_true")
+    parser.add_argument("--tpe", action="store_true")
     arguments = parser.parse_args()
 
     spec = load_sweep(arguments.space, arguments.overrides)
-    files = configurations(spec, arguments.scratch)
+    files = [] if arguments.tpe else configurations(spec, arguments.scratch)
 
     from sweep.data.prepared.prepare import prepare
 
@@ -124,10 +154,15 @@ def main() -> None:
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     scheduler: Any = spec.scheduler
+    trainable: Any = train
+    if arguments.tpe:
+        trainable = tune.with_parameters(train_proposed, spec=spec, folder=arguments.scratch)
     tuner = tune.Tuner(
-        tune.with_resources(train, {"cpu": 1}),
-        param_space={"file": tune.grid_search(files)},
+        tune.with_resources(trainable, {"cpu": 1}),
+        param_space=None if arguments.tpe else {"file": tune.grid_search(files)},
         tune_config=tune.TuneConfig(
+            search_alg=search_of(spec) if arguments.tpe else None,
+            num_samples=spec.trials - 1 if arguments.tpe else 1,
             metric="val_dice",
             mode="max",
             scheduler=ASHAScheduler(
@@ -148,12 +183,11 @@ def main() -> None:
     results = tuner.fit()
     best = results.get_best_result("best_dice")
     seconds = time.perf_counter() - start
-    config, metrics = best.config, best.metrics
-    assert config is not None
+    metrics = best.metrics
     assert metrics is not None
-    file, found = Path(config["file"]), metrics["best_dice"]
+    file, found = Path(file_of(best)), metrics["best_dice"]
     told = {"seconds": seconds, "found": found, "winner": file.stem, "config": str(file)}
-    trained = [(r.config["file"], r.metrics["epoch"]) for r in results if r.config and r.metrics]
+    trained = [(file_of(r), r.metrics["epoch"]) for r in results if r.config and r.metrics]
     print(json.dumps(told | {"trained": trained}))
     ray.shutdown()
 

@@ -1,6 +1,7 @@
 """This project against a hand-written Ray Tune script, on the same configurations and seeds.
 
-    python benchmarks/peers.py [--seeds 3] [--trials 48] [--concurrent 2] [--variants a a+ b c d]
+    python benchmarks/peers.py [--seeds 3] [--trials 48] [--concurrent 2]
+                               [--variants a a+ b c d t e]
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (a+) the same with workers that
 are reused, (b) the plain one without the stopper, (c) this project without sharing, replay of
@@ -8,6 +9,9 @@ patience and the clock `activation`, (d) this project as shipped. One after the 
 process of its own, for each seed. All train the very same random configurations with the same
 network, data, loss and reduction factor; (c) and (d) train the baseline besides, which is counted
 but cannot win, and (d) trains each trial under the longest patience of the space.
+
+(t) is (a+) with Ray's ``OptunaSearch``, TPE; (e) is this project with the default searcher,
+``tpe``. Their configurations are their own.
 
 Steps are counted alike in all of them, from outside (`counting/sitecustomize.py`): nobody's own
 word is taken. *Ratio* is the first variant's over this one's. Dice *found* is the best validation
@@ -48,15 +52,17 @@ PLAIN = "scheduler.clock=epochs"
 DRAWN = "replay_patience=false"
 """Patience is drawn like any other setting."""
 UNSHARED = ("share_warmup=false", DRAWN, PLAIN)
-NAN_STOPPER, REUSE_ACTORS = "--nan-stopper", "--reuse-actors"
+NAN_STOPPER, REUSE_ACTORS, TPE = "--nan-stopper", "--reuse-actors", "--tpe"
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "(a) script": (NAN_STOPPER,),
     "(a+) script, reuse_actors": (NAN_STOPPER, REUSE_ACTORS),
     "(b) script, no NaN stop": (),
+    "(t) script, reuse_actors, TPE": (NAN_STOPPER, REUSE_ACTORS, TPE),
 }
 PROJECTS: dict[str, tuple[str, ...]] = {
     "(c) this, nothing shared": UNSHARED,
     "(d) this, as shipped": (),
+    "(e) this, searcher tpe": ("searcher=tpe",),
 }
 LETTERS = {name[1 : name.index(")")]: name for name in (*SCRIPTS, *PROJECTS)}
 
@@ -178,7 +184,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--concurrent", type=int, default=2)
     parser.add_argument("--space", type=Path, default=HERE / "peers.yaml")
-    parser.add_argument("--variants", nargs="+", choices=LETTERS, default=[*LETTERS])
+    parser.add_argument("--variants", nargs="+", choices=LETTERS, default=["a", "a+", *"bcd"])
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     print(
@@ -198,17 +204,17 @@ def main() -> None:
         ]
         with tempfile.TemporaryDirectory(prefix="peers-") as scratch:
             first: Row | None = None
-            worth: dict[str, float] = {}  # of a configuration, by its trial's number
+            worth: dict[Path, float] = {}  # of a configuration
             for name in (LETTERS[letter] for letter in arguments.variants):
                 row = variant(name, arguments.space, Path(scratch), overrides)
                 first = first or row
-                if row.winner not in worth:
-                    worth[row.winner] = trained_on(row)
+                if row.config not in worth:
+                    worth[row.config] = trained_on(row)
                 steps, wall = first.steps / row.steps, first.seconds / row.seconds
                 after = f"{row.wasted}" + (f" (+{row.diagnosis})" if row.diagnosis else "")
                 print(
                     f"| {seed} | {name} | {row.steps} | {steps:.2f} | {row.seconds:.0f}"
-                    f" | {wall:.2f} | {after} | {row.found:.4f} | {worth[row.winner]:.4f}"
+                    f" | {wall:.2f} | {after} | {row.found:.4f} | {worth[row.config]:.4f}"
                     f" | {row.winner} | {' + '.join(map(str, row.epochs))} |",
                     flush=True,
                 )

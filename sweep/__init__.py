@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sweep.machine.interrupted import expect_interruption
+from sweep.machine.progress_bars import load_progress_bars
 
 if TYPE_CHECKING:
     from sweep.api.public import check as check
@@ -70,6 +71,9 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+if "ipykernel" in sys.modules:
+    load_progress_bars()
 
 if sys.argv[:1] == ["-m"]:  # `python -m sweep.…`, before it imports anything
     expect_interruption()

@@ -107,13 +107,16 @@ def tell_changes(place: str, frame: pd.DataFrame) -> None:
         frame: its whole ranking.
     """
     from sweep.console.console_words import make_console, print_sentence
+
+    console = make_console()
+    if not console.is_terminal:
+        return
     from sweep.console.last_look import since_last_look
     from sweep.store.at_uri.remote_folder import is_uri
     from sweep.store.layout import Layout
     from sweep.store.lock import is_locked
 
-    console = make_console()
-    if not console.is_terminal or is_uri(place) or not is_locked(Layout(Path(place))):
+    if is_uri(place) or not is_locked(Layout(Path(place))):
         return
     leading = list(frame["trial_id"][frame["best_epoch"].notna()])
     if sentence := since_last_look(Path(place), leading, len(frame)):
@@ -193,7 +196,7 @@ def _read_one(
     from sweep.analysis.ranking.ranking_frame import ranking_frame
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
     from sweep.console.sweep_summary import Summary
-    from sweep.store.at_uri.mirrored_results import local_results
+    from sweep.store.at_uri.local_results import local_results
     from sweep.store.read_results import (
         read_objective,
         read_parameter_names,

@@ -1,12 +1,13 @@
 """Shared by all tests: no clock decides a test, no test touches the user's cache."""
 
 import functools
+import gc
 import logging
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,18 @@ SLOW = (
 )
 """Files and tests that train for long, start processes or try many inputs, by a measured run.
 ``pytest -m "not slow"`` runs the others."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected never becomes garbage. To look for some in it again and again
+    takes each process seconds, then and at the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,9 +1,11 @@
-"""A custom trainer whose numbers are written down beforehand: one weight, one step an epoch."""
+"""Custom trainers whose numbers are written down beforehand: a class of one weight and one step an
+epoch, and a function that waits, whose process imports no MONAI."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 TRAINER = """\
 import torch
@@ -24,6 +26,32 @@ class Scripted(CustomTraining):
 
     def validate(self, epoch):
 """
+
+WAITING = """\
+import time
+
+
+def train(config, trial):
+    for epoch in range(trial.epochs):
+        time.sleep(0.1)
+        trial.report(epoch, dice=0.5 + 0.0001 * epoch)
+"""
+
+
+def waiting_sweep(folder: Path) -> dict[str, Any]:
+    """A sweep, as a file would hold it, of one trial that would take 100 s."""
+    file = folder / "waiting.py"
+    file.write_text(WAITING)
+    entry = {"kind": "custom", "entry": f"{file}:train", "options": {"level": 0}}
+    return {
+        "name": "toy",
+        "trials": 1,
+        "searcher": {"name": "grid"},
+        "scheduler": "none",
+        "trainer": entry | {"epochs": 1000},
+        "early_stopping": {"patience": None},
+        "space": {"trainer.options.level": {"choice": [0.1]}},
+    }
 
 
 def write_scripted(folder: Path, validate: str) -> str:

@@ -19,6 +19,8 @@ from test_readme import leads_somewhere
 
 import sweep
 from sweep.cli import app
+from sweep.data.files.image_file import read_header, read_pixels
+from sweep.data.files.image_geometry import from_lps
 from sweep.spec.load import load_sweep
 from sweep.spec.search.sweep_spec import SweepSpec
 
@@ -164,7 +166,7 @@ def texts_of_the_package() -> list[str]:
 def test_script_for_images_and_masks_writes_a_dataset_with_classes_in_their_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [script] = blocks(ROOT / "docs/how-to/first-file.md", "python")
+    script, _ = blocks(ROOT / "docs/how-to/first-file.md", "python")
     monkeypatch.chdir(tmp_path)
     old = np.random.default_rng(0).choice([0, 38, 255], (5, 40, 48))
     for folder in ("images", "masks"):
@@ -184,6 +186,32 @@ def test_script_for_images_and_masks_writes_a_dataset_with_classes_in_their_plac
         }
     )
     assert not [line for line in sweep.check(spec) if "labels" in line]
+
+
+def test_script_for_detached_headers_keeps_pixels_and_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import SimpleITK as sitk  # noqa: N813 (its usual name)
+
+    _, script = blocks(ROOT / "docs/how-to/first-file.md", "python")
+    monkeypatch.chdir(tmp_path)
+    Path("subset0").mkdir()
+    stored = sitk.GetImageFromArray(np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6))
+    stored.SetSpacing((0.7, 0.8, 2.5))
+    stored.SetOrigin((-100, 30.5, 7))
+    stored.SetDirection((0, -1, 0, 0, 0, -1, 1, 0, 0))
+    for name, deflated in (("raw", False), ("zraw", True)):
+        sitk.WriteImage(stored, f"subset0/{name}.mhd", useCompression=deflated)
+    assert {file.suffix for file in Path("subset0").iterdir()} == {".mhd", ".raw", ".zraw"}
+    exec(script, {})
+    for name in ("raw", "zraw"):
+        file = Path(f"Dataset016_Luna/imagesTr/{name}_0000.mha")
+        geometry, doubts = read_header(file)
+        columns = np.reshape(stored.GetDirection(), (3, 3))
+        affine = from_lps(columns, stored.GetSpacing(), stored.GetOrigin())
+        np.testing.assert_allclose(geometry.affine, affine)
+        np.testing.assert_array_equal(read_pixels(file), sitk.GetArrayFromImage(stored).T)
+        assert doubts == []
 
 
 def test_package_says_every_message_of_the_page_on_troubles() -> None:

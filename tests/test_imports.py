@@ -39,9 +39,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
 @pytest.mark.parametrize(
     ("absent", "modules"),
     [
-        # Our trainer for nnU-Net without Ray: tests/nnunet/test_command.py.
-        # What a worker needs for a function of the user's; MONAI itself loads Optuna and pandas.
-        (HEAVY - {"torch"}, ["trial.fit", "trainer.custom.function_run"]),
+        # Our trainer for nnU-Net without Ray and MONAI: tests/nnunet/test_command.py.
         (
             {"torch", "ray", "monai"},
             ["report.report_figures", "report.notebook", "report.page", "page_server.page_app"],
@@ -96,6 +94,18 @@ def test_layers_are_usable_without_what_they_do_not_need(
     """In one process: what none of them loads is loaded by none of them."""
     imports = ", ".join(f"sweep.{module}" for module in modules)
     assert loaded(f"import {imports}") & absent == set()
+
+
+def test_function_of_the_user_and_pixels_are_prepared_with_torch_alone() -> None:
+    """What a worker needs for the one, and a driver and each node for the other. MONAI takes
+    three times as long as torch, and itself loads Optuna and pandas."""
+    code = (
+        "import numpy, sweep.trial.fit, sweep.trainer.custom.function_run\n"
+        "import sweep.data.prepared.prepare\n"
+        "from sweep.data.files.normalize import normalize\n"
+        "normalize(numpy.eye(2, dtype=numpy.float32)[None], 'zscore')"
+    )
+    assert loaded(code) & HEAVY == {"torch"}
 
 
 def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray() -> None:

@@ -57,3 +57,20 @@ def test_other_faults_while_a_command_is_loaded_keep_their_traceback(tmp_path: P
 def test_package_that_is_only_imported_leaves_the_hook_of_the_program_alone() -> None:
     code = "import sys, sweep; assert sys.excepthook is sys.__excepthook__"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+FORKED = """
+import multiprocessing, time
+from sweep.machine.interrupted import handling_stops
+with handling_stops(lambda number, frame: None):
+    for _ in range(20):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()  # as a Pool does, often before the child has run at all
+        child.join(20)
+        assert child.exitcode == -15, child.exitcode
+"""
+
+
+def test_process_that_a_training_forks_does_not_take_the_signals_of_the_sweep() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True)

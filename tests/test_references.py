@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def names_in(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
                 yield from (((a.asname or a.name).partition(".")[0], node) for a in node.names)
 
 
+@functools.cache  # read by the one process that asks, not by each that imports this file
 def defined() -> dict[str, set[str]]:
     """Name of each class (or alias, or imported class) → names that stand inside it."""
     found: dict[str, set[str]] = {}
@@ -58,17 +60,15 @@ def defined() -> dict[str, set[str]]:
     return found
 
 
-DEFINED = defined()
-
-
 def exists(name: str) -> bool:
     """Whether a dotted path of ours, or a class with perhaps an attribute, is there."""
     if OUR_PATH.fullmatch(name):
         return path_exists(name)
     owner, _, attribute = name.partition(".")
-    if owner not in DEFINED:
+    known = defined().get(owner)
+    if known is None:
         return hasattr(builtins, owner)
-    return not attribute or not DEFINED[owner] or attribute in DEFINED[owner]
+    return not attribute or not known or attribute in known
 
 
 def path_exists(name: str) -> bool:
@@ -84,9 +84,8 @@ def path_exists(name: str) -> bool:
         if not rest or (length == 1 and rest[0] in dir(sweep)):
             return True
         names = {found for found, _ in names_in(ast.parse(source.read_text()))}
-        return rest[0] in names and (
-            len(rest) == 1 or not DEFINED.get(rest[0]) or rest[1] in DEFINED[rest[0]]
-        )
+        inside = defined().get(rest[0])
+        return rest[0] in names and (len(rest) == 1 or not inside or rest[1] in inside)
     return False
 
 
@@ -97,10 +96,10 @@ def dangling(text: str) -> list[str]:
     return [n for n in ours if (OUR_PATH.fullmatch(n) or OUR_CLASS.fullmatch(n)) and not exists(n)]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_names_in_backticks_exist(path: Path) -> None:
+def test_names_in_backticks_exist() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE.parent)}:{line}: `{name}`"
+        for path in FILES
         for line, text in docstrings(ast.parse(path.read_text()))
         for name in dangling(text)
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -38,9 +37,10 @@ def unsafe(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: file.stem)
-def test_nothing_that_is_read_can_be_run(file: Path) -> None:
-    assert unsafe(file.read_text(encoding="utf-8")) == []
+def test_nothing_that_is_read_can_be_run() -> None:
+    found = {str(file): unsafe(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")}
+    assert found
+    assert {file: names for file, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ NOTEBOOKS = Path(__file__).parents[2] / "examples" / "notebooks"
 IN_NOTEBOOKS = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data, without plotly itself
-    "PYTHONWARNINGS": "ignore:IProgress not found",  # of progress bars that are not used
 }
 NOT_DRAWN = ("geo", "map", "mapbox", "polar", "scene", "ternary")
 """Parts of a template that no figure of ours uses."""

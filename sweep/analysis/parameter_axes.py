@@ -25,6 +25,8 @@ from sweep.vocabulary.record import ParameterValue
 MARGIN = 0.05
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
+MOST_POWERS = 5
+"""Ticks of a logarithmic axis: ``1e-6`` and ``1e-5`` touch in the panel of a phone."""
 
 Ticks = list[tuple[float, str]]
 """Place and text of each tick of an axis."""
@@ -110,7 +112,8 @@ class Scale:
     def ticks(self) -> Ticks:
         if self.log:
             first, last = math.ceil(self._map(self.low)), math.floor(self._map(self.high))
-            values = [float(10.0**exponent) for exponent in range(first, last + 1)]
+            step = max(1, -(-(last - first) // (MOST_POWERS - 1)))
+            values = [float(10.0**exponent) for exponent in range(first, last + 1, step)]
         else:
             values = round_numbers(self.low, self.high, self.whole)
         if len(values) < 2:

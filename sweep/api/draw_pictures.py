@@ -87,7 +87,7 @@ def _trials_of(folder: Path, names: Sequence[str]) -> list[list[TrialPaths]]:
         return [[layout.trial(name)] for name in dict.fromkeys(names)]
     results = read_results(folder)
     if (first := results.leader) is None:
-        raise ResultsError(f"no trial of {results.spec.name} has a result yet: name a trial")
+        raise ResultsError(f"no trial of {results.spec.name} has a result: name a trial")
     control = [] if results.baseline is None else [results.baseline.trial_id]
     others = [name for name in [*control, *results.scores] if name != first.trial_id]
     return [[layout.trial(name) for name in [first.trial_id, *others[:1]]]]

@@ -164,7 +164,7 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     """
     from sweep.api.results import SweepResults
     from sweep.machine.user_paths import results_argument
-    from sweep.store.at_uri.mirrored_results import local_results
+    from sweep.store.at_uri.local_results import local_results
 
     stack = ExitStack()  # keeps the local copy of a URI
     results = SweepResults(stack.enter_context(local_results(results_argument(str(folder)))))

@@ -301,7 +301,7 @@ class SweepResults:
         from sweep.analysis.ranking.ranking_frame import winner
 
         if (best := winner(self.frame)) is None:
-            raise ResultsError(f"no trial of {self.spec.name} has a result yet")
+            raise ResultsError(f"no trial of {self.spec.name} has a result")
         return self[best]
 
     @property

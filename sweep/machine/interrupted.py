@@ -37,7 +37,8 @@ def handling_stops(
     """``receive`` gets the signals of `STOPS`. Yields their earlier handlers.
 
     A hangup that `nohup` makes this process ignore stays ignored. Python delivers signals only to
-    its main thread, so a sweep in another thread is not stopped by them.
+    its main thread, so a sweep in another thread is not stopped by them. A process that is forked
+    meanwhile, such as one of a `multiprocessing.Pool`, has the earlier handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield {}
@@ -47,11 +48,38 @@ def handling_stops(
         del before[signal.SIGHUP]
     for number in before:
         signal.signal(number, receive)
+    _earlier.append(before)
     try:
         yield before
     finally:
+        _earlier.remove(before)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_earlier: list[dict[int, Any]] = []
+"""The handlers that `handling_stops` has replaced, the latest last."""
+
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    """Let no signal reach the child before its handlers are back: Python would forget it there."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if _earlier else ())
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _in_child() -> None:
+    while _earlier:
+        for number, handler in _earlier.pop().items():
+            signal.signal(number, handler)
+    _after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def expect_interruption() -> None:

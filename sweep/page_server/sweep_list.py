@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+from sweep.analysis.confirm.real_validations import as_real
+from sweep.analysis.ranking.ranking_columns import (
+    MEAN_OF,
+    MEAN_OF_RUNS,
+    REAL,
+    RUNS,
+    confirmed_names,
+)
 from sweep.analysis.report_words import status as status_words
 from sweep.page_server.live_sweep import LiveSweep
+from sweep.spec.words.phrases import counted
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -146,14 +156,25 @@ def _ended(rows: list[dict[str, str]]) -> str:
 
 
 def _best(rows: list[dict[str, str]], objective: Objective) -> str:
-    if not rows:
-        return ""
-    first: Mapping[str, str | None] = rows[0]
-    try:
-        value = float(first.get(objective.metric) or "")
-    except ValueError:  # no trial has a result
-        return ""
-    return f"{objective.label} {objective.text(value)} ({first.get('trial_id')})"
+    """The leader and what it leads by: a mean over its runs, or what one run reached."""
+    first: Mapping[str, str | None] = rows[0] if rows else {}
+    mean, _, _ = confirmed_names(objective)
+    of = first.get(MEAN_OF) or objective.label
+    by = {
+        mean: f"mean {of} of {_counted(first.get('replicates'), 'replicate')}",
+        MEAN_OF_RUNS: f"mean {objective.label} of {_counted(first.get(RUNS), 'run')}",
+        REAL: as_real(objective).label,
+        objective.metric: objective.label,
+    }
+    for column, label in by.items():
+        with suppress(ValueError):  # an empty cell
+            value = float(first.get(column) or "")
+            return f"{label} {objective.text(value)} ({first.get('trial_id')})"
+    return ""  # no trial has a result
+
+
+def _counted(cell: str | None, what: str) -> str:
+    return counted(int(cell), what) if cell and cell.isdecimal() else f"its {what}s"
 
 
 def _changed(layout: Layout) -> datetime | None:

@@ -21,7 +21,7 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.analysis.report_words import cut_short, listed, some, status, trials
 from sweep.spec.space.presets import BASELINE
-from sweep.spec.words.phrases import counted
+from sweep.spec.words.phrases import counted, plural
 from sweep.vocabulary.record import Status, TrialRecord, confirming
 
 AROUND = 5
@@ -83,7 +83,8 @@ def _ties(results: Results) -> Iterator[str]:
     if gain is not None and results.baseline is not None:
         behind["the baseline"] = gain
         behind.pop(results.baseline.trial_id, None)
-    level = [name for name, lead in behind.items() if change is not None and abs(lead) <= change]
+    # Whoever reached the very same was called level with it.
+    level = [n for n, lead in behind.items() if change is not None and 0 < abs(lead) <= change]
     if level:
         yield (
             f"That is a tie with {listed(level)}: around its best epoch, the leader's own"
@@ -261,11 +262,14 @@ def counts(results: Results) -> dict[str, int]:
     """Number of trials of the search in each status that occurs, and of ended replicates."""
     found = Counter(record.status for record in results.records)
     named = {status(kind): found[kind] for kind in Status if kind.is_final}
-    named["running" if results.in_use else "interrupted"] = found[Status.RUNNING]
+    waiting = sum(one.trial_id in results.waiting for one in results.records)
+    named["running" if results.in_use else "interrupted"] = found[Status.RUNNING] - waiting
+    named["waiting for a worker"] = waiting
     of_leaders = _ended(run for _, run in confirming(results.replicates))
-    named["replicates in the search"] = _ended(results.replicates) - of_leaders
+    in_search = _ended(results.replicates) - of_leaders
+    named[f"{plural(in_search, 'replicate')} in the search"] = in_search
     named["of these diverged"] = sum(len(record.diverged_runs) for record in results.records)
-    named["replicates of the leaders"] = of_leaders
+    named[f"{plural(of_leaders, 'replicate')} of the leaders"] = of_leaders
     return {name: count for name, count in named.items() if count}
 
 

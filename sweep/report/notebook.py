@@ -35,10 +35,7 @@ ARGUMENTS = [
 """Arguments of the process that runs the cells."""
 
 SETUP = """\
-import warnings
 from pathlib import Path
-
-warnings.filterwarnings("ignore", message="IProgress")  # of progress bars that are not used here
 
 import plotly.io
 
@@ -57,7 +54,9 @@ results = read_results(Path({folder!r}))"""
 
 SUMMARY = """\
 say(headline(results), strong=True)
-say(f"{caveat(results)} ({state(results)})")"""
+say(f"{caveat(results)} ({state(results)})".strip())"""
+
+NO_RESULT = 'say("No trial has a result.")'
 
 CAUSES = """\
 for group in explained(results.diverged):
@@ -114,7 +113,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
         new_code_cell(SUMMARY),
         *_ranking(results),
         new_markdown_cell("## How to use the winner"),
-        new_code_cell("winner_use(results)"),
+        new_code_cell(f"winner_use(results) or {NO_RESULT}"),
         *_segmentations(results),
         new_markdown_cell("## Trials without a result"),
         new_code_cell(CAUSES),
@@ -127,7 +126,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
             "## For a paper\n\nThe methods section, written from this sweep's file and records"
             " alone. `print(methods(results).latex)` prints it as LaTeX."
         ),
-        new_code_cell("methods(results)"),
+        new_code_cell(f"methods(results) or {NO_RESULT}"),
     ]
     for number, cell in enumerate(cells):
         cell["id"] = (

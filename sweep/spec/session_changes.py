@@ -1,4 +1,4 @@
-"""What may change between two sessions of a sweep."""
+"""What may change between two sessions of a sweep, and what must not have been edited by hand."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import difflib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from sweep.spec.checks.contradictions import check_sweep
-from sweep.spec.load import to_yaml
+from sweep.spec.load import load_trial, to_yaml
+from sweep.spec.reading.yaml_document import read_document
 from sweep.spec.search.search_strategy import seconds
 from sweep.spec.search.sweep_spec import ChangesNoResult, SweepSpec
 from sweep.spec.settings.data_settings import RawLayoutData
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.moved_data import changed_parts, with_places_of
+from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.tree.validation_reports import findings_of
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
+
+S = TypeVar("S", bound=TrialSettings)
 
 FREE = tuple(
     name
@@ -83,6 +90,33 @@ def extended(
     raise InputError([finding.mistake("--extend") for finding in findings])
 
 
+def edits(config: Path, given: TrialSettings) -> list[Mistake]:
+    """Where a trial's ``config.yaml`` says something else than its sweep gave the trial.
+
+    Args:
+        config: the file.
+        given: the settings by the ``sweep.yaml`` and the trial's parameters, see `settings_of_run`.
+            The data may have moved since, and may have had no fingerprint then.
+
+    Raises:
+        InputError: it cannot be read, or has settings that this version does not know.
+    """
+    document = read_document(config)
+    found = with_places_of(_pinned(load_trial(config), given), given)
+    own, its = (_leaves(one.model_dump(mode="json")) for one in (found, given))
+    mistakes = []
+    for key in {**own, **its}:
+        if own.get(key) != its.get(key):
+            message = (
+                f"is {shown(own.get(key))}, but {shown(its.get(key))} by sweep.yaml and the trial's"
+                " trial.json: one of these files was edited by hand, and must be put back; other"
+                " settings are for a new sweep with another `name:`"
+            )
+            placed = document.placed(Finding(tuple(key.split(".")), message))
+            mistakes.append(replace(placed, kind="edited"))
+    return mistakes
+
+
 def _read(assignment: str, spec: SweepSpec, begun_from: int | None) -> dict[str, int | float]:
     """The new value of one assignment, by key; raises ValueError if it is wrong."""
     key, _, text = assignment.partition("=")
@@ -128,8 +162,8 @@ def _as_before_fingerprints(recorded: SweepSpec, requested: SweepSpec) -> SweepS
     return requested.model_copy(update=updates)
 
 
-def _pinned(recorded: SweepSpec, requested: SweepSpec) -> SweepSpec:
-    """A spec without fingerprints, completed with those of the current data."""
+def _pinned(recorded: S, requested: TrialSettings) -> S:
+    """Settings without fingerprints, completed with those of the current data."""
     updates: dict[str, Any] = {}
     for group in ("data", "trainer"):
         then, now = getattr(recorded, group), getattr(requested, group)

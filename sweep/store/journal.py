@@ -23,6 +23,7 @@ from sweep.store.files import (
 )
 from sweep.store.layout import trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, SearchEnded, Status
 from sweep.vocabulary.strict_json import finite_or_none
@@ -213,6 +214,12 @@ class JournalState:
         return self._ended.keys()
 
 
+_CUT = (
+    "restore it from a backup, or delete this line and all after it: epochs and ends of trials are"
+    " then taken from the trials' own files, but notes and requests of users there are lost"
+)
+
+
 class Journal:
     """The single writer of a journal.
 
@@ -230,8 +237,13 @@ class Journal:
             with writing(path):
                 path.touch()
         drop_torn_line(path)
-        for event in read_journal(path):
-            self.progress.add(event)
+        try:
+            for event in read_journal(path):
+                self.progress.add(event)
+        except ResultsError as error:
+            if not str(error).startswith(f"{path}:"):  # it cannot be read at all
+                raise
+            raise ResultsError(f"{error}; {_CUT}") from error
 
     def append(self, event: Event) -> bool:
         """Write ``event`` if it is new; returns whether it was. Raises as `JournalState`."""
@@ -280,6 +292,22 @@ def search_end(path: Path, trials: int) -> SearchEnded | None:
     """
     found = [event for event in read_journal(path) if isinstance(event, SearchEnded)]
     return found[-1] if found and found[-1].trials >= trials else None
+
+
+def waiting_trials(path: Path) -> frozenset[str]:
+    """Ids of the trials that have no worker by the last that was recorded of them.
+
+    Lines are not looked into any further. Raises as `read_journal`; without a journal nobody waits.
+    """
+    found = set[str]()
+    if not os.path.lexists(path):  # a folder of version 0.1 may have none
+        return frozenset()
+    for event, trial in read_jsonl(path, lambda line: (line["event"], str(line.get("trial_id")))):
+        if event == NAMES[TrialWaits]:
+            found.add(trial)
+        elif event in (NAMES[EpochRecorded], NAMES[TrialEnded]):
+            found.discard(trial)
+    return frozenset(found)
 
 
 def event_of(line: Mapping[str, Any]) -> Event:

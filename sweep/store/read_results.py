@@ -29,7 +29,7 @@ from sweep.store.layout import (
     trial_place,
 )
 from sweep.vocabulary.epoch_metrics import EpochColumns, EpochMetrics, StoredHistory
-from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError
 from sweep.vocabulary.objective import VAL_DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
@@ -211,6 +211,30 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
     return _record(trial_id, folder, file, objective, _names(folder))
 
 
+def edits_of_run(run: TrialPaths) -> list[Mistake]:
+    """What was edited by hand of the settings of a sweep's trial: see `edits`.
+
+    Nothing is known of a run outside a sweep, or of one of a version with other settings.
+
+    Raises:
+        ResultsError: its trial.json is broken.
+    """
+    from sweep.spec.load import load_sweep
+    from sweep.spec.search.replicate_plan import settings_of_run
+    from sweep.spec.session_changes import edits
+
+    folder = run.folder.absolute()
+    sweep = Layout(folder.parent.parent)
+    if not (TRIAL_ID.fullmatch(folder.name) and sweep.sweep_yaml.is_file() and run.trial.is_file()):
+        return []
+    try:
+        spec = load_sweep(sweep.sweep_yaml)
+        of = read_facts(folder.name, run, spec.judged_by)
+        return edits(run.config, settings_of_run(spec, of.parameters, of.preset, of.replicate))
+    except InputError:
+        return []
+
+
 def _in(folder: str, file: FileName) -> str:
     """A file of a trial as text: a `Path` takes as long to make as a small file to read."""
     return f"{folder}{os.sep}{file.name}"
@@ -251,9 +275,12 @@ def _record(
 def _read_trial_file(folder: str) -> _TrialFile | None:
     """None where the sweep was killed before trial.json was there: nothing ran in the folder."""
     path = _in(folder, TrialPaths.trial)
-    if not os.path.lexists(path):
-        return None
-    file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    try:
+        file, name = read_record(path, _TrialFile), folder.rpartition(os.sep)[2]
+    except ResultsError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
     if file.trial_id not in ("", name):
         raise ResultsError(
             f"{path}: broken, it is that of {file.trial_id}: its folder was copied or renamed; move"

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 
-from sweep.plugins.entry_names import FILE_MARK, module_of
+from sweep.plugins.entry_names import module_of
+from sweep.plugins.user_files import BELOW, FILE_MARK
 from sweep.vocabulary.error_lines import is_users, last_line
 
 
@@ -48,7 +49,8 @@ def run_again(before: Collection[str]) -> tuple[str, ...]:
 
 
 def _is_own(name: str, file: str | None) -> bool:
-    return is_users(file or "") and name.partition(".")[0] not in _installed()
+    is_named = name.startswith(BELOW)  # by a sweep, as a file
+    return is_named or (is_users(file or "") and name.partition(".")[0] not in _installed())
 
 
 @cache

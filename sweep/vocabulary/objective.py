@@ -125,6 +125,8 @@ class Objective:
         """The `value` in each epoch."""
         is_dice = self.metric == VAL_DICE
         measured = column(history, VAL_DICE) if is_dice else metric_column(history, self.metric)
+        if None not in measured and all(map(math.isfinite, measured)):  # as nearly always
+            return [*measured]
         return [None if v is None or not math.isfinite(v) else v for v in measured]
 
     def scores(self, history: Sequence[EpochMetrics]) -> list[float | None]:
@@ -140,7 +142,7 @@ class Objective:
     def best_place(
         self, history: Sequence[EpochMetrics], scores: Sequence[float | None]
     ) -> int | None:
-        """The place of that epoch. Args: scores: of the history."""
+        """The place of that epoch. Args: scores: of the history, or of its first epochs."""
         known = [score for score in scores if score is not None]
         if not known:
             return None
@@ -151,25 +153,6 @@ class Objective:
             equals = [n for n, score in enumerate(scores) if score == most]
             place = max(equals, key=lambda n: -math.inf if (d := dices[n]) is None else d)
         return place
-
-    def best_places(self, history: Sequence[EpochMetrics]) -> list[int | None]:
-        """The place of that epoch among the first n, for each n from 0 to all of them.
-
-        One pass for all of them.
-        """
-        scores = self.scores(history)
-        is_dice = self.metric == VAL_DICE
-        dices = scores if is_dice else DICE.values(history)
-        found: list[int | None] = [None]
-        best: int | None = None
-        most, most_dice = -math.inf, -math.inf
-        for place, score in enumerate(scores):
-            if score is not None and (best is None or score >= most):
-                dice = -math.inf if (known := dices[place]) is None else known
-                if best is None or score > most or dice > most_dice:
-                    best, most, most_dice = place, score, dice
-            found.append(best)
-        return found
 
     def merit(self, epoch: EpochMetrics) -> tuple[float, float] | None:
         """What epochs are compared by: the score, of equal ones validation Dice; None without a

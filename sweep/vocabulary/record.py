@@ -73,6 +73,7 @@ class Divergence:
         weights_finite: whether the kept weights (the last healthy ones) are finite.
         message: one sentence for the user.
         diagnosis: the circumstances; None if they were not examined.
+        counts_steps: whether the training counts its steps. Else ``step`` is 0 and says nothing.
     """
 
     cause: str
@@ -85,6 +86,7 @@ class Divergence:
     terms: Mapping[str, str] = field(default_factory=dict)
     weights_finite: bool = True
     diagnosis: Diagnosis | None = None
+    counts_steps: bool = True
 
     @property
     def summary(self) -> str:
@@ -99,11 +101,14 @@ class Divergence:
 
     @property
     def where(self) -> str:
-        return f"epoch {self.epoch} step {self.step}"
+        return f"epoch {self.epoch}" + (f" step {self.step}" if self.counts_steps else "")
 
     def to_json(self) -> dict[str, Any]:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None
-        return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
+        found = finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
+        if self.counts_steps:
+            del found["counts_steps"]
+        return found
 
 
 BY_HAND = "stopped by the user"

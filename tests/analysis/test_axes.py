@@ -102,6 +102,21 @@ def test_whole_numbers_that_are_few_are_all_named() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("decades", "texts"),
+    [
+        (3, ["0.001", "0.01", "0.1", "1"]),
+        (5, ["1e-5", "0.001", "0.1"]),
+        (12, ["1e-12", "1e-9", "1e-6", "0.001", "1"]),
+    ],
+)
+def test_logarithmic_axis_names_no_more_powers_of_ten_than_a_phone_has_room_for(
+    decades: int, texts: list[str]
+) -> None:
+    wide = axis({"loguniform": [float(f"1e-{decades}"), 1.0]})
+    assert [text for _, text in wide.ticks] == texts
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 @example(0.0, 0.3)  # a third of it rounds to less than 0.1
 def test_round_numbers_are_few_even_and_within(low: float, width: float) -> None:

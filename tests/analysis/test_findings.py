@@ -90,6 +90,17 @@ def test_lead_within_the_movement_of_the_leaders_own_curve_is_called_a_tie() -> 
     assert "tie" not in headline(results_of(leader, trial(1, Status.COMPLETED, [0.5])))
 
 
+def test_who_is_level_with_the_leader_is_not_called_a_tie_besides() -> None:
+    curve = [0.5, 0.75, 0.625, 0.5, 0.625, 0.5]
+    leader, second = (trial(n, Status.COMPLETED, curve, {WARMUP: 0}) for n in range(2))
+    assert headline(results_of(leader, second)) == (
+        "t0000 leads with validation Dice 0.7500 (epoch 1), level with t0001."
+    )
+    baseline = trial(2, Status.COMPLETED, [0.6875], preset="baseline")
+    both = headline(results_of(leader, second, baseline))
+    assert "That is a tie with the baseline: " in both
+
+
 def test_steady_gain_of_the_leader_makes_no_tie() -> None:
     rising = trial(0, Status.COMPLETED, [0.5 + n / 32 for n in range(8)], {WARMUP: 0})
     baseline = trial(1, Status.COMPLETED, [0.5 + 6.5 / 32], preset="baseline")  # half an epoch's
@@ -171,6 +182,8 @@ def test_state_tells_running_from_interrupted_from_finished() -> None:
     running = results_of(ended, started, trials=4, in_use=True)
     assert state(running) == "running: 1 of 4 trials have ended"
     assert counts(running) == {"completed": 1, "running": 1}
+    waiting = replace(running, waiting=frozenset({"t0001"}))
+    assert counts(waiting) == {"completed": 1, "waiting for a worker": 1}
     assert not running.is_over
     left = results_of(ended, started, trials=4)
     assert state(left) == "not running: 1 of 4 trials have ended"

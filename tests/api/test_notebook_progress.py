@@ -73,5 +73,6 @@ def test_cell_shows_the_last_state_in_one_output_and_keeps_what_is_printed(
     assert printed.count("the trainer's own line") == (2 if executor == "local" else 0)
     assert "never stops a trial" in printed  # a warning from before the trials
     assert "Ranking: " in printed
+    assert "IProgress" not in printed  # says tqdm, of bars that nobody draws
     assert "Missing packages" not in printed  # says Ray, of its own outputs
     assert "[1/2]" not in printed

@@ -649,6 +649,12 @@ def test_winner_predicts_the_mean_of_its_replicates_and_single_the_best_of_them(
         f"# python -m sweep.predict {results.folder} IMAGES -o OUTPUT"
         in (results.folder / "best.yaml").read_text()
     )
+    config = results[replicates[0]].folder / "config.yaml"  # edited after the training
+    config.write_text(config.read_text().replace("zscore", "minmax"))
+    refused = call("predict", str(results.folder), str(images), "-o", "edited")
+    assert refused.exit_code == 2
+    assert 'data.normalization: is "minmax", but "zscore" by sweep.yaml' in refused.stderr
+    assert not Path("edited").exists()
 
 
 def test_what_is_no_model_is_refused_in_words(call: Call, folder: Path, results: Path) -> None:

@@ -76,6 +76,19 @@ def test_steps_show_terms_that_came_later_as_a_dash_and_broken_values_as_words()
     assert ["│", "5", "2", "0.25", "0.5", "0.25", "nan", "│"] in rows
 
 
+def test_training_that_counts_no_steps_has_no_step_in_the_words_and_the_file_keeps_its_number() -> (
+    None
+):
+    verdict = replace(DIVERGENCE, step=0, counts_steps=False, diagnosis=None)
+    about = replace(DIAGNOSIS, steps_after_switch_on=None, recent=())
+    text = shown(replace(verdict, diagnosis=about))
+    assert "diverged: nonfinite gradient (aspect) at epoch 5 " in text
+    assert "epoch 5 (from 0)" in text
+    assert "step" not in text
+    assert (verdict.to_json()["step"], verdict.to_json()["counts_steps"]) == (0, False)
+    assert "counts_steps" not in DIVERGENCE.to_json()  # files of all others are as before
+
+
 def test_scale_is_shown_where_there_is_a_scaler() -> None:
     scaled = replace(DIAGNOSIS, recent=(step(1, scale=1024.0),))
     assert "1024" in shown(replace(DIVERGENCE, diagnosis=scaled))

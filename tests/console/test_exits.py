@@ -100,4 +100,3 @@ def test_what_a_command_leaves_is_not_searched_when_python_ends() -> None:
         assert gc.get_freeze_count() == 0
     assert gc.get_freeze_count() > 0
     assert not any(found is kept for found in gc.get_objects())
-    gc.unfreeze()

@@ -488,6 +488,31 @@ KINDS = {
         [tiff(scan(VOLUME))], tiff(VOLUME), TAKEN, "is a volume without a spacing: 1×1×1 mm is",
         ending=".tif", shape=(24, 32, 28),
     ),
+    "TIFF with ImageJ's spacing": Kind(
+        [
+            tiff(
+                scan(VOLUME), imagej=True, photometric=None, resolution=(4, 5),
+                metadata={"axes": "ZYX", "spacing": 1.5, "unit": "um"},
+            )
+        ],
+        tiff(VOLUME), TAKEN,
+        'c0.json beside it gives another: {"spacing": [0.0015, 0.0002, 0.00025]}, which is what',
+        ending=".tif",
+    ),
+    "TIFF with OME's spacing": Kind(
+        [
+            tiff(
+                scan(VOLUME), ome=True,
+                metadata={"axes": "ZYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.2}
+                | {f"PhysicalSize{axis}Unit": "mm" for axis in "XYZ"} | {"PhysicalSizeZ": 1.5},
+            )
+        ],
+        tiff(VOLUME), TAKEN, '{"spacing": [1.5, 0.2, 0.25]}, which is what', ending=".tif",
+    ),
+    "TIFF of times": Kind(
+        [tiff(scan(VOLUME), [5, 1, 1], ome=True, metadata={"axes": "TYX"})],
+        tiff(VOLUME, [5, 1, 1]), TAKEN, "says that its pages are times", ending=".tif",
+    ),
     "TIFF with a spacing beside it": Kind(
         [tiff(scan(VOLUME), [5, 1, 1])], tiff(VOLUME, [5, 1, 1]), TAKEN, ending=".tiff",
         shape=(24, 32, 28),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from monai.transforms import NormalizeIntensity, ScaleIntensity
 
 from sweep.data.files.normalize import normalize
 
@@ -9,6 +10,7 @@ IMAGES = {
     "usual": np.random.default_rng(0).normal(100, 15, size=(2, 6, 7)),
     "huge": np.linspace(-1e12, 1e12, 84).reshape(2, 6, 7),
     "far from zero": 1e6 + np.arange(84).reshape(2, 6, 7),
+    "large": np.random.default_rng(2).gamma(2, 90, size=(2, 200, 300)),
     "volume": np.random.default_rng(1).normal(size=(3, 4, 5, 6)),
 }
 
@@ -30,6 +32,17 @@ def test_minmax_spans_zero_to_one_in_each_channel(name):
     axes = tuple(range(1, normalised.ndim))
     np.testing.assert_array_equal(normalised.min(axes), 0)
     np.testing.assert_array_equal(normalised.max(axes), 1)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_pixels_are_those_of_monai_bit_for_bit(name):
+    image = IMAGES[name].astype(np.float32)
+    oracles = {
+        "zscore": NormalizeIntensity(channel_wise=True),
+        "minmax": ScaleIntensity(minv=0.0, maxv=1.0, channel_wise=True),
+    }
+    for method, oracle in oracles.items():
+        np.testing.assert_array_equal(normalize(image, method), oracle(image.copy()).numpy())
 
 
 @pytest.mark.parametrize("method", ["zscore", "minmax"])

@@ -324,7 +324,7 @@ def put_sum_of_pixels(cache: Path, together: Any, sums: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_two_processes_at_once_prepare_the_same_data(tmp_path):
     alone = sum_of_pixels(tmp_path / "alone")
-    fork = multiprocessing.get_context("fork")  # after MONAI was imported, which takes seconds
+    fork = multiprocessing.get_context("fork")  # after torch was imported, which takes seconds
     together, sums = fork.Barrier(2), fork.SimpleQueue()
     processes = [
         fork.Process(target=put_sum_of_pixels, args=(tmp_path / "cache", together, sums))

@@ -14,6 +14,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels, regions_of
 from sweep.data.nnunet_raw.raw_dataset import channel_mistakes, open_raw
+from sweep.nnunet.dataset.raw_files import description_mistakes
 from sweep.vocabulary.errors import InputError
 
 
@@ -104,6 +105,37 @@ def test_missing_description_is_told(tmp_path):
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "image", "command"),
+    [
+        ("Task05_Prostate", "case_0.nii.gz", "convert_MSD_dataset -i {}"),
+        ("Task05 of mine", "case_0.nii.gz", "convert_MSD_dataset -i '{}'"),
+        ("Task105_Eye", "case_0_0000.nii.gz", "convert_old_nnUNet_dataset {} Dataset105_Eye"),
+    ],
+)
+def test_dataset_of_the_decathlon_or_of_nnunet_1_is_told_what_converts_it(
+    write_grey, name, image, command
+):
+    folder = write_grey(name, count=0, file_ending=".nii.gz")
+    (folder / "imagesTr" / image).touch()
+    (folder / "imagesTr" / f"._{image}").touch()  # as it is published: packed on a Mac
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "tensorImageSize": "4D",
+                "modality": {"0": "T2", "1": "ADC"},
+                "labels": {"0": "background", "1": "PZ"},
+                "numTraining": 1,
+                "training": [{"image": f"./imagesTr/{image}", "label": "./labelsTr/case_0.nii.gz"}],
+            }
+        )
+    )
+    (message,) = mistakes_of(folder)
+    assert f"`nnUNetv2_{command.format(folder)}`" in message
+    description, file = json.loads((folder / "dataset.json").read_text()), folder / "dataset.json"
+    assert [*map(str, description_mistakes(description, file))] == [message]
+
+
 def test_broken_json_is_told_with_its_line(write_grey):
     folder = write_grey()
     (folder / "dataset.json").write_text('{\n  "labels": {},\n  oops\n}')
@@ -125,7 +157,6 @@ def test_description_that_is_no_object_is_told(write_grey, content):
     ("changes", "expected"),
     [
         ({"channel_names": None}, "`channel_names` is missing"),
-        ({"channel_names": None, "modality": {"0": "T1"}}, "nnUNetv2_convert_MSD_dataset"),
         ({"channel_names": {}}, "`channel_names` must be an object"),
         ({"channel_names": ["T1"]}, "`channel_names` must be an object"),
         ({"channel_names": {"0": 7}}, "must map to names"),

@@ -64,7 +64,6 @@ def actor(make: Make) -> Iterator[TrialActor]:
     actor = TrialActor(config=make("first"))
     yield actor
     actor.stop()
-    gc.unfreeze()
 
 
 def told(actor: TrialActor) -> Told:
@@ -362,7 +361,6 @@ def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_w
         actor = TrialActor(config=config | {"resources": {"cpu": 1.0, "gpu": gpu}})
         [outcome] = told(actor)
         actor.stop()
-        gc.unfreeze()
         assert isinstance(outcome, Outcome)
         causes.append(re.sub(r", at \S+/mine.py:\d+", "", outcome.cause).partition("20.00 GiB")[2])
     assert shares == [0.25, 1.0]

@@ -36,7 +36,7 @@ searcher: grid
 scheduler: none
 max_concurrent: 2
 data: {source: nnunet_raw, folder: raw}
-trainer: {epochs: 60, batch_size: 4, device: cpu}
+trainer: {epochs: 40, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 3, rampup_epochs: 0}
 optimizer: {lr: 0.1, momentum: 0.95}
@@ -44,7 +44,7 @@ early_stopping: {patience: null}
 resources: {cpu: 1, gpu: 0}
 pictures: null
 space:
-  loss.weights.boundary: {grid: [0.01, 0.1, 1.0]}
+  loss.weights.boundary: {grid: [0.01, 1.0]}
 """
 # For what happens to the results, whatever is trained: its workers import neither MONAI nor data.
 FUNCTION = """\
@@ -217,7 +217,7 @@ def lost(nodes: Nodes, cwd: Path) -> Lost:
 
     def under_way() -> tuple[Path, int] | None:
         for trial in folder.glob("trials/*"):
-            if 5 <= epochs(trial) < 50 and parent(worker(trial)) not in (0, head):
+            if 5 <= epochs(trial) < 30 and parent(worker(trial)) not in (0, head):
                 return trial, parent(worker(trial))
         return None
 

@@ -59,7 +59,7 @@ import time
 
 
 def waits(prediction, reference):
-    time.sleep(0.05)
+    time.sleep(0.3)
     return 0.0
 """
 
@@ -182,7 +182,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             found = re.match(r"Dashboard: http://(\S+)", first)
             assert found, (first, process.stderr)
             watched = Watched(process.pid, cwd / "results" / "tiny", found[1], first, server)
-            wait_for(lambda: len(watched.history("t0001")) > 10)
+            wait_for(lambda: len(watched.history("t0001")) > 4)
             yield watched
         assert process.returncode == 130
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -79,11 +78,10 @@ Alone = dict[str, tuple[list[Message], dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def clean() -> Iterator[CleanProcess]:
+def clean() -> CleanProcess:
     found = clean_process("monai")
     assert found is not None
-    yield found
-    gc.unfreeze()
+    return found
 
 
 def make(root: Path, name: str) -> Path:

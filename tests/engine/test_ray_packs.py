@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +47,6 @@ def actor() -> Iterator[PackActor]:
     actor = PackActor(config=OF_ALL | {"objective": asdict(DICE), "resources": resources})
     yield actor
     actor.stop()
-    gc.unfreeze()
 
 
 def add(actor: PackActor, tmp_path: Path, name: str, validate: str = "pass") -> None:

@@ -44,6 +44,7 @@ evaluation: {{metrics: [{PLUGINS}:area_error]}}
 optimizer: {{lr: 0.5, momentum: 0.95}}
 early_stopping: {{patience: null}}
 resources: {{cpu: 0.5, gpu: 0}}
+pictures: null
 space:
   loss.sqrt_epsilon: {{choice: [0, 1.0e-6]}}
   loss.warmup_epochs: {{randint: [1, 5]}}

@@ -186,6 +186,19 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
     assert made.model.encoder.output_channels == [8, 16, 24, 24]
 
 
+def test_groups_on_each_side_and_on_both_are_counted(trainer: MakeTrainer) -> None:
+    made = trainer(trainer={"groups": "(.)$"})  # the last digit; the splits are there already
+    training, validation = ({case[-1] for case in side} for side in made.do_split())
+    assert training & validation
+    assert effective_configuration(made).cases == {
+        "training": 16,
+        "validation": 4,
+        "training_groups": len(training),
+        "validation_groups": len(validation),
+        "groups_in_both": len(training & validation),
+    }
+
+
 def _transforms(trainer: nnUNetTrainerGeometric) -> Any:
     assert trainer.batches is not None
     return trainer.batches.loader(TRAINING).transforms

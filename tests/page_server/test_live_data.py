@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
-from synthetic import drawn, write_sweep
+from finalists import CLEAR, finalist
+from synthetic import drawn, trial, write_sweep
 from visitor import Visitor, served
 
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
 from sweep.api.user_requests import ask_to_note
 from sweep.page_server import live_sweep
 from sweep.page_server.live_sweep import LiveSweep
-from sweep.page_server.sweep_list import SweepList
+from sweep.page_server.sweep_list import SweepList, listed
+from sweep.report.headline import counts
 from sweep.store.files import to_json
 from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import Outcome, Status
+from sweep.vocabulary.record import Outcome, RealValidation, Status
 
 Serve = Callable[..., Visitor]
 YAML = "name: toy\ntrials: 4\nspace:\n  loss.sqrt_epsilon: {choice: [0, 1.0e-6]}\n"
@@ -58,6 +63,15 @@ def test_folder_is_read_again_only_when_it_has_changed(tmp_path: Path, counted: 
     third = sweep.look()  # nothing was written, but the session has ended
     assert not third.data.running
     assert len(counted) == 3
+
+
+def test_trial_without_a_worker_is_not_counted_among_those_that_run(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    with begin(folder) as store:
+        assert counts(read_results(folder)) == {"running": 1}
+        store.note_wait("t0000")
+        assert counts(read_results(folder)) == {"waiting for a worker": 1}
+    assert counts(read_results(folder)) == {"interrupted": 1}
 
 
 def test_reading_takes_no_more_than_its_share_of_a_core(
@@ -229,6 +243,30 @@ def test_list_names_every_sweep_with_its_best_trial(serve: Serve, root: Path) ->
     assert "1 completed, 1 pruned, 1 diverged of 3 trials" in text
     assert "sweep.yaml:2: broken" in text or "sweep.yaml:1: broken" in text
     assert ">notes<" not in text
+
+
+def test_list_gives_the_leader_the_number_that_it_leads_by(tmp_path: Path) -> None:
+    first, *others = [trial(n, Status.COMPLETED, [0.75 - n / 8]) for n in range(3)]
+    real = RealValidation(dice=0.8125, cases={})
+    ranked = {
+        "validation Dice 0.7500 (t0000)": [first, *others],
+        "mean validation Dice of 4 replicates 0.9088 (t0001)": CLEAR,
+        "mean validation Dice of 3 runs 0.7500 (t0000)": [
+            *others,
+            *(
+                replace(run, replicate=replace(run.replicate, in_search=True))
+                for run in finalist(0, 0.75, 0.625, 0.875)
+                if run.replicate is not None
+            ),
+            first,
+        ],
+        "real validation Dice 0.8125 (t0002)": [first, others[0], replace(others[1], real=real)],
+    }
+    for words, records in ranked.items():
+        write_sweep(tmp_path / "a", records)
+        write_csv(Layout(tmp_path / "a").ranking_csv, ranking_frame(records, []))
+        assert listed(Layout(tmp_path / "a"), "a").best == words
+        shutil.rmtree(tmp_path / "a")
 
 
 def test_name_or_note_that_is_no_utf8_breaks_no_page(serve: Serve, root: Path) -> None:

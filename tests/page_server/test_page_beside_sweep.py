@@ -9,28 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted import write_scripted
+from scripted import waiting_sweep
 from visitor import Visitor
 
 from sweep.machine.codebase import PACKAGE
 from sweep.page_server.page_process import page_beside
 from sweep.vocabulary.errors import InputError
 
-SPEC = {
-    "name": "toy",
-    "trials": 1,
-    "searcher": {"name": "grid"},
-    "scheduler": "none",
-    "early_stopping": {"patience": None},
-    "presets": [],
-    "space": {"optimizer.lr": {"choice": [0.1]}},
-}
-
 
 def test_page_shows_the_sweep_beside_it_to_its_end(tmp_path: Path) -> None:
-    wait = "import time\ntime.sleep(0.1)\nreturn Validation(dice=0.5)\n"
-    trainer = {"kind": "custom", "entry": write_scripted(tmp_path, wait), "epochs": 1000}
-    (tmp_path / "toy.yaml").write_text(json.dumps(SPEC | {"trainer": trainer}))
+    (tmp_path / "toy.yaml").write_text(json.dumps(waiting_sweep(tmp_path)))
     running = subprocess.Popen(
         [sys.executable, "-m", "sweep.run", "toy.yaml", "--local", "--page"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

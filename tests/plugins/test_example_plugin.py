@@ -46,8 +46,13 @@ def plugin(name: str) -> Any:
     return getattr(importlib.import_module("example_plugin"), name)
 
 
-def test_sweep_of_the_example_runs_with_a_plugin_of_each_kind(tmp_path: Path) -> None:
-    results = sweep.run(EXAMPLE / "plugin.yaml", results=tmp_path, executor="local", progress=False)
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> sweep.SweepResults:
+    folder = tmp_path_factory.mktemp("whole")
+    return sweep.run(EXAMPLE / "plugin.yaml", results=folder, executor="local", progress=False)
+
+
+def test_sweep_of_the_example_runs_with_a_plugin_of_each_kind(results: sweep.SweepResults) -> None:
     assert len(results) == 3
     assert results.is_finished
     lines = (results.folder / "lines.txt").read_text().splitlines()
@@ -65,18 +70,17 @@ def test_sweep_of_the_example_runs_with_a_plugin_of_each_kind(tmp_path: Path) ->
 
 
 def test_extended_sweep_with_a_plugin_searcher_and_scheduler_equals_the_whole_one(
-    tmp_path: Path,
+    tmp_path: Path, results: sweep.SweepResults
 ) -> None:
-    options: dict[str, Any] = {"executor": "local", "progress": False}
-    file = EXAMPLE / "plugin.yaml"
-    more, spec = (sweep.load(file, {"trials": count, "pictures": None}) for count in (3, 1))
-    whole = sweep.run(more, results=tmp_path / "whole", **options)
-    assert len(sweep.run(spec, results=tmp_path / "part", **options)) == 1
-    part = sweep.run(spec, results=tmp_path / "part", extend={"trials": 3}, **options)
-    assert list(part) == list(whole)
-    for trial_id in whole:
-        assert part[trial_id].parameters == whole[trial_id].parameters
-        assert part[trial_id].history["val_dice"].equals(whole[trial_id].history["val_dice"])
+    options: dict[str, Any] = {"executor": "local", "progress": False, "results": tmp_path}
+    spec = sweep.load(EXAMPLE / "plugin.yaml", {"trials": 1, "pictures": None})
+    assert len(sweep.run(spec, **options)) == 1
+    part = sweep.run(spec, extend={"trials": 3}, **options)
+    assert list(part) == list(results)
+    for trial_id in results:
+        whole = results[trial_id]
+        assert part[trial_id].parameters == whole.parameters
+        assert part[trial_id].history["val_dice"].equals(whole.history["val_dice"])
 
 
 def test_short_name_that_nobody_registers_is_told_with_the_near_miss() -> None:

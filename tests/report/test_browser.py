@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,6 +82,11 @@ def column(data: PageData, name: str) -> dict[str, object]:
     (table,) = data.tables
     (found,) = (one for one in table.columns if one.name == name)
     return dict(zip(table.trials, found.values, strict=True))
+
+
+def draw(opened: Page, *figures: str) -> None:
+    """Draws these figures as they would be once in view; all figures of a page take seconds."""
+    opened.evaluate("(names) => names.forEach((name) => draw(plots.get(name)))", list(figures))
 
 
 def drag(opened: Page, name: str) -> None:
@@ -194,7 +200,7 @@ def test_brush_on_a_figure_selects_in_the_table_and_fades_in_all_others(
 ) -> None:
     file, _ = explored
     opened = open_page(file.as_uri(), height=3000)
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "slices", "timeline", "learning-curves")
     drag(opened, "slices")
     opened.wait_for_function("sweepPage.page.selection")
     settled(opened)
@@ -227,7 +233,7 @@ def test_brush_on_a_parallel_axis_selects_the_lines_that_pass_there(
 ) -> None:
     file, data = explored
     opened = open_page(file.as_uri())
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "parallel")
     opened.evaluate(
         "Plotly.restyle('figure-parallel', {'dimensions[2].constraintrange': [[0.2, 0.4]]})"
     )
@@ -347,7 +353,7 @@ def test_newer_data_leave_sort_filter_selection_and_zoom_as_they_are(
 ) -> None:
     file, data = explored
     opened = open_page(file.as_uri(), height=3000)
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "learning-curves")
     opened.fill("#filter", "completed")
     opened.click("#ranking thead th[data-name='epochs'] button")
     zoom = "document.getElementById('figure-learning-curves').layout.xaxis.range.join()"
@@ -636,7 +642,7 @@ def test_every_curve_that_is_not_chosen_fades_also_where_many_share_a_trace(
     file, data = explored
     (table,) = data.tables
     opened = open_page(file.as_uri())
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "learning-curves")
     opened.check(f"input[aria-label='Select {table.trials[0]}']")
     settled(opened)
     opened.wait_for_function("[...plots.values()].every(({ isUnlinked }) => !isUnlinked)")
@@ -655,7 +661,7 @@ def test_figures_of_the_page_mark_each_status_as_those_of_the_report(
     file, _ = explored
     opened = open_page(file.as_uri())
     opened.get_by_label("Column up").select_option("epochs")
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     marked = opened.evaluate(
         "document.getElementById('figure-axes').data"
         ".map(({ name, marker }) => [name, marker.color, marker.symbol])"
@@ -750,7 +756,7 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     across.focus()
     across.select_option("loss.weights.compactness")
     assert opened.evaluate("document.activeElement.name") == "x"  # the next arrow key chooses too
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     points = opened.evaluate(
         "Object.fromEntries(document.getElementById('figure-axes').data"
         ".flatMap(({ ids, x, y }) => ids.map((id, n) => [id, [x[n], y[n]]])))"
@@ -759,6 +765,9 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     assert points == {t: [weight[t], epochs[t]] for t in weight}
     axes = "document.getElementById('figure-axes').layout"
     assert opened.evaluate(f"[{axes}.xaxis.type, {axes}.yaxis.type]") == ["log", "linear"]
+    labels = opened.locator("#axes .xaxislayer-above .xtick text").all_text_contents()
+    assert len(labels) > 1
+    assert all(math.log10(float(text.replace("−", "-"))).is_integer() for text in labels)
     drag(opened, "axes")
     opened.wait_for_function("sweepPage.page.selection")
     chosen = opened.evaluate("[...sweepPage.page.selection]")
@@ -770,7 +779,7 @@ def test_over_the_numbers_of_trials_a_line_follows_the_best_so_far(
 ) -> None:
     file, data = explored
     opened = open_page(f"{file.as_uri()}#?across=number")
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     [line] = opened.evaluate(
         "document.getElementById('figure-axes').data.filter(({ name }) => name === 'best so far')"
         ".map(({ x, y }) => x.map((number, n) => [number, y[n]]))"
@@ -784,7 +793,7 @@ def test_over_the_numbers_of_trials_a_line_follows_the_best_so_far(
     best = accumulate((value for _, value in known), max)
     assert line == [[number, value] for (number, _), value in zip(known, best, strict=True)]
     opened.get_by_label("Column up").select_option("epochs")
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     names = opened.evaluate("document.getElementById('figure-axes').data.map(({ name }) => name)")
     assert "best so far" not in names
 
@@ -794,10 +803,10 @@ def test_a_third_column_is_the_colour_by_its_rank(
 ) -> None:
     file, data = explored
     opened = open_page(file.as_uri())
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     opened.get_by_label("Colour by").select_option("epochs")
     opened.wait_for_function("location.hash.includes('colour=epochs')")
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     places = opened.evaluate(
         "Object.fromEntries(document.getElementById('figure-axes').data.filter(({ ids }) => ids)"
         ".flatMap(({ ids, marker }) => ids.map((id, n) => [id, marker.color[n]])))"
@@ -825,7 +834,7 @@ def test_an_axis_of_statuses_has_the_words_of_the_table(
     file = tmp_path / "report.html"
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
     opened = open_page(f"{file.as_uri()}#?up=status")
-    opened.evaluate("sweepPage.drawAll()")
+    draw(opened, "axes")
     words = opened.evaluate("document.getElementById('figure-axes').data.flatMap(({ y }) => y)")
     assert sorted(words) == ["completed", "early-stopped"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
-from scripted import write_scripted
+from scripted import waiting_sweep
 from synthetic import drawn, epoch_of, trial, write_sweep
 from visitor import TOKEN, served
 
@@ -134,31 +134,9 @@ def test_page_in_a_notebook_has_links_that_stay_in_it(
         frame.wait_for_selector("dialog[open]", state="detached")
 
 
-SLOW_UNTIL_STOPPED = (
-    "import time\n"
-    "if self.settings.optimizer.lr == 0.1:\n"
-    "    time.sleep(0.1)\n"
-    "return Validation(dice=0.5 + 0.0001 * epoch)\n"
-)
-
-
 def test_button_stops_a_trial_of_a_sweep_that_runs(open_page: OpenPage, tmp_path: Path) -> None:
     """The trial would take 100 s; stopped, its next report ends it and with it the sweep."""
-    spec = {
-        "name": "toy",
-        "trials": 1,
-        "searcher": {"name": "grid"},
-        "scheduler": "none",
-        "trainer": {
-            "kind": "custom",
-            "entry": write_scripted(tmp_path, SLOW_UNTIL_STOPPED),
-            "epochs": 1000,
-        },
-        "early_stopping": {"patience": None},
-        "presets": [],
-        "space": {"optimizer.lr": {"choice": [0.1]}},
-    }
-    (tmp_path / "toy.yaml").write_text(json.dumps(spec))
+    (tmp_path / "toy.yaml").write_text(json.dumps(waiting_sweep(tmp_path)))
     running = subprocess.Popen(
         [sys.executable, "-m", "sweep.run", "toy.yaml", "--local"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

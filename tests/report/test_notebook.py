@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
 from finalists import CLEAR
 from nbclient import NotebookClient
-from synthetic import drawn, results_of, trial, write_sweep
+from synthetic import diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.headline import headline
@@ -68,6 +69,18 @@ def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(
     where = {"metadata": {"path": str(copy)}}
     NotebookClient(again, resources=where, extra_arguments=ARGUMENTS).execute()
     assert f"not running: {len(results.ended) - 1} of 20 trials" in said(nbformat.writes(again))
+
+
+def test_every_heading_has_something_below_it_also_where_all_trials_diverged(
+    tmp_path: Path,
+) -> None:
+    folder = write_sweep(tmp_path / "x", [trial(n, diverged_at(3), [0.5] * 3) for n in range(2)])
+    text = notebook(read_results(folder), folder)
+    _, _, *cells = nbformat.reads(text, as_version=4).cells  # without the setup
+    headed = [(a.source, b) for a, b in pairwise(cells) if a.cell_type == "markdown"]
+    assert len(headed) > len(REPORT_FIGURES)
+    assert [heading for heading, cell in headed if not cell.get("outputs")] == []
+    assert said(text).count("No trial has a result.") >= 2
 
 
 def test_notebook_whose_folder_has_gone_fails_with_the_reason(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_no_line_of_a_sentence_begins_with_its_percent_sign() -> None:
     )
 
 
+def test_no_line_of_a_sentence_breaks_a_number_at_the_minus_of_its_exponent() -> None:
+    words = "Set it to 1e-6. Or to 2.5e-10, not <e-6>; `a 1e-6`"
+    assert rendered("{{ words|prose }}", words=words) == (
+        'Set it to <span class="whole">1e-6</span>. Or to <span class="whole">2.5e-10</span>, not'
+        " &lt;e-6&gt;; <code>a 1e-6</code>"
+    )
+
+
 def test_commands_of_a_page_run_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,25 @@ def test_journal_cut_at_any_byte_of_its_last_line_is_made_whole_from_the_trials(
         assert journal.read_bytes() == content
 
 
+def test_journal_cut_in_its_middle_says_what_makes_it_whole(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    journal = folder / "journal.jsonl"
+    lines = read_lines(journal)
+    for number, line in enumerate(lines, start=1):
+        rest = lines[number:]
+        journal.write_text("".join([*lines[: number - 1], line[:-9] + "\n", *rest]))
+        with pytest.raises(ResultsError) as caught:
+            Store.open(folder)
+        words = f"{journal}:{number}: broken, it is not JSON: "
+        assert str(caught.value).startswith(words)
+        assert "delete this line and all after it" in str(caught.value)
+        journal.write_text("".join(lines[: number - 1]))  # as it says
+        Store.open(folder).close()
+        assert sorted(read_lines(journal)) == sorted(lines)
+
+
 WRITE_FOR_EVER = """
 import itertools, sys
 from pathlib import Path

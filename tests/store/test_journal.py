@@ -10,7 +10,9 @@ from sweep.store.journal import (
     Journal,
     TrialEnded,
     TrialStarted,
+    TrialWaits,
     read_journal,
+    waiting_trials,
 )
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Status
@@ -45,6 +47,27 @@ def test_event_that_is_known_is_no_news_before_and_after_a_restart(path: Path) -
     for writer in (journal, Journal(path)):
         assert not any(writer.append(event) for event in EVENTS)
     assert path.read_bytes() == content
+
+
+def test_trial_waits_from_its_last_line_until_it_reports_or_ends(path: Path) -> None:
+    assert waiting_trials(path) == frozenset()  # a folder of version 0.1 has no journal
+    journal, found = Journal(path), []
+    for event in (
+        *EVENTS[:4],
+        TrialWaits("t0000"),
+        TrialWaits("t0001"),
+        EpochRecorded("t0000", 1, 0.3),
+        TrialEnded("t0001", Status.PRUNED),
+    ):
+        journal.append(event)
+        found.append(waiting_trials(path))
+    assert found[3:] == [
+        frozenset(),
+        {"t0000"},
+        {"t0000", "t0001"},
+        {"t0001"},
+        frozenset(),
+    ]
 
 
 def test_line_that_was_written_twice_counts_once(path: Path) -> None:

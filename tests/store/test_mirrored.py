@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.store.at_uri.mirrored_results import MirroredStore, local_results
+from sweep.store.at_uri.local_results import local_results
+from sweep.store.at_uri.mirrored_results import MirroredStore
 from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.layout import TrialPaths
 from sweep.store.read_results import read_records

@@ -191,6 +191,20 @@ def test_text_of_the_same_size_and_second_is_loaded_anew(
         assert module_of(str(file)).value == value
 
 
+def test_module_beside_it_of_the_same_size_and_second_is_loaded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    beside, file = tmp_path / "beside_mine.py", tmp_path / "mine.py"
+    for value in (1, 2):
+        file.write_text(f"from beside_mine import value  # text {value}\n")
+        beside.write_text(f"value = {value}\n")
+        os.utime(beside, (1e9, 1e9))
+        assert module_of(str(file)).value == value
+        del sys.modules["beside_mine"]  # as in a fresh process
+
+
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
     entry = write_trainer(tmp_path, "raise SystemExit('it was run')\nclass Mine: ...\n")
     assert TrainerCheck()(trial(entry)) == []

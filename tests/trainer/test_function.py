@@ -371,8 +371,93 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     assert [epoch.warnings for epoch in told] == [(), ()]
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "dict(**config)",
+        "{**config}",
+        "{'depth': 3} | config",
+        "config | {'depth': 3}",
+        "dict(config)",
+        "dict(config.items())",
+        "list(config.values())",
+        "config.copy()",
+        "copy.deepcopy(config)",
+        "json.loads(json.dumps(config))",
+        "argparse.Namespace(**config)",
+        "vars(argparse.Namespace()).update(config)",
+        "(config.pop('width'), config.setdefault('lr', 1))",
+    ],
+)
+def test_function_that_takes_its_options_all_at_once_has_read_them(
+    tmp_path: Path, taken: str
+) -> None:
+    body = f"import argparse, copy, json\n{taken}\ntrial.report(0, 0.5)\n"
+    settings = trial(write_function(tmp_path, body), epochs=1)
+    trainer = settings.trainer.model_copy(update={"options": {"width": 4, "lr": 0.1}})
+    told: list[EpochMetrics] = []
+    fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
+    assert not [said for said in told[0].warnings if "nothing has read" in said]
+
+
+def test_function_that_parses_a_command_line_gets_its_own_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "space.yaml", "--resume"])
+    body = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--resume", default="")
+for epoch in range(2):
+    trial.report(epoch, 0.5)
+    assert parser.parse_args().resume == ""
+"""
+    assert history(write_function(tmp_path, body), epochs=2)[1].status is Status.COMPLETED
+    assert sys.argv == ["run", "space.yaml", "--resume"]
+
+
 def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
     assert issubclass(TrainerError, SweepError)
+
+
+UNSEEN = """\
+model, losses = torch.nn.Linear(2, 1), []
+optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
+for epoch in range(4):
+    for _ in range(2 if epoch else 0):
+        optimizer.zero_grad()
+        loss = model(torch.ones(1, 2)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    trial.checkpoint.save({"nets": [model.state_dict()], "best": float("nan")})
+    trial.report(epoch, 0.0, train_loss=np.nanmin([*losses, 1.0]))
+"""
+
+
+def test_network_that_turns_nan_without_its_loss_showing_it_is_told_once(tmp_path: Path) -> None:
+    told, outcome = history(write_function(tmp_path, "trial.settings\n" + UNSEEN))
+    said = [line for epoch in told for line in epoch["warnings"]]
+    assert (len(told), outcome.status, len(said)) == (4, Status.COMPLETED, 1)
+    assert said[0].startswith(
+        "what was saved in epoch 2 holds NaN, in state['nets'][0]['weight']; the trial goes on"
+    )
+
+
+def test_other_loss_that_turns_nan_is_told_once_and_ends_no_trial(tmp_path: Path) -> None:
+    body = "for epoch in range(4):\n    trial.report(epoch, 0.0, own=np.nan, val_loss={})\n"
+    loss = "np.nan if epoch else 0.5"
+    told, outcome = history(write_function(tmp_path, "trial.settings\n" + body.format(loss)))
+    assert (len(told), outcome.status) == (4, Status.COMPLETED)
+    assert [epoch["warnings"] for epoch in told] == [
+        [],
+        [
+            "val_loss is not finite in epoch 1; the trial goes on: only a train_loss that is not"
+            " finite, or a guard, ends it"
+        ],
+        [],
+        [],
+    ]
 
 
 BREAKS = """\
@@ -397,6 +482,9 @@ def test_function_that_reports_a_train_loss_that_is_not_finite_has_diverged(
     assert verdict.message == f"The training loss reported for epoch 2, {value}, is not finite."
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "trainer.entry"
+    # It took no step under a guard, so nobody counted any.
+    assert outcome.cause == "nonfinite loss at epoch 2"
+    assert (verdict.step, verdict.diagnosis.steps_after_switch_on) == (0, None)
     # What it saved in the epoch that broke may be broken too.
     kept = torch.load(TrialPaths(tmp_path).healthy_checkpoint, weights_only=True)
     assert kept["model"] == {"epoch": 1}

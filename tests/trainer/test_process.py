@@ -24,19 +24,18 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from sweep.plugins.entry_names import FILE_MARK, module_of
+from sweep.plugins.entry_names import module_of
+from sweep.plugins.user_files import FILE_MARK
 from sweep.trial import process_state as process
 from sweep.trial.own_modules import _installed
 from sweep.trial.process_state import SETTINGS, CleanProcess
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _frozen() -> Iterator[None]:
+def _frozen() -> None:
     """All that the tests before have left is searched for garbage once, not in each test."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

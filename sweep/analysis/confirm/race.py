@@ -66,7 +66,7 @@ class Dropped:
         after: number of blocks that it was trained on.
         by: id of the leader then.
         why: the reason.
-        mean: of its scores, each fold counted once; NaN where it has none.
+        mean: of its scores, each fold counted once; −∞ where it has none.
     """
 
     after: int
@@ -157,8 +157,7 @@ class Race:
 
         def place(one: str) -> tuple[bool, int, float, str]:
             found = self.dropped[one]
-            falling = math.inf if math.isnan(found.mean) else -found.mean
-            return found.why is Why.DIVERGED, -found.after, falling, one
+            return found.why is Why.DIVERGED, -found.after, -found.mean, one
 
         return [*self.running, *sorted(self.dropped, key=place)]
 
@@ -267,8 +266,9 @@ def _after(before: Race, runs: Runs) -> Race:
     scores = {one: scores_on(one, trained, runs) for one in running}
     by_fold = len(folds_of(own for own, _ in scores.values())) > 1
     means = {one: mean_of(own, by_fold=by_fold) for one, (own, _) in scores.items()}
+    worth = {one: -math.inf if math.isnan(mean) else mean for one, mean in means.items()}
     ahead = sorted(running)  # of equals the earlier trial
-    ahead.sort(key=lambda one: math.inf if math.isnan(means[one]) else -means[one])
+    ahead.sort(key=worth.__getitem__, reverse=True)
     counts = [scores[one][1] for one in ahead]
     passed = first_by_divergence([means[one] for one in ahead], counts, plan.worst)
     compared = tuple(ahead[n] for n in passed)
@@ -285,7 +285,7 @@ def _after(before: Race, runs: Runs) -> Race:
             was_beaten = all(one.why is not Why.HOPELESS for one in before.dropped.values())
             losers = _losers(table, done, len(plan.blocks), everybody, was_beaten)
             gone |= {compared[place]: why for place, why in losers.items()}
-    dropped = {one: Dropped(done, compared[0], why, means[one]) for one, why in gone.items()}
+    dropped = {one: Dropped(done, compared[0], why, worth[one]) for one, why in gone.items()}
     behind = (one for one in ahead if one not in compared)
     left = tuple(one for one in (*compared, *behind) if one not in gone)
     return Race(plan, left, {**before.dropped, **dropped}, looks, spent)

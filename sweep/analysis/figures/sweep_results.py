@@ -23,7 +23,7 @@ from sweep.spec.space.linked_space import in_order, lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
 from sweep.store.case_table import read_cases
-from sweep.store.journal import NoteAdded, search_end
+from sweep.store.journal import NoteAdded, search_end, waiting_trials
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.pictures.picture_index import TrialPictures, read_pictures
@@ -49,6 +49,7 @@ class Results:
         replicates: those of the search, and of the finalists.
         search_end: how the search ended before its last trial; None if it did not.
         notes: what users noted on trials, by their ids.
+        waiting: trials of a sweep that runs, but have no worker.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Results:
     replicates: tuple[TrialRecord, ...] = ()
     search_end: SearchEnded | None = None
     notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
 
     @property
     def searched(self) -> int:
@@ -359,4 +361,5 @@ def read_results(folder: Path | str) -> Results:
         replicates=tuple(record for record in records if record.replicate is not None),
         search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
         notes=read_notes(layout.folder),
+        waiting=waiting_trials(layout.journal) if in_use else frozenset(),
     )

@@ -86,7 +86,7 @@ def _figure(
     x, y = (np.array([results.position(name, record) for record in records]) for name in names)
     values = np.array([results.comparable_values[record.trial_id] for record in records])
     mean, weight = smoothed(x, y, values)
-    expected = ",<br>of pruned trials<br>expected" if results.expected else ""
+    expected = ", of pruned trials expected" if results.expected else ""
     seen = style.frame(values, values[: len(values) // 4 + 1])  # the best are the first
     low, high = seen or (None, None)
     figure = go.Figure(
@@ -99,7 +99,11 @@ def _figure(
             colorscale=style.LIGHT_TO_DARK,
             reversescale=objective.mode == "min",  # the better, the darker
             line={"width": 0.8, "color": style.INK},
-            colorbar={"title": f"{objective.short}{expected}", "thickness": 12},
+            # Written along the bar: above it, it left a phone's map no room for its own ticks.
+            colorbar={
+                "title": {"text": f"{objective.short}{expected}", "side": "right"},
+                "thickness": 12,
+            },
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )

@@ -73,12 +73,12 @@ def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
 
 def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator[Replay | None]:
     """`replay` under each; one pass over the curve for all that differ in patience alone."""
-    values, places = record.values, record.objective.best_places(record.history)
+    values, scores, history = record.values, record.scores, record.history
     waits: dict[tuple[float, int], list[int]] = {}
     for stopping in stoppings:
         rule = stopping.min_delta, stopping.first_epoch
         if rule not in waits:
-            waits[rule] = stopping.waits(enumerate(record.scores))
+            waits[rule] = stopping.waits(enumerate(scores))
         stops = waits[rule]
         patience = math.inf if stopping.patience is None else max(1, stopping.patience)
         if patience <= len(stops):
@@ -88,7 +88,7 @@ def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterato
         else:
             yield None
             continue
-        place = places[epochs]
+        place = record.objective.best_place(history, scores[:epochs])
         yield Replay(None if place is None else values[place], place, epochs)
 
 

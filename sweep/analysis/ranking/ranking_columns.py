@@ -408,9 +408,9 @@ def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
     """A column of the narrowest type that holds every value as it is; None is empty."""
     import pandas as pd
 
-    kinds = {type(value) for value in values if value is not None}
-    fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
-    dtype: Any = object
-    if len(kinds) == 1 and fits:
-        dtype = {bool: "boolean", float: "Float64", int: "Int64"}.get(kinds.pop(), object)
+    kinds = {*map(type, values)} - {type(None)}
+    kind = kinds.pop() if len(kinds) == 1 else object
+    if kind is int and any(abs(value) >= 2**63 for value in values if isinstance(value, int)):
+        kind = object
+    dtype: Any = {bool: "boolean", float: "Float64", int: "Int64"}.get(kind, object)
     return pd.Series(values, dtype=dtype)

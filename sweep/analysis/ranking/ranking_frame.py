@@ -27,6 +27,7 @@ from sweep.spec.words.phrases import counted
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read_results import (
+    edits_of_run,
     read_objective,
     read_parameter_names,
     read_records,
@@ -236,8 +237,10 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         return None
     row, name = columns.rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
+    run = Layout(folder).trial(best)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
+        *(f"NOT as it was trained: {edit.key} {edit.message}" for edit in edits_of_run(run)),
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
         *objective_words(row, objective),
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
@@ -255,10 +258,9 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     kind = _kind(folder)
     if kind is not None and not isinstance(kind.predictor, str):
         header.append(f"python -m sweep.predict {shlex.quote(str(folder))} IMAGES -o OUTPUT")
-    config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
-    return comment + _commands(kind, config, path) + read_text(config)
+    return comment + _commands(kind, run.config, path) + read_text(run.config)
 
 
 def _kind(folder: Path) -> Kind | None:

@@ -105,6 +105,11 @@ def files_read(path: Path) -> list[Path]:
     return [path, *([beside] if beside else [])]
 
 
+def spacing_inside(path: Path) -> tuple[float, ...] | None:
+    """Millimetres of [pages, rows, columns] that a TIFF says itself, where nobody reads them."""
+    return tiff_file.spacing_inside(path) if _format(path) is tiff_file else None
+
+
 def absent_reader(ending: str) -> str | None:
     """How to install what reads files of this ending; None if it is installed."""
     if _FORMATS[ending.lower()] is not itk_file:

@@ -7,7 +7,7 @@ same bits from the same SimpleITK.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,16 +76,18 @@ def normalize(image: NDArray[np.float32], method: PerCase) -> NDArray[np.float32
         method: ``zscore``: (x − mean) / standard deviation; ``minmax``: (x − min) / (max − min).
 
     Returns:
-        A new image of the same shape.
+        A new image of the same shape, bit for bit as by MONAI's ``NormalizeIntensity`` and
+        ``ScaleIntensity``, whose import takes three times as long as torch's.
     """
-    from monai.transforms import NormalizeIntensity, ScaleIntensity
+    import torch  # here, for it takes seconds, and data that are prepared already do without it
 
-    transform: Any
-    if method == "zscore":
-        transform = NormalizeIntensity(channel_wise=True)
-    else:
-        transform = ScaleIntensity(minv=0.0, maxv=1.0, channel_wise=True)
-    normalized: NDArray[np.float32] = transform(image.copy()).numpy()  # MONAI works in place
+    normalized = image.copy()
+    for pixels in torch.from_numpy(normalized):  # the same memory
+        if method == "zscore":
+            start, width = pixels.mean().item(), pixels.std(correction=0).item() or 1.0
+        else:
+            start, width = pixels.min().item(), (pixels.max() - pixels.min()).item()
+        pixels.sub_(start).div_(width)
     spatial = tuple(range(1, image.ndim))
     constant = image.min(axis=spatial) == image.max(axis=spatial)
     normalized[constant] = 0  # a mean in float32 can miss the constant, and 1e-6 / 1e-6 is 1

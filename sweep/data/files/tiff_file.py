@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ from sweep.machine.installed_packages import how_to_install
 from sweep.vocabulary.errors import InputError, Mistake
 
 _BANDS = ("YXS", "SYX")  # bands of a picture, pixel by pixel or one after the other
+_MILLIMETRES: Mapping[str, float] = {
+    "nm": 1e-6, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3,
+    "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0,
+}  # fmt: skip
+"""The units that ImageJ and OME write, with both of Unicode's letters for micro."""
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
@@ -54,8 +59,11 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     spacing = _spacing(path)
     steps = spacing or (1.0, 1.0, 1.0)
     affine = from_lps(np.eye(3), steps, (0.0, 0.0, 0.0))
-    doubts = orientation_doubts(path, shape, AS_ITK)
-    return Geometry(shape[::-1], spacing, affine), [*doubts]
+    doubts = [*orientation_doubts(path, shape, AS_ITK)]
+    if axes[0] == "T":
+        message = "says that its pages are times: they are taken for the slices of a volume"
+        doubts.append(Mistake(message, file=str(path), kind="times"))
+    return Geometry(shape[::-1], spacing, affine), doubts
 
 
 def read_pixels(path: Path, *, palette: bool = True) -> Array:
@@ -78,6 +86,31 @@ def spacing_file(path: Path) -> Path | None:
     """The file with the spacing of a volume: ``CASE.json`` beside ``CASE_0000.tif``."""
     names = (path.stem, re.sub(r"_\d{4}$", "", path.stem))
     return next((f for name in names if (f := path.with_name(f"{name}.json")).is_file()), None)
+
+
+def spacing_inside(path: Path) -> tuple[float, ...] | None:
+    """Millimetres of [pages, rows, columns], as ImageJ or OME wrote them into the file.
+
+    Nobody reads them from there, nnU-Net neither. None: they did not, or in another unit.
+    """
+    import tifffile
+
+    with decoding(path), tifffile.TiffFile(path) as opened:
+        ome, imagej = opened.ome_metadata or "", opened.imagej_metadata or {}
+        across, down = opened.pages.first.get_resolution()  # pixels in a unit
+    said = dict(re.findall(r'PhysicalSize([XYZ](?:Unit)?)="([^"]*)"', ome))
+    units = {said.get(f"{axis}Unit", "\u00b5m") for axis in "ZYX"}
+    steps = [said.get(axis) for axis in "ZYX"]
+    if imagej and across and down:
+        units, steps = {str(imagej.get("unit"))}, [imagej.get("spacing"), 1 / down, 1 / across]
+    unit = _MILLIMETRES.get(units.pop()) if len(units) == 1 else None
+    if unit is None or None in steps:
+        return None
+    try:
+        found = tuple(float(f"{float(step) * unit:.6g}") for step in steps if step is not None)
+    except ValueError:
+        return None
+    return found if all(0 < step < np.inf for step in found) else None
 
 
 def mask(classes: NDArray[np.uint8], like: Path) -> bytes:

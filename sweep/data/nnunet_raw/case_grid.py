@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.data.files.image_file import read_header
+from sweep.data.files.image_file import read_header, spacing_inside
 from sweep.data.files.image_geometry import (
     Array,
     Geometry,
@@ -95,10 +95,12 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
         raise InputError(mistakes)
     if first.spacing is None and len(first.shape) == 3:
         first = replace(first, spacing=(1.0, 1.0, 1.0))
+        inside = spacing_inside(paths[0])
+        numbers = "[pages, rows, columns]" if inside is None else str([*inside])
         message = (
             f"is a volume without a spacing: 1×1×1 mm is taken, as in nnU-Net; {case}.json beside"
-            ' it gives another: {"spacing": [pages, rows, columns]}'
-        )
+            f' it gives another: {{"spacing": {numbers}}}'
+        ) + ("" if inside is None else ", which is what the TIFF itself says")
         doubts.append(Mistake(message, file=str(paths[0]), kind="volume without spacing"))
     turns = [first.orientation]
     for path in paths[1:]:

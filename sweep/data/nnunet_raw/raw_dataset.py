@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeGuard
 
 from sweep.data.files.image_file import FILE_ENDINGS, absent_reader
@@ -48,11 +49,6 @@ _DETACHED = {".mhd": ".mha", ".nhdr": ".nrrd", ".hdr": ".nii.gz", ".img": ".nii.
 """Endings of headers with their pixels in another file → what holds both."""
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
 """Numbers of channels that one picture can hold, as in nnU-Net's reader."""
-
-OLD_FORMAT = (
-    "; it has `modality`, as in nnU-Net v1 and the Medical Segmentation Decathlon: nnU-Net's"
-    " command `nnUNetv2_convert_old_nnUNet_dataset` or `nnUNetv2_convert_MSD_dataset` converts it"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +149,8 @@ def _open_raw(folder: Path) -> RawDataset:
     absent = "is missing; nnU-Net's raw layout describes a dataset there"
     absent += _dataset_near(folder) or f", such as {EXAMPLE}"
     description = read_object(file, absent)
+    if (old := old_format(description, file)) is not None:
+        raise InputError([old])
     announced = whole_number(description.get("numTraining"))
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
     messages = [
@@ -205,12 +203,32 @@ def _dataset_near(folder: Path) -> str:
     return f"; did you mean {(below or above)[0]}?" if below or above else ""
 
 
+def old_format(description: Mapping[str, Any], file: Path) -> Mistake | None:
+    """A dataset of nnU-Net v1 or of the Medical Segmentation Decathlon, and what converts it.
+
+    Both are described alike, but the images of the second have all channels in a fourth axis.
+    """
+    if "modality" not in description or "channel_names" in description:
+        return None
+    folder = file.parent.absolute()
+    if RawFiles.under(folder, ".nii.gz").images:
+        name = re.sub(r"^Task0*(?=\d{3})", "Dataset", folder.name)
+        whose, command = "nnU-Net v1", f"convert_old_nnUNet_dataset {quote(str(folder))} {name}"
+    else:
+        whose = "the Medical Segmentation Decathlon"
+        command = f"convert_MSD_dataset -i {quote(str(folder))}"
+    message = (
+        f"is one of {whose}; write it as nnU-Net reads it today into the folder $nnUNet_raw, by"
+        f" `nnUNetv2_{command}` (extra `nnunet`), and use that folder"
+    )
+    return Mistake(message, file=str(file), kind="old format")
+
+
 def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
     """Mistakes in ``channel_names`` of ``dataset.json``."""
     names = description.get("channel_names")
     if names is None:
-        hint = OLD_FORMAT if "modality" in description else ""
-        yield f'`channel_names` is missing, such as {{"0": "T1"}}{hint}'
+        yield '`channel_names` is missing, such as {"0": "T1"}'
     elif not isinstance(names, dict) or not names:
         yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'
     elif not all(isinstance(name, str) for name in names.values()):

@@ -20,9 +20,10 @@ from sweep.engine.decisions.search_end import SearchEnd
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
-from sweep.spec.search.replicate_plan import replicate_settings
+from sweep.spec.search.replicate_plan import settings_of_run
 from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.session_changes import edits
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import label
@@ -40,6 +41,7 @@ from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import (
     BY_HAND,
     Enqueued,
@@ -260,7 +262,7 @@ class SweepController:
         replicate: Replicate | None = None,
         enqueued: Enqueued | None = None,
     ) -> TrialRecord:
-        settings = self._settings_of(parameters, preset, replicate)
+        settings = settings_of_run(self._spec, parameters, preset, replicate)
         config = to_yaml(settings)
         trial_id = self._store.start_trial(number, parameters, config, preset, replicate, enqueued)
         record = TrialRecord(
@@ -427,7 +429,12 @@ class SweepController:
         return self._top.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
-        """Replay the records to restore searcher, scheduler and observers."""
+        """Replay the records to restore searcher, scheduler and observers.
+
+        Raises:
+            InputError: a file with the settings of a trial was edited by hand.
+        """
+        edited: list[Mistake] = []
         records = {record.trial_id: record for record in self._store.records()}
         events = list(self._store.journal())
         last = {e.trial_id: e for e in events if isinstance(e, _PROGRESS)}
@@ -448,7 +455,10 @@ class SweepController:
                         objective=self._spec.judged_by,
                         in_race=self._spec.replicate is not None,
                     )
-                    settings = self._settings_of(record.parameters, record.preset, record.replicate)
+                    settings = settings_of_run(
+                        self._spec, record.parameters, record.preset, record.replicate
+                    )
+                    edited += self._edits(record, settings)
                     self._open(started, settings)
                     if record.replicate is None:
                         self._queue.searcher.tell(started)
@@ -467,6 +477,20 @@ class SweepController:
                 case SearchEnded():
                     self._end_search(event)
                     self._settle()
+        if edited:
+            raise InputError(edited)
+
+    def _edits(self, record: TrialRecord, given: TrialSettings) -> list[Mistake]:
+        """What was edited by hand of the settings of a trial that goes on, or of the first one.
+
+        An edit of the sweep.yaml shows in any trial.
+        """
+        found: list[Mistake] = []
+        config = self._store.layout.trial(record.trial_id).config
+        if config.exists() and (record.outcome is None or not self._proposed):
+            with gathering(found):
+                found += edits(config, given)
+        return found
 
     def _replay_epoch(self, trial_id: str, metrics: EpochMetrics, is_last: bool) -> None:
         if self._open_trials.is_held(trial_id):  # an earlier session let it on
@@ -483,13 +507,3 @@ class SweepController:
         elif decision is Decision.PAUSE:
             self._open_trials.hold(trial_id)
         self._settle()
-
-    def _settings_of(
-        self,
-        parameters: Mapping[str, ParameterValue],
-        preset: str | None,
-        replicate: Replicate | None,
-    ) -> TrialSettings:
-        if replicate is not None:
-            return replicate_settings(self._spec, parameters, preset, replicate)
-        return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)

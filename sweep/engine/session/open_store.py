@@ -12,7 +12,8 @@ from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import continued, extended
 from sweep.spec.tree.moved_data import with_places_of
-from sweep.store.at_uri.mirrored_results import MirroredStore, require_results_at, require_unused_at
+from sweep.store.at_uri.local_results import require_results_at
+from sweep.store.at_uri.mirrored_results import MirroredStore, require_unused_at
 from sweep.store.journal import search_end
 from sweep.store.layout import Layout
 from sweep.store.read_results import require_results

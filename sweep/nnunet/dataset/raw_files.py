@@ -17,6 +17,7 @@ from sweep.data.nnunet_raw.raw_dataset import (
     channel_mistakes,
     count_mistakes,
     ending_mistakes,
+    old_format,
     whole_number,
 )
 from sweep.data.nnunet_raw.splits import enumerated
@@ -38,6 +39,9 @@ def description_mistakes(description: Mapping[str, Any], file: Path) -> Iterator
 
     Source: nnU-Net 2.8.1, ``verify_dataset_integrity``, ``LabelManager`` and the readers' endings.
     """
+    if (old := old_format(description, file)) is not None:
+        yield old
+        return
     messages = [
         *channel_mistakes(description),
         *label_mistakes(description, nnunet=True),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torch._dynamo import OptimizedModule
 
+from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY
 from sweep.nnunet.dataset.nnunet_datasets import number_of
 from sweep.nnunet.dataset.planned_network import encoder_of
 from sweep.nnunet.training.augmentation_strength import strength_of
@@ -17,6 +20,7 @@ from sweep.nnunet.training.ordered_batches import TRAINING
 from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.vocabulary.early_stopping import EarlyStopping
+from sweep.vocabulary.errors import InputError
 
 NNUNETS_LOOP = "nnU-Net's own loop trains every epoch and judges none"
 NOT_READ: Mapping[str, str] = {
@@ -46,7 +50,6 @@ def effective_configuration(
     not_read = {k: w for k, w in NOT_READ.items() if loop is None or w is not NNUNETS_LOOP}
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
     found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
-    training, validation = trainer.do_split()
     own, planned = trainer.trainer_settings, trainer.configuration_manager
     # Plans and machine decide a part of these settings.
     decided = {
@@ -65,9 +68,23 @@ def effective_configuration(
         expected=expected(trainer) | decided,
         not_read=not_read,
         model=trainer.model,
-        cases={"training": len(training), "validation": len(validation)},
+        cases=_cases(trainer),
         classes={"regions": labels.has_regions, "ignore": labels.ignore_label},
     )
+
+
+def _cases(trainer: GuardedTrainer) -> dict[str, int]:
+    """How many cases, and groups of them if the settings name groups, are on both sides."""
+    training, validation = trainer.do_split()
+    found = {"training": len(training), "validation": len(validation)}
+    if (source := trainer.trainer_settings.groups) is None:
+        return found
+    with suppress(InputError):  # the file with the groups is not on this machine
+        groups = groups_of(source, [*training, *validation], GROUPS_KEY)
+        known, judged = ({groups[case] for case in side} for side in (training, validation))
+        found |= {"training_groups": len(known), "validation_groups": len(judged)}
+        found |= {"groups_in_both": len(known & judged)}
+    return found
 
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:

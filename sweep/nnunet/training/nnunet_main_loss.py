@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monai.losses import FocalLoss
 from torch import Tensor, nn
 
 from sweep.spec.settings.loss_settings import LossSettings
@@ -73,6 +72,9 @@ class _RegionFocal(nn.Module):
 
     def __init__(self, settings: LossSettings, ignore_label: int | None) -> None:
         super().__init__()
+        # Here, for it takes seconds, and nnU-Net's own losses do without it.
+        from monai.losses import FocalLoss
+
         self._by_voxel = ignore_label is not None
         self._loss = FocalLoss(gamma=focal_gamma(settings), reduction="none")
 

@@ -90,7 +90,9 @@ function scaleOf({ kind, of }, ids) {
   const line = { showline: true, ticks: "outside", zeroline: false, showgrid: false };
   if (kind !== "number") return { ...line, type: "category" };
   const values = ids.map((id) => of.get(id)), low = Math.min(...values), high = Math.max(...values);
-  return low > 0 && high / low >= 100 ? { ...line, type: "log", exponentformat: "e" } : { ...line, type: "linear" };
+  if (!(low > 0 && high / low >= 100)) return { ...line, type: "linear" };
+  const dtick = Math.ceil(Math.log10(high / low) / 5);  // powers alone: a phone has no room for 2 and 5 between them
+  return { ...line, type: "log", exponentformat: "e", dtick };
 }
 
 /** The choice of columns, above the figure. */

@@ -45,7 +45,8 @@ function lazily(object, name, compute) {
 }
 
 /** A sentence with its `code` as elements, in which no line begins with a percent sign. */
-const prose = (text) => text.split("`").map((one, n) => (n % 2 ? element("code", {}, one) : one.replace(/(?<=\d) (?=%)/g, "\u00a0"))).filter((one) => one !== "");
+const prose = (text) => text.split("`").flatMap((one, n) => (n % 2 ? [element("code", {}, one)] : unbroken(one))).filter((one) => one !== "");
+const unbroken = (text) => text.replace(/(?<=\d) (?=%)/g, "\u00a0").split(/(\d[\d.]*e-\d+)/).map((one, n) => (n % 2 ? element("span", { class: "whole" }, one) : one));
 
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

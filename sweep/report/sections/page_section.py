@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 NBSP = "\N{NO-BREAK SPACE}"
 BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
+SMALL_NUMBER = re.compile(r"(\d[\d.]*e-\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,18 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def _prose(text: str) -> Markup:
-    """A sentence with its `code` as elements, in which no line begins with a percent sign."""
+    """A sentence with its `code` as elements, in which no line begins with a percent sign, or ends
+    at the minus of an exponent. `prose` in dom.js does the same."""
     return Markup().join(
-        Markup("<code>{}</code>").format(part) if n % 2 else escape(BEFORE_PERCENT.sub(NBSP, part))
+        Markup("<code>{}</code>").format(part) if n % 2 else _unbroken(part)
         for n, part in enumerate(text.split("`"))
     )
+
+
+def _unbroken(text: str) -> Markup:
+    parts = enumerate(SMALL_NUMBER.split(BEFORE_PERCENT.sub(NBSP, text)))
+    whole = Markup('<span class="whole">{}</span>')
+    return Markup().join(whole.format(part) if n % 2 else escape(part) for n, part in parts)
 
 
 @cache

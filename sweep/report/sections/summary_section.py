@@ -7,6 +7,7 @@ from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.headline import caveat, counts, headline
 from sweep.report.sections.page_section import PageSection, rendered
+from sweep.spec.words.phrases import plural
 
 TEMPLATE = """\
 <p class="headline">{{ headline|prose }}</p>
@@ -17,7 +18,7 @@ TEMPLATE = """\
 {% for kind, count in counts.items() %}
 <li><b>{{ count }}</b> {{ kind }}</li>
 {% endfor %}
-<li><b>{{ epochs }}</b> epochs</li>
+<li><b>{{ epochs }}</b> {{ plural(epochs, "epoch") }}</li>
 <li><b>{{ time }}</b> of training</li>
 </ul>
 """
@@ -28,6 +29,7 @@ def summary_section(results: Results) -> PageSection:
     budget = spent(results)
     html = rendered(
         TEMPLATE,
+        plural=plural,
         headline=headline(results),
         caveat=caveat(results),
         counts=counts(results),

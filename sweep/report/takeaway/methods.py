@@ -119,7 +119,8 @@ def methods(results: Results) -> Methods | None:
 
 def to_add(results: Results) -> list[str]:
     """What reviewers ask for that no record of a sweep holds."""
-    grouped = getattr(results.spec.data, "groups", None) is not None
+    groups = (results.spec.data, results.spec.trainer)
+    grouped = any(getattr(group, "groups", None) is not None for group in groups)
     found = [
         "where the images come from, who is in them, and the approval to use them",
         "who drew the references, by which protocol, and how well two of them agree",

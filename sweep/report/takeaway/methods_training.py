@@ -164,6 +164,7 @@ def _of_groups(count: int | None) -> str:
 def _grouping(of: Selected) -> Iterator[str]:
     """How cases were grouped, and whether the split keeps groups whole."""
     asked, both = of.start.effective.get("data.groups"), of.start.cases.groups_in_both
+    asked = asked or getattr(of.results.spec.trainer, "groups", None)
     if not isinstance(asked, str) or both is None:
         return
     is_file = is_groups_file(asked)

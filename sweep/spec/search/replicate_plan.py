@@ -94,13 +94,15 @@ def most_finalists(spec: SweepSpec) -> int:
     return min(spec.trials, top + (BASELINE in spec.presets))
 
 
-def replicate_settings(
+def settings_of_run(
     spec: SweepSpec,
     parameters: Mapping[str, ParameterValue],
     preset: str | None,
-    replicate: Replicate,
+    replicate: Replicate | None,
 ) -> TrialSettings:
-    """The settings of a trial's replicate: those of the trial except for seed and fold."""
+    """The settings of a trial, or of its replicate: those of the trial except for seed and fold."""
+    if replicate is None:
+        return spec.trial(parameters) if preset is None else spec.preset_trial(preset)
     own = parameters
     if preset is not None:
         own = PRESETS[preset].settings_beside(spec.loss.weights)

@@ -13,7 +13,12 @@ from sweep.vocabulary.errors import one_line
 
 def counted(count: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {plural(count, noun)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """The noun as it stands after a count."""
+    return noun if count == 1 else f"{noun}s"
 
 
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:

@@ -11,25 +11,23 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Self
 
-from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
+from sweep.store.at_uri.local_results import SWEEP_YAML, require_results_at
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder
 from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
 from sweep.store.store import Store, already_used
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import CaseScore, Outcome, RealValidation
 
 WRITER = ".writer"
 """File at the URI that identifies the sweep that writes there."""
-SWEEP_YAML = Layout(Path()).sweep_yaml.name
 LEAST_SECONDS = 5.0
 """Seconds between two uploads; more if an upload takes longer than a twentieth of that."""
 
@@ -176,29 +174,6 @@ def require_unused_at(remote: RemoteFolder) -> None:
     """
     if names := {name for name in remote.files() if not name.startswith(".")}:
         raise already_used(remote, SWEEP_YAML in names, "what is there")
-
-
-def require_results_at(remote: RemoteFolder) -> None:
-    """Raise `ResultsError` if there is no results folder at a URI."""
-    if remote.read(SWEEP_YAML) is None:
-        raise ResultsError(f"{remote} is not a results folder: it has no {SWEEP_YAML}")
-
-
-@contextmanager
-def local_results(results: str) -> Iterator[Path]:
-    """A results folder for reading: the path itself, or a temporary copy of a URI.
-
-    Raises:
-        ResultsError: there is no results folder at the URI.
-    """
-    if not is_uri(results):
-        yield Path(results)
-        return
-    remote = RemoteFolder(results)
-    require_results_at(remote)
-    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
-        Mirror(Path(folder), remote).fetch(lambda name: not name.endswith(CHECKPOINTS))
-        yield Path(folder)
 
 
 def _files(folder: Path, *, but: str = "") -> list[Path]:

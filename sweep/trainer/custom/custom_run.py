@@ -283,7 +283,7 @@ class CustomTraining(GuardedRun):
     def effective(self) -> dict[str, Any]:
         found = {
             "trainer.entry": entry_of(type(self), self.trainer.entry),
-            "trainer.options": dict(self.options),
+            "trainer.options": self.options.unobserved(),
         }
         if self._optimizer_is_ours and self.scheduler is None:
             return found
@@ -318,7 +318,7 @@ class CustomTraining(GuardedRun):
 
     def _held(self) -> dict[str, Any]:
         known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
-        return stateful(vars(self), {id(one) for one in known})
+        return stateful(vars(self), {id(one) for one in (*known, self.options)})
 
     def _remember_beginning(self) -> Beginning:
         if self._began is None:

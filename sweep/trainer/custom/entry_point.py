@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from sweep.plugins.entry_names import FILE_MARK, module_of
+from sweep.plugins.entry_names import module_of
+from sweep.plugins.user_files import FILE_MARK
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.trainer.custom.raised_errors import own_errors

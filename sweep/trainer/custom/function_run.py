@@ -50,6 +50,7 @@ from sweep.trainer.runs.returned_values import (
     Method,
     described,
     measured,
+    nan_in,
     number,
     state,
     validation_dice,
@@ -266,12 +267,9 @@ class FunctionRun(Run):
             self.trial.checkpoint.kept = kept  # what it saved in this epoch may be broken too
             raise
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
-        if self.trial.loss_is_broken and not self._guards and not self._told_broken:
+        if not (self._guards or self._told_broken) and (broken := self._broken(found, kept)):
             self._told_broken = True
-            warnings += (
-                f"train_loss is not finite in epoch {epoch}; the trial goes on, because"
-                " `guard.on_nonfinite` is skip",
-            )
+            warnings += (broken,)
         self._is_first = False
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 
@@ -303,7 +301,7 @@ class FunctionRun(Run):
             "trainer.threads": torch.get_num_threads(),
             "trainer.deterministic": torch.are_deterministic_algorithms_enabled(),
             "trainer.entry": self._entry,
-            "trainer.options": dict(self.options),
+            "trainer.options": self.options.unobserved(),
             "guard.on_nonfinite": self.settings.guard.on_nonfinite,
             "early_stopping.patience": loop.stopping.patience,
             "early_stopping.min_delta": loop.stopping.min_delta,
@@ -351,6 +349,32 @@ class FunctionRun(Run):
                     f"`{key}` has no effect: the trainer is a function, which has not read"
                     " trial.settings"
                 )
+
+    def _broken(self, found: EpochMetrics, before: Mapping[str, Any] | None) -> str | None:
+        """A sign of a divergence that does not end the trial; None if there is none.
+
+        Args:
+            found: the epoch that was reported last.
+            before: what had been saved before it.
+        """
+        if self.trial.loss_is_broken:
+            return (
+                f"train_loss is not finite in epoch {found.epoch}; the trial goes on, because"
+                " `guard.on_nonfinite` is skip"
+            )
+        losses = {k: v for k, v in found.metrics.items() if "loss" in k.lower() and v is not None}
+        if (name := next((k for k, v in losses.items() if not math.isfinite(v)), None)) is not None:
+            return (
+                f"{name} is not finite in epoch {found.epoch}; the trial goes on: only a train_loss"
+                " that is not finite, or a guard, ends it"
+            )
+        kept = self.trial.checkpoint.kept
+        if kept is None or kept is before or (place := nan_in(kept["state"])) is None:
+            return None
+        return (
+            f"what was saved in epoch {found.epoch} holds NaN, in {place}; the trial goes on,"
+            " because neither a guard nor the train_loss that it reported has shown it"
+        )
 
 
 def _random_state() -> dict[str, Any]:

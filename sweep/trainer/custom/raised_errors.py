@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from sweep.plugins.user_files import without_arguments
 from sweep.trainer.custom.inverted_function import TrialStopped
 from sweep.trainer.runs.returned_values import Method, near
 from sweep.vocabulary.error_lines import last_line
@@ -21,7 +22,7 @@ from sweep.vocabulary.errors import ResultsError, SweepFailed, TrainerError
 
 @contextmanager
 def own_errors(by: Method | str) -> Iterator[None]:
-    """Wrap a call of a user's code.
+    """Wrap a call of a user's code, which does not see the arguments of our command.
 
     Args:
         by: names the code, for the message.
@@ -29,7 +30,8 @@ def own_errors(by: Method | str) -> Iterator[None]:
         TrainerError: in place of an error that is not an ordinary one, which is its cause.
     """
     try:
-        yield
+        with without_arguments():
+            yield
     except BaseException as error:
         found, cause = error, error.__cause__
         if isinstance(error, RuntimeError) and isinstance(cause, StopIteration):

@@ -12,7 +12,16 @@ from sweep.vocabulary.record import ParameterValue
 
 
 class Options(dict[str, ParameterValue]):
-    """``trainer.options``. They remember which of them were read."""
+    """``trainer.options``. They remember which of them were read.
+
+    Whoever takes all at once (``**config``, ``dict(config)``, ``config.items()``) reads each.
+
+    >>> options = Options({"lr": 0.1, "width": 8})
+    >>> options["lr"], list(options.unread())
+    (0.1, ['nothing has read `trainer.options.width` in the first epoch'])
+    >>> dict(**options), list(options.unread())
+    ({'lr': 0.1, 'width': 8}, [])
+    """
 
     def __init__(self, options: Mapping[str, ParameterValue]) -> None:
         super().__init__(options)
@@ -22,9 +31,36 @@ class Options(dict[str, ParameterValue]):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def __iter__(self) -> Iterator[str]:
+        # Python copies a dict without asking it, unless it has an `__iter__` of its own.
+        return super().__iter__()
+
     def get(self, name: str, default: Any = None) -> Any:
         self.read.add(name)
         return super().get(name, default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        self.read.add(name)
+        return super().pop(name, *default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().setdefault(name, default)
+
+    def items(self) -> Any:
+        self.read.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        self.read.update(self)
+        return super().values()
+
+    def copy(self) -> dict[str, ParameterValue]:
+        return dict(self)
+
+    def unobserved(self) -> dict[str, ParameterValue]:
+        """A copy that does not count as read."""
+        return dict(super().items())
 
     def number(self, name: str, default: float | None = None) -> float:
         """An option that is a number; KeyError if neither it nor a default is given."""

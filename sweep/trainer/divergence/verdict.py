@@ -122,11 +122,13 @@ class Verdict:
         )
 
     def on_epoch(self, epoch: EpochMetrics, message: str) -> Divergence:
-        """This verdict, about an epoch."""
+        """This verdict, about an epoch: its last step, if the training counts steps."""
+        steps = epoch.steps + epoch.skipped_steps
         return Divergence(
             cause=self.cause,
             epoch=epoch.epoch,
-            step=max(0, epoch.steps + epoch.skipped_steps - 1),
+            step=max(0, steps - 1),
+            counts_steps=steps > 0,
             terms={n: f"{value:.6g}" for n, value in epoch.terms.items() if value is not None},
             message=message,
         )

@@ -150,6 +150,7 @@ def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> 
     advice = advise(case)
     epochs = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
+    unknown = unknown or not case.verdict.counts_steps
     return Diagnosis(
         likely_cause=advice.cause,
         setting=advice.setting,

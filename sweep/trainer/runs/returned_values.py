@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -253,6 +253,17 @@ def _held(value: Any, place: str) -> Any:
     if kind is None:
         raise TypeError(f"{described(value)} at {place}")
     return kind(_held(item, f"{place}[{index}]") for index, item in enumerate(value))
+
+
+def nan_in(held: object, place: str = "state") -> str | None:
+    """The place of the first tensor that holds NaN, in what `state` gave; None: there is none."""
+    if isinstance(held, Tensor):
+        return place if bool(held.isnan().any()) else None
+    within: Iterable[tuple[object, object]] = ()
+    if isinstance(held, Mapping | list | tuple):
+        within = held.items() if isinstance(held, Mapping) else enumerate(held)
+    found = (nan_in(item, f"{place}[{key!r}]") for key, item in within)
+    return next((place for place in found if place is not None), None)
 
 
 def near(file: str) -> str:

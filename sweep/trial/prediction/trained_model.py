@@ -13,6 +13,7 @@ from sweep.spec.load import load_trial
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import reading
 from sweep.store.layout import TrialPaths
+from sweep.store.read_results import edits_of_run
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.mean_network import mean_inference
 from sweep.trial.kinds.kind_table import kind_of
@@ -49,7 +50,8 @@ def load_model(
         device: in place of ``trainer.device``.
 
     Raises:
-        InputError: the device does not exist, or the settings are of another version.
+        InputError: the device does not exist, or the settings are of another version, or were
+            edited by hand after the training.
         ResultsError: weights are missing or damaged, or the trainer is not ours.
     """
     configured = [settings_to_predict(run, tta=tta, device=device) for run in runs]
@@ -82,6 +84,8 @@ def settings_to_predict(
 ) -> TrialSettings:
     """The settings of a run, changed as its weights are to predict; as `load_model`."""
     settings = load_trial(run.config)
+    if edited := edits_of_run(run):
+        raise InputError(edited)
     if device is not None:
         trainer = settings.trainer.model_copy(update={"device": device})
         settings = settings.model_copy(update={"trainer": trainer})
