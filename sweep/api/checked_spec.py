@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.machine.codebase import codebase
 from sweep.machine.hardware import Machine
 from sweep.spec.load import Source, load_sweep, load_trial
+from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
@@ -25,10 +26,17 @@ Overrides = Mapping[str, Any] | Sequence[str]
 
 def as_overrides(overrides: Overrides | None) -> list[str]:
     """Overrides as a list of ``trainer.epochs=5``; a mapping ``{"trainer.epochs": 5}`` is
-    converted."""
+    converted.
+
+    Raises:
+        InputError: with each value that no settings file could hold.
+    """
     if not isinstance(overrides, Mapping):
         return list(overrides or ())
-    return [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
+    plain = plain_document(overrides)
+    if plain.mistakes:
+        raise InputError(plain.mistakes)
+    return [f"{key}={json.dumps(value)}" for key, value in plain.values.items()]
 
 
 def _source_of(settings: TrialSettings | Source) -> Source:

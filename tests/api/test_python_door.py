@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sweep
@@ -84,3 +85,21 @@ def test_importing_a_command_leaves_the_function_of_its_name_in_place(name: str)
     module = importlib.import_module(f"sweep.{name}")
     assert getattr(sweep, name) is not module
     assert getattr(sweep, name).__module__ == "sweep.api.public"
+
+
+def test_overrides_of_python_are_read_as_the_values_of_a_mapping_are(tmp_path: Path) -> None:
+    asked = {
+        "trials": np.int64(5),
+        "optimizer.lr": np.float32(0.5),
+        "optimizer.momentum": np.float64(1e-05),
+        "network.channels": (8, np.int16(16), 32),
+        "trainer.deterministic": np.bool_(False),
+        "data.folder": tmp_path,
+    }
+    base = {"name": "x", "space": {"seed": {"randint": (0, 3)}}, "data": {"source": "nnunet_raw"}}
+    spec = sweep.load(base, asked)
+    assert (spec.trials, spec.optimizer.lr, spec.optimizer.momentum) == (5, 0.5, 1e-05)
+    assert (spec.network.channels, spec.trainer.deterministic) == ((8, 16, 32), False)
+    assert spec.data.model_dump()["folder"] == str(tmp_path)
+    with pytest.raises(sweep.InputError, match="a setting is a plain value, but this is a object"):
+        sweep.load(base, {"optimizer.name": object()})

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sweep.machine.hardware import Machine
@@ -433,3 +434,16 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
 def test_python_values_that_no_file_could_hold_are_mistakes(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="has half of a surrogate pair, which is not a character"):
         load_sweep({"name": "x", "space": {"seed": {"randint": [0, 3]}}, **values})
+
+
+@pytest.mark.parametrize("listed", [np.array([1, 2]), range(1, 3), (np.int8(1), np.int64(2))])
+def test_lists_of_python_are_lists_of_a_sweep(listed: Any) -> None:
+    spec = load_sweep({"name": "x", "space": {"loss.warmup_epochs": {"choice": listed}}})
+    assert repr(spec.values_of("loss.warmup_epochs")) == "(1, 2)"
+
+
+@pytest.mark.parametrize("held", [object(), {1, 2}, "\udce9"])
+def test_value_that_cannot_be_read_in_the_space_is_one_mistake(held: object) -> None:
+    with pytest.raises(InputError) as caught:
+        load_sweep({"name": "x", "space": {"data.kind": {"choice": held}}})
+    assert [mistake.key for mistake in caught.value.mistakes] == ["space.data.kind.choice"]

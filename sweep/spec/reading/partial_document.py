@@ -90,7 +90,7 @@ def read_despite(document: Document, root: type[S]) -> tuple[S | None, list[Find
             return root.model_validate(values), findings, unsure
         except ValidationError as error:
             wrong = findings_of(error, root)
-        _note(wrong, findings, unsure)
+        _note(wrong, findings, unsure, document.unreadable)
         changed = [_put_back(finding, values, root, unsure) for finding in wrong]
         if not any(changed):
             break
@@ -102,9 +102,12 @@ def dotted(path: KeyPath) -> str:
     return ".".join(part for part in path if isinstance(part, str))
 
 
-def _note(wrong: list[Finding], findings: list[Finding], unsure: Unsure) -> None:
+def _note(
+    wrong: list[Finding], findings: list[Finding], unsure: Unsure, unreadable: set[KeyPath]
+) -> None:
     """Add those of ``wrong`` to ``findings`` that do not only follow from earlier mistakes."""
     known = {finding.path for finding in findings}
+    known |= {path[:end] for path in unreadable for end in range(2, len(path) + 1)}
     for finding in wrong:
         name = dotted(finding.path)
         follows = name in unsure or unsure.limits(name)

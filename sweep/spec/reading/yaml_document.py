@@ -198,7 +198,8 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 
 
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
-    """A copy with NumPy's numbers as Python's, and None for objects, noted as mistakes."""
+    """A copy with NumPy's values as Python's, and None for objects, noted as mistakes."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
         named = {str(key): held for key, held in value.items()}
         wrong = {key: words for key in named if (words := no_character(key))}
@@ -209,10 +210,8 @@ def _plain(value: Any, path: KeyPath, document: Document) -> Any:
             for key, held in named.items()
             if key not in wrong
         }
-    if isinstance(value, list | tuple) and len(path) <= MOST_LEVELS:
+    if isinstance(value, list | tuple | range) and len(path) <= MOST_LEVELS:
         return [_plain(item, (*path, index), document) for index, item in enumerate(value)]
-    if hasattr(value, "item") and not getattr(value, "shape", ()):
-        value = value.item()
     value = str(value) if isinstance(value, Path) else value
     if isinstance(value, str):
         message = no_character(value)
