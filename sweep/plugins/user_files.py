@@ -8,6 +8,7 @@ find them: in the folders of the import path, which such a process gets from its
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import re
 import sys
@@ -63,18 +64,7 @@ def module_of_file(path: Path) -> ModuleType:
     if beside not in sys.path:  # also undone after each trial
         sys.path.append(beside)  # what it imports may lie beside it
     sys.path_importer_cache[beside] = _TextFinder(beside)
-    name = _name(path)
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = _spec(name, path)
-    assert spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return importlib.import_module(_name(path))
 
 
 def _name(path: Path) -> str:
@@ -85,13 +75,6 @@ def _name(path: Path) -> str:
 
 def _stem(path: Path) -> str:
     return re.sub(r"\W", "_", path.stem)
-
-
-def _spec(name: str, path: Path) -> ModuleSpec:
-    loader = _FromText(name, str(path))
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    return spec
 
 
 class _FromText(SourceFileLoader):
@@ -126,7 +109,7 @@ class _TextFinder(FileFinder):
 
 
 class _InImportPath(MetaPathFinder):
-    """Finds the file of a module by the name that it has got in another process."""
+    """Finds the file of a module by its name, in this process and in others."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -136,7 +119,8 @@ class _InImportPath(MetaPathFinder):
         stem = fullname.removeprefix(BELOW).rpartition("_")[0]
         for file in (file for folder in sys.path for file in Path(folder).glob("*.py")):
             if _stem(file) == stem and _name(resolved := file.resolve()) == fullname:
-                return _spec(fullname, resolved)
+                loader = _FromText(fullname, str(resolved))
+                return importlib.util.spec_from_file_location(fullname, loader=loader)
         return None
 
 

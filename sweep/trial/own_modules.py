@@ -37,8 +37,9 @@ def run_again(before: Collection[str]) -> tuple[str, ...]:
     for name in own:
         del sys.modules[name]
     try:
-        for name, module in own.items():
-            module_of(getattr(module, FILE_MARK, name))
+        # First the files that a sweep names: others are found because they lie beside them.
+        for name in sorted(own, key=lambda name: not name.startswith(BELOW)):
+            module_of(getattr(own[name], FILE_MARK, name))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
         for name in sys.modules.keys() - others:
             if _is_own(name, getattr(sys.modules[name], "__file__", None)):
