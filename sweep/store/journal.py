@@ -242,7 +242,7 @@ class Journal:
             for event in read_journal(path):
                 self.progress.add(event)
         except ResultsError as error:
-            if not str(error).startswith(f"{path}:"):  # it cannot be read at all
+            if isinstance(error.__cause__, OSError):  # it cannot be read at all
                 raise
             raise ResultsError(f"{error}; {_CUT}") from error
 

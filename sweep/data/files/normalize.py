@@ -84,10 +84,10 @@ def normalize(image: NDArray[np.float32], method: PerCase) -> NDArray[np.float32
     normalized = image.copy()
     for pixels in torch.from_numpy(normalized):  # the same memory
         if method == "zscore":
-            start, width = pixels.mean().item(), pixels.std(correction=0).item() or 1.0
+            shift, scale = pixels.mean().item(), pixels.std(correction=0).item() or 1.0
         else:
-            start, width = pixels.min().item(), (pixels.max() - pixels.min()).item()
-        pixels.sub_(start).div_(width)
+            shift, scale = pixels.min().item(), (pixels.max() - pixels.min()).item()
+        pixels.sub_(shift).div_(scale)
     spatial = tuple(range(1, image.ndim))
     constant = image.min(axis=spatial) == image.max(axis=spatial)
     normalized[constant] = 0  # a mean in float32 can miss the constant, and 1e-6 / 1e-6 is 1
