@@ -287,8 +287,9 @@ def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:
 def confirmation_of(records: Iterable[TrialRecord], spec: SweepSpec | None) -> Confirmation | None:
     """`confirmation`, with the race of the finalists where they have begun one."""
     records = list(records)
-    has_begun = spec is not None and bool(runs_of_finalists(records))
-    return confirmation(records, spec, race_of(spec, records) if has_begun else None)
+    if spec is None or not runs_of_finalists(records):
+        return confirmation(records, spec)
+    return confirmation(records, spec, race_of(spec, records))
 
 
 def missing_replicates(
