@@ -101,6 +101,23 @@ def test_interrupted_sweep_ends_as_one_left_alone(tmp_path: Path, by_command: bo
     assert found.equals(expected)
 
 
+def test_resuming_with_an_edited_trainer_warns_that_results_cannot_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = values(tmp_path)
+    where = tmp_path / "results"
+    run(source, tmp_path)
+    warned = "scripted.py changed since t0000 was trained"
+
+    def said() -> str:
+        sweep.run(source, results=where, executor="local", resume=True)
+        return " ".join(capsys.readouterr().err.split())
+
+    assert warned not in said()
+    write_scripted(tmp_path, DICE.replace("0.5", "0.6"))
+    assert warned in said()
+
+
 def test_sweep_of_the_command_is_extended_in_python(tmp_path: Path) -> None:
     entry = write_scripted(tmp_path, DICE)
     file = tmp_path / "toy.yaml"
