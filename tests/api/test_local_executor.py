@@ -118,6 +118,28 @@ def test_resuming_with_an_edited_trainer_warns_that_results_cannot_be_compared(
     assert warned in said()
 
 
+def test_function_that_saves_nothing_has_no_weights_and_none_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bare.py").write_text(
+        "def train(config, trial):\n"
+        "    for epoch in range(trial.epochs):\n"
+        "        trial.report(epoch, dice=0.5 + config['x'])\n"
+    )
+    entry = {"kind": "custom", "entry": f"{tmp_path}/bare.py:train", "epochs": 1}
+    source = {
+        "name": "bare",
+        "trials": 2,
+        "searcher": "grid",
+        "trainer": entry | {"options": {"x": 0}},
+        "space": {"trainer.options.x": {"choice": [0.1, 0.2]}},
+    }
+    results = sweep.run(source, results=tmp_path / "results", executor="local")
+    assert "Weights: none of t0001 were kept" in capsys.readouterr().out
+    with pytest.raises(sweep.ResultsError, match="no weights of t0001 were kept"):
+        results.best.weights()
+
+
 def test_sweep_of_the_command_is_extended_in_python(tmp_path: Path) -> None:
     entry = write_scripted(tmp_path, DICE)
     file = tmp_path / "toy.yaml"
