@@ -36,9 +36,8 @@ import optuna
 from numpy.typing import NDArray
 from real_trainings import read_real, table_of_real
 
-from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.search_replicates import SearchReplicates
-from sweep.analysis.ranking.ranking_frame import best_first
+from sweep.analysis.ranking.finalists import best_first, confirmation_of
 from sweep.engine.decisions import sweep_controller
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision
@@ -256,7 +255,7 @@ def run(world: World, spec: SweepSpec) -> tuple[float, int, int]:
         if controller.report(name, metrics) is Decision.CONTINUE:
             running.append(name)
     records = store.records()
-    found = confirmation(records, spec)
+    found = confirmation_of(records, spec)
     first = found.finalists[0].record if found else best_first(searched(records))[0]
     epochs = sum(len(one.history) for one in records) * (FOLDS if world.averaged else 1)
     return world.truth(first.parameters), epochs, sum(one.replicate is not None for one in records)

@@ -276,7 +276,7 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
 
 def as_latex(found: Summary, frame: pd.DataFrame) -> str:
     """``frame`` as a LaTeX table; with chosen columns under their own names."""
-    from sweep.analysis.confirm.confirmation import confirmation
+    from sweep.analysis.ranking.finalists import confirmation_of
     from sweep.analysis.ranking.ranking_columns import COLUMNS
     from sweep.report.takeaway.latex_ranking import latex_ranking, latex_table
 
@@ -288,7 +288,7 @@ def as_latex(found: Summary, frame: pd.DataFrame) -> str:
         found.parameters,
         objective=found.objective,
         spec=found.spec,
-        confirmed=None if "sweep" in frame else confirmation(found.records, found.spec),
+        confirmed=None if "sweep" in frame else confirmation_of(found.records, found.spec),
         title=found.title,
         of=len(found.frame),
     )

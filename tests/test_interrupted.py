@@ -74,3 +74,20 @@ with handling_stops(lambda number, frame: None):
 
 def test_process_that_a_training_forks_does_not_take_the_signals_of_the_sweep() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True)
+
+
+LEAVES = """
+import os
+from sweep.machine.interrupted import handling_stops
+try:
+    with handling_stops(lambda number, frame: None):
+        if (child := os.fork()) == 0:
+            raise SystemExit(7)
+except SystemExit as stop:
+    os._exit(stop.code)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+def test_forked_process_that_ends_by_an_error_of_its_own_ends_by_that_one() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", LEAVES], check=True)

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
-from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.ranking.finalists import confirmation_of
 from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished, winner
 from sweep.analysis.report_words import trials
@@ -116,7 +116,7 @@ def confirmed(of: Summary) -> list[Text]:
     """The conclusions from replicates and test scores; empty without any."""
     frame, records = of.frame, of.records
     sentences = []
-    if (found := confirmation(records, of.spec)) is not None:
+    if (found := confirmation_of(records, of.spec)) is not None:
         sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
     if sentence := on_whole_cases(records):
         sentences.append(Text(sentence, "bold"))

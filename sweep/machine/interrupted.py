@@ -52,7 +52,8 @@ def handling_stops(
     try:
         yield before
     finally:
-        _earlier.remove(before)
+        if before in _earlier:  # not in a process that was forked meanwhile and ends here
+            _earlier.remove(before)
         for number, handler in before.items():
             signal.signal(number, handler)
 

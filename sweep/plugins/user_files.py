@@ -15,12 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import (
+    BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
     FileFinder,
     ModuleSpec,
     SourceFileLoader,
+    SourcelessFileLoader,
 )
 from pathlib import Path
 from types import ModuleType
@@ -37,13 +39,21 @@ FILE_MARK = "__sweep_entry__"
 
 @contextmanager
 def without_arguments() -> Iterator[None]:
-    """Code of users that asks for the arguments of its command line gets none: not ours."""
-    arguments = sys.argv[1:]
+    """Code of users that asks for the arguments of its command line gets none: not ours.
+
+    They are back once the last such call has ended. Functions that train side by side in a process
+    begin and end in any order.
+    """
+    _hidden.append(sys.argv[1:])
     del sys.argv[1:]
     try:
         yield
     finally:
-        sys.argv[1:] = arguments
+        sys.argv[1:] = _hidden.pop()
+
+
+_hidden: list[list[str]] = []
+"""Arguments that each open call of `without_arguments` has found; those of our command first."""
 
 
 def module_of_file(path: Path) -> ModuleType:
@@ -52,9 +62,7 @@ def module_of_file(path: Path) -> ModuleType:
     beside = str(path.parent)
     if beside not in sys.path:  # also undone after each trial
         sys.path.append(beside)  # what it imports may lie beside it
-    sys.path_importer_cache[beside] = FileFinder(
-        beside, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromText, SOURCE_SUFFIXES)
-    )
+    sys.path_importer_cache[beside] = _TextFinder(beside)
     name = _name(path)
     if name in sys.modules:
         return sys.modules[name]
@@ -97,6 +105,24 @@ class _FromText(SourceFileLoader):
         if module.__name__.startswith(BELOW):  # not a module beside it, which has its own name
             setattr(module, FILE_MARK, self.path)
         super().exec_module(module)
+
+
+class _TextFinder(FileFinder):
+    """Finds the modules of a folder, and of the packages there, as Python does, but `_FromText`."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            folder,
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (_FromText, SOURCE_SUFFIXES),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        )
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        found = super().find_spec(fullname, target)
+        for folder in (found and found.submodule_search_locations) or ():
+            sys.path_importer_cache[folder] = _TextFinder(folder)
+        return found
 
 
 class _InImportPath(MetaPathFinder):

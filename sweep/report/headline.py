@@ -262,7 +262,9 @@ def counts(results: Results) -> dict[str, int]:
     """Number of trials of the search in each status that occurs, and of ended replicates."""
     found = Counter(record.status for record in results.records)
     named = {status(kind): found[kind] for kind in Status if kind.is_final}
-    waiting = sum(one.trial_id in results.waiting for one in results.records)
+    # A trial may have ended since its record was read, or before the journal says so.
+    running = (one for one in results.records if one.status is Status.RUNNING)
+    waiting = sum(one.trial_id in results.waiting for one in running)
     named["running" if results.in_use else "interrupted"] = found[Status.RUNNING] - waiting
     named["waiting for a worker"] = waiting
     of_leaders = _ended(run for _, run in confirming(results.replicates))

@@ -16,6 +16,7 @@ from sweep.store.files import (
     append_line,
     drop_torn_line,
     parsed,
+    read_fields_of_lines,
     read_jsonl,
     sync,
     to_json,
@@ -294,20 +295,23 @@ def search_end(path: Path, trials: int) -> SearchEnded | None:
     return found[-1] if found and found[-1].trials >= trials else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    event: str
+    trial_id: str = ""
+
+
 def waiting_trials(path: Path) -> frozenset[str]:
     """Ids of the trials that have no worker by the last that was recorded of them.
 
     Lines are not looked into any further. Raises as `read_journal`; without a journal nobody waits.
     """
-    found = set[str]()
     if not os.path.lexists(path):  # a folder of version 0.1 may have none
         return frozenset()
-    for event, trial in read_jsonl(path, lambda line: (line["event"], str(line.get("trial_id")))):
-        if event == NAMES[TrialWaits]:
-            found.add(trial)
-        elif event in (NAMES[EpochRecorded], NAMES[TrialEnded]):
-            found.discard(trial)
-    return frozenset(found)
+    telling = {NAMES[kind] for kind in (TrialWaits, EpochRecorded, TrialEnded)}
+    lines = read_fields_of_lines(path, _Line)
+    last = {one.get("trial_id"): one["event"] for one in lines if one["event"] in telling}
+    return frozenset(trial for trial, event in last.items() if event == NAMES[TrialWaits] and trial)
 
 
 def event_of(line: Mapping[str, Any]) -> Event:

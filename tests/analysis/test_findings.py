@@ -184,6 +184,8 @@ def test_state_tells_running_from_interrupted_from_finished() -> None:
     assert counts(running) == {"completed": 1, "running": 1}
     waiting = replace(running, waiting=frozenset({"t0001"}))
     assert counts(waiting) == {"completed": 1, "waiting for a worker": 1}
+    behind = replace(running, waiting=frozenset({"t0000"}))  # the journal lacks its end
+    assert counts(behind) == {"completed": 1, "running": 1}
     assert not running.is_over
     left = results_of(ended, started, trials=4)
     assert state(left) == "not running: 1 of 4 trials have ended"

@@ -13,9 +13,9 @@ from synthetic import SWEEP_YAML, diverged_at, results_of, trial
 
 from sweep.analysis.confirm.conclusions import reservations, verdict
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
-from sweep.analysis.confirm.race import Race, RacePlan, Why, race, raced, runs_of_finalists
+from sweep.analysis.confirm.race import Race, RacePlan, Why, race, runs_of_finalists
 from sweep.analysis.confirm.race_words import in_prospect, reason
-from sweep.analysis.ranking.finalists import Planned, race_of
+from sweep.analysis.ranking.finalists import Planned, confirmation_of, race_of
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
@@ -40,7 +40,7 @@ def run(records: list[TrialRecord], blocks: int = 5, budget: int | None = None) 
 
 
 def confirmed(records: list[TrialRecord], spec: SweepSpec) -> Confirmation:
-    found = confirmation(records, spec)
+    found = confirmation_of(configured(records), spec)
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ def test_those_that_were_dropped_stand_below_those_that_are_left_whatever_their_
     means = {one.trial_id: one.mean for one in found.finalists}
     assert means["t0000"] > means["t0001"] > means["t0002"]
     assert [one.trial_id for one in found.finalists] == ["t0001", "t0002", "t0000"]
-    frame = ranking_frame(close, [], spec_of())
+    frame = ranking_frame(configured(close), [], spec_of())
     assert list(frame["trial_id"]) == ["t0001", "t0002", "t0000"]
     assert list(frame["replicates"]) == [5, 5, 2]
     told = "after 2 of 5 seeds: behind t0001"
@@ -227,7 +227,6 @@ def test_decisions_depend_neither_on_the_order_of_arrival_nor_on_what_comes_afte
     assert found == whole
     assert len(trained) == whole.spent == whole.most <= len(records)
     assert {*found.running, *found.dropped} == {*ids}
-    assert raced(whole.plan, trained).dropped == whole.dropped
     assert sorted(found.order) == sorted(ids)
 
 
@@ -249,17 +248,40 @@ def test_planned_trials_shrink_as_finalists_are_dropped() -> None:
 
 @pytest.mark.parametrize("confirm", ["{{top: 3, seeds: 4}}", "{{top: 3, seeds: 5, race: false}}"])
 def test_without_a_race_the_table_is_compared_as_it_was(confirm: str) -> None:
-    assert repr(confirmation(AHEAD, spec_of(confirm))) == repr(confirmation(AHEAD))
+    assert repr(confirmation_of(AHEAD, spec_of(confirm))) == repr(confirmation(AHEAD))
 
 
-def test_finalist_that_later_trials_displaced_does_not_hold_up_the_race() -> None:
+@pytest.mark.parametrize("blocks_of_displaced", [1, 2, 4, 5])
+def test_finalist_that_later_trials_displaced_is_not_in_the_race(blocks_of_displaced: int) -> None:
     level = [
         *finalist(0, 0.99, 0.90, 0.91, 0.92, 0.90, 0.91),
         *finalist(1, 0.98, 0.91, 0.90, 0.91, 0.91, 0.90),
     ]
-    found = raced(plan(3), [*level, *finalist(2, 0.90, 0.905, 0.905)])
-    assert found == raced(plan(3), level)
-    assert len(found.looks) == 5
+    displaced = finalist(2, 0.90, *[0.95] * blocks_of_displaced)
+    spec = spec_of("{{top: 2, seeds: 5}}")
+    found = confirmed([*level, *displaced], spec)
+    alone = confirmed(level, spec)
+    assert found.race == alone.race
+    assert [one.trial_id for one in found.finalists][-1] == "t0002"
+    assert found.finalists[-1].p_best is None
+    assert verdict(found) == verdict(alone)
+    assert "t0002 was a finalist before later trials ranked higher" in reservations(found)
+    assert "was a finalist" not in reservations(alone)
+
+
+def test_new_finalist_of_an_extended_sweep_is_in_the_race_with_as_many_blocks_as_it_has() -> None:
+    level = [
+        *finalist(0, 0.98, 0.90, 0.91, 0.92, 0.90, 0.91),
+        *finalist(1, 0.97, 0.91, 0.90, 0.91, 0.91, 0.90),
+    ]
+    spec = spec_of("{{top: 3, seeds: 5}}")
+    for count in range(3):
+        new = finalist(3, 0.99, *[0.80] * count)
+        found = confirmed([*level, *new], spec).race
+        assert found is not None
+        is_beaten = count == 2
+        assert len(found.looks) == (5 if is_beaten else count)
+        assert ("t0003" in found.dropped) == is_beaten
 
 
 def test_check_says_how_many_trainings_a_race_takes() -> None:

@@ -122,6 +122,7 @@ def test_names_that_only_look_the_same_are_told(write_grey):
         ("Task05_Prostate", "case_0.nii.gz", "convert_MSD_dataset -i {}"),
         ("Task05 of mine", "case_0.nii.gz", "convert_MSD_dataset -i '{}'"),
         ("Task105_Eye", "case_0_0000.nii.gz", "convert_old_nnUNet_dataset {} Dataset105_Eye"),
+        ("Task005 b", "c_0000.nii.gz", "convert_old_nnUNet_dataset '{}' 'Dataset005 b'"),
     ],
 )
 def test_dataset_of_the_decathlon_or_of_nnunet_1_is_told_what_converts_it(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from scripted import waiting_sweep, write_scripted
 from test_sweep_controller import (  # the last one is a fixture for the whole module
     GRID,
     HALVING,
@@ -25,6 +26,7 @@ from test_sweep_controller import (  # the last one is a fixture for the whole m
     train,
 )
 
+import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned
 from sweep.api.results import SweepResults
@@ -510,3 +512,18 @@ def test_trial_stopped_in_its_last_epoch_completes_with_or_without_a_crash(
             controller.end(folder.name, curve.outcome)
         (record,) = store.records()
     assert record.status is Status.COMPLETED
+
+
+def test_trainer_that_is_a_class_is_stopped_at_its_next_report(tmp_path: Path) -> None:
+    asks = "ask_to_stop(self.settings.trainer.options['folder'], ['t0000'])"
+    validate = (
+        "import time\nfrom sweep.api.user_requests import ask_to_stop\n"
+        f"if epoch == 1:\n    {asks}\n"
+        "time.sleep(0.1)\n"  # requests are looked for every second
+        "return Validation(dice=0.5)\n"
+    )
+    spec = waiting_sweep(tmp_path)
+    spec["trainer"] |= {"entry": write_scripted(tmp_path, validate), "epochs": 200}
+    spec["trainer"]["options"] |= {"folder": str(tmp_path / "toy")}
+    found = sweep.run(spec, results=tmp_path, executor="local", progress=False)["t0000"]
+    assert (found.status, len(found.history) < 200) == (Status.PRUNED, True)

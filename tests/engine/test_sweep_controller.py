@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.analysis.ranking.ranking_frame import best_first
+from sweep.analysis.ranking.finalists import best_first
 from sweep.console.sweep_progress import Progress
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision, OnArrival

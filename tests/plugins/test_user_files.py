@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sweep.plugins.entry_names import module_of
-from sweep.plugins.user_files import module_of_file
+from sweep.plugins.user_files import module_of_file, without_arguments
 
 LOOP = """
 import torch
@@ -65,3 +67,46 @@ def test_file_is_run_again_when_its_text_has_changed(tmp_path: Path) -> None:
     assert module_of_file(file) is first
     file.write_text("value = 2")
     assert (first.value, module_of_file(file).value) == (1, 2)
+
+
+def test_arguments_come_back_whole_once_all_of_several_functions_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "--local"])
+    first, second = without_arguments(), without_arguments()
+    for function in (first, second):
+        function.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.argv == ["run"]  # the second one still trains
+    second.__exit__(None, None, None)
+    assert sys.argv == ["run", "--local"]
+
+
+@pytest.mark.parametrize("package", ["whole", "whole/below", "without_init"])
+def test_module_of_a_package_beside_it_of_the_same_size_and_second_is_loaded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (folder := tmp_path / package).mkdir(parents=True)
+    if package.startswith("whole"):
+        (tmp_path / "whole" / "__init__.py").touch()
+        (folder / "__init__.py").touch()
+    name = f"{package.replace('/', '.')}.deep"
+    for value in (1, 2):
+        (tmp_path / "mine.py").write_text(f"from {name} import value  # text {value}\n")
+        (folder / "deep.py").write_text(f"value = {value}\n")
+        os.utime(folder / "deep.py", (1e9, 1e9))
+        assert module_of_file(tmp_path / "mine.py").value == value
+        for loaded in [one for one in sys.modules if one.partition(".")[0] == name.split(".")[0]]:
+            del sys.modules[loaded]  # as in a fresh process
+
+
+def test_compiled_module_without_its_text_is_found_beside_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "text.py").write_text("value = 7")
+    py_compile.compile(str(tmp_path / "text.py"), str(tmp_path / "compiled_only.pyc"))
+    (tmp_path / "mine.py").write_text("from compiled_only import value")
+    assert module_of_file(tmp_path / "mine.py").value == 7

@@ -288,7 +288,9 @@ def test_wrong_folders_are_mistakes_with_file_line_and_key(earlier: Path, tmp_pa
     ]
     name = "x" * 5000
     [message] = mistakes(tmp_path, f"warm_start: {name}\n")
-    assert "2: warm_start.results.0: cannot read" in message
+    assert message.startswith("2: warm_start.results.0: ")
+    # From Python 3.14 on, such a name is one of a file that does not exist.
+    assert "cannot read" in message or message.endswith(f"does not exist{instead}")
 
 
 @pytest.mark.parametrize(

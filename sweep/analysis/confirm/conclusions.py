@@ -77,10 +77,28 @@ def _missing(found: Confirmation) -> str:
 
 
 def reservations(found: Confirmation) -> str:
-    """What limits a verdict: the course of a race, `selection_bias`, `warnings` and `unseen`."""
+    """What limits a verdict: the course of a race and who has left it, `selection_bias`, `warnings`
+    and `unseen`."""
     raced = "" if found.race is None else course(found.race)
-    limits = [raced, selection_bias(found), *warnings(found), unseen(found.finalists[0])]
+    limits = [
+        raced,
+        _displaced(found),
+        selection_bias(found),
+        *warnings(found),
+        unseen(found.finalists[0]),
+    ]
     return " ".join(filter(None, limits))
+
+
+def _displaced(found: Confirmation) -> str:
+    """Finalists of an earlier session that are none any more."""
+    if found.race is None:
+        return ""
+    gone = [one for one in found.finalists if one.trial_id not in found.race.order]
+    if not gone:
+        return ""
+    was, is_ = ("was a finalist", "is") if len(gone) == 1 else ("were finalists", "are")
+    return f"{_named(gone)} {was} before later trials ranked higher, and {is_} not in the race."
 
 
 def unseen(one: Finalist) -> str:

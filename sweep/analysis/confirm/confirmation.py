@@ -18,7 +18,7 @@ import numpy as np
 
 from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.divergence_gate import least_divergences
-from sweep.analysis.confirm.race import Dropped, Race, Why, race_plan, raced
+from sweep.analysis.confirm.race import Dropped, Race, Why
 from sweep.analysis.confirm.raced_comparison import raced_comparison
 from sweep.analysis.confirm.real_validations import as_real, real_dice
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -146,13 +146,14 @@ class Confirmation:
 
 
 def confirmation(
-    records: Iterable[TrialRecord], spec: SweepSpec | None = None
+    records: Iterable[TrialRecord], spec: SweepSpec | None = None, race: Race | None = None
 ) -> Confirmation | None:
     """The finalists of a sweep; None where no replicate has ended with a score or diverged.
 
     Args:
         records: of all trials of the sweep.
-        spec: of the sweep, which says whether the finalists raced.
+        spec: of the sweep, which says whether its trainer has folds.
+        race: of the finalists; None where they do not race.
     """
     records = list(records)
     by_id = {record.trial_id: record for record in records}
@@ -189,11 +190,10 @@ def confirmation(
         low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
         mean = paired.mean_of(one.scores, by_fold=by_fold)
         measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
-    plan = race_plan(spec, len(measured)) if spec is not None else None
-    if plan is None:
+    if race is None:
         told = _compared(measured, by_fold, unfinished)
     else:
-        told = _raced(measured, raced(plan, records), by_fold, unfinished)
+        told = _raced(measured, race, by_fold, unfinished)
     return replace(told, has_folds=spec is None or not spec.trainer.traits.is_own_loop)
 
 

@@ -198,25 +198,6 @@ def race(plan: RacePlan, ids: Sequence[str], runs: Runs) -> Race:
     return found
 
 
-def raced(plan: RacePlan, records: Iterable[TrialRecord]) -> Race:
-    """The race of a sweep as its replicates tell it.
-
-    A finalist that later trials displaced is left out, if the race went on without it.
-    """
-    runs = runs_of_finalists(records)
-    ids = list(dict.fromkeys(one for one, _ in runs))
-    last = max((plan.blocks.index(b) for _, b in runs if b in plan.blocks), default=0)
-    while True:
-        found = race(plan, ids, runs)
-        done = len(found.looks)
-        displaced = [
-            one for one in found.running if done < last and (one, plan.blocks[done]) not in runs
-        ]
-        if found.block is None or not displaced or len(displaced) == len(ids):
-            return found
-        ids = [one for one in ids if one not in displaced]
-
-
 def runs_of_finalists(records: Iterable[TrialRecord]) -> dict[tuple[str, Block], TrialRecord]:
     """The replicates among these records, as `Runs`."""
     return {(r.of, r.block): record for r, record in confirming(records)}

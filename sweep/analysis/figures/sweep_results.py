@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.search_replicates import SearchReplicates
 from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
-from sweep.analysis.ranking.finalists import enqueued_by_users
-from sweep.analysis.ranking.ranking_frame import place, ranking_frame, winner
+from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users, place
+from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
@@ -89,7 +89,7 @@ class Results:
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What the replicates show of the finalists; None where there are none."""
-        return confirmation((*self.records, *self.replicates), self.spec)
+        return confirmation_of((*self.records, *self.replicates), self.spec)
 
     @cached_property
     def due_in_search(self) -> int:

@@ -1,20 +1,68 @@
-"""The trials of a search that are trained again or tested: its leaders, and the baseline."""
+"""The order of a search, and its trials that are trained again or tested: its leaders, and the
+baseline."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+from sweep.analysis.confirm.confirmation import Confirmation, confirmation
 from sweep.analysis.confirm.race import Race, race, race_plan, runs_of_finalists
 from sweep.analysis.confirm.search_replicates import SearchReplicates
-from sweep.analysis.ranking.ranking_frame import Place, best_first, place
+from sweep.analysis.ranking.pareto_ranks import pareto_ranks
 from sweep.spec.search.replicate_plan import blocks, blocks_in_budget, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.record import Replicate, SearchEnded, TrialRecord, searched
+from sweep.vocabulary.record import (
+    Replicate,
+    SearchEnded,
+    Status,
+    TrialRecord,
+    objective_of,
+    place_of_runs,
+    searched,
+)
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""
+
+
+def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The finished trials, best first: see `ranking_frame`."""
+    ranked = sorted((record for record in records if record.status.is_final), key=place)
+    if not objective_of(ranked).others:
+        return ranked
+    known = zip(pareto_ranks(ranked), ranked, strict=True)
+    return [
+        record
+        for _, record in sorted(
+            known,
+            key=lambda pair: math.inf if pair[0] is None else pair[0],  # stable
+        )
+    ]
+
+
+Place = tuple[int, int, bool, int, float, float, int, int]
+"""See `place`: less is better, and no two are equal."""
+
+
+def place(record: TrialRecord) -> Place:
+    """Sort key of an ended trial: group, falling `place_of_runs`, falling Dice, epochs, number.
+
+    In a search with replicates, of as many runs the pruned come last: none of them has been asked
+    whether it breaks on another fold.
+    """
+    epochs, number = len(record.history), record.number
+    if not record.status.has_result:
+        group = 2 if record.status is Status.DIVERGED else 3
+        return group, 0, False, 0, 0.0, 0.0, 0, number
+    best = record.best
+    if best is None or (merit := record.objective.merit(best)) is None:
+        return 1, 0, False, 0, 0.0, 0.0, epochs, number
+    score, dice = merit
+    runs, gate, mean = place_of_runs(score, record.replicated, len(record.diverged_runs))
+    return 0, -runs, record.is_out, -gate, -mean, -dice, epochs, number
 
 
 def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -234,6 +282,14 @@ def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:
     ids = [record.trial_id for record in finalists(spec, records)]
     plan = race_plan(spec, len(ids))
     return None if plan is None else race(plan, ids, runs_of_finalists(records))
+
+
+def confirmation_of(records: Iterable[TrialRecord], spec: SweepSpec | None) -> Confirmation | None:
+    """`confirmation`, with the race of the finalists where they have begun one."""
+    records = list(records)
+    if spec is None or not runs_of_finalists(records):
+        return confirmation(records, spec)
+    return confirmation(records, spec, race_of(spec, records))
 
 
 def missing_replicates(

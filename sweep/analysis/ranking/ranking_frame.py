@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.real_validations import as_real, by_real_dice, runs_frame
 from sweep.analysis.confirm.real_validations import cases_frame as real_cases
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
@@ -18,6 +16,7 @@ from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
 from sweep.analysis.ranking import ranking_columns as columns
+from sweep.analysis.ranking.finalists import best_first, confirmation_of
 from sweep.analysis.ranking.pareto_ranks import objective_words, pareto_ranks
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
@@ -36,7 +35,7 @@ from sweep.store.read_results import (
 from sweep.vocabulary.errors import InputError, one_line
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.parameter_values import as_text
-from sweep.vocabulary.record import Status, TrialRecord, objective_of, place_of_runs, searched
+from sweep.vocabulary.record import TrialRecord, objective_of, searched
 from sweep.vocabulary.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def ranking_frame(
 
     records = list(records)
     objective = spec.judged_by if spec and not records else objective_of(records)
-    ranked, confirmed = best_first(searched(records)), confirmation(records, spec)
+    ranked, confirmed = best_first(searched(records)), confirmation_of(records, spec)
     if confirmed is None:
         ranked = by_real_dice(ranked)
     else:
@@ -137,21 +136,6 @@ def ranking_frame(
     for name, values in (own | enough_columns(ranked, spec)).items():
         found.setdefault(name, columns.parameter_column(values))
     return pd.DataFrame(found)
-
-
-def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The finished trials, best first: see `ranking_frame`."""
-    ranked = sorted((record for record in records if record.status.is_final), key=place)
-    if not objective_of(ranked).others:
-        return ranked
-    known = zip(pareto_ranks(ranked), ranked, strict=True)
-    return [
-        record
-        for _, record in sorted(
-            known,
-            key=lambda pair: math.inf if pair[0] is None else pair[0],  # stable
-        )
-    ]
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
@@ -320,28 +304,6 @@ def _run_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
         f"mean over {counted(row[columns.RUNS], 'run')} of the search {objective.text(mean)}"
         + (f" ({diverged} more diverged)" if diverged else "")
     ]
-
-
-Place = tuple[int, int, bool, int, float, float, int, int]
-"""See `place`: less is better, and no two are equal."""
-
-
-def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling `place_of_runs`, falling Dice, epochs, number.
-
-    In a search with replicates, of as many runs the pruned come last: none of them has been asked
-    whether it breaks on another fold.
-    """
-    epochs, number = len(record.history), record.number
-    if not record.status.has_result:
-        group = 2 if record.status is Status.DIVERGED else 3
-        return group, 0, False, 0, 0.0, 0.0, 0, number
-    best = record.best
-    if best is None or (merit := record.objective.merit(best)) is None:
-        return 1, 0, False, 0, 0.0, 0.0, epochs, number
-    score, dice = merit
-    runs, gate, mean = place_of_runs(score, record.replicated, len(record.diverged_runs))
-    return 0, -runs, record.is_out, -gate, -mean, -dice, epochs, number
 
 
 def _short(cell: Any) -> str:

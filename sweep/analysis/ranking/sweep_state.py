@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from sweep.analysis.ranking.finalists import Planned
-from sweep.analysis.ranking.ranking_frame import best_first, place, ranking_frame, write_csv
+from sweep.analysis.ranking.finalists import Planned, best_first, place
+from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number

@@ -84,8 +84,7 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
     labels = (dataset.label_path(case),) if labelled else ()
     paths = (*dataset.image_paths(case), *labels)
     headers: dict[Path, Geometry] = {}
-    mistakes: list[Mistake] = []
-    doubts: list[Mistake] = []
+    mistakes, doubts = list[Mistake](), list[Mistake]()
     for path in paths:
         with gathering(mistakes):
             headers[path], found = read_header(path)
@@ -95,45 +94,43 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
         raise InputError(mistakes)
     if first.spacing is None and len(first.shape) == 3:
         first = replace(first, spacing=(1.0, 1.0, 1.0))
-        inside = spacing_inside(paths[0])
-        numbers = "[pages, rows, columns]" if inside is None else str([*inside])
-        message = (
-            f"is a volume without a spacing: 1×1×1 mm is taken, as in nnU-Net; {case}.json beside"
-            f' it gives another: {{"spacing": {numbers}}}'
-        ) + ("" if inside is None else ", which is what the TIFF itself says")
-        doubts.append(Mistake(message, file=str(paths[0]), kind="volume without spacing"))
+        doubts.append(_without_spacing(paths[0], case))
     turns = [first.orientation]
     for path in paths[1:]:
-        other = headers.get(path)
-        turns.append(first.orientation)
-        if other is None:
-            continue
-        if other.codes != first.codes and cover_the_same(first, other):
-            turns[-1] = other.orientation
-            message = (
-                f"is stored as {other.codes} and {paths[0].name} as {first.codes}, over the same"
-                " grid: each is reoriented to RAS by its own header, while nnU-Net would overlay"
-                " them as stored"
-            )
-            doubts.append(Mistake(message, file=str(path), kind="turned"))
+        own = headers.get(path, first)  # one that cannot be read is told already
+        is_turned = own.codes != first.codes and cover_the_same(first, own)
+        turns.append(own.orientation if is_turned else first.orientation)
+        if is_turned:
+            doubts.append(_turned(path, own, paths[0], first))
             continue
         role = "label" if path in labels else "channel"
-        if wrong := list(_differences(path, other, paths[0], first, role)):
-            mistakes += wrong
-        else:
-            for what, own, expected in doubtful(other, first):
-                message = (
-                    f"has the {what} {own}, but {paths[0].name} {expected}: their headers do not"
-                    " place them on each other; they are overlaid pixel by pixel, as in nnU-Net;"
-                    " check that they fit"
-                )
-                doubts.append(Mistake(message, file=str(path), kind=f"{what} of {role}"))
+        wrong = [*_differences(path, own, paths[0], first, role)]
+        mistakes += wrong
+        doubts += [] if wrong else _displacements(path, own, paths[0], first, role)
     if mistakes:
         raise InputError(mistakes)
     # Relative to the dataset's folder, because the cache stays valid if the dataset moves.
     below = (replace(one, file=dataset.below(Path(one.file))) for one in doubts)
     grid = first.turned(first.orientation)
     return CaseGrid(grid, first.codes, tuple(turns), first.shape, tuple(below))
+
+
+def _without_spacing(path: Path, case: str) -> Mistake:
+    inside = spacing_inside(path)
+    numbers = "[pages, rows, columns]" if inside is None else str([*inside])
+    message = (
+        f"is a volume without a spacing: 1×1×1 mm is taken, as in nnU-Net; {case}.json beside"
+        f' it gives another: {{"spacing": {numbers}}}'
+    ) + ("" if inside is None else ", which is what the TIFF itself says")
+    return Mistake(message, file=str(path), kind="volume without spacing")
+
+
+def _turned(path: Path, own: Geometry, image: Path, its: Geometry) -> Mistake:
+    message = (
+        f"is stored as {own.codes} and {image.name} as {its.codes}, over the same grid: each is"
+        " reoriented to RAS by its own header, while nnU-Net would overlay them as stored"
+    )
+    return Mistake(message, file=str(path), kind="turned")
 
 
 def _differences(
@@ -147,5 +144,17 @@ def _differences(
             f"is {a} pixels, but {image.name} {b}"
             if what == "shape"
             else f"has a spacing of {a} mm, but {image.name} of {b} mm"
+        )
+        yield Mistake(message, file=str(path), kind=f"{what} of {role}")
+
+
+def _displacements(
+    path: Path, own: Geometry, image: Path, its: Geometry, role: str
+) -> Iterator[Mistake]:
+    """What nnU-Net only warns about."""
+    for what, a, b in doubtful(own, its):
+        message = (
+            f"has the {what} {a}, but {image.name} {b}: their headers do not place them on each"
+            " other; they are overlaid pixel by pixel, as in nnU-Net; check that they fit"
         )
         yield Mistake(message, file=str(path), kind=f"{what} of {role}")

@@ -214,7 +214,8 @@ def old_format(description: Mapping[str, Any], file: Path) -> Mistake | None:
     folder = file.parent.absolute()
     if RawFiles.under(folder, ".nii.gz").images:
         name = re.sub(r"^Task0*(?=\d{3})", "Dataset", folder.name)
-        whose, command = "nnU-Net v1", f"convert_old_nnUNet_dataset {quote(str(folder))} {name}"
+        whose = "nnU-Net v1"
+        command = f"convert_old_nnUNet_dataset {quote(str(folder))} {quote(name)}"
     else:
         whose = "the Medical Segmentation Decathlon"
         command = f"convert_MSD_dataset -i {quote(str(folder))}"

@@ -199,7 +199,8 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
     """A copy with NumPy's values as Python's, and None for objects, noted as mistakes."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    if hasattr(value, "tolist") and not isinstance(value, type):
+        value = value.tolist()
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
         named = {str(key): held for key, held in value.items()}
         wrong = {key: words for key in named if (words := no_character(key))}
