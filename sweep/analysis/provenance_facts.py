@@ -77,6 +77,7 @@ class Start:
         started: date and time, cut off to the second, in ISO 8601.
         first_epoch: that it trained.
         effective: settings that were read back, by dotted name; null is a value there.
+        own_files: SHA-256 of each file that plug-ins or a trainer of the user were in, by its path.
         network: empty of a user's function, whose network nobody else sees.
     """
 
@@ -89,6 +90,7 @@ class Start:
     code: Annotated[Code, AS_FAR_AS_KNOWN] = Code()
     machine: Annotated[Machine, AS_FAR_AS_KNOWN] = Machine()
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    own_files: Annotated[Mapping[str, str], AS_FAR_AS_KNOWN] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         view.warn(*found)
     say = partial(view.say, wrap=True)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend, say=say)
+    if resume:
+        view.warn(*_edited(store))
     if session.extend and (sentence := _goes_on(spec, store)):
         view.say(sentence, wrap=True)
     if sentence := in_prospect(spec):
@@ -115,6 +117,24 @@ def _goes_on(spec: SweepSpec, store: Store) -> str:
         f"`stop_when` had ended the search after {end.started} of its {end.trials} trials. It goes"
         f" on, to {spec.trials} trials at most: `--extend` counts from `trials`."
     )
+
+
+def _edited(store: Store) -> Iterator[str]:
+    """A warning if files of the user are not what the first trial with an epoch began with."""
+    from sweep.analysis.provenance_facts import Start, starts
+    from sweep.analysis.report_words import listed
+    from sweep.plugins.user_sources import edited
+    from sweep.store.read_results import trial_folders
+
+    paths = map(store.layout.trial, trial_folders(store.layout))
+    first = next((one for one in paths if one.history.exists()), None)
+    start = next(iter(starts(first)), Start()) if first else Start()
+    if first and (files := edited(start.own_files)):
+        yield (
+            f"{listed([Path(file).name for file in files])} changed since {first.folder.name} was"
+            " trained: results from before and after cannot be compared, unless the change leaves"
+            " them as they are. `name:` starts another sweep with the new code"
+        )
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:

@@ -79,7 +79,8 @@ class TrainingLines(Observer):
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
         loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
-        terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+        each = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+        terms = f"  ({each})" if each else ""
         unit = UNITS[metrics.distance_unit]
         measured = "".join(
             f"  {name} {value:.4g}{unit * (name == 'hd95')}"
@@ -88,7 +89,7 @@ class TrainingLines(Observer):
         )
         skipped = metrics.skipped_steps
         typer.echo(
-            f"epoch {metrics.epoch:4d}  {self._dice} {dice}  loss {loss}  ({terms}){measured}"
+            f"epoch {metrics.epoch:4d}  {self._dice} {dice}  loss {loss}{terms}{measured}"
             f"  {metrics.seconds:.1f} s"
             + (f"  {skipped} steps skipped, weights finite" if skipped else "")
         )

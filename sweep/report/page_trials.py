@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sweep.analysis import report_words as words
@@ -149,5 +150,6 @@ def _run(start: Start) -> dict[str, str]:
         "host": start.machine.hostname,
         "medical-sweep": " ".join(filter(None, [code.version, (code.commit or "")[:10]])),
         **start.versions,
+        **{Path(file).name: text[:8] for file, text in start.own_files.items()},
     }
     return {name: str(value) for name, value in known.items() if value not in (None, "")}

@@ -38,10 +38,15 @@ def _unmet(expected: Expectation, history: Sequence[EpochMetrics]) -> Iterator[s
             )
         loss, most = last.train_loss, expected.train_loss
         if most is not None and (loss is None or loss > most):
-            found = "not finite" if loss is None else f"{loss:.4f}"
+            found = "not finite or was not reported" if loss is None else f"{loss:.4f}"
             yield (
                 f"at epoch {last.epoch} a training loss of at most {most:g} was expected,"
                 f" but it is {found}"
+            )
+        if expected.max_gap is not None and training_dice(last) is None:
+            yield (
+                f"at epoch {last.epoch} `max_gap` cannot be told: the loss has no term `dice`,"
+                " which a function gives to `guard.step`"
             )
     if expected.max_gap is not None and last.epoch >= expected.epoch:
         gaps = [

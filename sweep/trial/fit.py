@@ -182,8 +182,9 @@ class _Files:
         """Save the state after an epoch."""
         if self.checkpoint is not None:
             if improved:
-                best = {"model": run.weights(), "epoch": history[-1].epoch}
-                self.checkpoint.save_best(best | {"data": run.data_facts()})
+                if weights := run.weights():  # a function may have saved none
+                    best = {"model": weights, "epoch": history[-1].epoch}
+                    self.checkpoint.save_best(best | {"data": run.data_facts()})
                 if scores := run.class_scores():
                     self.checkpoint.save_cases(scores)
             lines = [epoch.to_json() for epoch in history]

@@ -11,6 +11,7 @@ and appears completely or not at all. A trial that finds none, or a broken one, 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Collection
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sweep.machine.codebase import codebase
-from sweep.spec.search.shared_warmup import trunk_key, trunk_length
+from sweep.spec.search.shared_warmup import trunk_key, trunk_length, trunk_sources
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_record, to_json
 from sweep.store.layout import TrialPaths
@@ -74,8 +75,11 @@ class Trunk:
     def of(
         cls, settings: TrialSettings, trial: TrialPaths, trunks: Path, kept: Collection[int]
     ) -> Self:
-        """The trunk of these settings, as this version of the code trains it, below ``trunks``."""
-        name = f"{trunk_key(settings)}-{codebase().sources[:8]}"
+        """The trunk of these settings, as the present code trains it, also that of plug-ins."""
+        code = codebase().sources
+        if own := trunk_sources(settings):
+            code = hashlib.sha256(to_json([code, own]).encode()).hexdigest()
+        name = f"{trunk_key(settings)}-{code[:8]}"
         return cls(trunks / name, trial, trunk_length(settings), kept, settings.judged_by)
 
     def save(self, epochs: int) -> None:

@@ -101,6 +101,45 @@ def test_interrupted_sweep_ends_as_one_left_alone(tmp_path: Path, by_command: bo
     assert found.equals(expected)
 
 
+def test_resuming_with_an_edited_trainer_warns_that_results_cannot_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = values(tmp_path)
+    where = tmp_path / "results"
+    run(source, tmp_path)
+    warned = "scripted.py changed since t0000 was trained"
+
+    def said() -> str:
+        sweep.run(source, results=where, executor="local", resume=True)
+        return " ".join(capsys.readouterr().err.split())
+
+    assert warned not in said()
+    write_scripted(tmp_path, DICE.replace("0.5", "0.6"))
+    assert warned in said()
+
+
+def test_function_that_saves_nothing_has_no_weights_and_none_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bare.py").write_text(
+        "def train(config, trial):\n"
+        "    for epoch in range(trial.epochs):\n"
+        "        trial.report(epoch, dice=0.5 + config['x'])\n"
+    )
+    entry = {"kind": "custom", "entry": f"{tmp_path}/bare.py:train", "epochs": 1}
+    source = {
+        "name": "bare",
+        "trials": 2,
+        "searcher": "grid",
+        "trainer": entry | {"options": {"x": 0}},
+        "space": {"trainer.options.x": {"choice": [0.1, 0.2]}},
+    }
+    results = sweep.run(source, results=tmp_path / "results", executor="local")
+    assert "Weights: none of t0001 were kept" in capsys.readouterr().out
+    with pytest.raises(sweep.ResultsError, match="no weights of t0001 were kept"):
+        results.best.weights()
+
+
 def test_sweep_of_the_command_is_extended_in_python(tmp_path: Path) -> None:
     entry = write_scripted(tmp_path, DICE)
     file = tmp_path / "toy.yaml"

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from sweep.console.plain_view import PlainView
+from sweep.console.plain_view import PlainView, TrainingLines
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
@@ -80,3 +81,16 @@ def test_log_has_a_line_a_trial_and_no_control_codes(story: Any, screen: io.Stri
     lines = screen.getvalue().splitlines()
     assert [line[: line.index("]") + 1] for line in lines] == [f"[{n}/10]" for n in range(1, 11)]
     assert "\x1b" not in screen.getvalue()
+
+
+def test_epoch_of_a_single_training_has_its_loss_terms_only_where_there_are_some(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = TrainingLines("validation")
+    epoch = EpochMetrics(epoch=0, val_dice=0.5, train_loss=1.25, seconds=2.0)
+    lines.epoch_reported("t0000", epoch)
+    lines.epoch_reported("t0000", replace(epoch, epoch=1, terms={"dice": 0.25, "ce": 1.0}))
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch    0  val Dice 0.5000  loss 1.2500  2.0 s",
+        "epoch    1  val Dice 0.5000  loss 1.2500  (dice 0.2500  ce 1.0000)  2.0 s",
+    ]

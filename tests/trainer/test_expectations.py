@@ -48,7 +48,7 @@ def test_loss_above_what_was_expected_is_told_and_one_that_is_no_number_too() ->
     ]
     assert told({"epoch": 1, "train_loss": 0.5}, [0.1, 0.2]) == []
     [(_, text)] = told({"epoch": 0, "train_loss": 0.5}, [0.1], loss=None)
-    assert text.endswith("but it is not finite")
+    assert text.endswith("but it is not finite or was not reported")
 
 
 def test_gap_is_told_at_the_first_epoch_that_exceeds_it_from_the_stated_one_on() -> None:
@@ -58,6 +58,18 @@ def test_gap_is_told_at_the_first_epoch_that_exceeds_it_from_the_stated_one_on()
     ]  # fmt: skip
     assert [epoch for epoch, _ in told({"max_gap": 0.15}, [0.1, 0.8])] == [0]
     assert told({"max_gap": 0.15}, [0.9, None, 0.95]) == []
+
+
+def test_gap_of_a_loss_without_a_dice_term_is_told_to_be_unknown_once() -> None:
+    history: list[EpochMetrics] = []
+    found = []
+    for epoch in range(3):
+        history.append(EpochMetrics(epoch=epoch, val_dice=0.1, train_loss=0.5))
+        found += unmet([Expectation(epoch=1, max_gap=0.15)], history)
+    assert found == [
+        "at epoch 1 `max_gap` cannot be told: the loss has no term `dice`, which a function gives"
+        " to `guard.step`"
+    ]
 
 
 @pytest.mark.parametrize("dice", [0.0, 0.25, 0.9, 1.0])

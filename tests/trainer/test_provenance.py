@@ -100,6 +100,25 @@ def test_trial_that_goes_on_with_other_code_or_packages_is_warned_about(
     )
 
 
+def test_trial_that_goes_on_with_an_edited_file_of_the_user_is_warned_about(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    term, path = tmp_path / "term.py", TrialPaths(tmp_path).provenance
+    term.write_text("def mine(p):\n    return p.mean((1, 2))\n")
+    settings = f"loss={{terms: ['{term}:mine'], weights: {{mine: 0.1}}, warmup_epochs: 1}}"
+    begun = trial(settings, "trainer.epochs=2")
+    fit(begun, checkpoint=Checkpoints(tmp_path), provenance=path)
+    term.write_text("def mine(p):\n    return p.sum((1, 2))\n")
+    history: list[EpochMetrics] = []
+    goes_on = trial(settings, "trainer.epochs=3")
+    fit(goes_on, report=history.append, checkpoint=Checkpoints(tmp_path), provenance=path)
+    assert [metrics.warnings for metrics in history] == [
+        (),
+        (),
+        ("from epoch 2 on the trial trains with another text of term.py than before",),
+    ]
+
+
 def test_field_that_is_null_or_absent_is_unknown_to_every_reader_and_no_difference(
     trial: MakeTrial, tmp_path: Path
 ) -> None:

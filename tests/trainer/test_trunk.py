@@ -233,6 +233,23 @@ def test_snapshots_are_links_and_outlive_the_trial_that_made_them(
     assert shared(history) == [0, 1, 2, 3]
 
 
+def test_warmup_of_a_network_that_was_edited_since_is_not_taken(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    file, width = tmp_path / "nets.py", tmp_path / "width.py"
+    file.write_text(
+        "import torch\nfrom width import WIDTH\n\ndef tiny(channels, classes):\n"
+        "    convolution = torch.nn.Conv2d(channels, classes, WIDTH, padding='same')\n"
+        "    return torch.nn.Sequential(convolution)\n"
+    )
+    config = trial(f"network={{name: '{file}:tiny'}}", "loss.warmup_epochs=2", "trainer.epochs=3")
+    width.write_text("WIDTH = 3\n")
+    train(config, tmp_path / "leader")
+    assert shared(train(config, tmp_path / "follower")[0]) == [0, 1]
+    width.write_text("WIDTH = 5\n")
+    assert shared(train(config, tmp_path / "later")[0]) == []
+
+
 def test_resumed_trial_goes_on_from_its_own_state_and_not_from_the_trunk(
     trial: MakeTrial, tmp_path: Path
 ) -> None:

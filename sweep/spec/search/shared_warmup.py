@@ -10,7 +10,9 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from sweep.plugins.user_sources import sources_of
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed, QRandInt
@@ -33,16 +35,27 @@ def trunk_length(settings: TrialSettings) -> int:
 def trunk_key(settings: TrialSettings) -> str:
     """Key of a trial's trunk. Two trials have the same key if they are the same run until
     switch-on."""
-    values = settings.model_dump(mode="json")
+    values = _early(settings)
+    known_otherwise(values)
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def trunk_sources(settings: TrialSettings) -> dict[str, str]:
+    """Files of the user that train a trial's trunk, see `sources_of`."""
+    return sources_of(_early(settings))
+
+
+def _early(settings: TrialSettings) -> dict[str, Any]:
+    """The settings, as JSON has them, without those that act only from switch-on."""
+    values: dict[str, Any] = settings.model_dump(mode="json")
     for key in {*late_keys(), *settings.loss.weights.keys}:
         *groups, last = key.split(".")
         group = values
         for name in groups:
             group = group.get(name) or {}
         group.pop(last, None)
-    known_otherwise(values)
-    text = json.dumps(values, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return values
 
 
 def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ import torch
 
 from sweep.machine.codebase import codebase
 from sweep.machine.cpus import usable_cpus
+from sweep.plugins.user_sources import sources_of
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
@@ -66,6 +67,7 @@ def record(
         "cases": dict(found.cases),
         "classes": dict(found.classes),
         "code": asdict(codebase()),
+        "own_files": sources_of(settings.model_dump(mode="json")),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
         "machine": {
             "hostname": socket.gethostname(),
@@ -85,9 +87,12 @@ def record(
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each thing that both starts know, and that is not the same."""
     since = f"from epoch {now['first_epoch']} on the trial trains"
-    was = {name: before.get(name) or {} for name in ("code", "versions", "machine")}
+    was = {name: before.get(name) or {} for name in ("code", "own_files", "versions", "machine")}
     if was["code"].get("sources") not in (None, now["code"]["sources"]):
         yield f"{since} with other code of this package than before"
+    for path, text in was["own_files"].items():
+        if text is not None and now["own_files"].get(path, text) != text:
+            yield f"{since} with another text of {Path(path).name} than before"
     for name, former in was["versions"].items():
         if name in now["versions"] and (version_ := now["versions"][name]) != former:
             yield f"{since} {_with(name, version_)}, before {_with(name, former)}"
