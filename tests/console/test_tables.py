@@ -110,7 +110,11 @@ def test_heading_of_several_lines_is_the_whole_name() -> None:
 def test_column_says_when_a_race_dropped_whom_once_somebody_was_dropped() -> None:
     race = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 5}}\nspace:")
     means = {0: (0.795, 0.815), 1: (0.901, 0.909, 0.920), 2: (0.881, 0.882, 0.894)}
-    records = [one for n, dice in means.items() for one in finalist(n, 0.99 - n / 100, *dice)]
+    records = [
+        replace(one, parameters={"loss.warmup_epochs": n})  # each has its own configuration
+        for n, dice in means.items()
+        for one in finalist(n, 0.99 - n / 100, *dice)
+    ]
     spec = results_of(*records[:1], trials=3, yaml=race).spec
     first = [one for one in records if one.replicate is None or one.replicate.seed == 1]
     early, late = (ranking_frame(some, [], spec) for some in (first, records))

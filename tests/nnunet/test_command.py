@@ -14,10 +14,11 @@ from sweep.nnunet.command.trainer_copies import EXT_TRAINER
 
 COMMAND = """\
 import sys, torch
-# The registry's torchvision does not import beside a torch for CPUs, for want of two operators.
-library = torch.library.Library("torchvision", "FRAGMENT")
-for name in ("nms", "qnms"):
-    if not hasattr(torch.ops.torchvision, name):
+try:
+    import torchvision
+except RuntimeError:  # beside a torch for CPUs, see the fixture `_torchvision`
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
         library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 from {module} import {entry}
 sys.argv = ["nnUNetv2", *sys.argv[1:]]

@@ -70,12 +70,17 @@ def settled(opened: Page) -> None:
 
 
 def shown(opened: Page, ids: str = "ranking") -> list[str]:
-    """The trials of the rows that a table has drawn, once it knows how high it is."""
-    settled(opened)
-    found: list[str] = opened.eval_on_selector_all(
-        f"#{ids} tbody tr[data-id]", "rows => rows.map((row) => row.dataset.id)"
-    )
-    return found
+    """The trials of the rows that a table has drawn, once it knows how high it is: it then draws
+    more of them, or fewer, in a later frame."""
+    found: list[str] | None = None
+    while True:
+        settled(opened)
+        later: list[str] = opened.eval_on_selector_all(
+            f"#{ids} tbody tr[data-id]", "rows => rows.map((row) => row.dataset.id)"
+        )
+        if later == found:
+            return later
+        found = later
 
 
 def column(data: PageData, name: str) -> dict[str, object]:
