@@ -262,6 +262,8 @@ def test_finalist_that_later_trials_displaced_is_not_in_the_race(blocks_of_displ
     found = confirmed([*level, *displaced], spec)
     alone = confirmed(level, spec)
     assert found.race == alone.race
+    assert found.race is not None
+    assert len(found.race.looks) == 5
     assert [one.trial_id for one in found.finalists][-1] == "t0002"
     assert found.finalists[-1].p_best is None
     assert verdict(found) == verdict(alone)

@@ -94,7 +94,8 @@ def _displaced(found: Confirmation) -> str:
     """Finalists of an earlier session that are none any more."""
     if found.race is None:
         return ""
-    gone = [one for one in found.finalists if one.trial_id not in found.race.order]
+    raced = {*found.race.order}
+    gone = [one for one in found.finalists if one.trial_id not in raced]
     if not gone:
         return ""
     was, is_ = ("was a finalist", "is") if len(gone) == 1 else ("were finalists", "are")

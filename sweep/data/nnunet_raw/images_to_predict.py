@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from sweep.data.files.image_file import READ_ALIKE, absent_reader
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, RawFiles
 from sweep.data.nnunet_raw.regions import Labelled
+from sweep.machine.user_paths import whole_path
 from sweep.vocabulary.errors import InputError, Mistake
 
 
@@ -37,12 +37,12 @@ def open_images(
     Raises:
         InputError: with every mistake in the names of the files.
     """
-    source = Path(os.path.abspath(source))  # noqa: PTH100 (pathlib's keeps `..`)
+    source = whole_path(source)
     if not source.exists():
         raise InputError.single("does not exist", file=str(source))
     folder = source.parent if source.is_file() else source
     ending = _ending(source, file_ending)
-    references = "" if labels_in is None else os.path.abspath(labels_in)  # noqa: PTH100
+    references = "" if labels_in is None else str(whole_path(labels_in))
     files = RawFiles.under(folder.parent, ending, folder.name, references or None)
     if source.is_file():
         files = _only(files, source.name)
