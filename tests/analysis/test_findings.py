@@ -805,10 +805,15 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     assert set(found) == {WARMUP, EPSILON}
     assert found[WARMUP] == pytest.approx((1.0, 0.0), abs=1e-12)
     assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
-    assert slices(results).finding == (
+    told = (
         "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 10 trials,"
-        " p < 0.001 corrected for 2 parameters), more than chance would show."
+        " p < 0.001 corrected for 2 parameters), more than chance would show"
     )
+    assert slices(results).finding == (  # its trials are those of TPE
+        f"{told} if trials were independent, which those of a searcher that learns are not."
+    )
+    at_random = results_of(*results.records, yaml=SWEEP_YAML + "searcher: random\n")
+    assert slices(at_random).finding == f"{told}."
     assert "Too few" in slices(results_of(*results.records[:9])).finding
 
 
