@@ -176,7 +176,7 @@ def test_sweep_may_run_in_a_thread_of_a_larger_program(tmp_path: Path) -> None:
 
 
 def test_cluster_is_refused_beside_the_local_executor(tmp_path: Path) -> None:
-    with pytest.raises(sweep.InputError, match=r"--address: .* not on a cluster"):
+    with pytest.raises(sweep.InputError, match=r"^address: .* not on a cluster"):
         run(values(tmp_path), tmp_path, address="auto")
 
 
