@@ -155,6 +155,7 @@ class TerminalView(View):
                 kinds=[spec.trainer.kind],
                 outlook=outlook_words(folder, spec, ranking.records),
                 spec=spec,
+                edited=[words] if (words := ranking.texts.words(ranking.winner)) else (),
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)
