@@ -133,7 +133,9 @@ class TerminalView(View):
                 os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
 
         if not self._live:
-            yield Watch(PlainView(progress, self._console), acknowledge)
+            plain = PlainView(progress, self._console)
+            yield Watch(plain, acknowledge)
+            plain.ended()
             return
         with LiveView(name, progress, self._console, in_cell=self._in_cell):
             yield Watch(acknowledge=acknowledge)
@@ -155,6 +157,7 @@ class TerminalView(View):
                 kinds=[spec.trainer.kind],
                 outlook=outlook_words(folder, spec, ranking.records),
                 spec=spec,
+                edited=[words] if (words := ranking.texts.words(ranking.winner)) else (),
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)
