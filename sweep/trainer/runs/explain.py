@@ -184,11 +184,8 @@ def examine(
         term, parameter = blamed
         verdict = replace(verdict, term=term, parameter=parameter)
         if verdict.cause == Nonfinite.cause:
-            message = (
-                f"The loss was finite but the gradient of its term {term!r} was not; the step was"
-                " not taken."
-            )
-            verdict = replace(verdict, message=message)
+            of_term = f"the gradient of its term {term!r}"
+            verdict = replace(verdict, message=verdict.message.replace("its gradient", of_term, 1))
     return verdict, areas
 
 
