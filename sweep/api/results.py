@@ -156,9 +156,6 @@ class Figures(Mapping[str, "go.Figure"]):
     def __contains__(self, name: object) -> bool:  # without drawing it
         return name in self._makers()
 
-    def __repr__(self) -> str:
-        return f"<Figures, each a method: {', '.join(self)}>"
-
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
 
