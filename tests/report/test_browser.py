@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -761,6 +761,61 @@ def test_every_control_has_a_name_for_screen_readers(
     assert '- img "Learning curves"' in told[0]
     assert '- button "Close"' in told[1]
     assert f"{table.trials[0]} and {table.trials[1]}" in told[2]
+
+
+def test_colours_are_those_that_the_reader_chose_also_on_the_next_page_but_not_on_paper(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(file.as_uri())
+    draw(opened, "learning-curves")
+    opened.locator("#learning-curves").scroll_into_view_if_needed()
+    ink = "document.querySelector('#figure-learning-curves .xtick text').style.fill"
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = opened.evaluate(ink), opened.evaluate(paper)
+    opened.get_by_label("Colours").select_option("dark")
+    opened.wait_for_function(f"{ink} !== '{light[0]}'")
+    dark = opened.evaluate(ink), opened.evaluate(paper)
+    assert dark[1] == "rgb(20, 25, 30)"
+    opened.emulate_media(media="print")
+    assert opened.evaluate(paper) == "rgb(255, 255, 255)"
+    assert opened.evaluate("isDark()") is False
+    opened.emulate_media(media="screen")
+    opened.reload()
+    assert opened.get_by_label("Colours").input_value() == "dark"
+    assert opened.evaluate(paper) == dark[1]
+    opened.emulate_media(color_scheme="dark")
+    opened.get_by_label("Colours").select_option("light")
+    assert opened.evaluate(paper) == light[1]
+    opened.get_by_label("Colours").select_option("as the system")
+    assert opened.evaluate(paper) == dark[1]
+
+
+@pytest.mark.parametrize("width", [390, 1240])
+def test_names_of_many_parallel_axes_lie_beside_each_other(
+    width: int, tmp_path: Path, open_page: OpenPage
+) -> None:
+    whole = ["loss.rampup_epochs", "loss.warmup_epochs", "trainer.batch_size"]
+    real = [f"loss.weights.{term}" for term in ("compactness", "boundary", "aspect")]
+    real += [f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay")]
+    ranges = dict.fromkeys(whole, "{{randint: [1, 9]}}")
+    ranges |= dict.fromkeys([*real, "loss.sqrt_epsilon"], "{{uniform: [0.0, 1.0]}}")
+    yaml = "name: wide\ntrials: {trials}\ntrainer: {{epochs: {epochs}}}\nspace:\n"
+    yaml += "".join(f"  {name}: {text}\n" for name, text in ranges.items())
+    rng = Random(0)
+    records = []
+    for n in range(24):
+        values = {k: rng.randint(1, 8) if "int" in v else rng.random() for k, v in ranges.items()}
+        records.append(trial(n, Status.COMPLETED, [rng.random()] * 20, values))
+    folder = write_sweep(tmp_path / "x", records, yaml=yaml)
+    file = tmp_path / "report.html"
+    file.write_text(page(read_results(folder)), encoding="utf-8")
+    opened = open_page(file.as_uri(), width)
+    draw(opened, "parallel")
+    ends = "all => all.map((e) => e.getBoundingClientRect()).map(({left, right}) => [left, right])"
+    places = opened.eval_on_selector_all("#figure-parallel .axis-title", ends)
+    assert len(places) == len(ranges) + 1
+    assert all(right < left for (_, right), (left, _) in pairwise(places))
 
 
 def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
