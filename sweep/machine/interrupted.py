@@ -83,11 +83,11 @@ def _spawned_without_ctrl_c() -> Iterator[None]:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    BaseProcess.start = quietly  # type: ignore[method-assign]
+    BaseProcess.start = quietly  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        BaseProcess.start = start  # type: ignore[method-assign]
+        BaseProcess.start = start  # type: ignore[method-assign, assignment]
 
 
 _earlier: list[dict[int, Any]] = []

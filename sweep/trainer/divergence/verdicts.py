@@ -19,6 +19,7 @@ from sweep.trainer.divergence.advice import (
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
+    lower_the_far_too_high_own_rate,
     lower_the_own_rate,
     lower_the_rate,
     raise_epsilon,
@@ -46,6 +47,7 @@ class Nonfinite(Verdict):
         raise_epsilon,
         widen_the_precision,
         lower_the_broken_weight,
+        lower_the_far_too_high_own_rate,
         clip_the_gradient,
     )
 
