@@ -181,8 +181,10 @@ def _mean(found: Confirmation) -> Iterator[str]:
     objective = first.objective
     mean = objective.text(objective.turned(first.mean))
     low, high = objective.interval(first.low, first.high)
+    allowing = f", allowing for its being the first of {first.highest_of} (Bonferroni)"
     interval = (
-        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t)"
+        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t"
+        f"{allowing if first.highest_of > 1 else ''})"
         if not math.isnan(low)
         else ""
     )
@@ -291,6 +293,8 @@ def effort_words(of: Selected) -> str:
         versions = {name: version for name, version in start.versions.items() if _used(name, of)}
         own = [f"{PACKAGES.get(n, n)} {v}{CITED.get(n, '')}" for n, v in versions.items() if v]
         parts[-1] += f"; {', '.join(own)}." if own else "."
+    if sentence := results.texts.words(of.record.trial_id):
+        parts.append(sentence)
     if start.machine.device:
         cuda = f", CUDA {start.machine.cuda}" if start.machine.cuda else ""
         parts.append(f"{of.record.trial_id} was trained on: {start.machine.device}{cuda}.")

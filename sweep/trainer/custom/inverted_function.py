@@ -58,7 +58,9 @@ class Inverted(Generic[T]):
             found = self._handed.get()
         except BaseException:  # Ctrl-C: stop the function without waiting for its epoch
             self._stops = True
-            # Raises `TrialStopped` in the function's thread, anywhere in Python code.
+            # Where it has just handed something over, it waits for an answer and runs no Python.
+            self._answer(go_on=False)
+            # Raises `TrialStopped` in the function's thread, anywhere else in Python code.
             ident = ctypes.c_ulong(self._thread.ident or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))
             self._thread.join(SECONDS_TO_STOP)

@@ -57,6 +57,7 @@ class Case:
     gradient: float | None = None
     geometric_share: float | None = None
     optimizer_is_own: bool = False
+    still_falling: bool = False
 
     @property
     def weights(self) -> Mapping[str, float]:
