@@ -183,6 +183,8 @@ def test_where_no_cure_fits_a_lower_rate_is_advised(cause: str) -> None:
         ([1.42, 1.36, 1.35, 1.34, 1.343, 1.31], False),
         ([1.5, 1.14, None, 1.05, 1.00], False),
         ([1.5, 1.0], False),
+        ([-0.2, -0.3, -0.4, -0.5, -0.6], True),  # minus a Dice, as of nnU-Net
+        ([-0.6, -0.599, -0.598, -0.597, -0.596], False),
     ],
 )
 def test_training_is_too_short_if_its_loss_fell_in_each_epoch_of_the_second_half(

@@ -230,7 +230,7 @@ def still_falling(history: Sequence[EpochMetrics]) -> bool:
     """Whether the loss fell in each epoch of the second half, by `FALLING` at least."""
     losses = [epoch.train_loss for epoch in history[(len(history) - 1) // 2 :]]
     return len(losses) > 2 and all(
-        before is not None and after is not None and after < (1 - FALLING) * before
+        before is not None and after is not None and before - after > FALLING * abs(before)
         for before, after in pairwise(losses)
     )
 
