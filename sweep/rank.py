@@ -180,6 +180,7 @@ def read(
         own=list(dict.fromkeys(name for one in each for name in one.own)),
         kinds=[kind for one in each for kind in one.kinds],
         patience={name: cost for one in each for name, cost in one.patience.items()},
+        edited=[f"{one.title}: {words}" for one in each for words in one.edited],
         notes={name: lines for one in each for name, lines in one.notes.items()},
     )
 
@@ -189,11 +190,12 @@ def _read_one(
 ) -> tuple[Summary, Mapping[str, Any]]:
     """One sweep, and the values of its ``sweep.yaml``."""
     from sweep.analysis.effective_settings import read_known_spec
+    from sweep.analysis.own_texts import own_texts, with_texts
     from sweep.analysis.patience.patience_replay import tradeoff
     from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
-    from sweep.analysis.ranking.ranking_frame import ranking_frame
+    from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
     from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.local_results import local_results
@@ -207,7 +209,8 @@ def _read_one(
     with local_results(place) as folder:
         records, parameters = read_records(folder), read_parameter_names(folder)
         known, values = read_known_spec(folder), read_sweep(folder)
-        frame = ranking_frame(records, parameters, known)
+        texts = own_texts(folder)
+        frame = with_texts(ranking_frame(records, parameters, known), texts)
         if notes:
             frame = with_notes(frame, folder)
         if per_class:
@@ -226,6 +229,7 @@ def _read_one(
             spec=known,
             patience={} if cost is None else {name: cost},
             outlook=outlook_words(folder, known, records) if conclusions else (),
+            edited=[words] if (words := texts.words(winner(frame))) else (),
             notes={name: list(note_lines(folder))} if notes else {},
         )
         return summary, values

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from sweep.api.checked_spec import Overrides, as_overrides, load_checked
+from sweep.api.python_words import for_python, in_python
 from sweep.spec.load import Source, load_sweep
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from sweep.api.predict_images import Predictions, PredictionView
     from sweep.api.results import SweepResults, TrialResult
     from sweep.api.run_sweep import Executor
-    from sweep.api.train_one import Warn
     from sweep.trial.prediction.trained_model import Device
 
 
+@for_python
 def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
     """The validated settings of a sweep.
 
@@ -48,6 +49,7 @@ def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
     return load_sweep(source, as_overrides(overrides))
 
 
+@for_python
 def check(spec: SweepSpec | Source, overrides: Overrides | None = None) -> list[str]:
     """Check a sweep together with its data and this machine. Nothing is trained.
 
@@ -67,9 +69,10 @@ def check(spec: SweepSpec | Source, overrides: Overrides | None = None) -> list[
     ...
     sweep.vocabulary.errors.InputError: ...did you mean `space`?...
     """
-    return load_checked(spec, overrides)[1]
+    return [*map(in_python, load_checked(spec, overrides)[1])]
 
 
+@for_python
 def run(
     spec: SweepSpec | Source,
     overrides: Overrides | None = None,
@@ -126,7 +129,8 @@ def run(
 
     settle_user()
     is_local = executor == "local"
-    view = TerminalView(live=not (verbose or is_local), table=False) if progress else View()
+    live = not (verbose or is_local)
+    view = TerminalView(live=live, table=False, words=in_python) if progress else View()
     begins = not (resume or extend)
     machine = None if address is None else Machine.any()
     checked, warnings = load_checked(spec, overrides, machine, begins=begins)
@@ -149,6 +153,7 @@ def run(
     return SweepResults(location.folder)
 
 
+@for_python
 def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     """The results of a sweep, finished, interrupted or running.
 
@@ -172,6 +177,7 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     return results
 
 
+@for_python
 def train(
     config: TrialSettings | Source,
     overrides: Overrides | None = None,
@@ -218,7 +224,11 @@ def train(
 
     settle_user()
     settings, warnings = load_checked_trial(config, overrides)
-    warn: Warn = print_warnings if progress else lambda _: None
+
+    def warn(found: Iterable[str]) -> None:
+        if progress:
+            print_warnings(map(in_python, found))
+
     warn(warnings)
     file = Path(config) if isinstance(config, str | Path) else None
     whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
@@ -231,6 +241,7 @@ def train(
     return TrialResult(record, folder)
 
 
+@for_python
 def predict(
     model: SweepResults | TrialResult | str | Path,
     images: str | Path,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.ranking.finalists import is_finished
+from sweep.api.python_words import for_python, in_python
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -136,31 +138,50 @@ class TrialResult:
         raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
 
 
-class Figures:
-    """The figures of the report. Each is a method that returns a plotly figure.
+class Figures(Mapping[str, "go.Figure"]):
+    """The figures of the report by their names, as plotly figures.
 
-    Iterating gives their names.
+    Each is also a method: ``figures["learning_curves"]`` and ``figures.learning_curves()``.
     """
 
     def __init__(self, results: Results) -> None:
         self._results = results
 
     def __iter__(self) -> Iterator[str]:
-        from sweep.report.report_figures import REPORT_FIGURES
+        return iter(self._makers())
 
-        return (make.__name__ for make in REPORT_FIGURES)
+    def __len__(self) -> int:
+        return len(self._makers())
+
+    def __contains__(self, name: object) -> bool:  # without drawing it
+        return name in self._makers()
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
 
+    def __repr__(self) -> str:
+        return f"<Figures: {', '.join(self)}>"
+
+    def __getitem__(self, name: str) -> go.Figure:
+        if name not in self:
+            raise KeyError(self._lacks(name))
+        return self._drawn(self._makers()[name](self._results))
+
     def __getattr__(self, name: str) -> Callable[[], go.Figure]:
+        if name not in self:
+            raise AttributeError(self._lacks(name))
+        return lambda: self[name]
+
+    @staticmethod
+    def _makers() -> Mapping[str, Callable[[Results], ReportFigure]]:
         from sweep.report.report_figures import REPORT_FIGURES
 
-        make = next((make for make in REPORT_FIGURES if make.__name__ == name), None)
-        if make is None:
-            hint = did_you_mean(near_miss(name, self))
-            raise AttributeError(f"there is no figure {name!r}{hint}")
-        return lambda: self._drawn(make(self._results))
+        return {make.__name__: make for make in REPORT_FIGURES}
+
+    def _lacks(self, name: object) -> str:
+        meant = near_miss(name, self) if isinstance(name, str) else None
+        there = did_you_mean(meant) or f"; there are {', '.join(self)}"
+        return f"there is no figure {name!r}{there}"
 
     @staticmethod
     def _drawn(drawn: ReportFigure) -> go.Figure:
@@ -170,15 +191,24 @@ class Figures:
         found: go.Figure | None = drawn.figure
         if found is not None:
             return found
+        lines = wrap(escape(drawn.finding), TITLE_COLUMNS)
         return go.Figure(
             layout={
-                "height": 120,
-                "title": {"text": drawn.finding, "font": {"size": 14}},
+                "height": 100 + 20 * len(lines),
+                "title": {"text": "<br>".join(lines), "font": {"size": 14}},
                 "xaxis": {"visible": False},
                 "yaxis": {"visible": False},
                 "plot_bgcolor": "white",
             }
         )
+
+
+TITLE_COLUMNS = 90
+"""Longest line of a figure's title, in letters: plotly breaks none itself."""
+NO_FRAME = """\
+The report is not shown: this notebook is not trusted here, or its front end shows no frames. Trust
+it (in JupyterLab: View, Activate Command Palette, Trust Notebook), or run the cell again."""
+"""Stands in the frame: whoever removes that leaves this text."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -204,12 +234,32 @@ class PageWidget:
         page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
         return (
             f'<iframe title="Sweep report" style="width: 100%; height: {self.height}px; border: 0"'
-            f' sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}"></iframe>'
+            f' sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}">{NO_FRAME}</iframe>'
         )
 
 
-class SweepResults:
-    """A snapshot of a running or ended sweep.
+ELSEWHERE = {
+    "best_config": "best.config",
+    "best_estimator_": "best.weights()",
+    "best_index_": "best.trial_id",
+    "best_params": "best.parameters",
+    "best_params_": "best.parameters",
+    "best_score_": "best.value",
+    "best_trial": "best",
+    "best_value": "best.value",
+    "cv_results_": "frame",
+    "df": "frame",
+    "get_best_result": "best",
+    "get_dataframe": "frame",
+    "ranking": "frame",
+    "trials": "values()",
+    "trials_dataframe": "frame",
+}
+"""What Optuna, Ray Tune and scikit-learn name it → the same here."""
+
+
+class SweepResults(Mapping[str, TrialResult]):
+    """A snapshot of a running or ended sweep: its trials by their ids, replicates included.
 
     Args:
         folder: the results folder.
@@ -225,6 +275,8 @@ class SweepResults:
     True
     >>> len(results), "t0000" in results
     (2, True)
+    >>> [trial.status.value for trial in results.values()]
+    ['completed', 'completed']
     >>> results.figures.learning_curves().data[0].type
     'scatter'
     """
@@ -328,6 +380,7 @@ class SweepResults:
 
         return PageWidget(self.folder, page(self._read), height)
 
+    @for_python
     def stop(self, trial_id: str) -> Asked:
         """Ask the running sweep to stop a trial, as the command ``sweep.stop``.
 
@@ -336,8 +389,9 @@ class SweepResults:
         """
         from sweep.api.user_requests import ask_to_stop
 
-        return ask_to_stop(self.folder, [trial_id])[0]
+        return _answer(ask_to_stop(self.folder, [trial_id])[0])
 
+    @for_python
     def enqueue(self, parameters: Mapping[str, Any]) -> Asked:
         """Ask for a trial of a configuration, as the command ``sweep.enqueue``.
 
@@ -349,8 +403,9 @@ class SweepResults:
         """
         from sweep.api.user_requests import ask_for_trial
 
-        return ask_for_trial(self.folder, parameters)
+        return _answer(ask_for_trial(self.folder, parameters))
 
+    @for_python
     def note(self, trial_id: str, text: str) -> Asked:
         """Note something on a trial, as the command ``sweep.note``.
 
@@ -359,15 +414,20 @@ class SweepResults:
         """
         from sweep.api.user_requests import ask_to_note
 
-        return ask_to_note(self.folder, trial_id, text)
+        return _answer(ask_to_note(self.folder, trial_id, text))
 
     def __getitem__(self, trial_id: str) -> TrialResult:
+        """A trial or a replicate.
+
+        Raises:
+            KeyError: there is none of this id.
+            TypeError: ``trial_id`` is no text.
+        """
         from sweep.analysis.ranking.finalists import runs_of
 
-        record = next((record for record in self._all if record.trial_id == trial_id), None)
+        record = self._by_id.get(trial_id) if isinstance(trial_id, str) else None
         if record is None:
-            there = instead_of(trial_id, [*self])
-            raise KeyError(f"no trial {trial_id!r} in {self.folder}{there}")
+            raise self._lacks(trial_id)
         layout = Layout(self.folder)
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)
@@ -375,14 +435,25 @@ class SweepResults:
         return TrialResult(record, layout.trial(trial_id).folder, folders, notes)
 
     def __iter__(self) -> Iterator[str]:
-        """Ids of all trials, replicates included."""
-        return (record.trial_id for record in self._all)
+        return iter(self._by_id)
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._by_id)
 
     def __contains__(self, trial_id: object) -> bool:
-        return trial_id in set(self)
+        return trial_id in self._by_id
+
+    __eq__ = object.__eq__  # a snapshot equals itself; a mapping would compare every trial
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        import pandas as pd
+
+        here = ELSEWHERE.get(name)
+        if here is None and not name.startswith("_") and hasattr(pd.DataFrame, name):
+            here = f"frame.{name}"
+        hint = f"; here it is `results.{here}`" if here else ""
+        raise AttributeError(f"results of a sweep have no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         state = "finished" if self.is_finished else "unfinished"
@@ -392,6 +463,28 @@ class SweepResults:
         """The ranking as HTML, for notebooks."""
         return str(self.frame.to_html(max_rows=20))
 
-    @property
+    @cached_property
     def _all(self) -> tuple[TrialRecord, ...]:
         return (*self._read.records, *self._read.replicates)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, TrialRecord]:
+        return {record.trial_id: record for record in self._all}
+
+    def _lacks(self, asked: object) -> KeyError | TypeError:
+        """The error for what names no trial: what would be right."""
+        if not isinstance(asked, str):
+            such = f", such as results[{next(iter(self))!r}]" if len(self) else ""
+            return TypeError(
+                f"a trial has an id, a text{such}, but was asked for by {asked!r}; rows and columns"
+                " of the ranking are in results.frame"
+            )
+        there = instead_of(asked, [record.trial_id for record in self._read.records])
+        if asked in self.frame:
+            there = f"; the column of the ranking is results.frame[{asked!r}]"
+        return KeyError(f"no trial {asked!r} in {self.folder}{there}")
+
+
+def _answer(asked: Asked) -> Asked:
+    """What was asked, with its words in those of Python."""
+    return replace(asked, words=in_python(asked.words))

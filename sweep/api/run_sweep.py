@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from sweep.engine.session.ending import Ending, note
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.store import Store
-from sweep.vocabulary.errors import InputError, SweepFailed
+from sweep.vocabulary.errors import InputError, ResultsError, SweepFailed
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
@@ -37,6 +39,7 @@ class Session:
         location: where it runs and where its results are.
         resume_with: the command that resumes it, for the user to copy.
         resume: resume the existing sweep.
+        continues: resume it if it has begun by then, else start it.
         extend: additions before it resumes, such as ``trials=+20``.
         executor: where its trials are trained.
         nodes: how many nodes of the cluster to wait for.
@@ -47,6 +50,7 @@ class Session:
     location: SweepLocation
     resume_with: str
     resume: bool = False
+    continues: bool = False
     extend: Sequence[str] = ()
     executor: Executor = "ray"
     nodes: int | None = None
@@ -60,6 +64,13 @@ class Session:
         if self.nodes is not None and self.location.address is None:
             raise InputError.single("needs a cluster: give its --address", key="--wait-for-nodes")
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it goes on with a sweep, as things stand now."""
+        from sweep.engine.session.open_store import has_begun
+
+        return self.resume or bool(self.extend) or (self.continues and has_begun(self.location))
+
 
 def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, Ranking]:
     """Run the requested sweep and write its ranking.
@@ -71,9 +82,9 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     """
     from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import draw, hand_over
-    from sweep.engine.session.open_store import open_store, require_folder
+    from sweep.engine.session.open_store import require_folder
 
-    location, resume = session.location, session.resume or bool(session.extend)
+    location, resume = session.location, session.resumes
     require_folder(location, resume=resume)  # before reading the data, which may take long
     asked = prepare_data(asked, view)
     if location.address is not None:
@@ -83,7 +94,8 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose, expected=session.nodes)
         view.warn(*found)
     say = partial(view.say, wrap=True)
-    spec, store = open_store(asked, location, resume=resume, extend=session.extend, say=say)
+    spec, store = _opened(asked, session, say, resume=resume)
+    store.own_files = _files_of_session(spec)
     if resume:
         view.warn(*_edited(store))
     if session.extend and (sentence := _goes_on(spec, store)):
@@ -101,9 +113,25 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             if ending is Ending.FINISHED:
                 draw(spec, store, ranking, view, trackers)
     except SweepFailed as error:
-        after = "all reported epochs are saved; once this is fixed, resume with"
+        saved = "all reported epochs are saved; once this is fixed, resume with"
+        gone = "the sweep's folder was moved or deleted; once it is back, resume with"
+        after = saved if location.folder.exists() else gone
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
+
+
+def _opened(
+    asked: SweepSpec, session: Session, say: Callable[[str], object], *, resume: bool
+) -> tuple[SweepSpec, Store]:
+    from sweep.engine.session.open_store import open_store
+
+    open_ = partial(open_store, asked, session.location, extend=session.extend, say=say)
+    try:
+        return open_(resume=resume)
+    except ResultsError:
+        if resume or not session.resumes:
+            raise
+        return open_(resume=True)  # another process has started the sweep meanwhile
 
 
 def _goes_on(spec: SweepSpec, store: Store) -> str:
@@ -120,21 +148,32 @@ def _goes_on(spec: SweepSpec, store: Store) -> str:
 
 
 def _edited(store: Store) -> Iterator[str]:
-    """A warning if files of the user are not what the first trial with an epoch began with."""
-    from sweep.analysis.provenance_facts import Start, starts
-    from sweep.analysis.report_words import listed
-    from sweep.plugins.user_sources import edited
-    from sweep.store.read_results import trial_folders
+    """A warning for files of the user with another text than trials ran with."""
+    from sweep.analysis.own_texts import digests
+    from sweep.analysis.report_words import some
+    from sweep.plugins.user_sources import text_now
 
-    paths = map(store.layout.trial, trial_folders(store.layout))
-    first = next((one for one in paths if one.history.exists()), None)
-    start = next(iter(starts(first)), Start()) if first else Start()
-    if first and (files := edited(start.own_files)):
-        yield (
-            f"{listed([Path(file).name for file in files])} changed since {first.folder.name} was"
-            " trained: results from before and after cannot be compared, unless the change leaves"
-            " them as they are. `name:` starts another sweep with the new code"
-        )
+    changed = defaultdict[tuple[str, ...], list[str]](list)  # trials → files
+    for file, by_trial in digests(store.layout.folder).items():
+        if (now := text_now(file)) is not None:
+            others = (trial_id for trial_id, texts in by_trial.items() if {*texts} != {now})
+            changed[tuple(others)].append(Path(file).name)
+    for trials, files in changed.items():
+        were = "was" if len(trials) == 1 else "were"
+        if trials:
+            yield (
+                f"{some(files)} changed since {some(trials)} {were} trained: results from"
+                " before and after cannot be compared, unless the change leaves them as they are."
+                " `name:` starts another sweep with the new code"
+            )
+
+
+def _files_of_session(spec: SweepSpec) -> dict[str, str]:
+    """The texts of the user's files that choose, stop and log trials, as `sources_of` has them."""
+    from sweep.plugins.user_sources import sources_of
+
+    own = SweepSpec.model_fields.keys() - TrialSettings.model_fields.keys() - {"space"}
+    return sources_of(spec.model_dump(mode="json", include=own))
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:

@@ -23,12 +23,12 @@ class PlainView(Observer):
         self._progress = progress
         self._console = console
         self._race_words = progress.race_words
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: dict[str, set[str]] = {}  # sentence → trials that warned of it
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
-            self._warned.add((trial_id, warning))
-            self._print(f"warning: {trial_id}: {warning}")
+            if self._is_new(warning, trial_id):
+                self._print(f"warning: {trial_id}: {warning}")
 
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress
@@ -43,11 +43,23 @@ class PlainView(Observer):
             f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
         for warning in record.warnings:  # those of an earlier session
-            if (record.trial_id, warning) not in self._warned:
+            if self._is_new(warning, record.trial_id):
                 self._print(f"    warning: {warning}")
         if progress.race_words != self._race_words:
             self._race_words = progress.race_words
             self._print(f"race: {self._race_words}")
+
+    def ended(self) -> None:
+        """The trials have ended: how many warned of what was printed for the first alone."""
+        for warning, trials in self._warned.items():
+            if len(trials) > 1:
+                self._print(f"warning of {len(trials)} trials: {warning}")
+
+    def _is_new(self, warning: str, trial_id: str) -> bool:
+        """Whether no trial has warned of it yet."""
+        is_new = warning not in self._warned
+        self._warned.setdefault(warning, set()).add(trial_id)
+        return is_new
 
     def _rank(self, record: TrialRecord) -> str:
         """Its rank so far, if it has a high one; replicates do not count."""

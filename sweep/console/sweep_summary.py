@@ -45,6 +45,7 @@ class Summary:
         spec: of a single sweep, if it is known.
         patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
         outlook: how likely further trials would be better; of sweeps with `stop_when`.
+        edited: which trials ran with which text of the user's own files, where these differ.
         notes: lines with what users noted on trials, by sweep name, if they are to be shown.
     """
 
@@ -58,6 +59,7 @@ class Summary:
     spec: SweepSpec | None = None
     patience: Mapping[str, Tradeoff] = field(default_factory=dict)
     outlook: Sequence[str] = ()
+    edited: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -82,7 +84,7 @@ def print_results(console: Console, found: Summary) -> None:
     broken = [*searched(records), *runs]
     sentences = [*causes(frame, runs), *cures(broken), *confirmed(found), *narrow]
     print_sentences(console, sentences)
-    for sentence in found.outlook:
+    for sentence in (*found.edited, *found.outlook):
         print_sentence(console, sentence)
     if left_out := unfinished(records):
         print_sentence(console, f"Not ranked: {counted(left_out, 'unfinished trial')}.")

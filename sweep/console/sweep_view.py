@@ -80,9 +80,13 @@ class TerminalView(View):
         live: redraw one screen in place if stdout is a terminal; False prints lines. A notebook
             has one output that is redrawn, and prints beside it.
         table: print the ranking at the end.
+        words: rewords each warning and line for whoever reads them.
     """
 
-    def __init__(self, *, live: bool = True, table: bool = True) -> None:
+    def __init__(
+        self, *, live: bool = True, table: bool = True, words: Callable[[str], str] = str
+    ) -> None:
+        self._words = words
         self._console = make_console()
         self._in_cell = Console().is_jupyter
         on_screen = live and self._console.is_terminal
@@ -92,9 +96,10 @@ class TerminalView(View):
         self._errors = self._console if on_screen else make_console(stderr=True)
 
     def warn(self, *warnings: str) -> None:
-        print_warnings(warnings, self._errors)
+        print_warnings(map(self._words, warnings), self._errors)
 
     def say(self, line: str, *, wrap: bool = False) -> None:
+        line = self._words(line)
         if wrap:
             print_sentence(self._console, line)
         else:
@@ -128,11 +133,13 @@ class TerminalView(View):
                 os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
 
         if not self._live:
-            yield Watch(PlainView(progress, self._console), acknowledge)
+            plain = PlainView(progress, self._console)
+            yield Watch(plain, acknowledge)
+            plain.ended()
             return
         with LiveView(name, progress, self._console, in_cell=self._in_cell):
             yield Watch(acknowledge=acknowledge)
-        print_warnings(progress.warning_words)
+        print_warnings(map(self._words, progress.warning_words))
 
     def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
         from sweep.analysis.ranking.further_improvement import outlook_words
@@ -150,6 +157,7 @@ class TerminalView(View):
                 kinds=[spec.trainer.kind],
                 outlook=outlook_words(folder, spec, ranking.records),
                 spec=spec,
+                edited=[words] if (words := ranking.texts.words(ranking.winner)) else (),
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)

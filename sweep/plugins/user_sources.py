@@ -36,12 +36,13 @@ def sources_of(settings: object) -> dict[str, str]:
     return {str(file): found[file] for file in sorted(found)}
 
 
-def edited(sources: Mapping[str, str]) -> tuple[str, ...]:
-    """The files of earlier `sources_of` that are still there, with another text."""
-    return tuple(path for path, digest in sources.items() if _digest(path) not in (None, digest))
+def names_files(settings: object) -> bool:
+    """Whether any text in settings, as of `sources_of`, may name a file or a module."""
+    return any(ENTRY.fullmatch(text) for text in _texts(settings))
 
 
-def _digest(path: str) -> str | None:
+def text_now(path: str) -> str | None:
+    """SHA-256 of a file of `sources_of` as it is now; None if it cannot be read."""
     with suppress(OSError):
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return None

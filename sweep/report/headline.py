@@ -162,12 +162,13 @@ def _front_words(results: Results) -> str:
 
 
 def caveat(results: Results) -> str:
-    """How far to trust the order at the top; empty if there is no order."""
+    """How far to trust the order at the top; empty if there is no order and nothing to say."""
+    edited = results.texts.words(winner(results.frame))
     tested = [] if results.held_out is None else [on_test_split(results.held_out)]
     if results.confirmation is not None:
         sentences = [reservations(results.confirmation), *tested]
     elif len(results.ranked) < 2:
-        return ""
+        return edited
     else:
         sentences = [*tested, _one_seed(results)]
     sentences += _still_rising(results)
@@ -176,7 +177,7 @@ def caveat(results: Results) -> str:
     runs = [*results.records, *results.replicates]
     if kind := caution([results.spec.trainer.kind], runs, winner(results.frame)):
         sentences.append(kind)
-    return " ".join(sentences)
+    return " ".join([edited, *sentences] if edited else sentences)
 
 
 def _still_rising(results: Results) -> list[str]:
@@ -300,10 +301,14 @@ def _gain(results: Results) -> float | None:
 
 def _without_winner(results: Results) -> str:
     unmeasured = sum(record.status.has_result for record in results.ended)
-    sentence = (
-        f"None of {len(results.ended)} ended trials has a result: {len(results.diverged)} diverged"
-        + (f", {unmeasured} never measured {results.objective.label}." if unmeasured else ".")
-    )
+    failed = len(results.ended) - unmeasured - len(results.diverged)
+    ends = {
+        "diverged": len(results.diverged),
+        "failed": failed,
+        f"never measured {results.objective.label}": unmeasured,
+    }
+    told = listed([f"{count} {end}" for end, count in ends.items() if count])
+    sentence = f"None of {len(results.ended)} ended trials has a result: {told}."
     if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))

@@ -99,8 +99,8 @@ def instead_of(trial_id: str, known: Sequence[str]) -> str:
         trial_id: that was asked for.
         known: ids of all trials, by number.
     """
-    if not TRIAL_ID.fullmatch(trial_id):
-        return did_you_mean(near_miss(trial_id, known))
+    if not TRIAL_ID.fullmatch(trial_id) and (meant := near_miss(trial_id, known)):
+        return did_you_mean(meant)
     return f"; it has {known[0]} to {known[-1]}" if known else "; it has none yet"
 
 

@@ -79,10 +79,15 @@ class Store:
 
     One process holds a folder at a time, until `close`. Every method raises `SweepFailed` if the
     disk is full or the folder is gone. Earlier records stay intact.
+
+    Attributes:
+        own_files: SHA-256 of the user's files that this session chooses and logs trials with, by
+            path, recorded with each trial that it starts.
     """
 
     def __init__(self, layout: Layout, sweep_yaml: str | None = None) -> None:
         self.layout = layout
+        self.own_files: Mapping[str, str] = {}
         self._lock = lock_results(layout)
         try:
             if sweep_yaml is not None:
@@ -161,7 +166,7 @@ class Store:
                 f"cannot start {name}: {paths.folder} is there already, and not of this sweep; move"
                 " it out of the results folder"
             )
-        write_start(paths, parameters, config_yaml, preset, replicate, enqueued)
+        write_start(paths, parameters, config_yaml, preset, replicate, enqueued, self.own_files)
         self._recorded.add(event)
         self._journal.append(event)
         self._publish(paths.config, paths.trial, paths.history)

@@ -38,11 +38,12 @@ def write_start(
     preset: str | None = None,
     replicate: Replicate | None = None,
     enqueued: Enqueued | None = None,
+    own_files: Mapping[str, str] | None = None,
 ) -> None:
     """Create the folder of a trial. Its trial.json marks it as started.
 
-    The arguments are those of `Store.start_trial`, and the trial's files, whose parent folder
-    exists.
+    The arguments are those of `Store.start_trial`, `Store.own_files`, and the trial's files, whose
+    parent folder exists.
 
     Raises:
         SweepFailed: the disk is full or the parent folder is gone.
@@ -58,6 +59,8 @@ def write_start(
         start |= {"in_search": True} if replicate.in_search else {}
     if enqueued:
         start |= {"enqueued_by": enqueued.by, "request": enqueued.request}
+    if own_files:
+        start |= {"own_files": dict(own_files)}
     _write_json(paths.trial, start)
     sync_folder(paths.folder)
     sync_folder(paths.folder.parent)

@@ -21,6 +21,9 @@ class StepValues:
         weight_norm: Euclidean norm of all weights and running statistics after the step.
         scale: of the loss, by the gradient scaler; None if there is none.
         skipped: whether the optimizer step was withheld.
+        batches: number of batches whose gradients the step adds up.
+        broken_batch: of several the first, from 0, with a value that is not finite; None if none
+            is.
     """
 
     epoch: int
@@ -31,6 +34,8 @@ class StepValues:
     weight_norm: float
     scale: float | None = None
     skipped: bool = False
+    batches: int = 1
+    broken_batch: int | None = None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -38,6 +43,7 @@ class StepValues:
 
     def to_json(self) -> dict[str, Any]:
         """Every number exactly; numbers that are not finite as words."""
+        several = {"batches": self.batches, "broken_batch": self.broken_batch}
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -47,6 +53,7 @@ class StepValues:
             "weight_norm": number_or_word(self.weight_norm),
             "scale": self.scale,
             "skipped": self.skipped,
+            **(several if self.batches > 1 else {}),
         }
 
     @classmethod

@@ -174,6 +174,8 @@ def test_sweep_without_a_winner_says_what_most_likely_cures_it() -> None:
         " The likeliest cure, for t0000 and t0001: Set loss.sqrt_epsilon to 1e-6."
     )
     assert caveat(results) == ""
+    failed = results_of(trial(0, Status.FAILED, [0.5]), trial(1, Status.FAILED, []))
+    assert headline(failed) == "None of 2 ended trials has a result: 2 failed."
 
 
 def test_state_tells_running_from_interrupted_from_finished() -> None:
@@ -319,6 +321,43 @@ def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> No
     (mark,) = (trace.marker for trace in plain.figure.data if "switches" in trace.name)
     assert (mark.symbol, mark.color) == ("triangle-up", "#ffffff")
     assert "△" in plain.reading
+
+
+def test_where_all_diverged_whole_curves_are_shown_and_no_mark_is_explained_that_none_has() -> None:
+    # The last value of each is far out of the others: among leaders it would not be framed.
+    curves = [[0.8 + 0.001 * n + 0.0001 * k for k in range(8)] + [0.01] for n in range(9)]
+    broken = [trial(n, diverged_at(9), c, parameters(warmup=9)) for n, c in enumerate(curves)]
+    alone = learning_curves(results_of(*broken))
+    assert alone.figure is not None
+    assert alone.figure.layout.yaxis.range is None
+    assert "△" not in alone.reading  # it diverged in the very epoch of the switch-on
+    assert "One seed each" not in alone.reading
+    assert alone.reading.startswith("None is ranked. ✕: ")
+    leader = trial(9, Status.COMPLETED, [0.8] * 9)
+    beside = learning_curves(results_of(*broken, leader)).figure
+    assert beside is not None
+    assert beside.layout.yaxis.range[0] > 0.5
+
+
+def test_trial_of_one_measured_epoch_is_a_dot_and_a_gap_between_measurements_is_drawn_over() -> (
+    None
+):
+    leaders = [trial(n, Status.COMPLETED, [0.5, None, 0.7 + 0.01 * n]) for n in range(5)]
+    short = trial(5, Status.PRUNED, [0.3])
+    gappy = trial(6, Status.PRUNED, [0.3, None, 0.4])
+    figure = learning_curves(results_of(*leaders, short, gappy, yaml=NO_SCHEDULER)).figure
+    assert figure is not None
+    (dots,) = (trace for trace in figure.data if list(trace.ids or ()) == ["t0005"])
+    assert (list(dots.x), list(dots.y), dots.mode) == ([0], [0.3], "markers")
+    (thin,) = (trace for trace in figure.data if trace.name == "others")
+    assert "t0006" in list(thin.ids)
+    assert [y for y, name in zip(thin.y, thin.ids, strict=True) if name == "t0006"] == [
+        0.3,
+        0.4,
+        None,
+    ]
+    (first,) = (trace for trace in figure.data if trace.name == "1. t0004")
+    assert (list(first.x), list(first.y)) == ([0, 2], [0.5, 0.74])
 
 
 def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> None:

@@ -115,6 +115,13 @@ def test_many_equal_best_ones_are_no_end_where_scores_come_in_steps() -> None:
     assert np.mean(np.array(true)[low]) < np.mean(np.array(said)[low]) + 0.06
 
 
+def test_one_better_than_many_equal_ones_shows_no_step() -> None:
+    """Half a step above 0.9 would be beyond 1, and the search would end."""
+    chance = chance_of_improvement([0.9, *[0.5] * 8], 0.005, 20, most=1.0)
+    assert chance is not None
+    assert chance > 0.01
+
+
 def record_of(number: int, dice: float, **changes: object) -> TrialRecord:
     values = {"outcome": Outcome(status=Status.COMPLETED)} | changes
     return TrialRecord(

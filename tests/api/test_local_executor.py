@@ -107,7 +107,7 @@ def test_resuming_with_an_edited_trainer_warns_that_results_cannot_be_compared(
     source = values(tmp_path)
     where = tmp_path / "results"
     run(source, tmp_path)
-    warned = "scripted.py changed since t0000 was trained"
+    warned = "scripted.py changed since t0000, t0001 and t0002 were trained"
 
     def said() -> str:
         sweep.run(source, results=where, executor="local", resume=True)
@@ -176,7 +176,7 @@ def test_sweep_may_run_in_a_thread_of_a_larger_program(tmp_path: Path) -> None:
 
 
 def test_cluster_is_refused_beside_the_local_executor(tmp_path: Path) -> None:
-    with pytest.raises(sweep.InputError, match=r"--address: .* not on a cluster"):
+    with pytest.raises(sweep.InputError, match=r"^address: .* not on a cluster"):
         run(values(tmp_path), tmp_path, address="auto")
 
 
@@ -203,8 +203,11 @@ def test_every_figure_of_the_report_is_drawn_by_its_name(tmp_path: Path) -> None
     names = list(results.figures)
     assert "learning_curves" in names
     assert set(names) <= set(dir(results.figures))
+    assert all(name in repr(results.figures) for name in names)
     for name in names:
-        assert isinstance(getattr(results.figures, name)(), go.Figure)
+        figure = getattr(results.figures, name)()
+        assert isinstance(figure, go.Figure)
+        assert all(len(line) <= 90 for line in (figure.layout.title.text or "").split("<br>"))
     with pytest.raises(AttributeError, match=r"'learning_curve'; did you mean `learning_curves`"):
         _ = results.figures.learning_curve
 

@@ -186,15 +186,16 @@ def test_configuration_that_cannot_be_trained_is_refused(
     assert left(results) == []
 
 
-@pytest.mark.parametrize("value", ["abc", "true", "[0.1, 0.2]"])
+@pytest.mark.parametrize("kind", ["{uniform: [0, 1]}", "{choice: [0, 0.5, 1]}"])
+@pytest.mark.parametrize("value", ["abc", "true", "[0.1, 0.2]", "null", ""])
 def test_option_of_an_own_trainer_that_is_drawn_from_numbers_takes_no_text(
-    call: Call, results: Path, value: str
+    call: Call, results: Path, value: str, kind: str
 ) -> None:
     """No setting knows the type of an option: the trial would be trained, and fail."""
     Layout(results).sweep_yaml.write_text(
         "name: toy\ntrials: 4\npresets: []\n"
         "trainer: {kind: custom, entry: loop.py:train, epochs: 4, options: {x: 0.5, y: a}}\n"
-        "space:\n  trainer.options.x: {uniform: [0, 1]}\n  trainer.options.y: {choice: [a, b]}\n"
+        f"space:\n  trainer.options.x: {kind}\n  trainer.options.y: {{choice: [a, b]}}\n"
     )
     result = call("enqueue", "results/toy", f"trainer.options.x={value}")
     assert result.exit_code == 2
@@ -202,6 +203,19 @@ def test_option_of_an_own_trainer_that_is_drawn_from_numbers_takes_no_text(
     assert left(results) == []
     assert call("enqueue", "results/toy", "trainer.options.x=7").exit_code == 0
     assert call("enqueue", "results/toy", "trainer.options.y=c").exit_code == 0
+    assert call("enqueue", "results/toy", "trainer.options.y=null").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "exit_code"), [("optimizer.gradient_clip", 0), ("optimizer.lr", 2)]
+)
+def test_null_is_taken_where_the_setting_has_it_as_a_value(
+    call: Call, results: Path, key: str, exit_code: int
+) -> None:
+    Layout(results).sweep_yaml.write_text(
+        f"name: toy\ntrials: 4\npresets: []\nspace:\n  {key}: {{uniform: [0.1, 1]}}\n"
+    )
+    assert call("enqueue", "results/toy", f"{key}=null").exit_code == exit_code
 
 
 def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: Path) -> None:

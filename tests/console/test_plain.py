@@ -94,3 +94,21 @@ def test_epoch_of_a_single_training_has_its_loss_terms_only_where_there_are_some
         "epoch    0  val Dice 0.5000  loss 1.2500  2.0 s",
         "epoch    1  val Dice 0.5000  loss 1.2500  (dice 0.2500  ce 1.0000)  2.0 s",
     ]
+
+
+def test_what_many_trials_warn_of_is_told_for_the_first_and_counted_at_the_end(
+    story: Any, progress: Progress, screen: io.StringIO
+) -> None:
+    view = PlainView(progress, Console(file=screen, width=40))
+    unread = "nothing has read `trainer.options.width` in the first epoch"
+    for trial_id in ("t0000", "t0001", "t0002"):
+        own = (unread, "only this one") if trial_id == "t0001" else (unread,)
+        for epoch in range(2):
+            warned = EpochMetrics(epoch=epoch, val_dice=0.5, warnings=own)
+            view.epoch_reported(trial_id, warned)
+    view.ended()
+    assert screen.getvalue().splitlines() == [
+        f"warning: t0000: {unread}",
+        "warning: t0001: only this one",
+        f"warning of 3 trials: {unread}",
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.plugins.user_sources import edited, sources_of
+from sweep.plugins.user_sources import names_files, sources_of, text_now
 
 
 def written(folder: Path, files: dict[str, str]) -> None:
@@ -71,10 +71,18 @@ def test_installed_packages_missing_files_and_other_texts_do_not_count(tmp_path:
     assert names(tmp_path, *entries, "s3://bucket/a.py", "plain") == []
 
 
-def test_edit_is_told_by_the_file_and_a_file_that_is_gone_is_not(tmp_path: Path) -> None:
+def test_edit_is_seen_by_the_text_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
     written(tmp_path, {"train.py": "import a, b", "a.py": "x = 1", "b.py": ""})
     before = sources_of([f"{tmp_path}/train.py:train"])
-    assert edited(before) == ()
+    assert {file: text_now(file) for file in before} == before
     (tmp_path / "a.py").write_text("x = 2")
     (tmp_path / "b.py").unlink()
-    assert edited(before) == (str(tmp_path / "a.py"),)
+    now = {Path(file).name: text_now(file) for file in before}
+    assert now["train.py"] == before[str(tmp_path / "train.py")]
+    assert now["a.py"] not in (None, before[str(tmp_path / "a.py")])
+    assert now["b.py"] is None
+
+
+def test_settings_without_an_entry_name_no_file() -> None:
+    assert not names_files({"network": {"name": "unet"}, "data": {"folder": "a/b"}, "trials": 3})
+    assert names_files({"space": {"loss.main": {"choice": ["dice_ce", "own.py:Mine"]}}})

@@ -90,7 +90,7 @@ def test_what_is_no_setting_has_advice() -> None:
         assert words
     assert (
         advice_for("storage_path")
-        == "the results folder is given on the command line: --results FOLDER"
+        == "the results folder is an option of `sweep.run`: --results FOLDER"
     )
     assert advice_for("loss.wandb") == "there is `tracking: wandb`"
     assert advice_for("zzz") is None
@@ -144,7 +144,7 @@ def test_file_of_another_tool_is_answered_line_by_line(tmp_path) -> None:
 
 NNUNET = "trainer: {kind: nnunet, dataset: 1"
 LEAVE = "leave it out"
-RESUME = "it is an option of the command line: --resume"
+RESUME = "it is an option of `sweep.run`: --resume"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ RESUME = "it is an option of the command line: --resume"
         ("executions_per_trial: 2", "did you mean `confirm.seeds`?"),
         ("load_if_exists: true", RESUME),
         ("max_failures: 3", LEAVE),
-        ("directory: out", "the results folder is given on the command line: --results FOLDER"),
+        ("directory: out", "the results folder is an option of `sweep.run`: --results FOLDER"),
         ("overwrite: true", "nothing is overwritten: give another `name`, or resume a sweep with"
          " --resume"),
         ("stop: {training_iteration: 3}", "a trial ends after `trainer.epochs`, or earlier by "

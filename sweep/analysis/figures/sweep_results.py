@@ -13,6 +13,7 @@ from sweep.analysis.confirm.search_replicates import SearchReplicates
 from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
+from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
 from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users, place
@@ -50,6 +51,7 @@ class Results:
         search_end: how the search ended before its last trial; None if it did not.
         notes: what users noted on trials, by their ids.
         waiting: trials of a sweep that runs, but have no worker.
+        texts: of the user's own files, where trials ran with several.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Results:
     search_end: SearchEnded | None = None
     notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
+    texts: OwnTexts = field(default_factory=OwnTexts)
 
     @property
     def searched(self) -> int:
@@ -84,7 +87,8 @@ class Results:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of ranking.csv."""
-        return ranking_frame((*self.records, *self.replicates), self.parameters, self.spec)
+        runs = (*self.records, *self.replicates)
+        return with_texts(ranking_frame(runs, self.parameters, self.spec), self.texts)
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
@@ -362,4 +366,5 @@ def read_results(folder: Path | str) -> Results:
         search_end=search_end(layout.journal, spec.trials) if spec.stop_when else None,
         notes=read_notes(layout.folder),
         waiting=waiting_trials(layout.journal) if in_use else frozenset(),
+        texts=own_texts(layout.folder),
     )

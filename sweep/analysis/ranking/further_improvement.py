@@ -184,14 +184,15 @@ def _in_steps(scores: Values) -> tuple[float, Values]:
         scores: falling.
 
     Returns:
-        The step, 0 where there is none or no two are equal; and the scores, falling.
+        The step, 0 where no two are equal or fewer than three values show one; and the scores,
+        falling.
     """
     spread = scores[0] - scores[-1]
     places = np.round((scores[0] - scores) / (spread or 1.0), 12)  # equal up to rounding errors
     distinct, group, counts = np.unique(places, return_inverse=True, return_counts=True)
     gaps = np.diff(distinct)
     multiples = gaps / gaps.min(initial=math.inf)
-    if counts.max() == 1 or not len(gaps) or np.abs(multiples - multiples.round()).max() > 1e-6:
+    if counts.max() == 1 or len(gaps) < 2 or np.abs(multiples - multiples.round()).max() > 1e-6:
         return 0.0, scores
     step = float(gaps.min() * spread)
     within = np.arange(len(scores)) - (np.cumsum(counts) - counts)[group]

@@ -13,6 +13,7 @@ from sweep.analysis.confirm.real_validations import as_real, by_real_dice, runs_
 from sweep.analysis.confirm.real_validations import cases_frame as real_cases
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
+from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
 from sweep.analysis.ranking import ranking_columns as columns
@@ -54,12 +55,14 @@ class Ranking:
         records: of all trials, the unfinished included.
         patience: what each replayed patience costs; None where none is replayed, or no curve
             answers for all.
+        texts: of the user's own files, where trials ran with several.
     """
 
     frame: pd.DataFrame
     winner: str | None
     records: list[TrialRecord]
     patience: Tradeoff | None
+    texts: OwnTexts
 
 
 def ranking_frame(
@@ -172,8 +175,8 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout, records, spec = Layout(folder), read_records(folder), read_known_spec(folder)
     frame = ranking_frame(records, read_parameter_names(folder), spec)
-    ranked = list(frame["trial_id"])
-    write_csv(layout.ranking_csv, frame)
+    ranked, texts = list(frame["trial_id"]), own_texts(folder)
+    write_csv(layout.ranking_csv, with_texts(frame, texts))
     if len(repeated := columns.replicates_frame(records, ranked)):
         write_csv(layout.replicates_csv, repeated)
     if len(validated := runs_frame(records, ranked)):
@@ -184,7 +187,7 @@ def write_ranking(folder: Path) -> Ranking:
     if (text := best_yaml(folder, frame, layout.best_yaml)) is not None:
         atomic_write_text(layout.best_yaml, text)
     patience = tradeoff(spec, records) if spec and spec.replayed else None
-    return Ranking(frame, winner(frame), records, patience)
+    return Ranking(with_texts(frame, texts), winner(frame), records, patience, texts)
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -232,6 +235,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *_real_words(row, objective),
         *_mean_words(row, objective),
         *_run_words(row, objective),
+        *([sentence] if (sentence := own_texts(folder).words(best)) else []),
     ]
     if "group" in frame:
         groups = [set(letters) for letters in frame["group"].fillna("")]

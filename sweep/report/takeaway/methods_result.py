@@ -293,6 +293,8 @@ def effort_words(of: Selected) -> str:
         versions = {name: version for name, version in start.versions.items() if _used(name, of)}
         own = [f"{PACKAGES.get(n, n)} {v}{CITED.get(n, '')}" for n, v in versions.items() if v]
         parts[-1] += f"; {', '.join(own)}." if own else "."
+    if sentence := results.texts.words(of.record.trial_id):
+        parts.append(sentence)
     if start.machine.device:
         cuda = f", CUDA {start.machine.cuda}" if start.machine.cuda else ""
         parts.append(f"{of.record.trial_id} was trained on: {start.machine.device}{cuda}.")

@@ -213,6 +213,8 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
     objective, found = results.objective, results.confirmation
     if not results.is_over:
         yield "The sweep has not ended: another trial may still become the first."
+    if sentence := results.texts.words(record.trial_id):
+        yield sentence
     if end := cut_short(record):
         yield f"It was {end}: its weights are not those of a whole training."
     if record.diverged_runs:

@@ -9,7 +9,7 @@ from typing import Any
 from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import as_yaml
-from sweep.spec.space.distributions import Distribution, Interval, is_number
+from sweep.spec.space.distributions import Distribution, Interval, is_number, possible_values
 from sweep.spec.space.linked_space import holds, lies_in, taken
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
@@ -49,8 +49,8 @@ def check_enqueued(
 
     Raises:
         InputError: with every mistake: a name that is not searched, a value that its setting cannot
-            take, or a text where numbers are drawn. A setting with a type refuses that itself, but
-            one of `trainer.options` takes anything.
+            take, or one that is no number where numbers are drawn. A setting with a type refuses
+            that itself, but one of `trainer.options` takes anything.
     """
     if not given:
         raise InputError.single(f"give a value to {one_of([*spec.drawn])}, such as KEY=VALUE")
@@ -64,7 +64,7 @@ def check_enqueued(
     mistyped = [
         Mistake(f"must be a number, but is {shown(value)}", key=key)
         for key, value in values.items()
-        if isinstance(spec.drawn[key], Interval) and not (value is None or is_number(value))
+        if _needs_number(key, spec.drawn[key], value) and not is_number(value)
     ]
     if mistyped:
         raise InputError(mistyped)
@@ -108,6 +108,15 @@ def completions(
         if lies_in(spec.drawn, drawn):
             break
     return sorted(found, key=lambda drawn: not lies_in(spec.drawn, drawn))
+
+
+def _needs_number(key: str, kind: Distribution, value: ParameterValue) -> bool:
+    """Whether only a number can be meant: null may be a value of a setting with a type, which knows
+    whether it takes it.
+    """
+    if key in setting_names():
+        return isinstance(kind, Interval) and value is not None
+    return all(map(is_number, possible_values(kind)))
 
 
 def _has_no_effect(spec: SweepSpec, key: str) -> str:

@@ -137,12 +137,12 @@ ELSEWHERE: Mapping[str, str] = {
     "storage": "the study is in the results folder: leave it out",
     "storage_path local_dir results results_dir output output_dir save_dir log_dir directory"
     " experiment_working_directory": (
-        "the results folder is given on the command line: --results FOLDER"
+        "the results folder is an option of `sweep.run`: --results FOLDER"
     ),
-    "resume load_if_exists continue_training": "it is an option of the command line: --resume",
-    "verbose": "it is an option of the command line: --verbose",
-    "address ray_address": "it is an option of the command line: --address",
-    "dashboard": "it is an option of the command line: --dashboard",
+    "resume load_if_exists continue_training": "it is an option of `sweep.run`: --resume",
+    "verbose": "it is an option of `sweep.run`: --verbose",
+    "address ray_address": "it is an option of `sweep.run`: --address",
+    "dashboard": "it is an option of `sweep.run`: --dashboard",
     "num_workers workers pin_memory": (
         "only `trainer.kind: nnunet` has processes that augment (`trainer.workers`)"
     ),

@@ -7,6 +7,7 @@ docs/how-to/own-trainer.md and examples/custom_trainer.py. For a plain loop, use
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -79,6 +80,8 @@ class CustomTraining(GuardedRun):
     scheduler: LRScheduler | None
     geometric_class: int | Sequence[int] = 1
     """Channel of the output that the geometric terms act on, or several."""
+    accumulate_grad_batches: int = 1
+    """Number of batches whose gradients a step averages; fewer at the end of an epoch."""
     _began: Beginning | None = None
 
     def __init__(self, settings: TrialSettings) -> None:
@@ -115,7 +118,8 @@ class CustomTraining(GuardedRun):
     def batches(self, epoch: int) -> Iterable[Any]:
         """The batches of an epoch in order: ``(images, labels)``, or what `compute_loss` takes.
 
-        With ``trainer.steps_per_epoch``, that number of batches is used, if necessary repeatedly.
+        With ``trainer.steps_per_epoch``, the batches of that number of steps are used, if necessary
+        repeatedly.
         """
 
     def build_optimizer(self) -> torch.optim.Optimizer:
@@ -161,6 +165,12 @@ class CustomTraining(GuardedRun):
 
     def _begin_epoch(self, epoch: int) -> None:
         self._look_at_optimizer()
+        size = self.accumulate_grad_batches
+        if not (isinstance(size, int) and size >= 1):
+            raise TrainerError(
+                f"{entry_of(type(self))}: its accumulate_grad_batches is {described(size)}, but it"
+                " must be the number of batches of a step, a whole number from 1"
+            )
         if self.scheduler is None:
             optimizer, epochs = self.settings.optimizer, self.trainer.epochs
             schedules.follow(optimizer, self.optimizer, epoch, epochs)
@@ -173,11 +183,15 @@ class CustomTraining(GuardedRun):
 
     def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         count = 0
-        for step, batch in enumerate(self._epoch(epoch)):
-            if step == stop:
+        batches, size = iter(self._epoch(epoch)), self.accumulate_grad_batches
+        for step in itertools.count():
+            of_step = list(itertools.islice(batches, 0 if step == stop else size))
+            if not of_step:
                 break
-            self.keep_batch(epoch, step, batch)
-            yield self._loss_of(batch, epoch)
+            self.keep_batch(epoch, step, of_step)
+            for batch in of_step[:-1]:
+                self.guard.backward(*self._loss_of(batch, epoch, len(of_step)))
+            yield self._loss_of(of_step[-1], epoch, len(of_step))
             groups = self.optimizer.param_groups
             if step == 0 and all(p.grad is None for group in groups for p in group["params"]):
                 raise TrainerError(
@@ -190,9 +204,10 @@ class CustomTraining(GuardedRun):
         self._rate = schedules.rate(self.optimizer)
 
     def step_again(self, epoch: int, step: int) -> StepAgain | None:
-        batch = self.kept_batch(epoch, step)
-        if batch is None:
+        of_step = self.kept_batch(epoch, step)
+        if of_step is None:
             return None
+        batch = of_step[self.guard.recent((epoch, step))[-1].broken_batch or 0]
         return StepAgain(forward=lambda: (None, self._loss_of(batch, epoch)[1]))
 
     def rate_in_effect(self, epoch: int) -> float | None:
@@ -355,13 +370,15 @@ class CustomTraining(GuardedRun):
         schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
         schedules.remember(optimizer)
 
-    def _loss_of(self, batch: Any, epoch: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def _loss_of(self, batch: Any, epoch: int, batches: int = 1) -> StepLoss:
         found = self.compute_loss(batch, self.factor(epoch))
-        return checked_loss(found, Method(self.compute_loss, type(self)))
+        loss, terms = checked_loss(found, Method(self.compute_loss, type(self)))
+        return (loss if batches == 1 else loss / batches), terms
 
     def _epoch(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch, in the requested number."""
-        wanted, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
+        steps, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
+        wanted = None if steps is None else steps * self.accumulate_grad_batches
         while True:
             before, found = count, self.batches(epoch)
             if not isinstance(found, Iterable):

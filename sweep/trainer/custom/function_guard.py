@@ -52,21 +52,53 @@ class FunctionGuard(UnderGuard):
         self.model, self.optimizer = model, optimizer
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._done: list[StepValues] = []
+        self._names: list[str] = []  # of the terms of the last batch
         self._steps = 0  # of the last whole epoch
         self.stop: Diverged | None = None
 
-    def step(self, loss: Tensor, terms: Mapping[str, Tensor] | None = None) -> None:
+    def step(self, loss: Tensor | None = None, terms: Mapping[str, Tensor] | None = None) -> None:
         """Call it in place of ``zero_grad``, ``backward`` and ``step``.
 
         Args:
-            loss: a scalar with its graph.
+            loss: a scalar with its graph; None after `backward`, which had it.
             terms: its terms before their weights, by name, so that a verdict can name the one that
                 broke.
         Raises:
             Diverged: ends the trial; need not be caught.
+            TrainerError: there is no loss, or it is of another form.
         """
-        checked = checked_loss((loss, terms or {}), self._method)
-        self._take(lambda: self.guard.step(*checked))
+        if loss is not None:
+            self.backward(loss, terms)
+        elif not self.guard.accumulated:
+            self._method.fail(
+                "called guard.step() without a loss: guard.step(loss), or guard.backward(loss) for"
+                " each batch before it"
+            )
+        self.guard.take_accumulated()
+        if self.guard.is_due:
+            self._take(self.guard.read)
+
+    def backward(self, loss: Tensor, terms: Mapping[str, Tensor] | None = None) -> None:
+        """Call it in place of ``loss.backward()`` for each batch of a step, then `step`.
+
+        It adds up gradients as torch does: where a step is to take the mean over n batches, give it
+        ``loss / n``. The terms need no division: of a step they are the mean over its batches.
+
+        Args:
+            loss, terms: as of `step`.
+        Raises:
+            TrainerError: they are of another form, or the terms are not those of the step's other
+                batches.
+        """
+        checked, named = checked_loss((loss, terms or {}), self._method)
+        names = list(named) if terms else []
+        if self.guard.accumulated and names != self._names:
+            self._method.fail(
+                f"gave the terms {names} of one batch and {self._names} of another of the same"
+                " step, but they must be the same, in the same order"
+            )
+        self._names = names
+        self.guard.backward(checked, named if terms else {})
 
     def begin_epoch(self, epoch: int) -> None:
         """Called by `Trial` when an epoch begins."""
@@ -82,6 +114,7 @@ class FunctionGuard(UnderGuard):
         """
         if self.stop is not None:
             raise self.stop
+        self._require_whole_steps()
         self._take(self.guard.read)
         self._steps = len(self._done)
         return self._done
@@ -98,11 +131,21 @@ class FunctionGuard(UnderGuard):
         return True  # the function saved them, and the guard had read its steps before that
 
     def state_dict(self) -> dict[str, Any]:
+        self._require_whole_steps()
         self._take(self.guard.read)
         return self.guard.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.guard.load_state_dict(state)
+
+    def _require_whole_steps(self) -> None:
+        """Gradients without a step are in no checkpoint: a trial that goes on would lose them."""
+        if self.guard.accumulated:
+            self._method.fail(
+                f"saved or reported an epoch after {self.guard.accumulated} times guard.backward"
+                " without a guard.step: take a step with the last batch of an epoch too, as in `if"
+                " (index + 1) % n == 0 or index + 1 == len(batches): guard.step()`"
+            )
 
     def _take(self, steps: Callable[[], Sequence[StepValues]]) -> None:
         try:

@@ -111,7 +111,10 @@ class Guard:
         self._in_epoch = torch.zeros((), device=device)
         self._kept_buffers: list[Tensor] = []
         self._names: tuple[str, ...] = ()
+        self._losses: list[Tensor] = []  # one vector per batch of the step to come
+        self._norms: list[Tensor] = []  # of the gradient after each of them but the last
         self._unread: list[Tensor] = []  # one vector per step
+        self._batches: list[int] = []  # of each of these
         self._epoch = self._read_steps = 0
 
     def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -153,6 +156,8 @@ class Guard:
         """
         self._epoch, self._read_steps = epoch, step
         self._judge.start_epoch(factor)
+        self._losses.clear()
+        self._norms.clear()
         self._fatal.zero_()
         self._in_epoch.zero_()
         self._in_a_row.fill_(self._judge.skips_in_a_row)
@@ -188,15 +193,44 @@ class Guard:
             loss: the total (scalar), with its graph.
             terms: each term of it before its weight (scalars).
         """
+        self.backward(loss, terms)
+        self.take_accumulated()
+
+    def backward(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Backward pass of one batch. Its gradients are added to those since the last step.
+
+        Args:
+            loss: its share of the step's total (scalar), with its graph.
+            terms: as of `take`, the same names for each batch of a step; empty: the loss is the
+                only one.
+        """
         self._names = tuple(terms)
-        self._optimizer.zero_grad(set_to_none=True)
-        scale = self.scaler.scale(self._one)
+        if self._losses:  # which batch broke the gradient is seen only before the next adds to it
+            gradients = [p.grad for p in self._parameters if p.grad is not None]
+            self._norms.append(nn.utils.get_total_norm(gradients).float())
+        else:
+            self._optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        losses = [t.detach().float() for t in (*terms.values(), loss)]
+        self._losses.append(torch.stack(losses))
+
+    @property
+    def accumulated(self) -> int:
+        """Number of batches whose gradients wait for a step."""
+        return len(self._losses)
+
+    def take_accumulated(self) -> None:
+        """Clipping and optimizer step by the gradients of `backward`.
+
+        Of several batches the step's loss is their sum, as the gradient's, and each term their
+        mean.
+        """
+        scale = self.scaler.scale(self._one)
         self.scaler.unscale_(self._optimizer)
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
         parameters = self._parameters
         grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()
-        losses = torch.stack([t.detach().float() for t in (*terms.values(), loss)])
+        losses, broken_batch = self._of_batches(grad_norm)
         withheld = self._withhold(torch.isfinite(losses).all(), torch.isfinite(grad_norm))
         if self._takes_flag:
             # The gradients are already unscaled, so the optimizer gets no scale.
@@ -213,7 +247,7 @@ class Guard:
         tensors = [*parameters, *self._judged]
         norms = torch._foreach_norm([t.detach() for t in tensors if t.is_floating_point()])
         weight_norm = torch.linalg.vector_norm(torch.stack(norms)).float()
-        rest = [grad_norm, weight_norm, scale, withheld]
+        rest = [grad_norm, weight_norm, scale, withheld, broken_batch]
         self._unread.append(torch.cat([losses, torch.stack(rest)]))
 
     def read(self) -> list[StepValues]:
@@ -224,19 +258,21 @@ class Guard:
         """
         if not self._unread:
             return []
-        rows = torch.stack(self._unread).tolist()
-        self._unread.clear()
+        rows = zip(torch.stack(self._unread).tolist(), self._batches, strict=True)
+        self._unread, self._batches = [], []
         values = []
-        for *terms, loss, grad_norm, weight_norm, scale, withheld in rows:
+        for (*terms, loss, grad_norm, weight_norm, scale, withheld, broken_batch), batches in rows:
             step = StepValues(
                 epoch=self._epoch,
                 step=self._read_steps,
-                terms=dict(zip(self._names, terms, strict=True)),
+                terms=dict(zip(self._names, terms, strict=True)) or {"loss": loss},
                 loss=loss,
                 grad_norm=grad_norm,
                 weight_norm=weight_norm,
                 scale=scale if self.fp16 else None,
                 skipped=bool(withheld),
+                batches=batches,
+                broken_batch=int(broken_batch) if broken_batch < batches > 1 else None,
             )
             values.append(step)
             self._read_steps += 1
@@ -254,9 +290,24 @@ class Guard:
         return {"scaler": self.scaler.state_dict(), "judge": self._judge.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._unread.clear()
+        self._unread, self._batches = [], []
         self.scaler.load_state_dict(dict(state["scaler"]))
         self._judge.load_state_dict(state["judge"])
+
+    def _of_batches(self, grad_norm: Tensor) -> tuple[Tensor, Tensor]:
+        """The terms and the loss of the step, and which of its batches broke the first of them, or
+        else the gradient; on the device. The number of batches if none did.
+        """
+        table, norms = self._losses, [*self._norms, grad_norm]
+        self._losses, self._norms = [], []
+        self._batches.append(len(table))
+        if len(table) == 1:
+            return table[0], torch.zeros_like(grad_norm)
+        losses = torch.stack(table)  # [batches, terms + 1]
+        finite = torch.column_stack([losses, torch.stack(norms)]).isfinite().int()
+        healthy = finite.cumprod(0).sum(0)  # batches before the first that broke, of each column
+        broken = healthy[(healthy < len(table)).int().argmax()].float()
+        return torch.cat([losses[:, :-1].mean(0), losses[:, -1:].sum(0)]), broken
 
     def _withhold(self, loss_is_finite: Tensor, gradient_is_finite: Tensor) -> Tensor:
         """1 if the step must not be taken, else 0; on the device."""

@@ -111,6 +111,11 @@ class Verdict:
         self, values: StepValues, message: str, stage: Stage | None, term: str | None = None
     ) -> Divergence:
         """This verdict, about a step."""
+        if values.broken_batch is not None:
+            message += (
+                f" It broke in batch {values.broken_batch + 1} of the {values.batches} that the"
+                " step accumulates."
+            )
         return Divergence(
             cause=self.cause,
             epoch=values.epoch,

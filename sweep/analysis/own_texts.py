@@ -1,0 +1,151 @@
+"""Which text of the user's own files each trial ran with, where a file was edited in between.
+
+A trial's provenance.json has the files of its trainer and its plug-ins, at each of its starts; its
+trial.json those of the searcher, scheduler and trackers of its session.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Annotated
+
+from sweep.analysis.provenance_facts import AS_FAR_AS_KNOWN
+from sweep.analysis.report_words import listed, some
+from sweep.plugins.user_sources import names_files
+from sweep.store.files import read_record
+from sweep.store.layout import Layout
+from sweep.store.read_results import read_sweep, trial_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OWN_FILES = "own_files"
+"""Name of the column."""
+
+Digests = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""File → trial → SHA-256 of each text of it that the trial ran with, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTexts:
+    """The files of a sweep that trials ran with in more than one text.
+
+    Args:
+        letters: file → trial or replicate → its text, ``A`` for the first that was seen; ``A+B``
+            of a trial that went on with another.
+    """
+
+    letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def of(self, trial_id: str) -> str:
+        """``own.py B``; of a trial with replicates, the texts of all. Empty of one without."""
+        found = []
+        for by_trial, files in self._alike.items():
+            runs = (text for run, text in by_trial if run.partition("r")[0] == trial_id)
+            letters = "+".join(sorted({letter for text in runs for letter in text.split("+")}))
+            found += [f"{some([*map(self._name, files)])} {letters}"] if letters else []
+        return ", ".join(found)
+
+    def words(self, winner: str | None = None) -> str:
+        """Which trials ran with which text, and with which the ``winner`` did, in sentences."""
+        sentences = []
+        for by_trial, files in self._alike.items():
+            texts = defaultdict[str, list[str]](list)
+            for trial_id, letters in by_trial:
+                texts[letters].append(trial_id)
+            each = listed([f"{some(ids)} with {letter}" for letter, ids in sorted(texts.items())])
+            were, it = ("was", "it") if len(files) == 1 else ("were", "them")
+            sentences.append(
+                f"{some([*map(self._name, files)])} {were} edited between trials, which ran with"
+                f" different texts of {it}: {each}."
+            )
+        if sentences:
+            own = self.of(winner) if winner else ""
+            sentences += [f"{winner} ran with {own}."] if own else []
+            sentences.append(
+                "Their results can be compared only if the edit leaves them as they are."
+            )
+        return " ".join(sentences)
+
+    @property
+    def _alike(self) -> Mapping[tuple[tuple[str, str], ...], list[str]]:
+        """The files by what trials ran with: those that were edited together are one group."""
+        found = defaultdict[tuple[tuple[str, str], ...], list[str]](list)
+        for file, by_trial in self.letters.items():
+            found[tuple(by_trial.items())].append(file)
+        return found
+
+    def _name(self, file: str) -> str:
+        names = [Path(one).name for one in self.letters]
+        return file if names.count(Path(file).name) > 1 else Path(file).name
+
+
+def own_texts(folder: Path) -> OwnTexts:
+    """The files of a sweep that its trials ran with in more than one text.
+
+    Raises:
+        ResultsError: a trial's provenance.json or trial.json is broken.
+    """
+    letters = {}
+    for file, by_trial in digests(folder).items():
+        texts = list(dict.fromkeys(text for each in by_trial.values() for text in each))
+        if len(texts) > 1:
+            names = {text: _letter(n) for n, text in enumerate(texts)}
+            letters[file] = {
+                trial_id: "+".join(dict.fromkeys(names[text] for text in each))
+                for trial_id, each in by_trial.items()
+            }
+    return OwnTexts(letters)
+
+
+def digests(folder: Path) -> Digests:
+    """Every text of own files that a trial ran with; nothing is read of a sweep that names none."""
+    layout, found = Layout(folder), defaultdict[str, dict[str, tuple[str, ...]]](dict)
+    if not names_files(read_sweep(folder)):
+        return found
+    for trial_id in trial_folders(layout):
+        for file, texts in _of_trial(layout, trial_id):
+            found[file][trial_id] = texts
+    return found
+
+
+def with_texts(frame: pd.DataFrame, texts: OwnTexts) -> pd.DataFrame:
+    """A ranking with the texts of each trial in a column, where trials ran with several."""
+    import pandas as pd
+
+    if not texts.letters:
+        return frame
+    cells = [texts.of(str(trial_id)) or None for trial_id in frame["trial_id"]]
+    return frame.assign(**{OWN_FILES: pd.array(cells, dtype="string")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What trial.json and a start in provenance.json have of it, and nothing else of them."""
+
+    own_files: Annotated[Mapping[str, str], AS_FAR_AS_KNOWN] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Provenance:
+    runs: tuple[Annotated[_Start, AS_FAR_AS_KNOWN], ...] = ()
+
+
+def _of_trial(layout: Layout, trial_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    paths = layout.trial(trial_id)
+    if not paths.provenance.exists():  # nothing was trained yet
+        return
+    of_trainer = read_record(paths.provenance, _Provenance).runs
+    runs = [one.own_files for one in (read_record(paths.trial, _Start), *of_trainer)]
+    for file in dict.fromkeys(file for run in runs for file in run):
+        yield file, tuple(dict.fromkeys(run[file] for run in runs if file in run))
+
+
+def _letter(number: int) -> str:
+    """``A`` to ``Z``, then ``A2``."""
+    turn, place = divmod(number, len(ascii_uppercase))
+    return ascii_uppercase[place] + (str(turn + 1) if turn else "")
