@@ -103,6 +103,7 @@ def command(
             location=location,
             resume_with=resume_with,
             resume=resume,
+            continues=continue_,
             extend=extend or [],
             nodes=wait_for_nodes,
             executor="local" if local else "ray",

@@ -91,3 +91,35 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 def test_forked_process_that_ends_by_an_error_of_its_own_ends_by_that_one() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", LEAVES], check=True)
+
+
+SPAWNED = """
+import multiprocessing, os, signal, time
+from sweep.machine.interrupted import handling_stops
+
+def told(pipe):
+    pipe.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    time.sleep(60)
+
+def is_deaf():
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=told, args=(there,))
+    child.start()
+    os.kill(child.pid, signal.SIGINT)  # long before its first line
+    found = here.recv() if here.poll(20) else None
+    child.terminate()
+    child.join(20)
+    return found, child.exitcode
+
+if __name__ == "__main__":
+    with handling_stops(lambda number, frame: None):
+        assert is_deaf() == (True, -signal.SIGTERM)
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    found, exitcode = is_deaf()  # Python's own traceback, or death by the signal
+    assert (found, exitcode) != (True, -signal.SIGTERM)
+"""
+
+
+def test_process_that_is_spawned_gets_no_ctrl_c_and_ends_by_terminate(tmp_path: Path) -> None:
+    (script := tmp_path / "spawns.py").write_text(SPAWNED)
+    subprocess.run([sys.executable, script], check=True, stderr=subprocess.DEVNULL)

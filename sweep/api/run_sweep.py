@@ -19,7 +19,7 @@ from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.store import Store
-from sweep.vocabulary.errors import InputError, SweepFailed
+from sweep.vocabulary.errors import InputError, ResultsError, SweepFailed
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
@@ -39,6 +39,7 @@ class Session:
         location: where it runs and where its results are.
         resume_with: the command that resumes it, for the user to copy.
         resume: resume the existing sweep.
+        continues: resume it if it has begun by then, else start it.
         extend: additions before it resumes, such as ``trials=+20``.
         executor: where its trials are trained.
         nodes: how many nodes of the cluster to wait for.
@@ -49,6 +50,7 @@ class Session:
     location: SweepLocation
     resume_with: str
     resume: bool = False
+    continues: bool = False
     extend: Sequence[str] = ()
     executor: Executor = "ray"
     nodes: int | None = None
@@ -62,6 +64,13 @@ class Session:
         if self.nodes is not None and self.location.address is None:
             raise InputError.single("needs a cluster: give its --address", key="--wait-for-nodes")
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it goes on with a sweep, as things stand now."""
+        from sweep.engine.session.open_store import has_begun
+
+        return self.resume or bool(self.extend) or (self.continues and has_begun(self.location))
+
 
 def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, Ranking]:
     """Run the requested sweep and write its ranking.
@@ -73,9 +82,9 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     """
     from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import draw, hand_over
-    from sweep.engine.session.open_store import open_store, require_folder
+    from sweep.engine.session.open_store import require_folder
 
-    location, resume = session.location, session.resume or bool(session.extend)
+    location, resume = session.location, session.resumes
     require_folder(location, resume=resume)  # before reading the data, which may take long
     asked = prepare_data(asked, view)
     if location.address is not None:
@@ -85,7 +94,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             found = check_nodes(asked, location, verbose=session.verbose, expected=session.nodes)
         view.warn(*found)
     say = partial(view.say, wrap=True)
-    spec, store = open_store(asked, location, resume=resume, extend=session.extend, say=say)
+    spec, store = _opened(asked, session, say, resume=resume)
     store.own_files = _files_of_session(spec)
     if resume:
         view.warn(*_edited(store))
@@ -109,6 +118,20 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         after = saved if location.folder.exists() else gone
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
+
+
+def _opened(
+    asked: SweepSpec, session: Session, say: Callable[[str], object], *, resume: bool
+) -> tuple[SweepSpec, Store]:
+    from sweep.engine.session.open_store import open_store
+
+    open_ = partial(open_store, asked, session.location, extend=session.extend, say=say)
+    try:
+        return open_(resume=resume)
+    except ResultsError:
+        if resume or not session.resumes:
+            raise
+        return open_(resume=True)  # another process has started the sweep meanwhile
 
 
 def _goes_on(spec: SweepSpec, store: Store) -> str:

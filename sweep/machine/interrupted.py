@@ -38,7 +38,8 @@ def handling_stops(
 
     A hangup that `nohup` makes this process ignore stays ignored. Python delivers signals only to
     its main thread, so a sweep in another thread is not stopped by them. A process that is forked
-    meanwhile, such as one of a `multiprocessing.Pool`, has the earlier handlers.
+    meanwhile, such as one of a `multiprocessing.Pool`, has the earlier handlers. One that is
+    spawned hears of no Ctrl-C (`_spawned_without_ctrl_c`).
     """
     if threading.current_thread() is not threading.main_thread():
         yield {}
@@ -50,12 +51,43 @@ def handling_stops(
         signal.signal(number, receive)
     _earlier.append(before)
     try:
-        yield before
+        with _spawned_without_ctrl_c():
+            yield before
     finally:
         if before in _earlier:  # not in a process that was forked meanwhile and ends here
             _earlier.remove(before)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _spawned_without_ctrl_c() -> Iterator[None]:
+    """What `multiprocessing` spawns gets no Ctrl-C, which a terminal sends to it too.
+
+    Python would print a traceback of whatever it was importing. Who started it ends it. Only a
+    signal that is blocked where it is started cannot reach it before its first line.
+    """
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.resource_tracker import ensure_running
+
+    start = BaseProcess.start
+
+    def quietly(process: BaseProcess) -> None:
+        if getattr(process, "_start_method", None) != "spawn":
+            start(process)
+            return
+        ensure_running()  # the first start would do it, and unblock the signal
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            start(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    BaseProcess.start = quietly  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        BaseProcess.start = start  # type: ignore[method-assign]
 
 
 _earlier: list[dict[int, Any]] = []

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
@@ -64,13 +65,34 @@ def module_of_file(path: Path) -> ModuleType:
     if beside not in sys.path:  # also undone after each trial
         sys.path.append(beside)  # what it imports may lie beside it
     sys.path_importer_cache[beside] = _TextFinder(beside)
-    return importlib.import_module(_name(path))
+    text = path.read_bytes()
+    name = _name(path, text)
+    with suppress(OSError):  # without it, an edit meanwhile is told
+        _keep(name, text)
+    return importlib.import_module(name)
 
 
-def _name(path: Path) -> str:
+def _name(path: Path, text: bytes) -> str:
     # By content: a worker that outlives an edit of the file trains with what stands in it now.
-    digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(bytes(path) + text).hexdigest()[:12]
     return f"{BELOW}{_stem(path)}_{digest}"
+
+
+def _kept(name: str) -> Path:
+    """The copy of a file's text that processes import which it starts after an edit of the file."""
+    from sweep.machine.machine_cache import default_cache
+
+    return default_cache() / "own_files" / f"{name.removeprefix(BELOW)}.py"
+
+
+def _keep(name: str, text: bytes) -> None:
+    kept = _kept(name)
+    if kept.exists():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_name(f"{kept.name}.{os.getpid()}")
+    partial.write_bytes(text)
+    partial.replace(kept)
 
 
 def _stem(path: Path) -> str:
@@ -79,7 +101,18 @@ def _stem(path: Path) -> str:
 
 class _FromText(SourceFileLoader):
     """Runs the text of a file, never its bytecode, which is also that of an earlier text of the
-    same size and second."""
+    same size and second.
+
+    Args:
+        text: what is run; None: what stands in the file.
+    """
+
+    def __init__(self, name: str, path: str, text: bytes | None = None) -> None:
+        super().__init__(name, path)
+        self._text = text
+
+    def get_data(self, path: str) -> bytes:
+        return super().get_data(path) if self._text is None else self._text
 
     def path_stats(self, path: str) -> NoReturn:
         raise OSError(path)  # by which a loader says that it knows no bytecode
@@ -116,12 +149,20 @@ class _InImportPath(MetaPathFinder):
     ) -> ModuleSpec | None:
         if not fullname.startswith(BELOW):
             return None
-        stem = fullname.removeprefix(BELOW).rpartition("_")[0]
-        for file in (file for folder in sys.path for file in Path(folder).glob("*.py")):
-            if _stem(file) == stem and _name(resolved := file.resolve()) == fullname:
-                loader = _FromText(fullname, str(resolved))
-                return importlib.util.spec_from_file_location(fullname, loader=loader)
-        return None
+        stem, kept = fullname.removeprefix(BELOW).rpartition("_")[0], None
+        with suppress(OSError):
+            kept = _kept(fullname).read_bytes()
+        there = (file for folder in sys.path for file in Path(folder).glob("*.py"))
+        for file in (file.resolve() for file in there if _stem(file) == stem):
+            for text in (kept, file.read_bytes()):
+                if text is not None and _name(file, text) == fullname:
+                    loader = _FromText(fullname, str(file), text)
+                    return importlib.util.spec_from_file_location(fullname, loader=loader)
+        raise ModuleNotFoundError(
+            f"{stem}.py was edited, moved or deleted after the process that needs it began, and its"
+            " text of then was not kept",
+            name=fullname,
+        )
 
 
 sys.meta_path.append(_InImportPath())

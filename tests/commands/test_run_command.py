@@ -16,9 +16,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from sweep.api.run_sweep import prepare_data
+from sweep.console.sweep_view import View
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending
-from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.load import load_sweep, load_trial, to_yaml
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Outcome, Status
@@ -134,6 +138,31 @@ def test_continue_starts_a_sweep_and_resumes_it_from_then_on(call: Call, engine:
         "[2/3] t0001",
         "[3/3] t0002",
     ]
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_continue_that_another_start_overtakes_goes_on_with_that_or_says_who_writes(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, holds: bool
+) -> None:
+    stores = []
+
+    def overtaken(spec: SweepSpec, view: View) -> SweepSpec:  # while its data are read
+        made = prepare_data(spec, view)
+        stores.append(Store.create(folder / "results" / "tiny", to_yaml(made)))
+        if not holds:
+            stores.pop().close()
+        return made
+
+    monkeypatch.setattr("sweep.api.run_sweep.prepare_data", overtaken)
+    result = call("run", "tiny.yaml", "--continue")
+    assert "already exists" not in result.stderr
+    if holds:
+        stores.pop().close()
+        assert result.exit_code == 2
+        assert "is in use: another process is writing a sweep to it" in result.stderr
+    else:
+        assert result.exit_code == 0
+        assert "[3/3] t0002" in result.stdout
 
 
 def test_continue_needs_no_earlier_results_once_it_has_begun(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import py_compile
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,39 @@ def test_data_workers_find_the_dataset_in_a_users_file_however_they_are_started(
         [sys.executable, tmp_path / "main.py", file], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[tensor([0, 1])]\n"
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_data_workers_run_the_text_that_the_training_began_with(tmp_path: Path, start: str) -> None:
+    (file := tmp_path / "loop.py").write_text(LOOP)
+    code = (
+        "import pathlib, sys; from sweep.plugins.user_files import module_of_file\n"
+        "if __name__ == '__main__':\n"
+        "    file = pathlib.Path(sys.argv[1])\n"
+        "    began = module_of_file(file)\n"
+        "    file.write_text(file.read_text().replace('return index', 'return 100 + index'))\n"
+        f"    print(began.read({start!r}), module_of_file(file).read({start!r}))"
+    )
+    (tmp_path / "main.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "main.py", file], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[tensor([0, 1])] [tensor([100, 101])]\n"
+
+
+def test_text_that_nobody_has_any_more_is_told_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDICAL_SWEEP_CACHE", str(tmp_path / "cache"))
+    (file := tmp_path / "gone.py").write_text("value = 1")
+    name = module_of_file(file).__name__
+    del sys.modules[name]
+    assert importlib.import_module(name).value == 1
+    del sys.modules[name]
+    shutil.rmtree(tmp_path / "cache")
+    file.write_text("value = 2")
+    with pytest.raises(ModuleNotFoundError, match=r"gone\.py was edited, moved or deleted after"):
+        importlib.import_module(name)
 
 
 def test_script_that_parses_its_command_line_gets_its_own_defaults_and_nothing_of_ours(

@@ -116,6 +116,25 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     assert drawn_ones == [*drawn_by_us, "axes"]
 
 
+def test_no_figure_offers_to_send_itself_to_a_server(
+    explored: tuple[Path, PageData], tmp_path: Path, open_page: OpenPage
+) -> None:
+    buttons = "all => all.map((one) => one.dataset.title)"
+    opened = open_page(explored[0].as_uri())
+    draw(opened, "learning-curves", "axes")
+    titles = opened.eval_on_selector_all(".modebar-btn", buttons)
+    assert len([one for one in titles if "Download" in one]) == 2
+    assert not [one for one in titles if re.search("share|cloud|upload", one, re.IGNORECASE)]
+    figures = figures_of(read_results(explored[0].parent))
+    (alone,) = (one.figure for one in figures if one.name == "learning-curves")
+    assert alone is not None
+    alone.write_html(tmp_path / "alone.html")  # by plotly's own defaults, as in a notebook
+    opened = open_page((tmp_path / "alone.html").as_uri())
+    opened.wait_for_selector(".modebar-btn", state="attached")
+    titles = opened.eval_on_selector_all(".modebar-btn", buttons)
+    assert not [one for one in titles if re.search("share|cloud|upload", one, re.IGNORECASE)]
+
+
 def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
@@ -863,7 +882,24 @@ def test_over_the_numbers_of_trials_a_line_follows_the_best_so_far(
         if data.trials[t]["has_result"]
     )
     best = accumulate((value for _, value in known), max)
-    assert line == [[number, value] for (number, _), value in zip(known, best, strict=True)]
+    wanted = [[number, value] for (number, _), value in zip(known, best, strict=True)]
+    assert line == wanted
+    dated = json.loads(dumped(data.to_json()))
+    for one in dated["trials"].values():  # the later the number, the earlier the start
+        one["runs"] = [{"started": f"2026-11-29 10:{59 - one['number'] % 60:02}:00"}]
+    opened.evaluate("(data) => sweepPage.update(data)", dated)
+    opened.get_by_label("Column across").select_option("started")
+    draw(opened, "axes")
+    assert opened.evaluate("document.getElementById('figure-axes').layout.xaxis.type") == "date"
+    [ends] = opened.evaluate(
+        "document.getElementById('figure-axes').data.filter(({ name }) => name === 'best so far')"
+        ".map(({ x, y }) => [x[0], x.at(-1), y.at(-1)])"
+    )
+    assert ends == [
+        f"2026-11-29 10:{59 - known[-1][0]:02}:00",
+        f"2026-11-29 10:{59 - known[0][0]:02}:00",
+        wanted[-1][1],
+    ]
     opened.get_by_label("Column up").select_option("epochs")
     draw(opened, "axes")
     names = opened.evaluate("document.getElementById('figure-axes').data.map(({ name }) => name)")

@@ -4,6 +4,7 @@ const options = {
   responsive: true,
   displaylogo: false,
   displayModeBar: true,
+  showSendToCloud: false,  // plotly's default offers to upload each figure to its makers
   toImageButtonOptions: { format: "svg" },
 };
 const plots = new Map();  // name of a figure → {place, figure, text, revision, zoom, isDrawn, isStale, isSeen, isUnlinked}

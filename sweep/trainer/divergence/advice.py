@@ -27,6 +27,12 @@ USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 FAR_TOO_HIGH = 10
 """Times the usual rate from which on a clip does not cure: its steps are still too long."""
 
+FAR_TOO_HIGH_ANYWHERE = 1.0
+"""Rate of an optimizer of the user above which a clip does not cure either, whatever it is."""
+
+OVERGROWN = 3.0
+"""Root mean square of the weights above which steps were too long. Trained weights are below 1."""
+
 SLIGHT = 0.1
 """Share of the geometric terms in the loss below which they are not blamed for the main loss."""
 
@@ -48,6 +54,8 @@ class Case:
             if it is unknown.
         optimizer_is_own: whether the user's code made the optimizer, so that ``optimizer.lr`` does
             not count.
+        own_rate: the highest rate of such an optimizer; None if it has none.
+        weight_size: root mean square of the weights before the step that broke; None if unknown.
     """
 
     verdict: Divergence
@@ -58,6 +66,8 @@ class Case:
     geometric_share: float | None = None
     optimizer_is_own: bool = False
     still_falling: bool = False
+    own_rate: float | None = None
+    weight_size: float | None = None
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -201,6 +211,18 @@ def clip_the_gradient(case: Case) -> Advice | None:
         "optimizer.gradient_clip",
         f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
     )
+
+
+def lower_the_far_too_high_own_rate(case: Case) -> Advice | None:
+    """For an optimizer of the user's code whose steps made the weights overflow or grow far beyond
+    any that are trained, unless a clip would have kept these steps short.
+    """
+    size, rate, gradient = case.weight_size, case.own_rate, case.gradient
+    overgrown = case.verdict.stage is Stage.WEIGHTS or (size is not None and size > OVERGROWN)
+    short_if_clipped = rate is None or rate <= FAR_TOO_HIGH_ANYWHERE
+    if not overgrown or (short_if_clipped and gradient is not None and gradient > CLIP):
+        return None
+    return lower_the_own_rate(case)
 
 
 def lower_the_own_rate(case: Case) -> Advice | None:

@@ -20,6 +20,7 @@ from sweep.trainer.divergence.advice import (
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
+    lower_the_far_too_high_own_rate,
     lower_the_own_rate,
     lower_the_rate,
     raise_epsilon,
@@ -47,6 +48,7 @@ class Nonfinite(Verdict):
         raise_epsilon,
         widen_the_precision,
         lower_the_broken_weight,
+        lower_the_far_too_high_own_rate,
         clip_the_gradient,
     )
 

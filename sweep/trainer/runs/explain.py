@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.loss_settings import LossSettings
@@ -71,6 +72,8 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
             run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
         ),
         optimizer_is_own=run.optimizer_is_own,
+        own_rate=rate_of(run.optimizer),
+        weight_size=size_of(run.model),
     )
     diagnosis = replace(
         diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
@@ -126,6 +129,19 @@ def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
         case = Case(verdict=verdict, settings=settings, optimizer_is_own=True)
         diagnosis = diagnose(case, steps_per_epoch=0, epsilon=None)
         raise Diverged(replace(verdict, diagnosis=diagnosis))
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float | None:
+    """The highest learning rate of its groups; None where it has none."""
+    return max((float(one["lr"]) for one in optimizer.param_groups if "lr" in one), default=None)
+
+
+def size_of(model: nn.Module) -> float | None:
+    """Root mean square of a network's weights; None if they are not finite, or it has none."""
+    weights = [p.detach().float().square() for p in model.parameters() if p.is_floating_point()]
+    count = sum(weight.numel() for weight in weights)
+    size = math.sqrt(sum(float(w.sum(dtype=torch.float64)) for w in weights) / max(count, 1))
+    return _finite(size) if count else None
 
 
 def geometric_share(
