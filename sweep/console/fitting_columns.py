@@ -163,7 +163,7 @@ class AlignedRows:
             yield Text(f"{' ' * EDGE}{self.title.center(whole)}".rstrip(), style="bold")
         yield Segment("\n")
         for line in self._headings(widths):
-            yield Segment(f"{line}\n", console.get_style("bold"))
+            yield from (Segment(line, console.get_style("bold")), Segment("\n"))
         yield Segment(f" {RULE * whole}\n")
         styled = [*self._with_styles(console)]
         rows = zip(*map(_padded_cells, self.columns), strict=True)

@@ -55,8 +55,11 @@ class Settings(BaseModel):
 
 
 def _docstrings(group: type) -> Iterator[tuple[str, str]]:
-    """Each attribute of its own that has a docstring below it, and that."""
-    [definition] = ast.parse(dedent(inspect.getsource(group))).body
+    """Each attribute of its own that has a docstring below it, and that. None without a source."""
+    try:
+        [definition] = ast.parse(dedent(inspect.getsource(group))).body
+    except (OSError, TypeError, SyntaxError):  # compiled, typed at a prompt, oddly indented
+        return
     assert isinstance(definition, ast.ClassDef)
     for one, below in pairwise(definition.body):
         match one, below:
