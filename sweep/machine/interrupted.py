@@ -87,7 +87,7 @@ def _spawned_without_ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
-        BaseProcess.start = start  # type: ignore[method-assign, assignment]
+        BaseProcess.start = start  # type: ignore[method-assign]
 
 
 _earlier: list[dict[int, Any]] = []
