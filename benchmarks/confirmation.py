@@ -12,7 +12,7 @@ With one fold g belongs to the means: from a single fold it cannot be told what 
 say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
 
 Sections: winners, letters, power, priors, calibration, leading,
-intervals, clusters, runs.
+intervals, clusters, runs, hard, stated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from other_rules import by_blocks, pooled
 from real_trainings import real
 
 from sweep.analysis.confirm import paired_statistics as paired
-from sweep.analysis.confirm.paired_comparison import PairedComparison
+from sweep.analysis.confirm.paired_comparison import LEVEL, PairedComparison, detectable
 from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best, two_kinds
 
 Array = NDArray[np.float64]
@@ -200,14 +200,14 @@ Said = tuple[float, int, int, float, bool, float]
 
 
 def chances(
-    seed: int, noise: str, spreads: Sequence[float], *, unequal: bool = False, tries: int = 80
+    seed: int, noise: Noise, spreads: Sequence[float], *, unequal: bool = False, tries: int = 80
 ) -> list[Said]:
     rng, found = np.random.default_rng(seed), []
     for spread, count, seeds in product(spreads, (2, 3, 6, 10, 20), (3, 5, 10)):
         for _ in range(tries):
             means = rng.standard_normal(count) * max(spread, 1e-9)
             own = np.exp(rng.normal(0, 0.7, count) - 0.49) if unequal else 1.0
-            values = drawn(rng, list(means), seeds, 1, 0.0, NOISES[noise], own)  # type: ignore[arg-type]
+            values = drawn(rng, list(means), seeds, 1, 0.0, noise, own)  # type: ignore[arg-type]
             p = probability_best(values[:, 0], draws=2000, seed=int(rng.integers(2**31)))
             likeliest, best = int(np.argmax(p)), int(np.argmax(means))
             score = -math.log(max(p[best], 1e-3))
@@ -226,7 +226,7 @@ def priors() -> None:
         row = []
         for scale in (0.25, 0.5, 1.0):
             paired.DEGREES, paired.SCALE = degrees, scale
-            said = chances(CHOSEN_ON, "normal", SPREAD_OF_MEANS)
+            said = chances(CHOSEN_ON, NOISES["normal"], SPREAD_OF_MEANS)
             row.append(f"{np.mean([one[-1] for one in said]):.4f}")
         print(f"| {degrees} | {' | '.join(row)} |", flush=True)
     paired.DEGREES, paired.SCALE = before
@@ -247,9 +247,9 @@ def calibration() -> None:
          (0.1, 0.35, 0.7, 1.5, 4.0), False),
     ]  # fmt: skip
     for name, seed, noise, spreads, unequal in populations:
-        said = chances(seed, noise, spreads, unequal=unequal, tries=150)
+        said = chances(seed, NOISES[noise], spreads, unequal=unequal, tries=150)
         print(f"| {name} | {' | '.join(_binned(said))} |", flush=True)
-    said = chances(UNSEEN, "normal", SPREAD_OF_MEANS, tries=400)
+    said = chances(UNSEEN, NOISES["normal"], SPREAD_OF_MEANS, tries=400)
     for spread in SPREAD_OF_MEANS:
         ours = [one for one in said if one[0] == spread]
         print(f"| unseen: normal, spread {spread:g} alone | {' | '.join(_binned(ours))} |")
@@ -381,11 +381,74 @@ def runs(tries: int = 5000) -> None:
     print("\nIn a cell: the interval holds the mean, two kinds are told, one or the other.")
 
 
+def stated(tries: int = 6000) -> None:
+    print(
+        "Share of confirmations of six that name a leader which is ahead by what a tie says would"
+    )
+    print(
+        "be named, by the spread of its own runs (`detectable` takes the spread as known: 0.80)\n"
+    )
+    print("| noise | 3 seeds | 5 seeds | 10 seeds |\n|---|---|---|---|")
+    for name, noise in NOISES.items():
+        rng, cells = np.random.default_rng(UNSEEN), []
+        for n in (3, 5, 10):
+            residual = noise(rng, (tries, n, 6))
+            residual -= residual.mean(axis=1, keepdims=True)
+            residual -= residual.mean(axis=2, keepdims=True)
+            spread = np.sqrt((residual**2).sum(axis=(1, 2)) / ((n - 1) * 5))  # of all pairs
+            values = noise(rng, (tries, n, 6))
+            values[:, :, 0] += (detectable(n, 5) * spread)[:, None]
+            differences = values[:, :, :1] - values[:, :, 1:]
+            ahead, p = differences.mean(axis=1) > 0, paired.paired_p(differences.swapaxes(1, 2))
+            cells.append(f"{(ahead & (p < LEVEL)).all(axis=1).mean():.2f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+HARD: dict[str, Noise] = {
+    "in steps of one deviation": lambda rng, shape: np.round(rng.standard_normal(shape)),
+    "in steps of two deviations": lambda rng, shape: 2 * np.round(rng.standard_normal(shape) / 2),
+    "every tenth loses 30": lambda rng, shape: (
+        rng.standard_normal(shape) - 30 * ((rng.random(shape) < 0.1) - 0.1)
+    ),
+    "every third loses 30": lambda rng, shape: (
+        rng.standard_normal(shape) - 30 * ((rng.random(shape) < 1 / 3) - 1 / 3)
+    ),
+    "a quarter of the units is five times as noisy": lambda rng, shape: (
+        rng.standard_normal(shape) * np.where(rng.random((*shape[:-1], 1)) < 0.25, 5, 1)
+    ),
+    "heavier tails (t, 2)": lambda rng, shape: rng.standard_t(2, shape),
+}
+"""Populations that nothing was chosen on. Units that are noisier than others are hard folds."""
+
+
+def hard(tries: int = 3000) -> None:
+    print(
+        "False winners, two equal and four far behind; letters apart or a winner among two equal;"
+    )
+    print("then P(best), means of spread 0, 0.25, 0.5, 1 and 2: said and right of the likeliest\n")
+    heads = [f"{what}, {n} units" for what in ("winner", "letters or winner") for n in (3, 5, 10)]
+    print(f"| noise | {' | '.join(heads)} | P(best) | from 0.9 on |\n|---|{'---|' * 8}")
+    for name, noise in HARD.items():
+        rng, cells = np.random.default_rng(UNSEEN), []
+        winners, different = [], []
+        for n in (3, 5, 10):
+            means = [0.0, 0.0] + [-5 * FAR] * 4
+            found = [compared(drawn(rng, means, n, 1, 0.0, noise)) for _ in range(tries)]
+            winners.append(np.mean([one.winner is not None for one in found]))
+            different.append(np.mean([(0, 1) in one.apart for one in found]))
+        cells = [f"{rate:.3f}" for rate in (*winners, *different)]
+        said = chances(UNSEEN, noise, SPREAD_OF_MEANS)
+        for least in (0.0, 0.9):
+            own = [(one[3], one[4]) for one in said if one[3] >= least]
+            cells.append("{:.2f}, {:.2f} ({})".format(*np.mean(own, axis=0), len(own)))
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
 SECTIONS = {
     section.__name__: section
     for section in (
         *(winners, letters, power, priors, calibration, leading),
-        *(intervals, clusters, runs),
+        *(intervals, clusters, runs, hard, stated),
     )
 }
 

@@ -147,10 +147,20 @@ class NoFolder:
     end_trial = note_wait = discard_checkpoints = discard_trunks = _nothing
 
 
-def ours(world: World, seed: int, changes: Mapping[str, Any]) -> Came:
+def epoch_of(curve: Curve, epoch: int) -> EpochMetrics:
+    return EpochMetrics(epoch=epoch, val_dice=curve.dice[epoch])
+
+
+def ours(
+    world: World,
+    seed: int,
+    changes: Mapping[str, Any],
+    came: Came | None = None,
+    epoch_of: Callable[[Curve, int], EpochMetrics] = epoch_of,
+) -> Came:
     """A sweep by this project's controller, in a loop in place of Ray."""
     spec = SweepSpec.model_validate({**world.spec, "trials": TRIALS + 1, "seed": seed, **changes})
-    store, came = NoFolder(), Came()
+    store, came = NoFolder(), came or Came()
     controller = SweepController(spec, store)  # type: ignore[arg-type]
     curves, reached, shared = dict[str, Curve](), dict[str, int](), 0
     shares = bool(branching_epochs(spec))
@@ -164,7 +174,7 @@ def ours(world: World, seed: int, changes: Mapping[str, Any]) -> Came:
                 curves[name] = curve = world.curve({} if preset else parameters)
                 reached[name] = min(curve.warmup, shared, len(curve.dice)) if shares else 0
                 for epoch in range(reached[name]):
-                    controller.report(name, EpochMetrics(epoch=epoch, val_dice=curve.dice[epoch]))
+                    controller.report(name, epoch_of(curve, epoch))
         if not running:
             assert controller.finished
             return came
@@ -185,18 +195,28 @@ def ours(world: World, seed: int, changes: Mapping[str, Any]) -> Came:
                 came.epochs += 1
             else:
                 came.see(curve, epoch)
-            metrics = EpochMetrics(epoch=epoch, val_dice=curve.dice[epoch])
-            if controller.report(name, metrics) is Decision.CONTINUE:
+            if controller.report(name, epoch_of(curve, epoch)) is Decision.CONTINUE:
                 running.append(name)
 
 
-def script(world: World, seed: int) -> Came:
-    """A sweep by Ray's classes."""
+def dice_of(curve: Curve, epoch: int) -> dict[str, float]:
+    return {"dice": curve.dice[epoch]}
+
+
+def script(
+    world: World,
+    seed: int,
+    came: Came | None = None,
+    result_of: Callable[[Curve, int], dict[str, float]] = dice_of,
+    metrics: str | list[str] = "dice",
+) -> Came:
+    """A sweep by Ray's classes; its trials end by Dice, also where it searches by more metrics."""
     clock = {"name": "asha", "clock": "epochs", "reduction_factor": RAYS_FACTOR}
     spec = SweepSpec.model_validate({**world.spec, "seed": seed, "scheduler": clock})
     translator = Translator(spec.drawn)
     space = dict(translator.distributions)
-    search = RaysOptunaSearch(space=space, metric="dice", mode="max", seed=seed)
+    mode = "max" if isinstance(metrics, str) else ["max"] * len(metrics)
+    search = RaysOptunaSearch(space=space, metric=metrics, mode=mode, seed=seed)
     asha = ASHAScheduler(
         metric="dice",
         mode="max",
@@ -204,7 +224,7 @@ def script(world: World, seed: int) -> Came:
         grace_period=spec.rungs()[0],
         reduction_factor=RAYS_FACTOR,
     )
-    came, started = Came(), 0
+    came, started = came or Came(), 0
     running = deque[tuple[Any, Curve, int]]()
     while True:
         while started < TRIALS and len(running) < AT_A_TIME:
@@ -218,10 +238,7 @@ def script(world: World, seed: int) -> Came:
         came.time += 1
         for _ in range(len(running)):
             trial, curve, epoch = running.popleft()
-            last = {
-                "dice": curve.dice[max(0, epoch - 1)] if epoch else 0.0,
-                "training_iteration": epoch,
-            }
+            last = result_of(curve, max(0, epoch - 1)) | {"training_iteration": epoch}
             if curve.diverged and epoch == len(curve.dice):
                 came.diverged += 1
                 asha.on_trial_remove(None, trial)
@@ -231,7 +248,7 @@ def script(world: World, seed: int) -> Came:
                 search.on_trial_complete(trial.trial_id, last)
             else:
                 came.see(curve, epoch)
-                result = {"dice": curve.dice[epoch], "training_iteration": epoch + 1}
+                result = result_of(curve, epoch) | {"training_iteration": epoch + 1}
                 if asha.on_trial_result(None, trial, result) == "CONTINUE":
                     search.on_trial_result(trial.trial_id, result)
                     running.append((trial, curve, epoch + 1))

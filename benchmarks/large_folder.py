@@ -6,6 +6,7 @@ Writes made-up sweeps (`made_up.py`) and runs, each in a process of its own: the
 printed, the ranking as CSV, and the page. CPU seconds are user and system time of that process, so
 other work on the machine counts little; MiB is the largest resident memory. *bare* is a script that
 only parses each line of the same files by Python's `json`; the last column is over its seconds.
+Each command runs on a few trials first, so that Python's bytecode is there, as once installed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 from made_up import write
 
 TRIALS = (1000, 10_000)
+WARM_UP = 10
+"""Trials of a first run, which is not shown."""
 BARE = """
 import json, sys
 from pathlib import Path
@@ -44,7 +47,7 @@ def cost(arguments: list[str]) -> tuple[float, float]:
     child = os.posix_spawn(
         sys.executable,
         [sys.executable, *arguments],
-        os.environ,
+        {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
     _, status, usage = os.wait4(child, 0)
@@ -55,7 +58,7 @@ def cost(arguments: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     print(f"{'trials':>6}  {'':<27}{'CPU s':>7}{'MiB':>7}{'/ bare':>8}")
-    for trials in map(int, sys.argv[1:] or TRIALS):
+    for trials in (WARM_UP, *map(int, sys.argv[1:] or TRIALS)):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "made-up"
             write(folder, trials)
@@ -63,6 +66,8 @@ def main() -> None:
             for name, arguments in commands(folder).items():
                 seconds, memory = cost(arguments)
                 bare = bare or seconds
+                if trials == WARM_UP:
+                    continue
                 line = f"{seconds:>7.1f}{memory:>7.0f}{seconds / bare:>8.1f}"
                 print(f"{trials:>6}  {name:<27}{line}", flush=True)
 

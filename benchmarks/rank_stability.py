@@ -1,6 +1,7 @@
 """Whether what is said of the rank stability of trials holds: all equal, and one ahead.
 
     python benchmarks/rank_stability.py [NOISE …]
+    python benchmarks/rank_stability.py --real FOLDER
 
 A trial's score on a case is the case's level plus the trial's advantage plus noise. *normal*: noise
 of one deviation. *skewed*: the negative of a lognormal, as Dice near 1 is. *unequal*: every other
@@ -9,15 +10,21 @@ trial has noise three times as large.
 As distances of outlines are: *distances* are the negative of a lognormal whose median differs from
 case to case by a factor of 2 and from trial to trial by 1.6, and *missed structures* are the same,
 but one case in 30 of each trial counts with the image's diagonal, 50 times the median.
+
+``--real``: samples of the cases of published trainings (`real_trainings.py`), three architectures
+of nnU-Net. *Equal*: architectures are dealt anew in each case, so that none is better; *as they
+are*: a first that is not that of all cases is wrong.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from real_trainings import cases_of, read_real
 
 from sweep.analysis.resampling.rank_bootstrap import LEVEL, RankBootstrap
 
@@ -69,7 +76,32 @@ def shares(cases: int, trials: int, ahead: float, noise: str, seed: int) -> tupl
     return float(np.mean(stays)), steady / SAMPLES, wrong / SAMPLES
 
 
+def real(folder: Path) -> None:
+    print("| dataset | cases | equal: stays first in | steady | as they are: steady | and wrong |")
+    print("|---|---|---|---|---|---|")
+    for name, architectures in read_real(folder):
+        by_case = [cases_of(one) for one in architectures.values()]
+        table = np.array([[one[case] for one in by_case] for case in by_case[0]])
+        best = int(table.mean(axis=0).argmax())
+        for cases in (20, 50):
+            rng, rows = np.random.default_rng(1), []
+            for number in range(SAMPLES // 2):
+                scores = table[rng.integers(len(table), size=cases)]
+                equal = RankBootstrap(rng.permuted(scores, axis=1), DRAWS, number)
+                found = RankBootstrap(scores, DRAWS, number)
+                first = int(found.means.argmax())
+                share = equal.frequencies[int(equal.means.argmax()), 0]
+                steady = found.frequencies[first, 0] >= LEVEL
+                rows.append((share, share >= LEVEL, steady, steady and first != best))
+            stays, *told = np.mean(rows, axis=0)
+            cells = " | ".join(f"{share:.1%}" for share in told)
+            print(f"| {name} | {cases} | {stays:.2f} | {cells} |", flush=True)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--real"]:
+        real(Path(sys.argv[2]))
+        return
     if unknown := set(sys.argv[1:]) - {*NOISES}:
         raise SystemExit(f"there is no noise {unknown}: it is one of {NOISES}")
     print("| noise | cases | trials | ahead | stays first in | steady | steady and wrong |")

@@ -61,7 +61,7 @@ def real(
     print("| cases of | 5 cases | 8 cases | 12 cases | 20 cases | 40 cases |")
     print("|---|---|---|---|---|---|")
     for name, architectures in sets.items():
-        first, second = (_cases(one) for one in list(architectures.values())[:2])
+        first, second = (cases_of(one) for one in list(architectures.values())[:2])
         both = sorted(first.keys() & second.keys())
         print(f"| {name} | {' | '.join(covered(rng, np.array([*first.values()])))} |")
         gains = np.array([first[case] - second[case] for case in both])
@@ -147,7 +147,7 @@ def _pairs(architectures: dict[str, Any]) -> Iterator[Pair]:
         yield Pair(pseudo[:, i] - pseudo[:, j], real[:, i] - real[:, j])
 
 
-def _cases(architecture: dict[str, Any]) -> dict[str, float]:
+def cases_of(architecture: dict[str, Any]) -> dict[str, float]:
     """Mean Dice over classes of each case, of all folds."""
     found = {}
     for fold in architecture.values():

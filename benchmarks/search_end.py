@@ -161,6 +161,24 @@ DRAWN: Mapping[str, Drawing] = {
         rng.random(shape) < 0.01, rng.normal(0.9, 0.004, shape), rng.normal(0.89, 0.002, shape)
     ),
     "in steps of 0.01": lambda rng, shape: np.round(rng.normal(0.88, 0.015, shape), 2),
+    "unseen: beta(8, 1) in steps of 0.02": lambda rng, shape: (
+        np.round(rng.beta(8, 1, shape) * 50) / 50
+    ),
+    "unseen: uniform in steps of 0.01": lambda rng, shape: np.round(
+        rng.uniform(0.8, 0.92, shape), 2
+    ),
+    "unseen: exponential in steps of 0.01": lambda rng, shape: np.round(
+        0.8 + rng.exponential(0.01, shape), 2
+    ),
+    "unseen: heavy tails (t, 3) in steps of 0.01": lambda rng, shape: np.round(
+        0.85 + 0.01 * rng.standard_t(3, shape), 2
+    ),
+    "unseen: a plateau in steps of 0.005": lambda rng, shape: (
+        np.round(200 * DRAWN["a plateau, 30 % fall off"](rng, shape)) / 200
+    ),
+    "unseen: distances in whole pixels": lambda rng, shape: (
+        -np.round(np.exp(rng.normal(1.5, 0.4, shape)))
+    ),
     "a peak over 2 parameters": lambda rng, shape: (
         0.9 - 0.4 * ((rng.random((2, *shape)) - 0.5) ** 2).sum(axis=0) + rng.normal(0, 0.002, shape)
     ),
@@ -176,7 +194,7 @@ def drawn(tries: int = 100) -> None:
         rng, found = np.random.default_rng(1000), []
         for count in np.repeat((20, 40, 80), tries):
             values = draw(rng, (int(count),))
-            further = draw(rng, (1000, WITHIN)).max(axis=1)
+            further = draw(rng, (1000, WITHIN)).max(axis=1) - 1e-9
             near = int((values >= values.max() - IMPROVEMENT).sum())
             said = chance_of_improvement(values.tolist(), IMPROVEMENT, WITHIN, 1.0)
             free = (WITHIN / (count + WITHIN)) ** near

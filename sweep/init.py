@@ -97,13 +97,20 @@ def _fit(
     from sweep.console.console_words import print_warnings
     from sweep.machine.hardware import Machine
     from sweep.spec.reading.yaml_document import parse_document
+    from sweep.spec.search.sweep_spec import check_name
     from sweep.starter.dataset_sizes import dataset_folder, dataset_sizes, named_after
     from sweep.starter.fitted_file import fitted_file, memory_of
     from sweep.starter.shipped_files import refuse_existing
     from sweep.store.files import atomic_write_text, make_folder
+    from sweep.vocabulary.errors import InputError
 
     sizes = dataset_sizes(dataset_folder(dataset))
     file = target or named_after(sizes)
+    try:
+        check_name(file.stem)
+    except ValueError as error:
+        message = f"its file gives the sweep its name, which {error}"
+        raise InputError.single(message, key="--output") from None
     refuse_existing([file], force=force)
     text = fitted_file(sizes, memory_of(gpu_memory), trainer, file)
     # With a given memory, the trials will run elsewhere.

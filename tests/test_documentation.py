@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 from test_readme import leads_somewhere
@@ -163,10 +164,101 @@ def texts_of_the_package() -> list[str]:
     return found
 
 
+FIRST_FILE = ROOT / "docs/how-to/first-file.md"
+
+
+def save(pixels: NDArray[Any], file: str) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    options = {"optimize": False} if file.endswith(".gif") else {}  # which would number the greys
+    Image.fromarray(pixels).save(file, **options)
+
+
+def as_drive(n: int, mask: NDArray[np.bool_], image: NDArray[np.uint8]) -> None:
+    save(255 * mask.astype(np.uint8), f"1st_manual/2{n}_manual1.gif")
+    save(image, f"images/2{n}_training.tif")
+
+
+def as_chase_db1(n: int, mask: NDArray[np.bool_], image: NDArray[np.uint8]) -> None:
+    for observer, seen in (("1st", mask), ("2nd", ~mask)):
+        save(seen, f"CHASEDB1/Image_0{n}L_{observer}HO.png")  # of 1 bit
+    save(image, f"CHASEDB1/Image_0{n}L.jpg")
+
+
+def as_kvasir_seg(n: int, mask: NDArray[np.bool_], image: NDArray[np.uint8]) -> None:
+    save(np.stack([255 * mask.astype(np.uint8)] * 3, -1), f"masks/c{n}.jpg")
+    assert len(np.unique(Image.open(f"masks/c{n}.jpg"))) > 2
+    save(image, f"images/c{n}.jpg")
+
+
+def as_data_science_bowl_2018(n: int, mask: NDArray[np.bool_], image: NDArray[np.uint8]) -> None:
+    for half in range(2):
+        own = 255 * mask.astype(np.uint8)
+        own[half * 20 :][:20] = 0
+        save(own, f"stage1_train/c{n}/masks/{half}.png")
+    opaque = np.full((*mask.shape, 1), 255, np.uint8)
+    save(np.concatenate([image, opaque], -1), f"stage1_train/c{n}/images/c{n}.png")
+
+
+PUBLISHED = {
+    "DRIVE": as_drive,
+    "CHASE_DB1": as_chase_db1,
+    "Kvasir-SEG": as_kvasir_seg,
+    "Data Science Bowl 2018": as_data_science_bowl_2018,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_script_for_images_and_masks_writes_public_datasets_as_their_line_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is written in the layout, the format and the bits in which it is published."""
+    script, *_ = blocks(FIRST_FILE, "python")
+    rows = re.findall(
+        r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", FIRST_FILE.read_text(encoding="utf-8"), re.M
+    )
+    lines = {row: (label, cases) for row, label, cases in rows}
+    assert lines.keys() == PUBLISHED.keys()
+    label, cases = lines[name]
+    script = re.sub(
+        r"^classes = .*", f'classes = {{"background": 0, {label}}}', script, flags=re.MULTILINE
+    )
+    script = re.sub(r"^cases = .*", f"cases = {cases}", script, flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    masks = np.zeros((3, 40, 48), bool)
+    for n, mask in enumerate(masks):
+        mask[9 + n : 31, 11:37] = True
+        PUBLISHED[name](n, mask, rng.integers(0, 255, (40, 48, 3), dtype=np.uint8))
+    exec(script, {})
+    found = sorted(Path("Dataset123_Name/labelsTr").iterdir())
+    np.testing.assert_array_equal([np.array(Image.open(file)) for file in found], masks)
+    data = {"source": "nnunet_raw", "folder": "Dataset123_Name", "folds": 3}
+    space = {"optimizer.lr": {"choice": [0.1, 0.2]}}
+    sweep.check(sweep.load({"name": "x", "data": data, "space": space}))
+
+
+def test_script_for_volumes_gives_them_the_names_of_the_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, script, _ = blocks(FIRST_FILE, "python")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "labels"):
+        Path(folder).mkdir()
+        for case in ("a.1", "b"):
+            Path(folder, f"{case}.nii.gz").write_text(folder + case)
+    exec(script, {})
+    written = {str(f): f.read_text() for f in Path("Dataset124_Name").rglob("*.gz")}
+    assert written == {
+        f"Dataset124_Name/{to}/{case}{number}.nii.gz": folder + case
+        for folder, to, number in (("images", "imagesTr", "_0000"), ("labels", "labelsTr", ""))
+        for case in ("a.1", "b")
+    }
+
+
 def test_script_for_images_and_masks_writes_a_dataset_with_classes_in_their_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script, _ = blocks(ROOT / "docs/how-to/first-file.md", "python")
+    script, *_ = blocks(FIRST_FILE, "python")
     monkeypatch.chdir(tmp_path)
     old = np.random.default_rng(0).choice([0, 38, 255], (5, 40, 48))
     for folder in ("images", "masks"):
@@ -193,7 +285,7 @@ def test_script_for_detached_headers_keeps_pixels_and_their_place(
 ) -> None:
     import SimpleITK as sitk  # noqa: N813 (its usual name)
 
-    _, script = blocks(ROOT / "docs/how-to/first-file.md", "python")
+    *_, script = blocks(FIRST_FILE, "python")
     monkeypatch.chdir(tmp_path)
     Path("subset0").mkdir()
     stored = sitk.GetImageFromArray(np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6))

@@ -108,9 +108,23 @@ def test_function_of_the_user_and_pixels_are_prepared_with_torch_alone() -> None
     assert loaded(code) & HEAVY == {"torch"}
 
 
-def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray() -> None:
-    code = "from sweep.analysis.ranking.ranking_frame import ranking_frame; ranking_frame([], [])"
-    assert loaded(code) & HEAVY == {"pandas"}
+def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray_nor_http() -> None:
+    code = (
+        "import sweep.rank\n"
+        "from sweep.analysis.ranking.ranking_frame import ranking_frame\n"
+        "ranking_frame([], [])"
+    )
+    assert loaded(code) & (HEAVY | {"http", "ssl"}) == {"pandas"}
+
+
+def test_sweep_file_is_read_without_the_sources_of_its_settings() -> None:
+    """Their docstrings are in them, which only the reference needs. To parse them took a third."""
+    code = (
+        "import linecache, sweep\n"
+        "sweep.load({'name': 'toy', 'space': {'seed': {'choice': [0, 1]}}})\n"
+        "assert not [file for file in linecache.cache if 'settings' in file], linecache.cache"
+    )
+    assert "pydantic" in loaded(code)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["train", "--help"]])

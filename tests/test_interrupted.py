@@ -105,10 +105,14 @@ def is_deaf():
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("spawn").Process(target=told, args=(there,))
     child.start()
+    there.close()
     os.kill(child.pid, signal.SIGINT)  # long before its first line
-    found = here.recv() if here.poll(20) else None
+    try:
+        found = here.recv()
+    except EOFError:  # it has died
+        found = None
     child.terminate()
-    child.join(20)
+    child.join()
     return found, child.exitcode
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/how-to/gallery.md from the results of a sweep.
+"""Draw the pictures of docs/reference/gallery.md from the results of a sweep.
 
     python docs/tools/draw_gallery.py results/gallery
 

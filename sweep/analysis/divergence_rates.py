@@ -96,7 +96,7 @@ class DivergenceRate:
         return " to ".join(map(percent, self.interval))
 
 
-def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
+def rate_of(exposures: Sequence[Exposure], among: int = 1) -> DivergenceRate:
     """The probability of divergence, from trials of which some were cut short.
 
     Kaplan and Meier's product with a prior. The epoch of a divergence has a Dirichlet prior: half a
@@ -109,11 +109,17 @@ def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
     Trials whose training is shorter are at risk for fewer epochs: the probability is the mean over
     the trials' own lengths. The interval is that of the Beta distribution with the posterior's
     mean and variance.
+
+    Args:
+        exposures: of the trials at risk.
+        among: number of such rates of which this one is picked, as the highest or the lowest. All
+            their intervals together then hold with `LEVEL` (Bonferroni); one that is picked by its
+            estimate would else hold less often than it says.
     """
     diverged = sum(one.diverged for one in exposures)
     mean, variance = _posterior(exposures)
     size = mean * (1 - mean) / variance - 1
-    tail = (1 - LEVEL) / 2
+    tail = (1 - LEVEL) / 2 / among
     low, high = betaincinv(mean * size, (1 - mean) * size, (tail, 1 - tail))
     cut_short = sum(one.is_cut_short for one in exposures)
     return DivergenceRate(

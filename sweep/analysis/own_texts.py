@@ -6,7 +6,7 @@ trial.json those of the searcher, scheduler and trackers of its session.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,53 +35,43 @@ class OwnTexts:
     """The files of a sweep that trials ran with in more than one text.
 
     Args:
-        letters: file → trial or replicate → its text, ``A`` for the first that was seen; ``A+B``
-            of a trial that went on with another.
+        letters: names of files that were edited together → trial or replicate → its text, ``A`` for
+            the first that was seen; ``A+B`` of a trial that went on with another.
     """
 
-    letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    letters: Mapping[tuple[str, ...], Mapping[str, str]] = field(default_factory=dict)
 
-    def of(self, trial_id: str) -> str:
-        """``own.py B``; of a trial with replicates, the texts of all. Empty of one without."""
-        found = []
-        for by_trial, files in self._alike.items():
-            runs = (text for run, text in by_trial if run.partition("r")[0] == trial_id)
-            letters = "+".join(sorted({letter for text in runs for letter in text.split("+")}))
-            found += [f"{some([*map(self._name, files)])} {letters}"] if letters else []
-        return ", ".join(found)
+    def of_trials(self) -> dict[str, str]:
+        """Each trial of which it is known → ``own.py B``; with the texts of its replicates."""
+        found = defaultdict[str, list[str]](list)
+        for files, by_run in self.letters.items():
+            each = defaultdict[str, set[str]](set)
+            for run, text in by_run.items():
+                each[run.partition("r")[0]].update(text.split("+"))
+            for trial_id, letters in each.items():
+                found[trial_id].append(f"{some(files)} {'+'.join(sorted(letters))}")
+        return {trial_id: ", ".join(texts) for trial_id, texts in found.items()}
 
     def words(self, winner: str | None = None) -> str:
         """Which trials ran with which text, and with which the ``winner`` did, in sentences."""
         sentences = []
-        for by_trial, files in self._alike.items():
+        for files, by_run in self.letters.items():
             texts = defaultdict[str, list[str]](list)
-            for trial_id, letters in by_trial:
+            for trial_id, letters in by_run.items():
                 texts[letters].append(trial_id)
             each = listed([f"{some(ids)} with {letter}" for letter, ids in sorted(texts.items())])
             were, it = ("was", "it") if len(files) == 1 else ("were", "them")
             sentences.append(
-                f"{some([*map(self._name, files)])} {were} edited between trials, which ran with"
-                f" different texts of {it}: {each}."
+                f"{some(files)} {were} edited between trials, which ran with different texts of"
+                f" {it}: {each}."
             )
         if sentences:
-            own = self.of(winner) if winner else ""
+            own = self.of_trials().get(winner or "")
             sentences += [f"{winner} ran with {own}."] if own else []
             sentences.append(
                 "Their results can be compared only if the edit leaves them as they are."
             )
         return " ".join(sentences)
-
-    @property
-    def _alike(self) -> Mapping[tuple[tuple[str, str], ...], list[str]]:
-        """The files by what trials ran with: those that were edited together are one group."""
-        found = defaultdict[tuple[tuple[str, str], ...], list[str]](list)
-        for file, by_trial in self.letters.items():
-            found[tuple(by_trial.items())].append(file)
-        return found
-
-    def _name(self, file: str) -> str:
-        names = [Path(one).name for one in self.letters]
-        return file if names.count(Path(file).name) > 1 else Path(file).name
 
 
 def own_texts(folder: Path) -> OwnTexts:
@@ -90,16 +80,20 @@ def own_texts(folder: Path) -> OwnTexts:
     Raises:
         ResultsError: a trial's provenance.json or trial.json is broken.
     """
-    letters = {}
-    for file, by_trial in digests(folder).items():
-        texts = list(dict.fromkeys(text for each in by_trial.values() for text in each))
+    together = defaultdict[tuple[tuple[str, str], ...], list[str]](list)  # runs' letters → files
+    for file, by_run in digests(folder).items():
+        texts = list(dict.fromkeys(text for each in by_run.values() for text in each))
         if len(texts) > 1:
             names = {text: _letter(n) for n, text in enumerate(texts)}
-            letters[file] = {
-                trial_id: "+".join(dict.fromkeys(names[text] for text in each))
-                for trial_id, each in by_trial.items()
-            }
-    return OwnTexts(letters)
+            of_run = ((run, "+".join(names[one] for one in own)) for run, own in by_run.items())
+            together[tuple(of_run)].append(file)
+    count = Counter(Path(file).name for files in together.values() for file in files)
+    return OwnTexts(
+        {
+            tuple(f if count[Path(f).name] > 1 else Path(f).name for f in files): dict(letters)
+            for letters, files in together.items()
+        }
+    )
 
 
 def digests(folder: Path) -> Digests:
@@ -119,7 +113,7 @@ def with_texts(frame: pd.DataFrame, texts: OwnTexts) -> pd.DataFrame:
 
     if not texts.letters:
         return frame
-    cells = [texts.of(str(trial_id)) or None for trial_id in frame["trial_id"]]
+    cells = [*map(texts.of_trials().get, frame["trial_id"])]
     return frame.assign(**{OWN_FILES: pd.array(cells, dtype="string")})
 
 

@@ -30,7 +30,8 @@ class Expectation:
         score: the expected one, between ``measured`` and the best score of any trial.
         low, high: what it may be, within the same bounds: ``score`` give or take by how much such
             an expectation was wrong for the trials that trained on (root mean square). Anything
-            within the bounds, where they are fewer than `LEAST_KEPT`.
+            within the bounds, where they are fewer than `LEAST_KEPT`. Of pruned trials these hold
+            less than they say (``benchmarks/trends.py expected``).
     """
 
     measured: float

@@ -41,13 +41,15 @@ KEYWORDS = {
 }
 """Option of a command → the keyword that does the same."""
 
-OVERRIDE = r"--set (?:'[^']*'|[^\s`,;)]+)"
+QUOTED = r"""'[^']*'|"[^"\\]*\""""
+OVERRIDE = rf"--set (?:{QUOTED}|[^\s`,;)'\"\\])+"
+START, END = r"(?<![\w./\\-])", r"(?![\w/\\-])"  # an option is no part of a path
 WITH_VALUES = re.compile(
-    rf"`?(?:(?P<set>{OVERRIDE}(?: {OVERRIDE})*)"
+    rf"{START}`?(?:(?P<set>{OVERRIDE}(?: {OVERRIDE})*)"
     r"|--extend (?P<more>\w+)=(?P<much>\S+?)"
     r"|--(?P<option>address|results|name) (?P<value>auto|[A-Z]+))(?=[`.,;:)]*(?:\s|$))`?"
 )
-ALONE = re.compile(rf"`?(?:sweep\.run … )?--({'|'.join(KEYWORDS)})(?![\w-])`?")
+ALONE = re.compile(rf"{START}`?(?:sweep\.run … )?--({'|'.join(KEYWORDS)}){END}`?")
 
 
 def in_python(text: str) -> str:

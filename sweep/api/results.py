@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.figures.sweep_results import Results, read_results
@@ -190,15 +191,24 @@ class Figures(Mapping[str, "go.Figure"]):
         found: go.Figure | None = drawn.figure
         if found is not None:
             return found
+        lines = wrap(escape(drawn.finding), TITLE_COLUMNS)
         return go.Figure(
             layout={
-                "height": 120,
-                "title": {"text": drawn.finding, "font": {"size": 14}},
+                "height": 100 + 20 * len(lines),
+                "title": {"text": "<br>".join(lines), "font": {"size": 14}},
                 "xaxis": {"visible": False},
                 "yaxis": {"visible": False},
                 "plot_bgcolor": "white",
             }
         )
+
+
+TITLE_COLUMNS = 90
+"""Longest line of a figure's title, in letters: plotly breaks none itself."""
+NO_FRAME = """\
+The report is not shown: this notebook is not trusted here, or its front end shows no frames. Trust
+it (in JupyterLab: View, Activate Command Palette, Trust Notebook), or run the cell again."""
+"""Stands in the frame: whoever removes that leaves this text."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -224,7 +234,7 @@ class PageWidget:
         page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
         return (
             f'<iframe title="Sweep report" style="width: 100%; height: {self.height}px; border: 0"'
-            f' sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}"></iframe>'
+            f' sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}">{NO_FRAME}</iframe>'
         )
 
 

@@ -113,7 +113,9 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
             if ending is Ending.FINISHED:
                 draw(spec, store, ranking, view, trackers)
     except SweepFailed as error:
-        after = "all reported epochs are saved; once this is fixed, resume with"
+        saved = "all reported epochs are saved; once this is fixed, resume with"
+        gone = "the sweep's folder was moved or deleted; once it is back, resume with"
+        after = saved if location.folder.exists() else gone
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
 

@@ -66,7 +66,12 @@ class Column:
     def width(self) -> int:
         """Width of the longest line, in screen columns."""
         lines = [*self.heading.splitlines(), *self.cells]
-        return max(map(len if "".join(lines).isascii() else width_of, lines), default=0)
+        return max(map(len if self.is_ascii else width_of, lines), default=0)
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether each character of it takes one screen column."""
+        return self.heading.isascii() and "".join(self.cells).isascii()
 
     @property
     def is_constant(self) -> bool:
@@ -144,7 +149,8 @@ class AlignedRows:
 
     def fits(self, width: int) -> bool:
         """Whether no line is longer than this many screen columns."""
-        return _total(self.columns) + BETWEEN < width
+        used = _total(self.columns)
+        return used - EDGE <= width if self.beside is None else used + BETWEEN < width
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -157,27 +163,28 @@ class AlignedRows:
             yield Text(f"{' ' * EDGE}{self.title.center(whole)}".rstrip(), style="bold")
         yield Segment("\n")
         for line in self._headings(widths):
-            yield Segment(f"{line}\n", console.get_style("bold"))
+            yield from (Segment(line, console.get_style("bold")), Segment("\n"))
         yield Segment(f" {RULE * whole}\n")
-        for number, (cells, text) in enumerate(self._rows()):
+        styled = [*self._with_styles(console)]
+        rows = zip(*map(_padded_cells, self.columns), strict=True)
+        for number, (cells, text) in enumerate(zip_longest(rows, self.beside or ())):
             if number == self.rule:
                 yield Segment(f"{self._line([RULE * width for width in widths])}\n")
             first, *more = _wrapped(text, room) if text is not None else [""]
-            yield from self._styled(console, cells, first)
+            styles = [(place, of[number]) for place, of in styled if of[number]]
+            yield from self._row(console, cells, styles, first)
             yield from (Segment(f"{' ' * used}{line}\n") for line in more)
         yield Segment("\n")
         if self.caption is not None:
             yield Text.assemble(self.caption, style="table.caption")
 
-    def _rows(self) -> Iterator[tuple[tuple[tuple[str, str], ...], str | None]]:
-        rows = zip(*map(self._styled_cells, self.columns), strict=True)
-        return zip_longest(rows, self.beside or ())
-
-    @staticmethod
-    def _styled_cells(column: Column) -> Iterable[tuple[str, str]]:
-        """Each cell as it is printed, with its style, which may be empty."""
-        styles = column.styles
-        return ((_padded(cell, column), styles.get(cell, "")) for cell in column.cells)
+    def _with_styles(self, console: Console) -> Iterator[tuple[int, list[str]]]:
+        """The place of each column with styles, and the style of its cells, which may be empty."""
+        if console.color_system is None:  # to divide the rows would take as long as to print them
+            return
+        for place, column in enumerate(self.columns):
+            if column.styles:
+                yield place, [column.styles.get(cell, "") for cell in column.cells]
 
     def _headings(self, widths: Sequence[int]) -> Iterator[str]:
         """Their last lines stand above the rows."""
@@ -195,18 +202,24 @@ class AlignedRows:
         padded = [_padded(cell, column) for cell, column in zip(cells, self.columns, strict=True)]
         return f" {'  '.join([*padded, text])}".rstrip()
 
-    def _styled(
-        self, console: Console, cells: Sequence[tuple[str, str]], text: str
+    @staticmethod
+    def _row(
+        console: Console, cells: Sequence[str], styles: Iterable[tuple[int, str]], text: str
     ) -> Iterator[Segment]:
-        """A row; a cell with a style is a segment of its own."""
-        line = " "
-        for padded, style in cells:
-            if style:
-                yield from (Segment(line), Segment(padded, console.get_style(style)))
-                line = "  "
-            else:
-                line += f"{padded}  "
-        yield Segment(f"{line}{text}".rstrip() + "\n")
+        """A row; a cell with a style is a segment of its own. Args: styles: place and style."""
+        line, start = " ", 0
+        for place, style in styles:
+            yield Segment(f"{line}{'  '.join([*cells[start:place], ''])}")
+            yield Segment(cells[place], console.get_style(style))
+            line, start = "  ", place + 1
+        yield Segment(f"{line}{'  '.join([*cells[start:], text])}".rstrip() + "\n")
+
+
+def _padded_cells(column: Column) -> list[str]:
+    if column.is_ascii:
+        pad = str.ljust if column.justify == "left" else str.rjust
+        return [pad(cell, column.width) for cell in column.cells]
+    return [_padded(cell, column) for cell in column.cells]
 
 
 def _padded(cell: str, column: Column) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.jupyter import JupyterMixin
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -23,12 +23,14 @@ SHOWN_RUNNING = 8
 SHOWN_LEADERS = 5
 SHOWN_WARNINGS = 2
 REDRAWS_A_SECOND = 4
+CELL_COLUMNS = 80
+"""Width in a notebook. Front ends do not tell theirs, and scroll what is wider out of sight."""
 GAP = 2
 """Columns between two parts of a row."""
 NARROWEST_BAR = 6
 
 
-class LiveView(JupyterMixin):
+class LiveView:
     """Shows `Progress` while it is entered, with shorter rows on a narrow screen.
 
     Args:
@@ -181,8 +183,7 @@ class _LiveCell(Live):
     _output: Any = None
 
     def refresh(self) -> None:
-        view = self.get_renderable()
-        assert isinstance(view, LiveView)
+        view = Constrain(self.get_renderable(), CELL_COLUMNS)
         # A front end that is away keeps each message: send only what differs.
         if (drawn := view._repr_mimebundle_((), ())) == self._drawn:
             return

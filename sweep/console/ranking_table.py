@@ -243,10 +243,10 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
 
 def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[Text]:
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
+    broken = frame["status"].isin([one.value for one in Status if not one.has_result])
     found = [
         (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame[["trial_id", "status", "cause"]])
-        if not Status(row["status"]).has_result
+        for row in rows_of(frame.loc[broken, ["trial_id", "status", "cause"]])
     ]
     found += [
         (run.trial_id, run.status, run.outcome.cause)

@@ -97,7 +97,9 @@ class Progress(SweepState):
         left = self.remaining
         if left is None:
             return "time left not known yet" if self.epochs_reported else "starting"
-        if round(left) == 0 and self.finished_trials < self.trials:
+        if self.finished_trials >= self.trials:
+            return "all ended"
+        if round(left) == 0:
             return "finishing"  # after the last epoch no pace is known
         return f"{'up to' if self.may_end_earlier else 'about'} {duration_words(left)} left"
 

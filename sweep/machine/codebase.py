@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -92,6 +91,8 @@ def hash_files(folder: Path, files: Iterable[Path]) -> str:
 
 def _location(found: Distribution) -> Path:
     """Folder of the installed package; for an editable install, its checkout."""
+    from urllib.request import url2pathname  # loads HTTP and TLS
+
     source = json.loads(found.read_text("direct_url.json") or "{}")
     if source.get("dir_info", {}).get("editable"):
         return Path(url2pathname(urlparse(source["url"]).path)).resolve() / PACKAGE.name

@@ -301,10 +301,14 @@ def _gain(results: Results) -> float | None:
 
 def _without_winner(results: Results) -> str:
     unmeasured = sum(record.status.has_result for record in results.ended)
-    sentence = (
-        f"None of {len(results.ended)} ended trials has a result: {len(results.diverged)} diverged"
-        + (f", {unmeasured} never measured {results.objective.label}." if unmeasured else ".")
-    )
+    failed = len(results.ended) - unmeasured - len(results.diverged)
+    ends = {
+        "diverged": len(results.diverged),
+        "failed": failed,
+        f"never measured {results.objective.label}": unmeasured,
+    }
+    told = listed([f"{count} {end}" for end, count in ends.items() if count])
+    sentence = f"None of {len(results.ended)} ended trials has a result: {told}."
     if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))

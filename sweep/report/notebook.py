@@ -107,7 +107,9 @@ def _cells(results: Results, folder: str) -> list[Any]:
     cells = [
         new_markdown_cell(
             f"# {results.spec.name}\n\nWhat this sweep shows. Every sentence below is computed "
-            "from the results folder when its cell runs: run all cells again after more trials."
+            "from the results folder when its cell runs: run all cells again after more trials.\n\n"
+            "Figures stay empty in a front end without plotly's extension, unless it has a network "
+            "and trusts this notebook. The page of `sweep.export` needs none of these."
         ),
         new_code_cell(SETUP.format(folder=folder)),
         new_code_cell(SUMMARY),

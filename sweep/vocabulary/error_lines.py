@@ -11,6 +11,9 @@ from pathlib import Path
 
 from sweep.vocabulary.errors import SweepError
 
+_OF_ANOTHER = re.compile(
+    r"\S+ Traceback \(most recent call last\):\n.*\n +[^\n]*\n(\S.*)", re.DOTALL
+)
 _OURS = Path(__file__).resolve().parents[1]
 
 
@@ -18,13 +21,15 @@ def last_line(error: BaseException) -> str:
     """The line that ends an exception's traceback: its type and the first line of its message.
 
     For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
-    beginning are left out.
+    beginning are left out. Of a message that is another exception's traceback, its last line.
     """
     if isinstance(error, SweepError) and (own := str(error).strip()):
         return own.splitlines()[0]
     formatted = traceback.TracebackException(type(error), error, None)
     formatted.__notes__ = None
     text = list(formatted.format_exception_only())[-1]
+    if nested := _OF_ANOTHER.match(text):  # Ray Tune raises what it caught as a text
+        text = nested[1]
     first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
     # Only the type, if the message begins with a new line.
     return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first

@@ -174,6 +174,8 @@ def test_sweep_without_a_winner_says_what_most_likely_cures_it() -> None:
         " The likeliest cure, for t0000 and t0001: Set loss.sqrt_epsilon to 1e-6."
     )
     assert caveat(results) == ""
+    failed = results_of(trial(0, Status.FAILED, [0.5]), trial(1, Status.FAILED, []))
+    assert headline(failed) == "None of 2 ended trials has a result: 2 failed."
 
 
 def test_state_tells_running_from_interrupted_from_finished() -> None:
@@ -321,6 +323,43 @@ def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> No
     assert "△" in plain.reading
 
 
+def test_where_all_diverged_whole_curves_are_shown_and_no_mark_is_explained_that_none_has() -> None:
+    # The last value of each is far out of the others: among leaders it would not be framed.
+    curves = [[0.8 + 0.001 * n + 0.0001 * k for k in range(8)] + [0.01] for n in range(9)]
+    broken = [trial(n, diverged_at(9), c, parameters(warmup=9)) for n, c in enumerate(curves)]
+    alone = learning_curves(results_of(*broken))
+    assert alone.figure is not None
+    assert alone.figure.layout.yaxis.range is None
+    assert "△" not in alone.reading  # it diverged in the very epoch of the switch-on
+    assert "One seed each" not in alone.reading
+    assert alone.reading.startswith("None is ranked. ✕: ")
+    leader = trial(9, Status.COMPLETED, [0.8] * 9)
+    beside = learning_curves(results_of(*broken, leader)).figure
+    assert beside is not None
+    assert beside.layout.yaxis.range[0] > 0.5
+
+
+def test_trial_of_one_measured_epoch_is_a_dot_and_a_gap_between_measurements_is_drawn_over() -> (
+    None
+):
+    leaders = [trial(n, Status.COMPLETED, [0.5, None, 0.7 + 0.01 * n]) for n in range(5)]
+    short = trial(5, Status.PRUNED, [0.3])
+    gappy = trial(6, Status.PRUNED, [0.3, None, 0.4])
+    figure = learning_curves(results_of(*leaders, short, gappy, yaml=NO_SCHEDULER)).figure
+    assert figure is not None
+    (dots,) = (trace for trace in figure.data if list(trace.ids or ()) == ["t0005"])
+    assert (list(dots.x), list(dots.y), dots.mode) == ([0], [0.3], "markers")
+    (thin,) = (trace for trace in figure.data if trace.name == "others")
+    assert "t0006" in list(thin.ids)
+    assert [y for y, name in zip(thin.y, thin.ids, strict=True) if name == "t0006"] == [
+        0.3,
+        0.4,
+        None,
+    ]
+    (first,) = (trace for trace in figure.data if trace.name == "1. t0004")
+    assert (list(first.x), list(first.y)) == ([0, 2], [0.5, 0.74])
+
+
 def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> None:
     clock = "scheduler: {{name: asha, clock: activation, grace_period: 2, reduction_factor: 2}}"
     yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
@@ -435,7 +474,8 @@ def test_settings_with_most_and_fewest_divergences_are_told_from_three_trials_ea
         trial(n, diverged_at(2) if n == 0 else Status.COMPLETED, [0.5] * 20, parameters(2 + w, e))
         for n, (e, w) in enumerate(pairs)
     ]
-    told = "Most with loss.sqrt_epsilon = 0: 1 of 3 (6 % to 77 %); fewest with 1e-6: 0 of 3"
+    # Of Beta(1.5, 2.5) the quantiles 0.025 and 0.975: both intervals together hold with 90 %.
+    told = "Most with loss.sqrt_epsilon = 0: 1 of 3 (4 % to 82 %); fewest with 1e-6: 0 of 3"
     assert told in stability_map(results_of(*trials)).finding
     assert "Most with" not in stability_map(results_of(*trials[:-1])).finding
 
@@ -804,10 +844,15 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     assert set(found) == {WARMUP, EPSILON}
     assert found[WARMUP] == pytest.approx((1.0, 0.0), abs=1e-12)
     assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
-    assert slices(results).finding == (
+    told = (
         "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 10 trials,"
-        " p < 0.001 corrected for 2 parameters), more than chance would show."
+        " p < 0.001 corrected for 2 parameters), more than chance would show"
     )
+    assert slices(results).finding == (  # its trials are those of TPE
+        f"{told} if trials were independent, which those of a searcher that learns are not."
+    )
+    at_random = results_of(*results.records, yaml=SWEEP_YAML + "searcher: random\n")
+    assert slices(at_random).finding == f"{told}."
     assert "Too few" in slices(results_of(*results.records[:9])).finding
 
 

@@ -120,5 +120,7 @@ def test_sweep_that_never_measured_its_metric_says_so() -> None:
     ]
     ended = sum(record.status.has_result for record in silent)
     told = headline(replace(found, records=tuple(silent)))
-    assert told.startswith(f"None of 4 ended trials has a result: {4 - ended} diverged, {ended} ")
+    assert told.startswith(
+        f"None of 4 ended trials has a result: {4 - ended} diverged and {ended} "
+    )
     assert f"{ended} never measured loss." in told

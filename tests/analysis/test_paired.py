@@ -33,6 +33,20 @@ def test_interval_of_the_mean_is_students() -> None:
     assert mean_interval(A) == pytest.approx((0.898116, 0.945884), abs=1e-6)
 
 
+def test_interval_of_the_highest_of_six_equal_ones_holds_where_students_own_does_not() -> None:
+    values = np.random.default_rng(3).standard_normal((2000, 5, 6))  # of the mean 0
+    first = [table[:, table.mean(axis=0).argmax()].tolist() for table in values]
+    ends = np.array([[mean_interval(row, highest_of=k) for k in (6, 1)] for row in first])
+    held, alone = ((ends[:, :, 0] <= 0) & (ends[:, :, 1] >= 0)).mean(axis=0)
+    assert held >= 0.94
+    assert alone <= 0.91
+
+
+def test_interval_of_the_highest_reaches_further_down_alone() -> None:
+    first = stats.t(4, loc=np.mean(A), scale=stats.sem(A))
+    assert mean_interval(A, highest_of=6) == pytest.approx((first.ppf(0.05 / 6), first.ppf(0.975)))
+
+
 def test_one_value_has_no_interval() -> None:
     assert all(math.isnan(bound) for bound in mean_interval([0.9]))
 
@@ -41,6 +55,8 @@ def test_most_that_none_of_n_leaves_room_for_is_clopper_and_pearsons() -> None:
     for n in (1, 3, 5, 20):
         oracle = stats.binomtest(0, n, alternative="less").proportion_ci(0.95).high
         assert most_unseen(n) == pytest.approx(oracle)
+        of_six = stats.binomtest(0, n, alternative="less").proportion_ci(1 - 0.05 / 6).high
+        assert most_unseen(n, highest_of=6) == pytest.approx(of_six)
 
 
 def test_values_with_a_wide_gap_are_of_two_kinds_the_rarer_first() -> None:

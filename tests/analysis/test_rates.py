@@ -45,6 +45,18 @@ def test_interval_holds_the_truth_although_two_of_three_are_pruned(
         assert np.mean([rate.mean for rate in rates]) == pytest.approx(truth, abs=0.06)
 
 
+def test_interval_of_the_most_of_eight_equal_rates_holds_only_if_it_allows_for_the_choice() -> None:
+    rng, held, alone = np.random.default_rng(4), 0, 0
+    for _ in range(400):
+        counts = rng.binomial(8, 0.3, 8)
+        worst = [Exposure(1, 30, diverged=True)] * int(counts.max())
+        worst += [Exposure(30, 30, diverged=False)] * (8 - len(worst))
+        bounds = [rate_of(worst, among=k).interval for k in (8, 1)]
+        held, alone = held + (bounds[0][0] <= 0.3), alone + (bounds[1][0] <= 0.3)
+    assert held >= 0.9 * 400
+    assert alone <= 0.75 * 400
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 12), st.integers(0, 12), st.booleans()), min_size=1, max_size=12

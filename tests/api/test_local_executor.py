@@ -203,8 +203,11 @@ def test_every_figure_of_the_report_is_drawn_by_its_name(tmp_path: Path) -> None
     names = list(results.figures)
     assert "learning_curves" in names
     assert set(names) <= set(dir(results.figures))
+    assert all(name in repr(results.figures) for name in names)
     for name in names:
-        assert isinstance(getattr(results.figures, name)(), go.Figure)
+        figure = getattr(results.figures, name)()
+        assert isinstance(figure, go.Figure)
+        assert all(len(line) <= 90 for line in (figure.layout.title.text or "").split("<br>"))
     with pytest.raises(AttributeError, match=r"'learning_curve'; did you mean `learning_curves`"):
         _ = results.figures.learning_curve
 

@@ -25,7 +25,7 @@ import sweep
 
 results = sweep.run(
     {{
-        "name": "toy",
+        "name": "toy-with-a-name-that-is-as-long-as-that-of-a-sweep-which-says-what-it-is-about",
         "trials": 2,
         "max_concurrent": 1,
         "searcher": {{"name": "grid"}},
@@ -64,6 +64,8 @@ def test_cell_shows_the_last_state_in_one_output_and_keeps_what_is_printed(
     [live] = [output for output in outputs if output.output_type == "display_data"]
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", live.data["text/plain"]).split())
     assert text.startswith("toy")
+    lines = re.sub(r"<[^>]*>", "", live.data["text/html"]).splitlines()
+    assert max(map(len, lines)) <= 80  # a cell of a window with a side bar shows no more
     assert "2/2 trials" in text
     assert "0 running · 2 completed" in text
     assert "best so far: validation Dice 0.7300 t0001 at epoch 3" in text

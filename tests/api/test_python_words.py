@@ -58,6 +58,12 @@ def test_every_option_that_a_function_has_as_a_keyword_is_named_by_it(function: 
         ),
         ("keep them (`--resume`) or replace", "keep them (`resume=True`) or replace"),
         (
+            """as recorded: --set 'data.folder="it'"'"'s mine"'""",
+            """as recorded: `overrides=["data.folder=\\"it's mine\\""]`""",
+        ),
+        ("--set name=C:\\ is cut", "`overrides` name=C:\\ is cut"),
+        ("/data/run--local/--name/--resume/a", "/data/run--local/--name/--resume/a"),
+        (
             "`sweep.rank --notes` and --resume-all stay",
             "`sweep.rank --notes` and --resume-all stay",
         ),

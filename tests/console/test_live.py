@@ -53,6 +53,16 @@ def test_view_shows_progress_counts_best_and_running_trials(
     assert "…" not in text  # nothing is cut off
 
 
+def test_sweep_whose_trials_have_all_ended_has_no_time_left(
+    progress: Progress, story: Any, clock: Any
+) -> None:
+    for number in range(10):
+        story.start(number, 0.5)
+        clock.now += 10
+        story.end(number, Status.COMPLETED)
+    assert "10/10 trials 1 min 40 s all ended" in words(drawn(progress, 100))
+
+
 @widths
 def test_view_shows_the_last_divergences_with_their_causes(
     progress: Progress, story: Any, width: int

@@ -310,6 +310,28 @@ def test_file_of_itk_that_would_be_misread_is_refused_by_its_name(
     assert "\n" not in said
 
 
+@pytest.mark.parametrize("ending", FILE_ENDINGS)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "a pointer of Git LFS; `git",
+        ),
+        ("/annex/objects/MD5E-s4--0.nii.gz\n", "a pointer of git-annex; `git annex get` fetches"),
+        ("<!DOCTYPE html><title>Sign in</title>", "a web page, which a download gave"),
+        ("", "empty"),
+    ],
+)
+def test_what_stands_in_the_place_of_an_image_is_told_as_what_it_is(
+    ending: str, content: str, words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"a{ending}"
+    file.write_text(content, encoding="utf-8")
+    assert f"cannot be read as an image: it is {words}" in said_of(file)
+    assert capfd.readouterr() == ("", "")  # ITK has much to say of a file that is none of its own
+
+
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha", ".png"])
 def test_file_with_a_flipped_bit_never_gives_other_pixels(tmp_path: Path, ending: str) -> None:
     pixels = RNG.normal(100, 30, (20, 20) if ending == ".png" else (20, 20, 20)).astype(np.uint8)
@@ -420,7 +442,7 @@ TIFFS_REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "pages of two sizes": (two_sizes, "holds 2 images of different sizes or kinds"),
     "complex numbers": (lambda file: tifffile.imwrite(file, PAGES * 1j), "holds complex numbers"),
-    "nothing": (lambda file: file.write_bytes(b""), "not a TIFF file"),
+    "nothing": (lambda file: file.write_bytes(b""), "it is empty"),
 }
 
 

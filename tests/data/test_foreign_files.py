@@ -419,6 +419,17 @@ KINDS = {
         [png(scan(FLAT, np.uint8), "P", [*range(256)] * 3)], png(FLAT),
         REFUSED, "holds 3 channels", ending=".png",
     ),
+    "PNG of equal colours": Kind(
+        [png(np.stack([scan(FLAT, np.uint8)] * 3, -1))], png(FLAT),
+        TAKEN, ending=".png", nnunet=(REFUSED, "it reads three equal channels"),
+    ),
+    "grey PNG with an opaque layer": Kind(
+        [png(np.stack([scan(FLAT, np.uint8), np.full_like(FLAT, 255)], -1))], png(FLAT),
+        TAKEN, ending=".png", nnunet=(REFUSED, "it reads two channels"),
+    ),
+    "PNG with a label of equal colours": Kind(
+        [png(scan(FLAT, np.uint8))], png(np.stack([FLAT] * 3, -1)), TAKEN, ending=".png"
+    ),
     "animated PNG": Kind(
         [animated(scan(FLAT, np.uint8))], png(FLAT), REFUSED, "holds 2 pictures", ending=".png"
     ),
@@ -530,8 +541,12 @@ KINDS = {
         REFUSED, "cannot be read as an image", ending=".tif",
     ),
     "TIFF of colours with one name": Kind(
-        [tiff(np.stack([scan(FLAT, np.uint8)] * 3, -1), photometric="rgb")], tiff(FLAT),
+        [tiff(np.stack([FLAT, 1 - FLAT, FLAT], -1), photometric="rgb")], tiff(FLAT),
         REFUSED, "holds 3 channels", ending=".tif",
+    ),
+    "TIFF of equal colours with one name": Kind(
+        [tiff(np.stack([scan(FLAT, np.uint8)] * 3, -1), photometric="rgb")], tiff(FLAT),
+        TAKEN, ending=".tif", nnunet=(REFUSED, "it reads three equal channels"),
     ),
     "grey BMP": Kind([png(scan(FLAT, np.uint8))], png(FLAT), TAKEN, ending=".bmp"),
     # Files as they are damaged, or only odd.

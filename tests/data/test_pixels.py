@@ -161,7 +161,41 @@ def test_only_the_channel_that_differs_is_told(tmp_path):
 def test_colour_png_for_one_named_channel_is_told(tmp_path):
     dataset = dataset_of(tmp_path, {"c_0000.png": bytes_of(5, 9, 3)}, bytes_of(5, 9, below=2))
     (message,) = mistakes_of(dataset)
-    assert "holds 3 channels, but `channel_names` of dataset.json names 1" in message
+    assert message.endswith(
+        "holds 3 channels, but `channel_names` of dataset.json names 1: channel 0"
+    )
+
+
+@pytest.mark.parametrize("named", [1, 3])
+def test_opaque_layer_and_equal_colours_are_no_channels_where_fewer_are_named(tmp_path, named):
+    colours = bytes_of(5, 9, named) if named > 1 else np.repeat(bytes_of(5, 9, 1), 3, axis=-1)
+    layered = np.concatenate([colours, np.full((5, 9, 1), 255, np.uint8)], axis=-1)
+    mask = bytes_of(5, 9, below=2)
+    label = np.concatenate([np.repeat(mask[..., None], 3, axis=-1), layered[..., 3:]], axis=-1)
+    image, read = load_case(
+        dataset_of(tmp_path, {"c_0000.png": layered}, label, channels=named), "c"
+    )
+    np.testing.assert_array_equal(image, np.moveaxis(colours, -1, 0)[:named])
+    np.testing.assert_array_equal(read, mask)
+
+
+@pytest.mark.parametrize("named", [1, 3])
+def test_layer_that_is_transparent_somewhere_is_a_channel_too_many(tmp_path, named):
+    layered = np.full((5, 9, named + 1), 255, np.uint8)
+    layered[2, 3, -1] = 254
+    mask = bytes_of(5, 9, below=2)
+    (message,) = mistakes_of(dataset_of(tmp_path, {"c_0000.png": layered}, mask, channels=named))
+    assert (
+        f"holds {named + 1} channels, but `channel_names` of dataset.json names {named}" in message
+    )
+
+
+def test_layer_of_transparency_is_a_channel_where_it_is_named(tmp_path):
+    layered = np.full((5, 9, 4), 255, np.uint8)
+    image, _ = load_case(
+        dataset_of(tmp_path, {"c_0000.png": layered}, bytes_of(5, 9, below=2), channels=4), "c"
+    )
+    assert image.shape == (4, 5, 9)
 
 
 def test_colour_label_is_told(tmp_path):

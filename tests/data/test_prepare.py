@@ -13,7 +13,8 @@ import pytest
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.samples import PreparedData, Samples
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.unfit_data import class_doubts
 from sweep.data.sources.source_table import check_data, open_source
 from sweep.spec.settings.data_settings import DataSettings, NnunetRawData, ShapesData
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -374,6 +375,23 @@ def test_class_that_a_side_never_sees_is_told_with_counts(tmp_path):
     )
     folder = write_classes(tmp_path / "third", held, splits=[(("a", "c"), ("b", "d"))])
     assert prepare(raw(folder), tmp_path / "cache").warnings == ()
+
+
+def test_of_many_classes_that_a_side_never_sees_three_are_counted_and_the_rest_named():
+    blank = np.zeros((1, 8, 8), np.uint8)
+    sides = {
+        side: [CaseArrays(side, np.zeros((1, 1, 8, 8), np.float32), blank, tuple(held))]
+        for side, held in (("training", range(1, 6)), ("validation", range(6, 14)))
+    }
+    *_, third, _, _, last = class_doubts(sides, ["background", *(f"c{n}" for n in range(1, 14))])
+    assert third == (
+        "`c8` is in 0 of 1 training and 1 of 1 validation cases: it cannot be learnt in this fold."
+        " Likewise `c9`, `c10`, `c11`, `c12`, `c13`"
+    )
+    assert last == (
+        "`c3` is in 1 of 1 training and 0 of 1 validation cases: it is not evaluated in this fold."
+        " Likewise `c4`, `c5`"
+    )
 
 
 def test_geometric_class_that_no_training_case_holds_is_refused_where_a_loss_acts_on_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,7 +166,7 @@ def test_objects_at_the_border_are_told_and_how_many_masks_would_be_left() -> No
 
 def test_patch_that_cuts_objects_is_told_as_the_patch() -> None:
     told = shape_warnings(asked(patch=16), data_of(*[label_of(disc(32, 32, 30))] * 4))
-    assert any("touches the border of the patch in 4 of 4 training masks" in one for one in told)
+    assert any("border of the patch in 4 of 4 patches of training masks" in one for one in told)
 
 
 def test_shape_that_is_no_disc_by_itself_is_told_as_such() -> None:
@@ -173,7 +174,7 @@ def test_shape_that_is_no_disc_by_itself_is_told_as_such() -> None:
     bar[30:33, 4:60] = True
     data = data_of(label_of(bar, 2) + label_of(disc(10, 10, 7)), classes=(1, 2))
     [told] = shape_warnings(asked(), data)
-    assert told.startswith("1 of 1 reference masks of `bar` have a compactness above 0.5, 0.8")
+    assert told.startswith("1 of 1 training masks of `bar` have a compactness above 0.5, 0.8")
     assert "Set `loss.weights.compactness` to 0" in told
 
 
@@ -185,8 +186,19 @@ def test_rings_are_told_of_although_solid_slices_at_their_ends_lower_the_mean(
     rings: int, discs: int, is_told: bool
 ) -> None:
     told = shape_warnings(asked(), data_of(*map(label_of, [RING] * rings + [ONE] * discs)))
-    expected = f"{rings} of {rings + discs} reference masks of `cell` have a compactness above 0.5"
+    expected = f"{rings} of {rings + discs} training masks of `cell` have a compactness above 0.5"
     assert [one.startswith(expected) for one in told] == [True] * is_told
+
+
+def test_of_many_classes_three_are_told_in_full_and_the_rest_by_name() -> None:
+    bars = np.zeros((64, 64), np.uint8)
+    for value in range(1, 7):
+        bars[9 * value : 9 * value + 3, 4:60] = value
+    data = replace(data_of(bars, classes=(1, 2, 3, 4, 5, 6)), classes=("background", *"abcdef"))
+    *others, last = shape_warnings(asked(), data)
+    assert [one[:28] for one in others] == [f"1 of 1 training masks of `{n}`" for n in "ab"]
+    assert last.startswith("1 of 1 training masks of `c` have a compactness above 0.5")
+    assert last.endswith("search it from small values. Likewise `d`, `e`, `f`")
 
 
 def test_nothing_is_told_of_single_discs_inside_the_image() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -79,3 +80,17 @@ def test_processes_of_ray_are_out_of_reach_of_signals_to_us(tmp_path: Path) -> N
     answers.terminate()  # as Ray does at its end: it then waits a second
     assert answers.wait(10) == -signal.SIGKILL
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOPS)
+
+
+def test_log_that_cannot_be_written_any_more_ends_no_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    logger = logging.getLogger("ray.tune")
+    for log in (folder / "sweep.log", Path("/dev/full")):  # the folder is moved; the disk is full
+        with cluster._log_file(log) as file, cluster._messages_to(file):
+            logger.error("before")
+            if log.parent == folder:
+                folder.rename(tmp_path / "elsewhere")
+            logger.error("after")
+    lines = (tmp_path / "elsewhere" / "sweep.log").read_text().splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["before", "after"]

@@ -118,3 +118,24 @@ def test_unedited_sweep_with_moved_folders_goes_on_and_an_edited_winner_is_told(
     edit(best.parent / "trials" / name / "config.yaml", r"lr: 0.1\b", "lr: 0.2")
     assert call("export", str(best.parent), "--format", "yaml").exit_code == 0
     assert "# NOT as it was trained: optimizer.lr is 0.2, but 0.1 by sweep.yaml" in best.read_text()
+
+
+def test_folder_that_is_moved_in_mid_sweep_is_told_and_the_sweep_goes_on_once_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    moves = OWN.replace("os.kill(os.getpid(), signal.SIGINT)", 'Path("results").rename("away")')
+    assert moves != OWN
+    (tmp_path / "own.py").write_text(moves)
+    (tmp_path / "own.yaml").write_text(SPACE)
+    (tmp_path / "interrupts").touch()
+    done = call("run", "own.yaml", "--local")
+    assert done.exit_code == 1
+    *_, error = done.stderr.splitlines()
+    assert error.startswith("error: cannot write ")
+    assert "; the sweep's folder was moved or deleted; once it is back, resume with: " in error
+    Path("away").rename("results")
+    done = call("run", "own.yaml", "--local", "--resume")
+    assert done.exit_code == 0, done.stderr
+    histories = sorted(Path("results/own/trials").glob("*/history.jsonl"))
+    assert [len(file.read_text().splitlines()) for file in histories[:2]] == [4, 4]

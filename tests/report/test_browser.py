@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -114,6 +114,25 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     )
     drawn_by_us = [one.name for one in figures_of(results) if one.figure is not None]
     assert drawn_ones == [*drawn_by_us, "axes"]
+
+
+def test_no_figure_offers_to_send_itself_to_a_server(
+    explored: tuple[Path, PageData], tmp_path: Path, open_page: OpenPage
+) -> None:
+    buttons = "all => all.map((one) => one.dataset.title)"
+    opened = open_page(explored[0].as_uri())
+    draw(opened, "learning-curves", "axes")
+    titles = opened.eval_on_selector_all(".modebar-btn", buttons)
+    assert len([one for one in titles if "Download" in one]) == 2
+    assert not [one for one in titles if re.search("share|cloud|upload", one, re.IGNORECASE)]
+    figures = figures_of(read_results(explored[0].parent))
+    (alone,) = (one.figure for one in figures if one.name == "learning-curves")
+    assert alone is not None
+    alone.write_html(tmp_path / "alone.html")  # by plotly's own defaults, as in a notebook
+    opened = open_page((tmp_path / "alone.html").as_uri())
+    opened.wait_for_selector(".modebar-btn", state="attached")
+    titles = opened.eval_on_selector_all(".modebar-btn", buttons)
+    assert not [one for one in titles if re.search("share|cloud|upload", one, re.IGNORECASE)]
 
 
 def test_filter_keeps_the_rows_that_it_names_and_says_what_is_wrong(
@@ -763,6 +782,61 @@ def test_every_control_has_a_name_for_screen_readers(
     assert f"{table.trials[0]} and {table.trials[1]}" in told[2]
 
 
+def test_colours_are_those_that_the_reader_chose_also_on_the_next_page_but_not_on_paper(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    opened = open_page(file.as_uri())
+    draw(opened, "learning-curves")
+    opened.locator("#learning-curves").scroll_into_view_if_needed()
+    ink = "document.querySelector('#figure-learning-curves .xtick text').style.fill"
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = opened.evaluate(ink), opened.evaluate(paper)
+    opened.get_by_label("Colours").select_option("dark")
+    opened.wait_for_function(f"{ink} !== '{light[0]}'")
+    dark = opened.evaluate(ink), opened.evaluate(paper)
+    assert dark[1] == "rgb(20, 25, 30)"
+    opened.emulate_media(media="print")
+    assert opened.evaluate(paper) == "rgb(255, 255, 255)"
+    assert opened.evaluate("isDark()") is False
+    opened.emulate_media(media="screen")
+    opened.reload()
+    assert opened.get_by_label("Colours").input_value() == "dark"
+    assert opened.evaluate(paper) == dark[1]
+    opened.emulate_media(color_scheme="dark")
+    opened.get_by_label("Colours").select_option("light")
+    assert opened.evaluate(paper) == light[1]
+    opened.get_by_label("Colours").select_option("as the system")
+    assert opened.evaluate(paper) == dark[1]
+
+
+@pytest.mark.parametrize("width", [390, 1240])
+def test_names_of_many_parallel_axes_lie_beside_each_other(
+    width: int, tmp_path: Path, open_page: OpenPage
+) -> None:
+    whole = ["loss.rampup_epochs", "loss.warmup_epochs", "trainer.batch_size"]
+    real = [f"loss.weights.{term}" for term in ("compactness", "boundary", "aspect")]
+    real += [f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay")]
+    ranges = dict.fromkeys(whole, "{{randint: [1, 9]}}")
+    ranges |= dict.fromkeys([*real, "loss.sqrt_epsilon"], "{{uniform: [0.0, 1.0]}}")
+    yaml = "name: wide\ntrials: {trials}\ntrainer: {{epochs: {epochs}}}\nspace:\n"
+    yaml += "".join(f"  {name}: {text}\n" for name, text in ranges.items())
+    rng = Random(0)
+    records = []
+    for n in range(24):
+        values = {k: rng.randint(1, 8) if "int" in v else rng.random() for k, v in ranges.items()}
+        records.append(trial(n, Status.COMPLETED, [rng.random()] * 20, values))
+    folder = write_sweep(tmp_path / "x", records, yaml=yaml)
+    file = tmp_path / "report.html"
+    file.write_text(page(read_results(folder)), encoding="utf-8")
+    opened = open_page(file.as_uri(), width)
+    draw(opened, "parallel")
+    ends = "all => all.map((e) => e.getBoundingClientRect()).map(({left, right}) => [left, right])"
+    places = opened.eval_on_selector_all("#figure-parallel .axis-title", ends)
+    assert len(places) == len(ranges) + 1
+    assert all(right < left for (_, right), (left, _) in pairwise(places))
+
+
 def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
@@ -808,7 +882,24 @@ def test_over_the_numbers_of_trials_a_line_follows_the_best_so_far(
         if data.trials[t]["has_result"]
     )
     best = accumulate((value for _, value in known), max)
-    assert line == [[number, value] for (number, _), value in zip(known, best, strict=True)]
+    wanted = [[number, value] for (number, _), value in zip(known, best, strict=True)]
+    assert line == wanted
+    dated = json.loads(dumped(data.to_json()))
+    for one in dated["trials"].values():  # the later the number, the earlier the start
+        one["runs"] = [{"started": f"2026-11-29 10:{59 - one['number'] % 60:02}:00"}]
+    opened.evaluate("(data) => sweepPage.update(data)", dated)
+    opened.get_by_label("Column across").select_option("started")
+    draw(opened, "axes")
+    assert opened.evaluate("document.getElementById('figure-axes').layout.xaxis.type") == "date"
+    [ends] = opened.evaluate(
+        "document.getElementById('figure-axes').data.filter(({ name }) => name === 'best so far')"
+        ".map(({ x, y }) => [x[0], x.at(-1), y.at(-1)])"
+    )
+    assert ends == [
+        f"2026-11-29 10:{59 - known[-1][0]:02}:00",
+        f"2026-11-29 10:{59 - known[0][0]:02}:00",
+        wanted[-1][1],
+    ]
     opened.get_by_label("Column up").select_option("epochs")
     draw(opened, "axes")
     names = opened.evaluate("document.getElementById('figure-axes').data.map(({ name }) => name)")

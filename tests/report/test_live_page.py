@@ -122,6 +122,14 @@ def test_page_in_a_notebook_has_links_that_stay_in_it(
     page = open_page(notebook.as_uri())
     frame = page.frames[1]
     frame.wait_for_function(READY)
+    assert "not trusted" not in page.locator("body").inner_text()
+    page.locator("iframe").evaluate("frame => frame.replaceWith(frame.textContent)")
+    assert "this notebook is not trusted here" in page.locator("body").inner_text()
+    page.reload()
+    frame = page.frames[1]
+    frame.wait_for_function(READY)
+    frame.select_option(".colours select", "dark")
+    assert frame.evaluate("tone('paper')") == "#14191e", "also where nothing can be kept"
     assert page.locator("iframe").bounding_box()["height"] == 700  # type: ignore[index]
     frame.locator("nav a", has_text="Ranking").first.click()
     frame.wait_for_function("scrollY > 0")

@@ -241,7 +241,14 @@ def test_a_wrong_value_is_told_in_plain_words(write, text: str, message: str) ->
          "a text that contains `: ` needs quotes"),
         ("seed: 1\n\nloss: 'x\nseed: 2\n", "x.yaml:3: a quote is opened here and never closed"),
         ("seed: [1, 2", "x.yaml:1: a `[` is not closed, or a comma is missing"),
-        ("loss: {main: x", "x.yaml:1: a `{` is not closed, or a comma is missing"),
+        (
+            "loss: {main: x",
+            "x.yaml:1: a `{` is not closed, or a comma or the space after a `:` is missing",
+        ),
+        (
+            "space: {seed: {randint:[1, 5]}}",
+            "x.yaml:1: a `{` is not closed, or a comma or the space after a `:` is missing",
+        ),
         ("loss:\n    main: x\n  seed: 1", "x.yaml:3: the indentation does not match the lines "
          "above"),
         ("a: 1\n---\nb: 2", "x.yaml:2: a second document starts here (`---`); a file holds one"),

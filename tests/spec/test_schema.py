@@ -19,6 +19,7 @@ from sweep.spec.load import load_sweep, load_trial
 from sweep.spec.reference.json_schema import sweep_schema, trial_schema
 from sweep.spec.reference.settings_page import reference
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import choosing_keys, setting_names, unsearched_keys
 from sweep.vocabulary.errors import InputError
@@ -208,6 +209,13 @@ def test_proposed_distribution_draws_what_the_setting_takes(key: str) -> None:
         list(check_space(SweepSpec.model_validate({**values, **others}))) for others in ALTERNATIVES
     ]
     assert [] in found, found[0]
+
+
+def test_settings_whose_source_is_not_there_have_a_schema_without_descriptions() -> None:
+    names = {"__module__": __name__, "__annotations__": {"rate": float}, "rate": 0.1}
+    typed = type("Typed", (Settings,), names)
+    schema = typed.model_json_schema()  # type: ignore[attr-defined]
+    assert schema["properties"] == {"rate": {"default": 0.1, "title": "Rate", "type": "number"}}
 
 
 def test_reference_explains_every_setting() -> None:

@@ -230,6 +230,17 @@ def test_file_is_named_so_that_the_sweep_can_be_named_after_it(init: Init, tmp_p
     load_checked(tmp_path / "my-data.yaml")
 
 
+def test_file_whose_name_no_sweep_can_have_is_refused_as_the_option(
+    init: Init, tmp_path: Path
+) -> None:
+    folder = ODD["two images"](tmp_path / "Dataset001_Odd")
+    result = init("--from", str(folder), "-o", str(tmp_path / "my space.yaml"))
+    assert result.exit_code == 2
+    assert "--output: its file gives the sweep its name, which must be 1 to 100 le" in result.stderr
+    assert '"my space"' in result.stderr
+    assert not list(tmp_path.glob("*.yaml"))
+
+
 def test_a_gpu_that_no_trial_may_use_is_none(
     init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
-from sweep.trainer.divergence.verdicts import VERDICTS, advise
+from sweep.trainer.divergence.verdicts import VERDICTS, advise, still_falling
 from sweep.trainer.runs.explain import geometric_share
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
 
 NONFINITE, EXPLODED, COLLAPSED, ZOMBIE = (
@@ -205,3 +206,44 @@ def test_own_optimizer_whose_weights_have_grown_is_told_of_its_rate_first(
     advice = advise(found)
     assert advice.setting == setting
     assert advice.cause.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("losses", "falls"),
+    [
+        ([1.5, 1.14, 1.10, 1.05, 1.00], True),  # hippocampi, a sixth of the steps that they take
+        ([1.5, 1.6, 1.10, 1.05, 1.00], True),  # only the second half counts
+        ([1.5, 1.14, 1.10, 1.095, 1.05], False),
+        ([1.42, 1.36, 1.35, 1.34, 1.343, 1.31], False),
+        ([1.5, 1.14, None, 1.05, 1.00], False),
+        ([1.5, 1.0], False),
+        ([-0.2, -0.3, -0.4, -0.5, -0.6], True),  # minus a Dice, as of nnU-Net
+        ([-0.6, -0.599, -0.598, -0.597, -0.596], False),
+    ],
+)
+def test_training_is_too_short_if_its_loss_fell_in_each_epoch_of_the_second_half(
+    losses: list[float | None], falls: bool
+) -> None:
+    history = [
+        EpochMetrics(epoch=n, val_dice=0.0, train_loss=loss) for n, loss in enumerate(losses)
+    ]
+    assert still_falling(history) is falls
+
+
+@pytest.mark.parametrize(
+    ("own", "cure"),
+    [
+        (False, "Try trainer.epochs at 16, or optimizer.lr at 0.1."),
+        (True, "Try trainer.epochs at 16."),
+    ],
+)
+def test_network_that_was_still_learning_is_told_to_train_longer(own: bool, cure: str) -> None:
+    short = {"trainer": {"epochs": 8}}
+    facts = {"had_learnt": False, "still_falling": True, "optimizer_is_own": own}
+    advice = advise(case(COLLAPSED, None, None, EARLY, short, **facts))
+    assert (advice.setting, advice.cure) == ("trainer.epochs", cure)
+    assert (
+        advice.cause == "The training was too short: its loss still fell in the last of 8 epochs."
+    )
+    before = advise(case(COLLAPSED, None, None, EARLY, short, **facts | {"had_learnt": True}))
+    assert before.setting != "trainer.epochs"

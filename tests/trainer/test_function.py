@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 from textwrap import indent
 from typing import Any
 
@@ -239,27 +240,31 @@ def test_exception_of_the_function_is_raised_with_its_line(
     )
 
 
-def test_interruption_stops_a_function_in_the_middle_of_an_epoch() -> None:
+@pytest.mark.parametrize("moment", ["in the middle of an epoch", "where it hands one over"])
+def test_interruption_stops_a_function(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Shorter than it takes a function that is not stopped.
+    monkeypatch.setattr("sweep.trainer.custom.inverted_function.SECONDS_TO_STOP", 10.0)
     tidied = threading.Event()
 
     def function() -> None:
         try:
-            while True:
+            while moment == "in the middle of an epoch":
                 sum(range(1000))
+            inverted.hand_over(0)
         finally:
             tidied.set()
 
     inverted: Inverted[int] = Inverted(function)
 
-    class Interrupted:
-        """A queue in which Ctrl-C arrives instead of an item."""
+    class Interrupted(SimpleQueue[Any]):
+        """A queue in which Ctrl-C arrives instead of an item, or beside one."""
 
-        def get(self) -> int:
+        def get(self, *_: Any) -> Any:
+            if moment == "where it hands one over":
+                super().get()
             raise KeyboardInterrupt
 
-        def put(self, _item: object) -> None: ...
-
-    inverted._handed = Interrupted()  # type: ignore[assignment]
+    inverted._handed = Interrupted()
     with pytest.raises(KeyboardInterrupt):
         inverted.next()
     assert tidied.is_set()

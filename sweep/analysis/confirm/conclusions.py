@@ -107,11 +107,12 @@ def unseen(one: Finalist) -> str:
     that diverged or lie far from the others are told of."""
     if math.isnan(one.low) or one.diverged or any(kinds_of(one)):
         return ""
-    runs = len(one.scores)
+    runs, of = len(one.scores), one.highest_of
+    allows = f"allows for its being the first of {of}, and " if of > 1 else ""
     return (
-        f"The interval of {one.trial_id} assumes that further runs are like these {runs}. None of"
-        f" these lies far off, but up to {percent(most_unseen(runs))} of all runs may (95 %"
-        " confidence)."
+        f"The interval of {one.trial_id} {allows}assumes that further runs are like these {runs}."
+        f" None of these lies far off, but up to {percent(most_unseen(runs, of))} of all runs may"
+        " (95 % confidence)."
     )
 
 
@@ -296,7 +297,7 @@ def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) ->
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
         f"{sentence} With the spread seen here, {_units(comparison)} name a winner in"
-        f" {percent(paired.POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
+        f" some 70 % of cases if it leads by about {objective.text(far)}; the lead is"
         f" {objective.text(lead)}."
     )
 

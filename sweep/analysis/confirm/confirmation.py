@@ -40,6 +40,8 @@ class Finalist:
             none. By the real validation, none has one on a seed and fold where a finalist lacks it.
         mean: of the scores, where each fold counts the same; NaN where there is none.
         low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
+        highest_of: of the first, number of finalists with scores, among which it was picked; of the
+            others 1. Its interval allows for that.
         p_best: probability that its mean is the highest of all that are compared; None where there
             is too little to compare.
         group: letters; finalists that share one cannot be told apart. None likewise.
@@ -53,6 +55,7 @@ class Finalist:
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    highest_of: int = 1
     p_best: float | None = None
     group: str | None = None
     dropped: Dropped | None = None
@@ -184,17 +187,25 @@ def confirmation(
         return None
     by_fold = len(paired.folds_of(one.scores for one in found)) > 1
     unfinished = sum(not run.status.is_final for _, run in runs)
-    measured = []
-    for one in found:
-        bounds = one.objective.bounds  # no mean lies outside
-        low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
-        mean = paired.mean_of(one.scores, by_fold=by_fold)
-        measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
+    measured = [_measured(one, by_fold) for one in found]
     if race is None:
         told = _compared(measured, by_fold, unfinished)
     else:
         told = _raced(measured, race, by_fold, unfinished)
-    return replace(told, has_folds=spec is None or not spec.trainer.traits.is_own_loop)
+    first, *others = told.finalists
+    could = [one for one in found if one.scores and (race is None or one.trial_id in race.order)]
+    first = _measured(first, by_fold, highest_of=max(1, len(could)))
+    has_folds = spec is None or not spec.trainer.traits.is_own_loop
+    return replace(told, finalists=(first, *others), has_folds=has_folds)
+
+
+def _measured(one: Finalist, by_fold: bool, highest_of: int = 1) -> Finalist:
+    """With its mean, and the interval of that."""
+    bounds = one.objective.bounds  # no mean lies outside
+    ends = paired.interval(one.scores, by_fold=by_fold, highest_of=highest_of)
+    low, high = np.clip(ends, *bounds).tolist()
+    mean = paired.mean_of(one.scores, by_fold=by_fold)
+    return replace(one, mean=mean, low=low, high=high, highest_of=highest_of)
 
 
 def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int) -> Confirmation:

@@ -153,9 +153,16 @@ class PairedComparison:
         return float(paired_p(differences)) if len(differences) >= LEAST_UNITS else 1.0
 
 
-def interval(scores: Scores, *, by_fold: bool) -> tuple[float, float]:
-    """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`."""
-    return mean_interval([*units(scores, by_fold=by_fold).values()], LEAST_UNITS)
+def interval(scores: Scores, *, by_fold: bool, highest_of: int = 1) -> tuple[float, float]:
+    """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`.
+
+    Args:
+        scores: of one configuration.
+        by_fold: whether the units are folds rather than seeds.
+        highest_of: number of configurations of which it was picked as the highest.
+    """
+    values = [*units(scores, by_fold=by_fold).values()]
+    return mean_interval(values, LEAST_UNITS, highest_of=highest_of)
 
 
 def mean_of(scores: Scores, *, by_fold: bool) -> float:

@@ -33,15 +33,27 @@ DECIMALS = 12
 
 
 def mean_interval(
-    values: Sequence[float], least: int = 2, groups: Sequence[str] | None = None
+    values: Sequence[float],
+    least: int = 2,
+    groups: Sequence[str] | None = None,
+    highest_of: int = 1,
 ) -> tuple[float, float]:
     """``mean ± t(n − 1) · s / √n``, the 95 % interval of Student's t; NaN for too few values.
+
+    The highest of k means is mostly one that is too high, and of k equal ones its interval would
+    lie above the truth in up to k times 2.5 %. So that of the highest reaches further down, to the
+    0.05 / k quantile: that any of k intervals lies above the truth then has a chance of 5 % at most
+    (Bonferroni's inequality). It need not reach further up. Of selected means in general: Fuentes,
+    Casella and Wells 2018, Confidence intervals for the means of the selected populations,
+    Electron. J. Statist. 12(1).
 
     Args:
         values: one per replicate.
         least: number of values that it takes, at least 2.
         groups: of each value; those of one group are alike, and only groups are independent. See
             `_grouped_interval`.
+        highest_of: k, the number of means of which this was picked as the highest; 1 where it was
+            not picked. It does not go with ``groups``.
     """
     if groups is not None:
         return _grouped_interval(values, least, groups)
@@ -51,8 +63,8 @@ def mean_interval(
     if n < least:
         return math.nan, math.nan
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    margin = float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)
-    return mean - margin, mean + margin
+    down, up = stdtrit(n - 1, [1 - 0.05 / max(2, highest_of), 0.975]) * spread / math.sqrt(n)
+    return mean - float(down), mean + float(up)
 
 
 def _grouped_interval(
@@ -105,10 +117,14 @@ def two_kinds(values: Sequence[float]) -> tuple[list[float], list[float]] | None
     return found if len(ordered) >= LEAST_OF_KINDS else None
 
 
-def most_unseen(runs: int) -> float:
+def most_unseen(runs: int, highest_of: int = 1) -> float:
     """Share of runs of a kind that none of ``runs`` was of: the upper end of its one-sided 95 %
-    interval, ``1 − 0.05^(1/n)`` (Clopper and Pearson 1934)."""
-    return 1.0 - math.pow(0.05, 1 / runs)
+    interval, ``1 − (0.05 / k)^(1/n)`` (Clopper and Pearson 1934).
+
+    Of k configurations whose runs collapse now and then, the highest mean is that of one whose runs
+    did not: ``highest_of`` is this k, as of `mean_interval`.
+    """
+    return 1.0 - math.pow(0.05 / highest_of, 1 / runs)
 
 
 def paired_p(differences: ArrayLike) -> NDArray[np.float64]:

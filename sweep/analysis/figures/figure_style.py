@@ -66,6 +66,8 @@ def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figur
         showlegend=legend,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         hoverlabel={"align": "left"},
+        # Else plotly offers, also in a notebook, to upload the figure to its makers.
+        modebar={"remove": ["sendChartToCloud"]},
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",
     )

@@ -32,7 +32,8 @@ def confirmed_finalists(results: Results) -> ReportFigure:
             f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
             "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
             "Diamonds: their mean with its 95 % interval (Student's t, from "
-            f"{LEAST_UNITS} seeds or folds on). {_search_words(found)}A difference of pairs "
+            f"{LEAST_UNITS} seeds or folds on; that of the first allows for its being the best of"
+            f" all). {_search_words(found)}A difference of pairs "
             "can be certain although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),

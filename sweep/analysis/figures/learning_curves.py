@@ -13,6 +13,7 @@ from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
@@ -44,19 +45,20 @@ def learning_curves(results: Results) -> ReportFigure:
     drawn = f", {len(shown)} of {len(others)} of them" if len(shown) < len(others) else ""
     which = ", of the first" if len(shown) > MOST_MARKED else ""
     switch_on = f"△: the epoch in which the geometric loss switches on{which}. "
+    lines = f"Thick lines: the first of the ranking. Thin: all others{drawn}. "
+    seeds = "One seed each: which curve is on top at the end says nothing where they keep crossing."
     return ReportFigure(
         name="learning-curves",
         title="Learning curves",
         finding=_finding(results),
         reading=(
-            f"Thick lines: the first of the ranking. Thin: all others{drawn}. "
-            + (switch_on if results.has_geometry else "")
+            (lines if leaders else f"None is ranked{drawn}. ")
+            + (switch_on if _switch_ons(results, [*leaders, *shown]) else "")
             + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
             + style.outside(map(_last_value, [*leaders, *shown]), _frame(leaders, shown), "curve")
-            + "One seed each: which curve is on top at the end says nothing where they keep "
-            "crossing."
-        ),
+            + (seeds if len(leaders) > 1 else "")
+        ).strip(),
         figure=_figure(results, leaders, shown) if measured else None,
     )
 
@@ -140,30 +142,15 @@ def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
 def _figure(
     results: Results, leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]
 ) -> go.Figure:
-    figure = go.Figure()
+    figure = go.Figure(_behind(others))
     longest = max(len(record.history) for record in [*leaders, *others])
-    broken = diverged(others)
-    rest = [record for record in others if record.status is not Status.DIVERGED]
     many = len(others) > MOST_MARKED
-    if rest:
-        figure.add_trace(_thin(rest, "others", style.FAINT))
-    if broken:
-        figure.add_trace(_thin(broken, "diverged", "#dca7a3", dash="dot"))
     for place, record in enumerate(leaders):
         figure.add_trace(_leader(record, place))
-    if broken:
-        points = []
-        for record in broken:
-            cause = record.outcome.cause if record.outcome else ""
-            values = [*enumerate(record.objective.values(record.history))]
-            last, value = next(one for one in reversed(values) if one[1] is not None)
-            points.append((last, value, f"{record.trial_id}: {cause}"))
-        color = style.LOOKS[Status.DIVERGED].color
-        crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
-        ids = [record.trial_id for record in broken]
-        figure.add_trace(style.marks(points, crosses, ids=ids, name="last epoch before divergence"))
-    if results.has_geometry:
-        figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
+    if broken := diverged(others):
+        figure.add_trace(_last_epochs(broken, size=6 if many else 9))
+    if points := _switch_ons(results, leaders if many else [*others, *leaders]):
+        figure.add_trace(_switch_on_marks(points))
     if rungs := _own_rungs(results, leaders):
         bars = {"symbol": "line-ns", "size": 12, "line": {"color": style.INK, "width": 2}}
         figure.add_trace(style.marks(rungs, bars, name="rung", legendrank=LAST))
@@ -171,7 +158,11 @@ def _figure(
         figure.add_vline(
             x=epochs - 1,
             line=style.OUTLINE | {"dash": "dot"},
-            annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
+            annotation={
+                "text": f"rung: {counted(epochs, 'epoch')}",
+                "font": {"size": 11},
+                "textangle": -90,
+            },
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
@@ -186,17 +177,30 @@ def _figure(
 
 
 def _frame(leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]) -> list[float] | None:
-    """The stretch of the objective's axis that shows the leaders' whole curves."""
-    return style.frame(_values([*leaders, *others]), _values(leaders))
+    """The stretch of the objective's axis that shows the leaders' whole curves. Without leaders,
+    where a curve broke away is all that there is to see."""
+    return style.frame(_values([*leaders, *others]), _values(leaders)) if leaders else None
 
 
 def _values(records: Iterable[TrialRecord]) -> list[float | None]:
     return [value for record in records for value in record.objective.values(record.history)]
 
 
+def _curve(record: TrialRecord) -> tuple[list[int], list[float]]:
+    """The measured epochs and their values: a line goes on over epochs between measurements."""
+    measured = _measured(record)
+    return [epoch for epoch, _ in measured], [value for _, value in measured]
+
+
 def _last_value(record: TrialRecord) -> float | None:
-    values = [value for value in _values([record]) if value is not None]
-    return values[-1] if values else None
+    measured = _measured(record)
+    return measured[-1][1] if measured else None
+
+
+def _measured(record: TrialRecord) -> list[tuple[int, float]]:
+    """The epochs of a trial in which its objective was measured, with the values."""
+    values = zip(_epochs(record), record.objective.values(record.history), strict=True)
+    return [(epoch, value) for epoch, value in values if value is not None]
 
 
 def _own_rungs(
@@ -210,7 +214,9 @@ def _own_rungs(
         for rung in results.spec.rungs():
             epoch = trained_epochs(rung, ramp_of(results.spec, record).full_from) - 1
             if epoch < len(record.history):
-                text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
+                text = (
+                    f"{record.trial_id} rung: {counted(rung, 'epoch')} since its loss acts in full"
+                )
                 points.append((epoch, _at(record, epoch), text))
     return points
 
@@ -218,9 +224,10 @@ def _own_rungs(
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
     color, dash, symbol = LEADERS[place]
     d3 = record.objective.d3
+    epochs, values = _curve(record)
     return go.Scatter(
-        x=_epochs(record),
-        y=record.objective.values(record.history),
+        x=epochs,
+        y=values,
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
@@ -231,14 +238,42 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
     )
 
 
+def _behind(others: Sequence[TrialRecord]) -> list[go.Scatter]:
+    """The curves behind the leaders."""
+    broken = diverged(others)
+    rest = [record for record in others if record.status is not Status.DIVERGED]
+    short = [record for record in rest if len(_measured(record)) == 1]  # no line shows them
+    dots = [(*_measured(record)[0], record.trial_id) for record in short]
+    dot, ids = {"size": 4, "color": style.FAINT}, [record.trial_id for record in short]
+    traces = [
+        (rest, _thin(rest, "others", style.FAINT)),
+        (short, style.marks(dots, dot, ids=ids, legendgroup="others", showlegend=False)),
+        (broken, _thin(broken, "diverged", "#dca7a3", dash="dot")),
+    ]
+    return [trace for shown, trace in traces if shown]
+
+
+def _last_epochs(broken: Sequence[TrialRecord], size: int) -> go.Scatter:
+    """A cross at the last measured epoch of each trial that diverged."""
+    points = [
+        (*_measured(record)[-1], f"{record.trial_id}: {record.outcome.cause}")
+        for record in broken
+        if record.outcome
+    ]
+    crosses = {"symbol": "x", "size": size, "color": style.LOOKS[Status.DIVERGED].color}
+    ids = [record.trial_id for record in broken]
+    return style.marks(points, crosses, ids=ids, name="last epoch before divergence")
+
+
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace."""
-    curves = style.joined((_epochs(r), r.objective.values(r.history), r.trial_id) for r in records)
+    curves = style.joined((*_curve(record), record.trial_id) for record in records)
     return go.Scatter(
         **curves,
         ids=curves["text"],
         mode="lines",
         name=name,
+        legendgroup=name,
         line={"color": color, "width": 1, "dash": dash},
         hovertemplate=f"%{{text}} epoch %{{x}}: %{{y:{objective_of(records).d3}}}<extra></extra>",
     )
@@ -248,12 +283,19 @@ def _epochs(record: TrialRecord) -> list[int]:
     return [*column(record.history, "epoch")]
 
 
-def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
-    points = []
-    for record in records:
-        at = results.switch_on(record)
-        if at is not None and at < len(record.history):
-            points.append((at, _at(record, at), record.trial_id))
+def _switch_ons(
+    results: Results, records: Iterable[TrialRecord]
+) -> list[tuple[int, float | None, str]]:
+    """The epochs of switch-ons that these trials finished, with the value and the trial."""
+    found = ((results.switch_on(record), record) for record in records)
+    return [
+        (at, _at(record, at), record.trial_id)
+        for at, record in found
+        if at is not None and at < len(record.history)
+    ]
+
+
+def _switch_on_marks(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
     line = {"color": style.INK, "width": 1.2}
     return style.marks(
         points,

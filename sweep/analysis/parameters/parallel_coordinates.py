@@ -6,6 +6,7 @@ parameter. Here both have their own place on the axis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ NO_EFFECT = -0.12
 BEST_SHARE = 0.25
 LEAST_TRIALS = 20
 """Trials below which there is no finding: two or three best trials always agree on a value."""
+LONGEST_LABEL = 10
+"""Letters of a name that stand in one line: a dozen axes leave no room for more."""
 HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 """Shadow of the ticks, so that they stay readable behind lines."""
 
@@ -84,6 +87,19 @@ def _finding(results: Results) -> str:
     )
 
 
+def _in_two_lines(name: str) -> str:
+    """A long name, broken after the dot or underscore that is nearest to its middle.
+
+    >>> _in_two_lines("weights.compactness"), _in_two_lines("lr")
+    ('weights.<br>compactness', 'lr')
+    """
+    ends = [match.end() for match in re.finditer(r"[._]", name)]
+    if len(name) <= LONGEST_LABEL or not ends:
+        return name
+    at = min(ends, key=lambda end: abs(end - len(name) / 2))
+    return f"{name[:at]}<br>{name[at:]}"
+
+
 def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
     objective = results.objective
@@ -96,7 +112,7 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
         at = [results.position(name, r) if r.trial_id in acting else NO_EFFECT for r in shown]
         no_effect = [(NO_EFFECT, "no effect")] * (len(acting) < len(shown))
         bounds = [min(axis.span[0], *at), axis.span[1]]
-        own = {"label": short[name], "values": at, "range": bounds}
+        own = {"label": _in_two_lines(short[name]), "values": at, "range": bounds}
         dimensions.append(own | style.ticks([*no_effect, *axis.ticks]))
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
     texts = {low: "", high: ""} | dict(even_ticks(low, high))

@@ -36,7 +36,8 @@ MOST_POINTS = 4500
 """Points of all panels together: more of them slow a browser down and show nothing more."""
 _BARS = (
     " Its bar shows by how much such an expectation was wrong for trials that trained on, or its"
-    " bounds where too few did."
+    " bounds where too few did. Pruned trials are others than those: in simulation the bars held"
+    " half of what they would have reached."
 )
 HOLLOW = "#5f7a91"
 """Colour of the outlines and bars of expected values."""
@@ -92,6 +93,8 @@ def _finding(results: Results) -> str:
     corrected = min(1.0, p * len(found))
     trials = results.acting(results.compared, name)
     verdict = f"{'' if corrected < 0.05 else 'no '}more than chance would show"
+    if corrected < 0.05 and results.spec.searcher.learns:
+        verdict += " if trials were independent, which those of a searcher that learns are not"
     direction = "rises" if rho > 0 else "falls"
     strength = correlation(rho, "+")
     p_words = "p < 0.001" if corrected < 0.001 else f"p = {corrected:.2g}"

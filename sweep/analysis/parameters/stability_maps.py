@@ -133,18 +133,21 @@ def _extremes(results: Results, name: str, count: int) -> str:
     """The cells of a parameter with the most and the fewest divergences."""
     cells = cells_of(results, name, count)
     drawn = [record for record in results.at_risk if name in record.parameters]
-    rates = {
-        label: rate_of([results.exposures[r.trial_id] for r in drawn if cell_of(cells, r) == cell])
+    every = {
+        label: [results.exposures[one.trial_id] for one in drawn if cell_of(cells, one) == cell]
         for cell, label in enumerate(cells.labels)
     }
-    seen = {label: rate for label, rate in rates.items() if not rate.is_guess}
-    if len(seen) < 2:
+    known = {label: own for label, own in every.items() if not rate_of(own).is_guess}
+    if len(known) < 2:
         return ""
+    # The most and the fewest are picked by their estimates, which intervals have to allow for.
+    seen = {label: rate_of(own, among=len(known)) for label, own in known.items()}
     worst = max(seen, key=lambda label: seen[label].mean)
     best = min(seen, key=lambda label: seen[label].mean)
     return (
         f"Most with {name} = {worst}: {seen[worst].words}; fewest with {best}: {seen[best].words}."
-        " In brackets 90 % intervals of the probability."
+        f" In brackets intervals of the probability: those of all {len(seen)} hold together with"
+        " 90 %."
     )
 
 

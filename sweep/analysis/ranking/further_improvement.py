@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.analysis.confirm.paired_statistics import most_unseen
+from sweep.analysis.report_words import percent
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
 from sweep.store.journal import search_end
@@ -94,7 +96,9 @@ class Outlook:
         return (
             f"By the values so far, the chance that {more} would find one that is better by more"
             f" than {objective.text(rule.improvement)} {objective.short} is {size}. This is an"
-            " estimate: it takes trials to come for like those that have ended."
+            " estimate: it takes trials to come for like those that have ended. Of a better kind"
+            f" that none of these {self.ended} was of, it cannot know: up to"
+            f" {percent(most_unseen(self.ended))} of trials may be of one (95 % confidence)."
         )
 
 
@@ -130,6 +134,10 @@ def chance_of_improvement(
     which is averaged over the posterior of λ, ξ and σ. A searcher that learns improves its trials:
     what it proposes later is better than what it proposed before, so give it its later trials.
 
+    Scores in steps that are larger than δ (of few cases, or rounded) are spread evenly over the
+    step that each stands for, and to be better is to reach the next step. Many equal best ones
+    would else look like an end of what is possible.
+
     Args:
         scores: of the trials, higher is better; None of one without a value, which counts among n.
         improvement: δ > 0, in the unit of the scores.
@@ -147,7 +155,11 @@ def chance_of_improvement(
     known = np.sort([score for score in scores if score is not None])[::-1]
     if len(known) < FEWEST:
         return None
-    if known[0] + improvement > most:
+    target = known[0] + improvement
+    step, even = _in_steps(known)
+    if step > improvement:
+        target, known = known[0] + step / 2, even
+    if target > most:
         return 0.0
     in_tail = max(LEAST_TAIL, round(TAIL * len(known)))
     excesses = known[:in_tail] - known[in_tail]
@@ -160,9 +172,31 @@ def chance_of_improvement(
         (1 + shape) * _log_survival(excess, shape, scale) for excess in excesses
     )
     weight = np.exp(log_posterior - log_posterior.max())
-    beyond = np.exp(_log_survival(excesses[0] + improvement, shape, scale))
+    beyond = np.exp(_log_survival(target - known[in_tail], shape, scale))
     none = (1 + further * beyond / len(scores)) ** -(in_tail + 0.5)
     return float(1 - (weight * none).sum() / weight.sum())
+
+
+def _in_steps(scores: Values) -> tuple[float, Values]:
+    """The step of scores that are all multiples of one, and equal ones spread evenly over it.
+
+    Args:
+        scores: falling.
+
+    Returns:
+        The step, 0 where no two are equal or fewer than three values show one; and the scores,
+        falling.
+    """
+    spread = scores[0] - scores[-1]
+    places = np.round((scores[0] - scores) / (spread or 1.0), 12)  # equal up to rounding errors
+    distinct, group, counts = np.unique(places, return_inverse=True, return_counts=True)
+    gaps = np.diff(distinct)
+    multiples = gaps / gaps.min(initial=math.inf)
+    if counts.max() == 1 or len(gaps) < 2 or np.abs(multiples - multiples.round()).max() > 1e-6:
+        return 0.0, scores
+    step = float(gaps.min() * spread)
+    within = np.arange(len(scores)) - (np.cumsum(counts) - counts)[group]
+    return step, scores + step * (0.5 - (within + 0.5) / counts[group])
 
 
 def _log_survival(excess: float, shape: Values, scale: Values) -> Values:

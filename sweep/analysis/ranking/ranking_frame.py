@@ -184,7 +184,7 @@ def write_ranking(folder: Path) -> Ranking:
         write_csv(layout.nnunet_cases, real_cases(records, ranked))
     if (tested := held_out(records, ranked)) is not None:
         write_csv(layout.test_csv, cases_frame(tested))
-    if (text := best_yaml(folder, frame, layout.best_yaml)) is not None:
+    if (text := best_yaml(folder, frame, texts, layout.best_yaml)) is not None:
         atomic_write_text(layout.best_yaml, text)
     patience = tradeoff(spec, records) if spec and spec.replayed else None
     return Ranking(with_texts(frame, texts), winner(frame), records, patience, texts)
@@ -208,12 +208,13 @@ def csv_text(frame: pd.DataFrame) -> str:
     return text
 
 
-def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
+def best_yaml(folder: Path, frame: pd.DataFrame, texts: OwnTexts, path: Path) -> str | None:
     """The winner's configuration under a comment that says where it comes from.
 
     Args:
         folder: the results folder.
         frame: its ranking.
+        texts: of the user's own files.
         path: the file to which the text will be written; the comment names it.
 
     Returns:
@@ -235,7 +236,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *_real_words(row, objective),
         *_mean_words(row, objective),
         *_run_words(row, objective),
-        *([sentence] if (sentence := own_texts(folder).words(best)) else []),
+        *([sentence] if (sentence := texts.words(best)) else []),
     ]
     if "group" in frame:
         groups = [set(letters) for letters in frame["group"].fillna("")]

@@ -32,11 +32,14 @@ def expected_best(results: Results) -> ReportFigure:
         reading=(
             "The mean best of n of these trials, over all ways to choose n of them (Dodge et al.,"
             " 2019, Show Your Work; the unbiased estimate of Tang et al., 2020). The band holds the"
-            " best of four in five choices. It ends at half of the trials, since larger choices"
-            " share most of their trials. A pruned trial counts with what it had reached, one"
-            " without a result as the worst of the others. Only trials that the random searcher"
-            " proposed count. Comparisons of methods should name the number of trials, because the"
-            " best value rises with it. These are the values that trials were chosen by."
+            " best of four in five choices, and in simulation that of another search of n trials in"
+            " about half (n half of the trials) to two thirds (a quarter). It ends at half of the"
+            " trials, since larger choices share most of their trials. A pruned trial counts with"
+            " what it had reached, one without a result as the worst of the others; a scheduler"
+            " prunes fewer of fewer trials, so what they find is a little better. Only trials that"
+            " the random searcher proposed count. Comparisons of methods should name the number of"
+            " trials, because the best value rises with it. These are the values that"
+            " trials were chosen by."
         ),
         figure=None if why else _figure(results, scores),
     )

@@ -18,6 +18,14 @@ AS_ITK = "the left, to the back and up"
 """Where ITK takes the axes x, y and z to lead in a file without an orientation."""
 _PRINTING = ("nibabel.global", "tifffile")  # loggers that print without a file's name
 
+_NO_IMAGE = {
+    b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the image itself",
+    b"/annex/objects/": "a pointer of git-annex; `git annex get` fetches the image itself",
+    b"<!doctype html": "a web page, which a download gave in the place of the image",
+    b"<html": "a web page, which a download gave in the place of the image",
+}
+"""What stands in the place of an image that was never fetched, by its first bytes."""
+
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
@@ -28,6 +36,7 @@ def decoding(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             for log in logs:
                 log.disabled = True
+            _require_image(path)
             yield
     except InputError:
         raise
@@ -37,6 +46,16 @@ def decoding(path: Path) -> Iterator[None]:
     finally:
         for log, before in logs.items():
             log.disabled = before
+
+
+def _require_image(path: Path) -> None:
+    """Refuse what stands in the place of an image."""
+    with path.open("rb") as file:
+        first = file.read(max(map(len, _NO_IMAGE))).lower()
+    found = [words for start, words in _NO_IMAGE.items() if first.startswith(start)]
+    if found or not first:
+        message = f"cannot be read as an image: it is {found[0] if found else 'empty'}"
+        raise unusable(path, message, "unreadable")
 
 
 def unusable(path: Path, message: str, kind: str) -> InputError:

@@ -28,6 +28,7 @@ from sweep.data.nnunet_raw.raw_dataset import (
 )
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split
 from sweep.spec.settings.data_settings import TEST_FOLDER
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 _LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats
@@ -125,7 +126,10 @@ def load_case(
     with gathering(mistakes):
         image = load_image(dataset, case, grid)
     with gathering(mistakes):
-        label = as_classes(grid.laid(read_pixels(label_path, palette=False), len(image_paths)))
+        stored = read_pixels(label_path, palette=False)
+        if has_bands(label_path) and stored.ndim > len(grid.stored_shape):
+            stored = _said_once(stored, 1)
+        label = as_classes(grid.laid(stored, len(image_paths)))
         if label.ndim > len(grid.axes):
             shape = [grid.geometry.shape[axis] for axis in grid.axes]
             message = f"is {size(shape)} pixels, but {label_path.name} {size(label.shape)}"
@@ -158,20 +162,37 @@ def load_image(dataset: RawDataset, case: str, grid: CaseGrid) -> NDArray[np.flo
         with gathering(mistakes):
             stored = read_pixels(path)
             is_colour = has_bands(path) and stored.ndim > len(grid.stored_shape)
-            # One file holds all bands of a colour picture.
+            if is_colour:  # one file holds all bands of a colour picture
+                stored = _said_once(stored, len(dataset.channel_names) // len(image_paths))
+                is_colour = stored.ndim > len(grid.stored_shape)
             for pixels in np.moveaxis(stored, -1, 0) if is_colour else [grid.laid(stored, file)]:
                 mistakes += _pixel_mistakes(pixels, path)
                 with np.errstate(over="ignore"):  # reported above
                     channels.append(pixels.astype(np.float32))
     if channels and len(channels) != len(dataset.channel_names):
+        names = dataset.channel_names
         message = (
-            f"holds {len(channels)} channels, but `channel_names` of {DESCRIPTION_FILE} names "
-            f"{len(dataset.channel_names)}"
+            f"holds {counted(len(channels), 'channel')}, but `channel_names` of {DESCRIPTION_FILE}"
+            f" names {len(names)}: {', '.join(names)}"
         )
         mistakes.append(Mistake(message, file=str(image_paths[0]), kind="channels"))
     if mistakes:
         raise InputError(mistakes)
     return np.stack(channels)
+
+
+def _said_once(bands: Array, wanted: int) -> Array:
+    """A picture ``[rows, columns, bands]`` without bands that say nothing, where fewer are wanted.
+
+    They are a layer of transparency that is opaque everywhere, and colours that are equal: so many
+    programs write what is grey. One band that is left is ``[rows, columns]``.
+    """
+    opaque = np.iinfo(bands.dtype).max if bands.dtype.kind == "u" else None
+    if wanted < bands.shape[-1] in (2, 4) and (bands[..., -1] == opaque).all():
+        bands = bands[..., :-1]
+    if wanted == 1 < bands.shape[-1] and (bands == bands[..., :1]).all():
+        bands = bands[..., :1]
+    return bands[..., 0] if wanted == bands.shape[-1] == 1 else bands
 
 
 def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:

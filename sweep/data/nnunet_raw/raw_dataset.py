@@ -148,7 +148,10 @@ def _open_raw(folder: Path) -> RawDataset:
         )
     file = folder / DESCRIPTION_FILE
     absent = "is missing; nnU-Net's raw layout describes a dataset there"
-    absent += _dataset_near(folder) or f", such as {EXAMPLE}"
+    absent += _dataset_near(folder) or (
+        f", such as {EXAMPLE}; a script on docs/how-to/first-file.md writes one from images and"
+        " masks of other names, formats and classes"
+    )
     description = read_object(file, absent)
     if (old := old_format(description, file)) is not None:
         raise InputError([old])

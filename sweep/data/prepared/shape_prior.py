@@ -8,13 +8,15 @@ hard masks and without ε it is computed here, without torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sweep.data.nnunet_raw.splits import told_of_classes
 from sweep.data.prepared.outline_length import slope
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -118,6 +120,10 @@ def shapes_of(mask: NDArray[np.bool_], spacing: Sequence[float] = ()) -> Shapes:
     )
 
 
+About = Callable[[str, Sequence[Shapes], LossSettings, str], str | None]
+"""The name of a class, its masks, the loss, and what the masks are of: to a warning or None."""
+
+
 def reference_compactness(masks: Sequence[Shapes], loss: LossSettings) -> float | None:
     """The mean of the compactness term over reference masks; None if none counts."""
     values = _compactness_of_each(masks, loss)
@@ -145,18 +151,28 @@ def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     if not used:
         return []
     seen, spacing = _seen(settings, data)
+    masks = {
+        data.classes[value]: [shapes_of(data.mask(label, value), spacing) for label in seen]
+        for value in data.geometric_classes
+    }
+    whose = "patches of training masks" if settings.data.patch else "training masks"
+    what = "patch" if settings.data.patch else "volume" if spacing else "image"
     found: list[str] = []
-    for value in data.geometric_classes:
-        masks = [shapes_of(data.mask(label, value), spacing) for label in seen]
-        name = data.classes[value]
-        if "loss.components" not in searched:
-            found += _about_components(name, masks, settings.loss)
-        if "loss.border" not in searched:
-            what = "patch" if settings.data.patch else "volume" if spacing else "image"
-            found += _about_border(name, masks, settings.loss, what)
-        if "loss.weights.compactness" in used:
-            found += _about_compactness(name, masks, settings.loss)
+    if "loss.components" not in searched:
+        found += _of_each(masks, _about_components, settings.loss, whose)
+    if "loss.border" not in searched:
+        found += _of_each(masks, partial(_about_border, what=what), settings.loss, whose)
+    if "loss.weights.compactness" in used:
+        found += _of_each(masks, _about_compactness, settings.loss, whose)
     return found
+
+
+def _of_each(
+    masks: Mapping[str, Sequence[Shapes]], about: About, loss: LossSettings, whose: str
+) -> list[str]:
+    """What ``about`` tells of the masks of each class, where it tells anything."""
+    told = ((name, about(name, own, loss, whose)) for name, own in masks.items())
+    return told_of_classes({name: text for name, text in told if text is not None})
 
 
 def _seen(
@@ -187,47 +203,51 @@ def _round(masks: Sequence[Shapes]) -> str:
     return "a ball" if masks[0].axes == 3 else "a disc"
 
 
-def _about_components(name: str, masks: Sequence[Shapes], loss: LossSettings) -> Iterator[str]:
+def _about_components(
+    name: str, masks: Sequence[Shapes], loss: LossSettings, whose: str
+) -> str | None:
     of = [mask for mask in masks if mask.counting(loss).sizes.size]
     several = [mask for mask in of if mask.large(loss).sum() > 1]
     if loss.components == "separate" or len(several) <= FEW * len(of):
-        return
+        return None
     now, cured = (
         reference_compactness(of, loss.model_copy(update={"components": kind}))
         for kind in ("joint", "separate")
     )
-    yield (
-        f"`{name}` has several components in {len(several)} of {len(of)} training masks, which the"
+    return (
+        f"`{name}` has several components in {len(several)} of {len(of)} {whose}, which the"
         f" shape terms take as one shape: the reference itself has compactness {_shown(now)}, where"
         f" {_round(masks)} has 0. With `loss.components: separate` it has {_shown(cured)}"
     )
 
 
 def _about_border(
-    name: str, masks: Sequence[Shapes], loss: LossSettings, what: str
-) -> Iterator[str]:
+    name: str, masks: Sequence[Shapes], loss: LossSettings, whose: str, *, what: str
+) -> str | None:
     of = [mask for mask in masks if mask.counting(loss).sizes.size]
     cut = [mask for mask in of if mask.counting(loss).at_border.any()]
     if loss.border == "ignore" or len(cut) <= FEW * len(of):
-        return
+        return None
     ignoring = loss.model_copy(update={"border": "ignore"})
     left = sum(mask.counting(ignoring).sizes.size > 0 for mask in of)
-    yield (
-        f"`{name}` touches the border of the {what} in {len(cut)} of {len(of)} training masks."
+    return (
+        f"`{name}` touches the border of the {what} in {len(cut)} of {len(of)} {whose}."
         f" Where it is cut is no part of its outline, so half {_round(masks)} there counts as a"
         " whole one. `loss.border: ignore` leaves such shapes out;"
         f" {counted(left, 'mask')} would still count"
     )
 
 
-def _about_compactness(name: str, masks: Sequence[Shapes], loss: LossSettings) -> Iterator[str]:
+def _about_compactness(
+    name: str, masks: Sequence[Shapes], loss: LossSettings, whose: str
+) -> str | None:
     separate = loss.model_copy(update={"components": "separate"})
     values = _compactness_of_each(masks, separate)
     far = [value for value in values if value > FAR_FROM_A_DISC]
     if not far or len(far) < MANY * len(values):
-        return
-    yield (
-        f"{len(far)} of {len(values)} reference masks of `{name}` have a compactness above"
+        return None
+    return (
+        f"{len(far)} of {len(values)} {whose} of `{name}` have a compactness above"
         f" {FAR_FROM_A_DISC}, {_shown(math.fsum(far) / len(far))} on average, even component by"
         f" component, where {_round(masks)} has 0: the compactness term pulls predictions away"
         " from them. Set `loss.weights.compactness` to 0, or search it from small values"

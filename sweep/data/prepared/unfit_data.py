@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from sweep.data.files.image_geometry import size
 from sweep.data.nnunet_raw.labels import compared_with_ignored
+from sweep.data.nnunet_raw.splits import told_of_classes
 from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import TERMS, WEIGHTS
@@ -33,13 +34,16 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
         sides: ``training`` and ``validation`` → their cases.
         classes: names by label value, the background first.
     """
-    doubts = []
+    unlearnt: dict[str, str] = {}
+    unevaluated: dict[str, str] = {}
     for value, name in enumerate(classes[1:], 1):
         learnt, evaluated = (_holding(sides[side], value) for side in ("training", "validation"))
-        if not (learnt and evaluated):
-            effect = "it is not evaluated" if learnt else "it cannot be learnt"
-            doubts.append(f"`{name}` is in {_counted(sides, value)} cases: {effect} in this fold")
-    return doubts
+        counts = f"`{name}` is in {_counted(sides, value)} cases"
+        if not learnt:
+            unlearnt[name] = f"{counts}: it cannot be learnt in this fold"
+        elif not evaluated:
+            unevaluated[name] = f"{counts}: it is not evaluated in this fold"
+    return [*told_of_classes(unlearnt), *told_of_classes(unevaluated)]
 
 
 def patch_doubts(

@@ -11,10 +11,17 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import (
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sweep.engine.on_ray.ray_refusals import cure_for, with_cure
 from sweep.machine.codebase import PACKAGE
@@ -86,10 +93,10 @@ def cluster(
 
     with ExitStack() as quiet, warnings.catch_warnings():
         if not verbose:
-            quiet.enter_context(_messages_to(log))
+            file = quiet.enter_context(_log_file(log))
+            quiet.enter_context(_messages_to(file))
             # A thread of Ray prints about workers that died. Our own console keeps the stdout that
             # it found before.
-            file = quiet.enter_context(log.open("a"))
             quiet.enter_context(redirect_stdout(file))
             quiet.enter_context(redirect_stderr(file))
         warnings.filterwarnings("ignore", module=r"ray\..*")
@@ -248,9 +255,20 @@ def _refused(address: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def _messages_to(log: Path) -> Iterator[None]:
-    """Send what Ray's loggers say to a file."""
-    handler = logging.FileHandler(log, delay=True)
+def _log_file(log: Path) -> Iterator[TextIO]:
+    """A file that stays open, so that a folder which is moved or deleted takes no message."""
+    file = log.open("a")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # the disk is full: a log ends no sweep
+            file.close()
+
+
+@contextmanager
+def _messages_to(file: TextIO) -> Iterator[None]:
+    """Send what Ray's loggers say to an open file."""
+    handler = logging.StreamHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
     # It warns, trial by trial, of missing copies of our history that Ray was asked not to make.
@@ -263,7 +281,6 @@ def _messages_to(log: Path) -> Iterator[None]:
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
-        handler.close()
 
 
 @contextmanager

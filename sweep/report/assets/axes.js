@@ -5,12 +5,15 @@ const axes = { x: "", y: "", colour: "" };  // names of columns that the reader 
 const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
 const GREY = "#4b5563";  // of lines and symbols that are no trial
 
-/** The columns that an axis can have, name → {title, kind, of}; the trial's number is one too. */
+/** The columns that an axis can have, name → {title, kind, of}; the trial's number and its start are two more. */
 function axisColumns(data) {
   const names = data.tables.flatMap(({ columns }) => columns.map(({ name }) => name));
   const found = new Map([...new Set(names)].filter((name) => name !== "trial_id").map((name) => [name, page.columns.get(name)]));
   const of = new Map(page.ids.map((id) => [id, data.trials[id].number]));
-  return found.size ? found.set("number", { name: "number", title: "trial number", kind: "number", of }) : found;
+  if (!found.size) return found;
+  const starts = page.ids.map((id) => [id, data.trials[id].runs?.[0]?.started]).filter(([, started]) => started);
+  if (starts.length) found.set("started", { name: "started", title: "start (UTC)", kind: "date", of: new Map(starts) });
+  return found.set("number", { name: "number", title: "trial number", kind: "number", of });
 }
 
 /** The names of the columns that are drawn: as chosen, else the objective over the first parameter that varies. */
@@ -47,7 +50,7 @@ function chosenAxes(data) {
     ];
   });
   if (!traces.length) return null;
-  if (names.x === "number" && names.y === data.objective.metric) traces.push(bestSoFar(data, every, y.of));
+  if (["number", "started"].includes(names.x) && names.y === data.objective.metric) traces.push(bestSoFar(data, every, x.of, y.of));
   const axis = (column) => ({ title: { text: column.title }, automargin: true, ...scaleOf(column, there) });
   const left = page.ids.length - every.length;
   const thinned = there.length < every.length ? `${there.length} of ${every.length} trials are drawn, evenly over the ranking. ` : "";
@@ -60,14 +63,14 @@ function chosenAxes(data) {
   };
 }
 
-/** The best value of the objective after each trial, in the order in which they were started. */
-function bestSoFar(data, ids, values) {
+/** The best value of the objective after each trial, in the order of their numbers or starts. */
+function bestSoFar(data, ids, order, values) {
   const better = data.objective.mode === "max" ? Math.max : Math.min;
-  const ended = ids.filter((id) => data.trials[id].has_result).sort((a, b) => data.trials[a].number - data.trials[b].number);
+  const ended = ids.filter((id) => data.trials[id].has_result).sort((a, b) => (order.get(a) < order.get(b) ? -1 : 1));
   let best = null;
   const y = ended.map((id) => (best = best === null ? values.get(id) : better(best, values.get(id))));
   return {
-    type: "scatter", mode: "lines", name: "best so far", x: ended.map((id) => data.trials[id].number), y,
+    type: "scatter", mode: "lines", name: "best so far", x: ended.map((id) => order.get(id)), y,
     line: { shape: "hv", color: GREY, width: 1.5 }, hovertemplate: "best so far %{y}<extra></extra>",
   };
 }
@@ -88,6 +91,7 @@ function scaleOfRanks(title, ranks, colorscale) {
 
 function scaleOf({ kind, of }, ids) {
   const line = { showline: true, ticks: "outside", zeroline: false, showgrid: false };
+  if (kind === "date") return { ...line, type: "date" };
   if (kind !== "number") return { ...line, type: "category" };
   const values = ids.map((id) => of.get(id)), low = Math.min(...values), high = Math.max(...values);
   if (!(low > 0 && high / low >= 100)) return { ...line, type: "linear" };

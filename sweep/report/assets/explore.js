@@ -207,4 +207,4 @@ function plain(place, traces, layout = {}) {
 const lightened = (trace) => themed({ ...trace, ...(trace.fillcolor ? { fillcolor: `${turned(trace.fillcolor.slice(0, 7)).replace(/, 1\)$/, ", 0.13)")}` } : {}) });
 
 onChange(() => { tellSelection(); drawGroups(); });
-for (const media of [dark, printing]) media.addEventListener("change", drawGroups);
+onColours(drawGroups);

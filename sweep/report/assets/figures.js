@@ -4,6 +4,7 @@ const options = {
   responsive: true,
   displaylogo: false,
   displayModeBar: true,
+  showSendToCloud: false,  // plotly's default offers to upload each figure to its makers
   toImageButtonOptions: { format: "svg" },
 };
 const plots = new Map();  // name of a figure → {place, figure, text, revision, zoom, isDrawn, isStale, isSeen, isUnlinked}
@@ -11,6 +12,7 @@ const touches = window.matchMedia("(pointer: coarse)").matches;  // there a drag
 const FADED = 0.12;
 
 const isParallel = (trace) => trace.type === "parcoords";
+const MOST_BESIDE = 8, AXIS = 88, PARALLEL_MARGIN = 160;  // parallel axes that always fit, and pixels of others
 const isPoints = (trace) => Boolean(trace.ids) && !isParallel(trace) && (trace.mode ?? "markers").includes("markers");
 const isJoined = (trace) => Boolean(trace.ids) && trace.mode === "lines";  // curves of many trials in one trace
 const isLinked = (trace) => Boolean(trace.ids) || Boolean(trace.meta?.trial);
@@ -199,6 +201,12 @@ function forgetBrush(plot) {
 /** Whether a figure has parallel axes or many panels, which take room also on a phone. */
 const hasPanels = ({ figure: { data, layout } }) => data.some(isParallel) || Object.keys(layout).some((key) => /^xaxis([3-9]|\d\d)$/.test(key));
 
+/** The least width of a figure: of many parallel axes, so that their names lie beside each other. */
+function leastWidth({ figure: { data } }) {
+  const axes = data.find(isParallel)?.dimensions.length ?? 0;
+  return axes > MOST_BESIDE ? `${PARALLEL_MARGIN + AXIS * (axes - 1)}px` : "";
+}
+
 /** Whether a figure needs the whole width: so does the first of the page. */
 const isWide = (figure, place) => place === 0 || hasPanels(figure);
 
@@ -237,6 +245,7 @@ function drawFigures(figures) {
     refill(section.querySelector(".finding"), ...prose(one.finding));
     refill(section.querySelector(".reading"), ...prose(one.reading));
     plot.place.style.height = `${one.height}px`;
+    plot.place.style.minWidth = leastWidth(one);
     const text = JSON.stringify(one.figure);
     if (text === plot.text) return;
     Object.assign(plot, { figure: one.figure, text });
@@ -270,11 +279,9 @@ function drawAll() {
 }
 
 onChange(() => requestAnimationFrame(relink));
-for (const media of [dark, printing]) {
-  media.addEventListener("change", () => {
-    for (const plot of plots.values()) {
-      if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
-    }
-  });
-}
+onColours(() => {
+  for (const plot of plots.values()) {
+    if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
+  }
+});
 window.addEventListener("beforeprint", drawAll);

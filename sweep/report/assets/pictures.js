@@ -6,7 +6,7 @@
     .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; font-size: 13px; color: var(--soft); margin: 0 0 14px; }
     .legend span { display: inline-flex; align-items: center; gap: 6px; }
     .legend label { color: var(--ink); cursor: pointer; display: inline-flex; gap: 5px; align-items: center; }
-    i { display: inline-block; width: 18px; height: 12px; border-radius: 2px; background: #000; position: relative; }
+    i { display: inline-block; width: 18px; height: 12px; border-radius: 2px; background: #000; position: relative; forced-color-adjust: none; print-color-adjust: exact; }
     i::after { content: ""; position: absolute; inset: 0; border-radius: 2px; }
     .reference::after { inset: 5px 2px; background: #fff; }
     .prediction::after { inset: 5px 2px; background: repeating-linear-gradient(90deg, #f0e442 0 4px, #000 4px 7px); }

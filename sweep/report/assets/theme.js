@@ -1,7 +1,33 @@
-// Figures in the dark: the colours that they were made with, their lightness turned round.
+// Light or dark, as the system or the reader says. Figures in the dark have the colours that they
+// were made with, their lightness turned round.
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const printing = window.matchMedia("print");
+const SCHEMES = { "": "as the system", light: "light", dark: "dark" };
+const SCHEME = "sweep report: colours";  // where the browser keeps the choice
+const ofTheDark = [...document.styleSheets[0].cssRules].find((rule) => rule.media?.mediaText === dark.media);
+const recolour = [];  // what is drawn again in other colours
+let scheme = "";
+
+/** Takes the reader's colours, also on the next page; a frame without an origin keeps nothing. */
+function choose(chosen) {
+  scheme = chosen;
+  ofTheDark.media.mediaText = { light: "not all", dark: "screen" }[scheme] ?? dark.media;
+  document.documentElement.style.setProperty("--scheme", scheme || "light dark");
+  try { localStorage.setItem(SCHEME, scheme); } catch { /* not kept */ }
+  recolour.forEach((redraw) => redraw());
+}
+const onColours = (redraw) => recolour.push(redraw);
+for (const media of [dark, printing]) media.addEventListener("change", () => recolour.forEach((redraw) => redraw()));
+{
+  let kept = null;
+  try { kept = localStorage.getItem(SCHEME); } catch { /* nothing is kept */ }
+  const options = Object.entries(SCHEMES).map(([value, words]) => element("option", { value }, words));
+  const select = element("select", { change: () => choose(select.value) }, ...options);
+  document.querySelector("header .kind").before(element("label", { class: "colours" }, "Colours ", select));
+  if (kept in SCHEMES) choose(select.value = kept);
+}
+
 const COLOR = /^(#[0-9a-f]{6}|rgba?\([^)]*\))$/i;
 
 /** A colour with its hue and the opposite lightness: white becomes the dark paper, black white. */
@@ -21,7 +47,7 @@ function turned(color) {
   return `hsla(${Math.round(60 * hue)}, ${Math.round(100 * Math.min(saturation, 0.75))}%, ${Math.round(100 * other)}%, ${alpha})`;
 }
 
-const isDark = () => dark.matches && !printing.matches;
+const isDark = () => (scheme ? scheme === "dark" : dark.matches) && !printing.matches;
 
 /** A figure's JSON in the colours of the page. */
 function themed(value) {

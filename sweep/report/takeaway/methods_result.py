@@ -181,8 +181,10 @@ def _mean(found: Confirmation) -> Iterator[str]:
     objective = first.objective
     mean = objective.text(objective.turned(first.mean))
     low, high = objective.interval(first.low, first.high)
+    allowing = f", allowing for its being the first of {first.highest_of} (Bonferroni)"
     interval = (
-        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t)"
+        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t"
+        f"{allowing if first.highest_of > 1 else ''})"
         if not math.isnan(low)
         else ""
     )

@@ -31,7 +31,7 @@ SYNTAX = (
      "a text that contains `: ` needs quotes"),
     ("unexpected end of stream", "a quote is opened here and never closed"),
     ("expected ',' or ']'", "a `[` is not closed, or a comma is missing"),
-    ("expected ',' or '}'", "a `{` is not closed, or a comma is missing"),
+    ("expected ',' or '}'", "a `{` is not closed, or a comma or the space after a `:` is missing"),
     ("expected <block end>", "the indentation does not match the lines above"),
     ("expected the node content", "a value is missing, or a bracket is not closed"),
     ("expected '<document start>'", "this is not part of a `key: value` line"),

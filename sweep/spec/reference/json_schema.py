@@ -48,7 +48,7 @@ def sweep_schema() -> Schema:
     schema["properties"]["preset"] = own["properties"]["preset"]
     schema["properties"]["space"] = {
         "type": "object",
-        "description": schema["properties"]["space"]["description"],
+        "description": schema["properties"]["space"].get("description", ""),
         "minProperties": 1,
         "additionalProperties": False,
         "properties": dict(_space(own)),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from textwrap import dedent
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from sweep.vocabulary.parameter_values import as_parameter
 from sweep.vocabulary.record import ParameterValue, Scalar
@@ -20,8 +33,38 @@ class Settings(BaseModel):
         strict=True,
         allow_inf_nan=False,
         validate_default=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # most commands validate two of the sixty groups
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The docstring of each setting is its description.
+
+        pydantic can read docstrings itself (`use_attribute_docstrings`), but does so on import:
+        that would be a third of the start of most commands.
+        """
+        schema = handler(core_schema)
+        settings = handler.resolve_ref_schema(schema)["properties"]
+        for one in cls.__mro__:
+            for name, text in _docstrings(one) if issubclass(one, Settings) else ():
+                if name in settings:
+                    settings[name].setdefault("description", text)
+        return schema
+
+
+def _docstrings(group: type) -> Iterator[tuple[str, str]]:
+    """Each attribute of its own that has a docstring below it, and that. None without a source."""
+    try:
+        [definition] = ast.parse(dedent(inspect.getsource(group))).body
+    except (OSError, TypeError, SyntaxError):  # compiled, typed at a prompt, oddly indented
+        return
+    assert isinstance(definition, ast.ClassDef)
+    for one, below in pairwise(definition.body):
+        match one, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 class ActsLate:

@@ -61,6 +61,9 @@ class Inverted(Generic[T]):
             # Raises `TrialStopped` in the function's thread, anywhere in Python code.
             ident = ctypes.c_ulong(self._thread.ident or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))
+            # Where it has just handed something over, it waits for an answer and runs no Python.
+            # Before the line above, it could be stopped twice, the second time in its clean-up.
+            self._answer(go_on=False)
             self._thread.join(SECONDS_TO_STOP)
             raise
         if isinstance(found, BaseException):

@@ -65,6 +65,7 @@ class Case:
     gradient: float | None = None
     geometric_share: float | None = None
     optimizer_is_own: bool = False
+    still_falling: bool = False
     own_rate: float | None = None
     weight_size: float | None = None
 

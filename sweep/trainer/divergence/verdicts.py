@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from sweep.trainer.divergence.advice import (
@@ -221,6 +222,32 @@ class Exploded(Verdict):
         return name, times.get(name, 0.0)
 
 
+FALLING = 0.01
+"""Share by which each epoch's loss lies below that of the one before while a network learns."""
+
+
+def still_falling(history: Sequence[EpochMetrics]) -> bool:
+    """Whether the loss fell in each epoch of the second half, by `FALLING` at least."""
+    losses = [epoch.train_loss for epoch in history[(len(history) - 1) // 2 :]]
+    return len(losses) > 2 and all(
+        before is not None and after is not None and before - after > FALLING * abs(before)
+        for before, after in pairwise(losses)
+    )
+
+
+def train_longer(case: Case) -> Advice | None:
+    """For a network that was learning when the training ended."""
+    if case.had_learnt or not case.still_falling:
+        return None
+    epochs, rate = case.settings.trainer.epochs, case.settings.optimizer.lr
+    return Advice(
+        f"The training was too short: its loss still fell in the last of {epochs} epochs.",
+        "trainer.epochs",
+        f"Try trainer.epochs at {2 * epochs}"
+        + ("." if case.optimizer_is_own else f", or optimizer.lr at {10 * rate:g}."),
+    )
+
+
 def try_other_rates(case: Case) -> Advice | None:
     """For a network that was never better than a prediction that ignores the images."""
     if case.had_learnt:
@@ -244,7 +271,7 @@ class Collapsed(Verdict):
     """
 
     cause = "collapsed"
-    cures = (try_other_rates, lower_a_weight, clip_the_gradient, lower_the_own_rate)
+    cures = (train_longer, try_other_rates, lower_a_weight, clip_the_gradient, lower_the_own_rate)
 
     def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
         settings, last, best = self.settings, history[-1], best_dice(history)

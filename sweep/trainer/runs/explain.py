@@ -21,7 +21,14 @@ from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.judging import judge_epochs
 from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
 from sweep.trainer.divergence.verdict import broken_part
-from sweep.trainer.divergence.verdicts import VERDICTS, Nonfinite, Zombie, advise, has_moved_weights
+from sweep.trainer.divergence.verdicts import (
+    VERDICTS,
+    Nonfinite,
+    Zombie,
+    advise,
+    has_moved_weights,
+    still_falling,
+)
 from sweep.trainer.runs.run_protocol import Loop
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
@@ -103,6 +110,7 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
             settings.loss, ((one.epoch, one.train_loss, one.terms) for one in history)
         ),
         optimizer_is_own=run.optimizer_is_own,
+        still_falling=len(history) >= loop.epochs and still_falling(history),
     )
     diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
     diagnosis = replace(diagnosis, recent=guard.recent())
