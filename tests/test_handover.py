@@ -235,3 +235,18 @@ def test_every_run_of_a_finalist_is_validated_once_and_a_failure_ends_nothing(
         ("t0001", "t0001r1", "a", "lung", ""),
     ]
     assert len(rows) == 8
+
+
+def test_cases_of_a_real_validation_have_their_group(store: Store) -> None:
+    found = RealValidation(
+        dice=0.5,
+        cases={"p1_a": {"heart": 0.4}, "p1_b": {"heart": 0.6}},
+        groups={"p1_a": "p1", "p1_b": "p1"},
+    )
+    store.record_real_validation("t0001r1", found)
+    store.record_real_validation("t0001r2", RealValidation(dice=0.5, cases={"x": {"heart": 0.5}}))
+    assert {one.trial_id: one.real for one in store.records()}["t0001r1"] == found
+    write_ranking(store.layout.folder)
+    with store.layout.nnunet_cases.open() as file:
+        rows = [(row["case"], row["group"]) for row in csv.DictReader(file)]
+    assert rows == [("p1_a", "p1"), ("p1_b", "p1"), ("x", "")]  # of before there were groups

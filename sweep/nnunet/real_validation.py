@@ -10,14 +10,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer
 
+from sweep.data.nnunet_raw.case_groups import groups_of
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY
 from sweep.nnunet.training.nnunet_run import LatestValues, trained
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import RealValidation
 
 
@@ -50,7 +56,11 @@ def real_validation(
             trainer.perform_actual_validation()
         finally:
             nnUNetTrainer.default_num_processes = before
-    return read_summary(folder / "validation" / "summary.json", trainer.dataset_json)
+    found = read_summary(folder / "validation" / "summary.json", trainer.dataset_json)
+    with suppress(InputError):  # the file with the groups is gone: no reason to lose the scores
+        groups = groups_of(nnunet_trainer(settings).groups, sorted(found.cases), GROUPS_KEY)
+        found = replace(found, groups=groups)
+    return found
 
 
 def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:

@@ -90,7 +90,10 @@ def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
 
 def write_real_validation(paths: TrialPaths, found: RealValidation) -> None:
     """Record the real validation of the trial's best weights."""
-    _write_json(paths.real_validation, finite_fields(found))
+    values = finite_fields(found)
+    if not found.groups:
+        del values["groups"]
+    _write_json(paths.real_validation, values)
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:

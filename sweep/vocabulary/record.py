@@ -204,10 +204,12 @@ class RealValidation:
     Args:
         dice: mean over the classes of the mean over the cases; None without any value.
         cases: case → class → Dice; None where neither prediction nor reference has the class.
+        groups: of the cases, such as their patients (`trainer.groups`); empty: nothing is grouped.
     """
 
     dice: float | None
     cases: Mapping[str, Mapping[str, float | None]]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,7 +201,11 @@ def test_real_validation_is_the_mean_dice_over_whole_cases(
 ) -> None:
     best = Checkpoints(folder).load_best()
     assert best is not None
-    found = real_validation(trial(), best["model"], tmp_path)
+    grouped = trial()
+    trainer = grouped.trainer.model_copy(update={"groups": "(.*)[0-9]$"})
+    grouped = grouped.model_copy(update={"trainer": trainer})
+    found = real_validation(grouped, best["model"], tmp_path)
+    assert found.groups == {case: case[:-1] for case in sorted(found.cases)}
     # Oracle: Dice of the predictions that nnU-Net has left, by its definition.
     truth = preprocessed / "Dataset502_Shapes_One" / "gt_segmentations"
     values = []

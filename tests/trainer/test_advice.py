@@ -175,6 +175,40 @@ def test_where_no_cure_fits_a_lower_rate_is_advised(cause: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stage", "facts", "setting", "said"),
+    [
+        # Weights beyond any that are trained: the steps were too long, whatever broke then.
+        (LOSS, {"weight_size": 700.0, "own_rate": 3e5}, "trainer.entry", "The learning rate is"),
+        (GRADIENT, {"weight_size": 3.1}, "trainer.entry", "The learning rate is too high"),
+        (WEIGHTS, {"own_rate": 1e10}, "trainer.entry", "The learning rate is too high"),
+        # A clip would not have kept the steps of such a rate short, but those of a usual one.
+        (
+            LOSS,
+            {"weight_size": 700.0, "own_rate": 1e3, "gradient": 1e6},
+            "trainer.entry",
+            "The learning rate is too high",
+        ),
+        (
+            LOSS,
+            {"weight_size": 700.0, "own_rate": 0.1, "gradient": 1e6},
+            "optimizer.gradient_clip",
+            "A gradient of norm 1e+06 was applied",
+        ),
+        # Weights as they are trained: the batch, or the loss on it.
+        (LOSS, {"weight_size": 0.2, "own_rate": 0.1}, "trainer.entry", "The batch holds a value"),
+        (LOSS, {}, "trainer.entry", "The batch holds a value"),
+    ],
+)
+def test_own_optimizer_whose_weights_have_grown_is_told_of_its_rate_first(
+    stage: Stage, facts: dict[str, Any], setting: str, said: str
+) -> None:
+    found = case(NONFINITE, stage, None, EARLY, UNCLIPPED, optimizer_is_own=True, **facts)
+    advice = advise(found)
+    assert advice.setting == setting
+    assert advice.cause.startswith(said)
+
+
+@pytest.mark.parametrize(
     ("losses", "falls"),
     [
         ([1.5, 1.14, 1.10, 1.05, 1.00], True),  # hippocampi, a sixth of the steps that they take

@@ -620,6 +620,32 @@ def test_guarded_function_that_goes_on_is_bit_for_bit_the_whole_one(tmp_path: Pa
     assert resumed == whole
 
 
+@pytest.mark.parametrize(
+    ("rate", "images", "said"),
+    [
+        ("3e5", "torch.randn(4, 2)", "The learning rate is too high for this network and loss"),
+        ("1e-3", "torch.zeros(4, 2) / torch.zeros(4, 2).std()", "The batch holds a value that is"),
+    ],
+)
+def test_first_guess_is_the_rate_where_it_was_the_rate_and_the_batch_where_it_was_that(
+    tmp_path: Path, rate: str, images: str, said: str
+) -> None:
+    body = (
+        "model = torch.nn.Sequential(\n"
+        "    torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))\n"
+        f"guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr={rate}))\n"
+        "for epoch in range(trial.epochs):\n"
+        "    for step in range(20):\n"
+        f"        images = torch.randn(4, 2) if step < 3 else {images}\n"
+        "        guard.step((model(images) - 1).square().mean())\n"
+        "    trial.report(epoch, 0.5)\n"
+    )
+    _, outcome = history(write_function(tmp_path, body))
+    assert outcome.divergence is not None
+    assert outcome.divergence.diagnosis is not None
+    assert outcome.divergence.diagnosis.likely_cause.startswith(said)
+
+
 def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:
     # Its first answer may need no network, as nobody has told what does not; the second is learnt.
     entry = guarded(tmp_path, broken="None", dice="dice=[0.3, 0.6, *[0.0] * 9][epoch]")

@@ -94,18 +94,21 @@ def runs_frame(records: Iterable[TrialRecord], ranked: Sequence[str]) -> pd.Data
 
 
 def cases_frame(records: Iterable[TrialRecord], ranked: Sequence[str]) -> pd.DataFrame:
-    """One row per validated run, case and class."""
+    """One row per validated run, case and class; ``group`` is the last where cases are grouped."""
     import pandas as pd
 
     rows = [
-        (run.configuration_id, run.trial_id, case, name, dice)
+        (run.configuration_id, run.trial_id, case, name, dice, run.real.groups.get(case))
         for _, run in _validated(records, ranked)
         if run.real is not None
         for case, classes in run.real.cases.items()
         for name, dice in classes.items()
     ]
     kinds = dict.fromkeys(("trial_id", "run", "case", "class"), "string") | {"dice": "Float64"}
-    return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
+    if any(group is not None for *_, group in rows):
+        kinds["group"] = "string"
+    cells = [row[: len(kinds)] for row in rows]
+    return pd.DataFrame(cells, columns=list(kinds), dtype=object).astype(kinds)
 
 
 def _validated(
