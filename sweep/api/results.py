@@ -8,7 +8,7 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.ranking.finalists import is_finished
@@ -446,14 +446,16 @@ class SweepResults(Mapping[str, TrialResult]):
     __eq__ = object.__eq__  # a snapshot equals itself; a mapping would compare every trial
     __hash__ = object.__hash__
 
-    def __getattr__(self, name: str) -> Any:
-        import pandas as pd
+    if not TYPE_CHECKING:  # or else any misspelt attribute would pass
 
-        here = ELSEWHERE.get(name)
-        if here is None and not name.startswith("_") and hasattr(pd.DataFrame, name):
-            here = f"frame.{name}"
-        hint = f"; here it is `results.{here}`" if here else ""
-        raise AttributeError(f"results of a sweep have no attribute {name!r}{hint}")
+        def __getattr__(self, name: str) -> NoReturn:
+            import pandas as pd
+
+            here = ELSEWHERE.get(name)
+            if here is None and not name.startswith("_") and hasattr(pd.DataFrame, name):
+                here = f"frame.{name}"
+            hint = f"; here it is `results.{here}`" if here else ""
+            raise AttributeError(f"results of a sweep have no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         state = "finished" if self.is_finished else "unfinished"
