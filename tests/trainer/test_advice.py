@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import pytest
+from torch import nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
 from sweep.trainer.divergence.verdicts import VERDICTS, advise, still_falling
-from sweep.trainer.runs.explain import geometric_share
+from sweep.trainer.runs.explain import geometric_share, size_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
 
@@ -206,6 +207,17 @@ def test_own_optimizer_whose_weights_have_grown_is_told_of_its_rate_first(
     advice = advise(found)
     assert advice.setting == setting
     assert advice.cause.startswith(said)
+
+
+@pytest.mark.parametrize("weight", [0.5, 1e25, 1e38])
+def test_size_of_weights_is_known_as_far_as_they_are_finite(weight: float) -> None:
+    network = nn.Linear(3, 2)
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, -weight)
+    assert size_of(network) == pytest.approx(weight)
+    nn.init.constant_(network.bias, math.inf)
+    assert size_of(network) is None
+    assert size_of(nn.ReLU()) is None
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,11 @@ def rate_of(optimizer: torch.optim.Optimizer) -> float | None:
 
 def size_of(model: nn.Module) -> float | None:
     """Root mean square of a network's weights; None if they are not finite, or it has none."""
-    weights = [p.detach().float().square() for p in model.parameters() if p.is_floating_point()]
+    weights = [p.detach() for p in model.parameters() if p.is_floating_point()]
     count = sum(weight.numel() for weight in weights)
-    size = math.sqrt(sum(float(w.sum(dtype=torch.float64)) for w in weights) / max(count, 1))
+    # In 64 bits, in which no square of theirs overflows.
+    norms = [float(torch.linalg.vector_norm(one, dtype=torch.float64)) for one in weights]
+    size = math.hypot(*norms) / math.sqrt(max(count, 1))
     return _finite(size) if count else None
 
 
