@@ -122,6 +122,17 @@ def test_what_is_unread_at_the_end_of_an_epoch_is_judged_by_read() -> None:
         guard.read()
 
 
+def test_steps_read_at_once_keep_the_names_of_their_own_terms() -> None:
+    # As in a function on a GPU that adds a term, or gives another one, from some step on.
+    model, guard = make()
+    guard.interval = 100
+    wanted = ["dice"], ["dice", "shape"], ["ce"], ["loss"]
+    for names in wanted:
+        loss = model(torch.ones(8, 3)).square().mean()
+        guard.take(loss, {name: loss for name in names if name != "loss"})
+    assert [list(one.terms) for one in guard.read()] == [*wanted]
+
+
 def test_the_guarded_step_equals_a_plain_clipped_step_bit_for_bit() -> None:
     model, guard = make(clip=0.5)
     train(model, guard, scale=100)

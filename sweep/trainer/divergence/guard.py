@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -113,8 +114,8 @@ class Guard:
         self._names: tuple[str, ...] = ()
         self._losses: list[Tensor] = []  # one vector per batch of the step to come
         self._norms: list[Tensor] = []  # of the gradient after each of them but the last
-        self._unread: list[Tensor] = []  # one vector per step
-        self._batches: list[int] = []  # of each of these
+        # One vector per step, with the names of its terms and the number of its batches.
+        self._unread: list[tuple[tuple[str, ...], int, Tensor]] = []
         self._epoch = self._read_steps = 0
 
     def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -230,7 +231,7 @@ class Guard:
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
         parameters = self._parameters
         grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()
-        losses, broken_batch = self._of_batches(grad_norm)
+        batches, (losses, broken_batch) = self.accumulated, self._of_batches(grad_norm)
         withheld = self._withhold(torch.isfinite(losses).all(), torch.isfinite(grad_norm))
         if self._takes_flag:
             # The gradients are already unscaled, so the optimizer gets no scale.
@@ -248,7 +249,7 @@ class Guard:
         norms = torch._foreach_norm([t.detach() for t in tensors if t.is_floating_point()])
         weight_norm = torch.linalg.vector_norm(torch.stack(norms)).float()
         rest = [grad_norm, weight_norm, scale, withheld, broken_batch]
-        self._unread.append(torch.cat([losses, torch.stack(rest)]))
+        self._unread.append((self._names, batches, torch.cat([losses, torch.stack(rest)])))
 
     def read(self) -> list[StepValues]:
         """Fetch the values still on the device. Call it at the end of an epoch too.
@@ -258,14 +259,16 @@ class Guard:
         """
         if not self._unread:
             return []
-        rows = zip(torch.stack(self._unread).tolist(), self._batches, strict=True)
-        self._unread, self._batches = [], []
+        unread, self._unread = self._unread, []
+        numbers = iter(torch.cat([row for *_, row in unread]).tolist())
         values = []
-        for (*terms, loss, grad_norm, weight_norm, scale, withheld, broken_batch), batches in rows:
+        for names, batches, row in unread:
+            of_step = islice(numbers, len(row))
+            *terms, loss, grad_norm, weight_norm, scale, withheld, broken_batch = of_step
             step = StepValues(
                 epoch=self._epoch,
                 step=self._read_steps,
-                terms=dict(zip(self._names, terms, strict=True)) or {"loss": loss},
+                terms=dict(zip(names, terms, strict=True)) or {"loss": loss},
                 loss=loss,
                 grad_norm=grad_norm,
                 weight_norm=weight_norm,
@@ -290,7 +293,7 @@ class Guard:
         return {"scaler": self.scaler.state_dict(), "judge": self._judge.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._unread, self._batches = [], []
+        self._unread.clear()
         self.scaler.load_state_dict(dict(state["scaler"]))
         self._judge.load_state_dict(state["judge"])
 
@@ -300,7 +303,6 @@ class Guard:
         """
         table, norms = self._losses, [*self._norms, grad_norm]
         self._losses, self._norms = [], []
-        self._batches.append(len(table))
         if len(table) == 1:
             return table[0], torch.zeros_like(grad_norm)
         losses = torch.stack(table)  # [batches, terms + 1]
