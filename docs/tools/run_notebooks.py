@@ -34,9 +34,15 @@ def run(notebook: Path) -> nbformat.NotebookNode:
     content = nbformat.read(notebook, as_version=4)
     with TemporaryDirectory() as folder:
         client = NotebookClient(
-            content, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
+            content,
+            timeout=600,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            coalesce_streams=True,
         )
         client.execute(env={**os.environ, **IN_NOTEBOOKS})
+        # As if the reader had run it where they are.
+        content = nbformat.reads(nbformat.writes(content).replace(f"{folder}/", ""), as_version=4)
     for cell in content.cells:
         cell.metadata.pop("execution", None)  # the times of this run
     return content
