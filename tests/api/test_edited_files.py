@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sweep
+from sweep.analysis.own_texts import own_texts
 from sweep.cli import app
 from sweep.store.layout import Layout
 
@@ -174,3 +177,27 @@ def test_files_that_choose_stop_and_log_trials_count_too(
     found, said = session(tmp_path, 0.1, capsys, more=more, extend={"trials": "+1"})
     assert "chooses.py changed since t0000 and t0001 were trained" in said
     assert sorted(found.frame["own_files"]) == ["chooses.py A", "chooses.py A", "chooses.py B"]
+
+
+def test_files_that_were_edited_together_are_told_together_and_by_folder_if_alike(
+    edited: sweep.SweepResults, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(edited.folder, folder)
+    before = {"/x/own.py": "a", "/y/own.py": "b", "/x/helper.py": "c"}
+    after = {"/x/own.py": "d", "/y/own.py": "e", "/x/helper.py": "c"}
+    last = after | {"/x/helper.py": "f"}
+    starts = {"t0000": [before], "t0001": [before, after], "t0002": [last], "t0003": [{}]}
+    for trial_id, runs in starts.items():
+        text = json.dumps({"runs": [{"own_files": own} for own in runs]})
+        Layout(folder).trial(trial_id).provenance.write_text(text)
+    found = own_texts(folder)
+    assert found.of_trials() == {
+        "t0000": "/x/own.py and /y/own.py A, helper.py A",
+        "t0001": "/x/own.py and /y/own.py A+B, helper.py A",
+        "t0002": "/x/own.py and /y/own.py B, helper.py B",
+    }
+    assert found.words().startswith(
+        "/x/own.py and /y/own.py were edited between trials, which ran with different texts of"
+        " them: t0000 with A, t0001 with A+B and t0002 with B. helper.py was edited"
+    )
