@@ -133,6 +133,7 @@ def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
     ("objective", "value", "told"),
     [
         (DICE, 0.00004, "0.0000"),
+        (DICE, -0.00004, "0.0000"),
         (HD95, 3.25, "3.2500"),
         (HD95, 0.0, "0.0000"),
         (HD95, -0.5, "−0.5000"),
@@ -142,6 +143,7 @@ def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
 )
 def test_value_is_told_by_its_size(objective: Objective, value: float, told: str) -> None:
     assert objective.text(value) == told
+    assert objective.signed(value) == (told if told.startswith("−") else f"+{told}")
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ class Objective:
         size = abs(value)
         decimals = self.is_dice or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"
-        return f"−{text}" if value < 0 else text
+        return f"−{text}" if value < 0 and float(text) else text
 
     @property
     def d3(self) -> str:
@@ -287,7 +287,8 @@ class Objective:
 
     def signed(self, value: float) -> str:
         """As `text`, with a sign."""
-        return self.text(value) if value < 0 else f"+{self.text(value)}"
+        text = self.text(value)
+        return text if text.startswith(("−", "-")) else f"+{text}"
 
     @property
     def _names(self) -> _Names:
