@@ -61,17 +61,24 @@ def command(
         if again is not None:
             _replay(argument(again, "--replay"))
             return
-        from sweep.api.public import train
+        from sweep.api.train_one import train_alone
+        from sweep.console.console_words import print_warnings
         from sweep.vocabulary.errors import InputError
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
-        done = train(
-            config, overrides, name=name, results=results, track=track or (), all_cases=on_all_cases
+        record, folder = train_alone(
+            config,
+            overrides,
+            name=name,
+            results=results,
+            track=track or (),
+            all_cases=on_all_cases,
+            warn=print_warnings,
         )
-        assert done.record.outcome is not None
-        _say_end(done.record.outcome, done.folder)
+        assert record.outcome is not None
+        _say_end(record.outcome, folder)
 
 
 def _say_end(outcome: Outcome, folder: Path) -> None:

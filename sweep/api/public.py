@@ -214,30 +214,24 @@ def train(
     >>> again.value == best.value
     True
     """
-    from sweep.api.all_cases import AllCases
-    from sweep.api.checked_spec import load_checked_trial
     from sweep.api.results import TrialResult
-    from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
+    from sweep.api.train_one import train_alone
     from sweep.console.console_words import print_warnings
-    from sweep.console.plain_view import TrainingLines
-    from sweep.machine.user_identity import settle_user
-
-    settle_user()
-    settings, warnings = load_checked_trial(config, overrides)
 
     def warn(found: Iterable[str]) -> None:
         if progress:
             print_warnings(map(in_python, found))
 
-    warn(warnings)
-    file = Path(config) if isinstance(config, str | Path) else None
-    whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
-    if name is None:
-        plain = "train-all-cases" if all_cases else "train"
-        name = default_name(file, all_cases=all_cases) if file else plain
-    folder = Path(results).absolute() / folder_name(name)
-    lines = [TrainingLines(settings.trainer.traits.dice)] if progress else []
-    record = train_one(settings, folder, warn, lines, chosen_trackers(track), whole)
+    record, folder = train_alone(
+        config,
+        overrides,
+        name=name,
+        results=results,
+        track=track,
+        all_cases=all_cases,
+        warn=warn,
+        lines=progress,
+    )
     return TrialResult(record, folder)
 
 

@@ -8,8 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from sweep.api.all_cases import AllCases
+from sweep.api.checked_spec import Overrides, as_overrides, load_checked_trial
+from sweep.console.plain_view import TrainingLines
 from sweep.engine.decisions.observers import Observers
-from sweep.spec.load import to_yaml
+from sweep.machine.user_identity import settle_user
+from sweep.spec.load import Source, to_yaml
 from sweep.spec.search.sweep_spec import check_name
 from sweep.spec.search.tracker_names import TrackerName, chosen
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -25,6 +28,38 @@ from sweep.vocabulary.record import Observer, Outcome, Status, TrialRecord
 
 Warn = Callable[[Iterable[str]], None]
 """Shows warnings, each one sentence."""
+
+
+def train_alone(
+    config: TrialSettings | Source,
+    overrides: Overrides | None,
+    *,
+    name: str | None,
+    results: str | Path,
+    track: Sequence[str],
+    all_cases: bool,
+    warn: Warn,
+    lines: bool = True,
+) -> tuple[TrialRecord, Path]:
+    """Load, check and train a configuration; returns its record and its folder.
+
+    The arguments and what it raises are those of `sweep.train`.
+
+    Args:
+        warn: gets each warning, in the words of the commands.
+        lines: print a line per epoch.
+    """
+    settle_user()
+    settings, warnings = load_checked_trial(config, overrides)
+    warn(warnings)
+    file = Path(config) if isinstance(config, str | Path) else None
+    whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
+    if name is None:
+        plain = "train-all-cases" if all_cases else "train"
+        name = default_name(file, all_cases=all_cases) if file else plain
+    folder = Path(results).absolute() / folder_name(name)
+    shown = [TrainingLines(settings.trainer.traits.dice)] if lines else []
+    return train_one(settings, folder, warn, shown, chosen_trackers(track), whole), folder
 
 
 def train_one(

@@ -143,6 +143,7 @@ def test_error_of_the_augmentation_is_the_error_of_the_trial(
 
     def damage(_: EpochMetrics) -> None:
         for file in own.glob("*/nnUNetPlans_2d/*.b2nd"):
+            file.unlink()  # a process may have mapped it, and ends where it is cut
             file.write_bytes(b"")
 
     settings = trial({"preprocessed": str(own), "workers": workers})
