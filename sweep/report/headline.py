@@ -163,7 +163,8 @@ def _front_words(results: Results) -> str:
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty if there is no order and nothing to say."""
-    edited = results.texts.words(winner(results.frame))
+    first = winner(results.frame)
+    edited = results.texts.words(first)
     tested = [] if results.held_out is None else [on_test_split(results.held_out)]
     if results.confirmation is not None:
         sentences = [reservations(results.confirmation), *tested]
@@ -175,7 +176,7 @@ def caveat(results: Results) -> str:
     if sentence := Outlook.of(results.spec, results.ended).words:
         sentences.append(sentence)
     runs = [*results.records, *results.replicates]
-    if kind := caution([results.spec.trainer.kind], runs, winner(results.frame)):
+    if kind := caution([results.spec.trainer.kind], runs, first):
         sentences.append(kind)
     return " ".join([edited, *sentences] if edited else sentences)
 

@@ -297,8 +297,8 @@ def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) ->
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
         f"{sentence} With the spread seen here, {_units(comparison)} name a winner in"
-        f" some 70 % of cases if it leads by about {objective.text(far)}; the lead is"
-        f" {objective.text(lead)}."
+        f" {paired.POWER_BY_ESTIMATE} of cases if it leads by about {objective.text(far)}; the"
+        f" lead is {objective.text(lead)}."
     )
 
 

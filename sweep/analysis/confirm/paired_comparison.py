@@ -35,7 +35,10 @@ LEVEL = 0.05
 LEAST_UNITS = 3
 """Seeds, or folds where there are several, below which only the mean is reported."""
 POWER = 0.8
-"""Share of confirmations that name a leader which is ahead by the reported difference."""
+"""Share of confirmations that name a leader which is so far ahead, in deviations that are known."""
+POWER_BY_ESTIMATE = "some 70 %"
+"""What is left of `POWER` where the deviation is estimated from the same runs: simulated by the
+section ``stated`` of ``benchmarks/confirmation.py``."""
 EXAMPLE = 0.01
 """Deviation from seed to seed, in Dice, of the example in the sentence."""
 DRAWS, BATCH = 8_000, 1_000
