@@ -32,12 +32,14 @@ class PluginKind:
         key: of the setting that names it.
         given: what it is called with before its options.
         methods: what the object that it returns must have.
+        if_taken: what it is called with besides, by name, if it has parameters of these names.
     """
 
     word: str
     key: str
     given: tuple[str, ...]
     methods: tuple[str, ...]
+    if_taken: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -79,11 +81,12 @@ class PluginKind:
             raise self.wrong(f"`{name}` is neither a class nor a function")
         if inspect.isclass(found):
             self._require_methods(found, name)
+        named = dict.fromkeys(one for one in self.if_taken if takes(found, one))
         try:
-            inspect.signature(found).bind(*self.given, **options)
+            inspect.signature(found).bind(*self.given, **{**named, **options})
         except TypeError as error:
-            takes = ", ".join([*self.given, *(f"{option}=…" for option in options)])
-            raise self.wrong(f"`{name}` must take ({takes}): {error}") from error
+            wanted = ", ".join([*self.given, *(f"{option}=…" for option in options)])
+            raise self.wrong(f"`{name}` must take ({wanted}): {error}") from error
         except ValueError:  # it is written in C: the call will show
             pass
         return found
@@ -136,6 +139,14 @@ class PluginKind:
             )
 
 
+def takes(plugin: Callable[..., Any], name: str) -> bool:
+    """Whether a class or function has a parameter of this name."""
+    try:
+        return name in inspect.signature(plugin).parameters
+    except ValueError:  # it is written in C
+        return False
+
+
 def required_entry(kind: PluginKind, name: str) -> str:
     """A plug-in's name as it is kept; validates the setting ``entry``.
 
@@ -167,7 +178,9 @@ def short_name(entry: str) -> str:
     return entry.rpartition(":")[2]
 
 
-NETWORK = PluginKind("network", "network.name", ("channels", "classes"), ("forward",))
+NETWORK = PluginKind(
+    "network", "network.name", ("channels", "classes"), ("forward",), if_taken=("spatial_dims",)
+)
 SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
 SCHEDULER = PluginKind(
     "scheduler",
@@ -183,5 +196,7 @@ TRACKER = PluginKind(
 )
 MAIN_LOSS = PluginKind("main loss", "loss.main", ("logits", "target"), ())
 LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), ())
-METRIC = PluginKind("metric", "evaluation.metrics", ("prediction", "reference"), ())
+METRIC = PluginKind(
+    "metric", "evaluation.metrics", ("prediction", "reference"), (), if_taken=("spacing",)
+)
 DATA_SOURCE = PluginKind("data source", "data.source", ("folder",), ())

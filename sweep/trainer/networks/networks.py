@@ -7,7 +7,6 @@ to three lower levels of the decoder, finest first, at their own resolution or a
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +23,7 @@ from monai.networks.nets import (
 )
 from torch import Tensor, nn
 
-from sweep.plugins.plugin_kinds import NETWORK
+from sweep.plugins.plugin_kinds import NETWORK, takes
 from sweep.spec.settings.network_settings import Levels, NetworkSettings
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
 from sweep.vocabulary.errors import TrainerError
@@ -80,7 +79,7 @@ def build_network(
         return network
     options = dict(settings.options)
     make = NETWORK.resolve(settings.name, options)
-    axes = {"spatial_dims": spatial_dims} if _takes(make, "spatial_dims") else {}
+    axes = {"spatial_dims": spatial_dims} if takes(make, "spatial_dims") else {}
     network = make(channels, classes, **{**axes, **options})
     if not isinstance(network, nn.Module):
         raise TrainerError(
@@ -89,14 +88,6 @@ def build_network(
         )
     network.sweep_facts = NetworkFacts(settings.name, [], False, options)  # type: ignore[assignment]
     return network
-
-
-def _takes(make: Callable[..., Any], name: str) -> bool:
-    """Whether a plug-in names a parameter so."""
-    try:
-        return name in inspect.signature(make).parameters
-    except ValueError:  # it is written in C
-        return False
 
 
 def size_divisor(
