@@ -35,7 +35,7 @@ class PluginKind:
         given: what it is called with before its options.
         methods: what the object that it returns must have.
         names: of each thing that is given, what libraries call it; empty: it goes by position.
-        known: what it also gets if it has a parameter of that name.
+        if_taken: what it is called with besides, by name, if it has parameters of these names.
         is_function: whether it is called again and again while a trial trains. A class is then
             made first, with the options, and its object is called with what is given.
     """
@@ -45,7 +45,7 @@ class PluginKind:
     given: tuple[str, ...]
     methods: tuple[str, ...]
     names: tuple[tuple[str, ...], ...] = ()
-    known: tuple[str, ...] = ()
+    if_taken: tuple[str, ...] = ()
     is_function: bool = False
 
     @property
@@ -89,17 +89,15 @@ class PluginKind:
         if inspect.isclass(found):
             self._require_methods(found, name)
         is_made_first = self._is_made_first(found)
-        arguments, keywords = (
-            ((), {})
-            if is_made_first
-            else self.arguments(found, self.given, dict.fromkeys(self.known))
-        )
+        arguments, keywords = self.arguments(found, self.given, dict.fromkeys(self.if_taken))
+        if is_made_first:
+            arguments, keywords = (), {}
         try:
             inspect.signature(found).bind(*arguments, **{**keywords, **options})
         except TypeError as error:
-            takes = ", ".join([*arguments, *keywords, *(f"{option}=…" for option in options)])
+            wanted = ", ".join([*arguments, *keywords, *(f"{option}=…" for option in options)])
             why = "is a class, so it is made before it is called: it " if is_made_first else ""
-            raise self.wrong(f"`{name}` {why}must take ({takes}): {error}") from error
+            raise self.wrong(f"`{name}` {why}must take ({wanted}): {error}") from error
         except ValueError:  # it is written in C: the call will show
             pass
         return found
@@ -117,19 +115,19 @@ class PluginKind:
         return partial(found, **options) if options else found
 
     def arguments(
-        self, found: Callable[..., Any], given: Sequence[Any], known: Mapping[str, Any]
+        self, found: Callable[..., Any], given: Sequence[Any], if_taken: Mapping[str, Any]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
         """What a plug-in gets besides its options, by position and by name.
 
         Args:
             given: in the order of the kind.
-            known: by the names of the kind.
+            if_taken: by the names of the kind.
         """
         try:
             taken = inspect.signature(found).parameters
         except ValueError:  # it is written in C
             return given, {}
-        keywords = {name: value for name, value in known.items() if name in taken}
+        keywords = {name: value for name, value in if_taken.items() if name in taken}
         named = [next(filter(taken.__contains__, names), "") for names in self.names]
         if named and all(named):
             return (), {**keywords, **dict(zip(named, given, strict=True))}
@@ -186,6 +184,14 @@ class PluginKind:
             )
 
 
+def takes(plugin: Callable[..., Any], name: str) -> bool:
+    """Whether a class or function has a parameter of this name."""
+    try:
+        return name in inspect.signature(plugin).parameters
+    except ValueError:  # it is written in C
+        return False
+
+
 def required_entry(kind: PluginKind, name: str) -> str:
     """A plug-in's name as it is kept; validates the setting ``entry``.
 
@@ -223,7 +229,7 @@ NETWORK = PluginKind(
     ("channels", "classes"),
     ("forward",),
     names=(("in_channels", "channels"), ("out_channels", "classes", "num_classes")),
-    known=("spatial_dims",),
+    if_taken=("spatial_dims",),
 )
 SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
 SCHEDULER = PluginKind(
@@ -241,6 +247,11 @@ TRACKER = PluginKind(
 MAIN_LOSS = PluginKind("main loss", "loss.main", ("logits", "target"), (), is_function=True)
 LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), (), is_function=True)
 METRIC = PluginKind(
-    "metric", "evaluation.metrics", ("prediction", "reference"), (), is_function=True
+    "metric",
+    "evaluation.metrics",
+    ("prediction", "reference"),
+    (),
+    if_taken=("spacing",),
+    is_function=True,
 )
 DATA_SOURCE = PluginKind("data source", "data.source", ("folder",), ())

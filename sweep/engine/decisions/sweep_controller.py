@@ -458,7 +458,7 @@ class SweepController:
                     settings = settings_of_run(
                         self._spec, record.parameters, record.preset, record.replicate
                     )
-                    edited += self._edits(record, settings)
+                    edited += self._edits(record)
                     self._open(started, settings)
                     if record.replicate is None:
                         self._queue.searcher.tell(started)
@@ -480,7 +480,7 @@ class SweepController:
         if edited:
             raise InputError(edited)
 
-    def _edits(self, record: TrialRecord, given: TrialSettings) -> list[Mistake]:
+    def _edits(self, record: TrialRecord) -> list[Mistake]:
         """What was edited by hand of the settings of a trial that goes on, or of the first one.
 
         An edit of the sweep.yaml shows in any trial.
@@ -489,7 +489,7 @@ class SweepController:
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
             with gathering(found):
-                found += edits(config, given)
+                found += edits(config, self._spec, record)
         return found
 
     def _replay_epoch(self, trial_id: str, metrics: EpochMetrics, is_last: bool) -> None:

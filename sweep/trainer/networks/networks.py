@@ -79,8 +79,8 @@ def build_network(
         return network
     options = dict(settings.options)
     make = NETWORK.resolve(settings.name, options)
-    known = {"spatial_dims": spatial_dims}
-    arguments, keywords = NETWORK.arguments(make, (channels, classes), known)
+    axes = {"spatial_dims": spatial_dims}
+    arguments, keywords = NETWORK.arguments(make, (channels, classes), axes)
     network = make(*arguments, **{**keywords, **options})
     if not isinstance(network, nn.Module):
         raise TrainerError(
