@@ -64,6 +64,11 @@ class Selected:
         """The same in words; whether it was searched instead of the value."""
         return "searched" if key in self.results.spec.space else words(self.value(key))
 
+    def count(self, key: str, noun: str) -> str:
+        """``30 epochs``; ``a searched number of epochs``."""
+        is_searched = key in self.results.spec.space
+        return f"a searched number of {noun}s" if is_searched else counted(self.value(key), noun)
+
     def is_on(self, key: str) -> bool:
         """Whether the setting is searched, or has a value in all trials."""
         return key in self.results.spec.space or bool(self.value(key))
@@ -185,7 +190,9 @@ def _preparation(of: Selected) -> Iterator[str]:
     if of.text("data.n4") == words(True):
         yield "Bias fields were corrected by N4."
     spacing = of.start.effective.get("data.spacing")
-    if isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
+    if "data.spacing" in of.results.spec.space:
+        yield "The spacing to which images were resampled was searched."
+    elif isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
         yield f"Images were resampled to a spacing of {' × '.join(f'{s:g}' for s in spacing)} mm."
     elif isinstance(of.results.spec.data, RawLayoutData) and "data.spacing" in of.start.effective:
         yield "Images kept the spacing of their files."
@@ -217,7 +224,9 @@ def _network(of: Selected) -> Iterator[str]:
     sees = ""  # what it is given, in one word
     if of.has("data.spatial") and not {"data.source", "data.spatial"} & set(of.results.spec.space):
         sees = f"{of.results.spec.data.spatial_dims}D "
-    yield f"The network is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
+    is_searched = any(key.startswith("network.") for key in of.results.spec.space)
+    which = "selected network" if is_searched else "network"
+    yield f"The {which} is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
 
 
 def _loss(of: Selected) -> Iterator[str]:
@@ -274,16 +283,20 @@ def _optimizer(of: Selected) -> Iterator[str]:
 def _loop(of: Selected) -> Iterator[str]:
     effective = of.start.effective
     steps, batch = effective.get("trainer.steps_per_epoch"), effective.get("trainer.batch_size")
-    size = [f"{steps} steps"] if steps else []
-    is_searched = "trainer.batch_size" in of.results.spec.space
-    size += [f"batches of {'a searched size' if is_searched else batch}"] if batch else []
+    space, size = of.results.spec.space, []
+    if steps:
+        is_searched = "trainer.steps_per_epoch" in space
+        size.append("a searched number of steps" if is_searched else counted(steps, "step"))
+    if batch:
+        is_searched = "trainer.batch_size" in space
+        size.append(f"batches of {'a searched size' if is_searched else batch}")
     each = f" of {' with '.join(size)}" if size else ""
-    yield f"A run had at most {of.text('trainer.epochs')} epochs{each}."
-    if (patience := of.text("early_stopping.patience")) == "null":
+    yield f"A run had at most {of.count('trainer.epochs', 'epoch')}{each}."
+    if not of.is_on("early_stopping.patience"):
         yield "There was no early stopping."
     else:
-        count = "a searched number of" if patience == "searched" else patience
-        yield f"Early stopping had a patience of {count} epochs."
+        patience = of.count("early_stopping.patience", "epoch")
+        yield f"Early stopping had a patience of {patience}."
     amp = of.text("trainer.amp")
     if amp not in ("off", "auto"):
         yield f"Training used mixed precision ({amp})."
