@@ -408,7 +408,7 @@ def test_geometric_class_of_regions_has_a_name_and_no_number(tmp_path: Path, wan
     [mistake] = check_data(settings)
     assert str(mistake).startswith("data.geometric_class: ")
     assert "is not the name of a region" in str(mistake)
-    assert "(the dataset's regions: whole, rim, core)" in str(mistake)
+    assert "(its regions: whole, rim, core)" in str(mistake)
 
 
 def test_main_loss_of_a_plugin_is_refused_for_regions(tmp_path: Path) -> None:
