@@ -257,6 +257,7 @@ def copy_to_cpu(value: Any) -> Any:
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
         return {key: copy_to_cpu(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy_to_cpu(item) for item in value]
+    if isinstance(value, list | tuple):
+        copied = map(copy_to_cpu, value)
+        return list(copied) if isinstance(value, list) else tuple(copied)
     return value
