@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import finalize
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.ranking.finalists import is_finished
@@ -17,6 +19,7 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
+from sweep.store.at_uri.local_results import local_results
 from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.read_results import instead_of
@@ -41,6 +44,7 @@ class TrialResult:
         folder: the folder with its files.
         runs: folders with weights for its configuration, best first: its replicates', then its own.
         notes: what users noted on it, in order, each with ``text``, ``by`` and ``at``.
+        _sweep: what was read of its sweep, with which a copy of results at a URI is deleted.
 
     >>> import sweep
     >>> results = sweep.open("results/doctest")
@@ -57,6 +61,7 @@ class TrialResult:
     folder: Path
     runs: tuple[Path, ...] = ()
     notes: tuple[NoteAdded, ...] = ()
+    _sweep: Results | None = field(default=None, compare=False)
 
     @property
     def trial_id(self) -> str:
@@ -284,6 +289,16 @@ class SweepResults(Mapping[str, TrialResult]):
     def __init__(self, folder: str | Path) -> None:
         self._read = read_results(folder)
 
+    @classmethod
+    def at(cls, place: str) -> SweepResults:
+        """The results at a path or a URI. Of a URI a copy is read, which is there as long as
+        anything that was read of it.
+        """
+        with ExitStack() as stack:
+            found = cls(stack.enter_context(local_results(place)))
+            finalize(found._read, stack.pop_all().close)
+        return found
+
     @property
     def folder(self) -> Path:
         return self._read.folder
@@ -432,7 +447,7 @@ class SweepResults(Mapping[str, TrialResult]):
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)
         notes = self._read.notes.get(trial_id, ())
-        return TrialResult(record, layout.trial(trial_id).folder, folders, notes)
+        return TrialResult(record, layout.trial(trial_id).folder, folders, notes, self._read)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)
