@@ -282,14 +282,18 @@ def predict(
     True
     """
     from sweep.api.predict_images import predict_images, runs_of_model
+    from sweep.api.results import SweepResults
     from sweep.console.prediction_view import PredictionLines, PredictionView
     from sweep.machine.user_identity import settle_user
     from sweep.machine.user_paths import argument
 
     settle_user()
     view = PredictionLines() if progress else PredictionView()
-    folder = model if isinstance(model, str | Path) else model.folder
-    runs = runs_of_model(folder, single=single, warn=view.warn)
+    if not isinstance(model, str | Path):
+        trial = model.best if isinstance(model, SweepResults) else model
+        trial.fetch_weights()
+        model = model.folder
+    runs = runs_of_model(model, single=single, warn=view.warn)
     return predict_images(
         runs,
         argument(images, "images"),

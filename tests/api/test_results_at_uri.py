@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import pytest
+import torch
 
 import sweep
 from sweep.api.run_sweep import _gpu_is_elsewhere
@@ -57,11 +58,16 @@ def test_copy_of_results_lives_as_long_as_a_trial_or_a_figure_that_was_read_of_i
         store.start_trial(0, parameters, to_yaml(SPEC.trial(parameters)))
         store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
         store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    torch.save({"model": {"bias": 3.0}}, tmp_path / "best.pt")
+    remote.send(tmp_path / "best.pt", "trials/t0000/best.pt")
+    remote.write("nnunet_model/fold_0/checkpoint_best.pth", b"heavy")
     best, figures = sweep.open(uri).best, sweep.open(uri).figures  # nobody keeps the results
     assert best.config.optimizer.lr == 0.1
     assert figures.learning_curves().data
     copy = best.folder.parent.parent
     assert copy.is_dir()
+    assert not [*copy.rglob("*.pt*")]
+    assert best.weights() == {"bias": 3.0}  # downloaded now
     del best
     gc.collect()
     assert not copy.exists()
