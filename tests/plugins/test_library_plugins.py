@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import sweep
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.report.takeaway.methods import methods
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.trainer.losses.main_losses import build_main_loss
@@ -82,7 +84,7 @@ def test_function_gets_its_options_with_class_indices_of_64_bits(
     assert "missing a required argument: 'share'" in refused(loss={"main": f"{file}:half"})
 
 
-def test_option_of_a_loss_is_searched_and_read_back(tmp_path: Path) -> None:
+def test_option_of_a_loss_is_searched_and_told_among_the_methods(tmp_path: Path) -> None:
     results = sweep.run(
         {
             "name": "tversky",
@@ -92,7 +94,10 @@ def test_option_of_a_loss_is_searched_and_read_back(tmp_path: Path) -> None:
             "presets": [],
             "data": {"source": "shapes", "count": 6, "size": 32},
             "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
-            "network": {"name": "unet", "channels": [4, 8]},
+            "network": {
+                "name": "monai.networks.nets:BasicUNet",
+                "options": {"features": list(FEATURES)},
+            },
             "loss": {
                 "main": "monai.losses:TverskyLoss",
                 "main_options": {"to_onehot_y": True, "softmax": True, "alpha": 0.5},
@@ -107,6 +112,9 @@ def test_option_of_a_loss_is_searched_and_read_back(tmp_path: Path) -> None:
     assert sorted(found.values()) == [0.1, 0.5, 0.9]
     losses = {results[one].history["train_loss"].iloc[0] for one in results}
     assert len(losses) == 3
+    told = str(methods(read_results(results.folder)))
+    assert "parameters, features [2, 2, 2, 2, 2, 2])" in told
+    assert "`monai.losses:TverskyLoss` (to_onehot_y true, softmax true, alpha searched)" in told
 
 
 def test_options_beside_a_loss_of_our_own_are_refused() -> None:
