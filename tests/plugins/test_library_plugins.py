@@ -117,6 +117,13 @@ def test_option_of_a_loss_is_searched_and_told_among_the_methods(tmp_path: Path)
     assert "`monai.losses:TverskyLoss` (to_onehot_y true, softmax true, alpha searched)" in told
 
 
+def test_option_without_a_value_is_not_searched() -> None:
+    loss = {"main": "monai.losses:TverskyLoss", "main_options": {"alpha": 0.5}}
+    assert "`loss.main_options` has no `beta`: give it a value there to search it" in refused(
+        loss=loss, space={"loss.main_options.beta": {"uniform": [0.1, 0.9]}}
+    )
+
+
 def test_options_beside_a_loss_of_our_own_are_refused() -> None:
     assert "only a plug-in has options" in refused(loss={"main_options": {"alpha": 0.5}})
 

@@ -62,7 +62,7 @@ def test_of_the_default_configuration_only_details_have_no_effect() -> None:
         ("optimizer: {name: adamw, momentum: 0.9}",
          "3: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"),
         ("optimizer: {schedule: constant, poly_exponent: 2}",
-         "3: optimizer.poly_exponent: 2 has no effect: the learning rate is constant"),
+         "3: optimizer.poly_exponent: 2 has no effect: only `schedule: poly` has an exponent"),
         ("  optimizer.momentum: {uniform: [0, 0.9]}\noptimizer: {name: adamw}",
          "3: space.optimizer.momentum: is searched without any effect: AdamW has no momentum"),
         ("  loss.sqrt_epsilon: {loguniform: [1e-8, 1e-2]}\n"

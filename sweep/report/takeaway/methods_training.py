@@ -284,6 +284,8 @@ def _optimizer(of: Selected) -> Iterator[str]:
     schedule = of.text("optimizer.schedule")
     if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
+    elif schedule == "cosine":
+        schedule = "cosine, to 0 after the last epoch"
     clip = of.text("optimizer.gradient_clip")
     clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (

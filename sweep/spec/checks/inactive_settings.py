@@ -153,7 +153,7 @@ RULES = (
     Rule(
         ("optimizer.poly_exponent",),
         {"optimizer.schedule": _is("poly")},
-        "the learning rate is constant",
+        "only `schedule: poly` has an exponent",
         refused=True,
     ),
     Rule(

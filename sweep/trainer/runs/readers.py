@@ -56,7 +56,7 @@ class Trains(Protocol):
 
     def factor(self, epoch: int) -> float: ...
 
-    def rate(self, epoch: int) -> float: ...
+    def rate(self, epoch: float) -> float: ...
 
 
 def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
@@ -88,6 +88,14 @@ def _poly_exponent(run: Trains, loop: Loop) -> float | None:
         return None
     exponent = math.log(run.rate(middle) / run.rate(0)) / math.log(1 - middle / loop.epochs)
     return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
+
+
+def _schedule(run: Trains, loop: Loop) -> str:
+    """By the rates of a quarter and the middle of the run, which may lie between two epochs."""
+    quarter, middle = (run.rate(loop.epochs * part) / run.rate(0) for part in (0.25, 0.5))
+    if math.isclose(middle, 0.5) and math.isclose(quarter, (1 + math.sqrt(0.5)) / 2):
+        return "cosine"
+    return "poly" if middle < 1 else "constant"
 
 
 def _counts_from(run: Trains, loop: Loop) -> str | int:
@@ -158,9 +166,7 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
 
 LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
     "trainer.epochs": lambda _, loop: loop.epochs,
-    "optimizer.schedule": lambda run, loop: (
-        "poly" if run.rate(loop.epochs - 1) < run.rate(0) else "constant"
-    ),
+    "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "early_stopping.patience": lambda _, loop: loop.stopping.patience,
     "early_stopping.min_delta": lambda _, loop: loop.stopping.min_delta,
