@@ -23,14 +23,14 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, ClassVar, Self, TypeGuard
+from typing import Any, ClassVar, Self
 
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.dependent_bounds import Bound
 from sweep.spec.space.priors import Prior
 from sweep.spec.words.dialects import exact
 from sweep.spec.words.phrases import shown
-from sweep.vocabulary.parameter_values import as_parameter, exactly
+from sweep.vocabulary.parameter_values import as_parameter, exactly, is_number
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -396,8 +396,3 @@ def _between(low: float, high: float, rng: Random) -> float:
     """Uniform in [low, high], also where high - low is beyond the largest float."""
     share = rng.random()
     return min(max(low * (1 - share) + high * share, low), high)
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number; true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,10 +17,10 @@ from sweep.spec.space.distributions import (
     Distribution,
     Interval,
     Listed,
-    is_number,
     possible_values,
 )
 from sweep.spec.words.dialects import exact
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 Space = Mapping[str, Distribution]

@@ -17,13 +17,13 @@ from sweep.spec.space.distributions import (
     Distribution,
     Interval,
     Listed,
-    is_number,
     possible_values,
 )
 from sweep.spec.space.linked_space import Space, depends_on, in_order, is_linked
 from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
 from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.vocabulary.parameter_values import is_number, whole
 from sweep.vocabulary.record import ParameterValue
 
 Base = Callable[[str], Any]
@@ -222,9 +222,8 @@ def _unknown(name: str, space: Mapping[str, Distribution]) -> str:
 def _can_be(parent: Distribution, value: ParameterValue) -> bool:
     if isinstance(parent, Listed):
         return Condition("", parent.values).holds(value)
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
     # Of a continuum, no value is drawn exactly.
-    return parent.size is not None and (parent.contains(value) or parent.contains(whole))
+    return parent.size is not None and any(map(parent.contains, (value, whole(value))))
 
 
 def _is_between(condition: Condition, parent: Distribution) -> bool:

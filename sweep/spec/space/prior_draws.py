@@ -34,11 +34,10 @@ from sweep.spec.space.distributions import (
     QUniform,
     Uniform,
     WholeNumbers,
-    is_number,
 )
 from sweep.spec.space.priors import Prior, Sureness
 from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of, shown
-from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.parameter_values import as_parameter, is_number
 from sweep.vocabulary.record import ParameterValue
 
 SPREAD: Mapping[Sureness, float] = {"low": 0.3, "medium": 0.15, "high": 0.05}

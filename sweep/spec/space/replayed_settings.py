@@ -18,9 +18,9 @@ from sweep.spec.space.distributions import (
     QRandInt,
     QUniform,
     WholeNumbers,
-    is_number,
 )
 from sweep.spec.tree.setting_tree import run_ending_keys
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 Space = dict[str, Distribution]
