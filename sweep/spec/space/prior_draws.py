@@ -29,11 +29,11 @@ from sweep.spec.space.distributions import (
     Grid,
     Interval,
     Listed,
-    LogRandInt,
     LogUniform,
     QUniform,
     Uniform,
     WholeNumbers,
+    between,
 )
 from sweep.spec.space.priors import Prior, Sureness
 from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of, shown
@@ -142,18 +142,14 @@ def _place(distribution: Interval, value: float) -> float:
     low, high = distribution.extent
     if low == high:
         return 0.0
-    if isinstance(distribution, LogUniform | LogRandInt):
+    if distribution.is_log:
         return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
     return value / (high - low) - low / (high - low)
 
 
 def _value(distribution: Interval, place: float) -> ParameterValue:
     low, high = distribution.extent
-    if isinstance(distribution, LogUniform | LogRandInt):
-        value = math.exp(math.log(low) * (1 - place) + math.log(high) * place)
-    else:
-        value = low * (1 - place) + high * place
-    value = min(max(value, low), high)
+    value = between(low, high, place, log=distribution.is_log)
     if isinstance(distribution, QUniform):
         return distribution.nearest(value)
     if isinstance(distribution, WholeNumbers):
