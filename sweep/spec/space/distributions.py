@@ -117,7 +117,7 @@ class Interval(Distribution):
     def arguments(self) -> list[ParameterValue]:
         own = [getattr(self, name) for name in self.__match_args__]
         ends = [*self.ends, *[None] * (len(own) - len(self.ends))]
-        return [end.of if end else number for end, number in zip(ends, own, strict=True)]
+        return [end.written if end else number for end, number in zip(ends, own, strict=True)]
 
     @property
     def extent(self) -> tuple[float, float]:

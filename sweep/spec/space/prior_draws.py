@@ -57,7 +57,7 @@ def parse_prior(written: Any, distribution: Distribution) -> Prior:
     Raises:
         ValueError: with what is wrong and what would be right.
     """
-    if not isinstance(distribution, Interval | Listed):
+    if isinstance(distribution, Interval) and any(distribution.ends):
         raise ValueError("`prior` cannot stand beside a bound that is the name of a setting")
     if isinstance(distribution, Grid):
         raise ValueError("`grid` tries every value, so `prior` has no effect; use `choice`")
