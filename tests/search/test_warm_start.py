@@ -313,7 +313,7 @@ def test_only_a_sweep_that_begins_looks_at_the_earlier_results(tmp_path: Path) -
     )
     with pytest.raises(InputError, match="gone does not exist"):
         load_checked(path, [])
-    spec, _ = load_checked(path, [], begins=False)
+    spec, _ = load_checked(path, [], begins=lambda _: False)
     assert spec.warm_start is not None
 
 

@@ -192,7 +192,7 @@ def test_schema_and_check_refuse(tmp_path: Path, text: str) -> None:
 
 
 def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -> None:
-    mappings = {"trainer.options", "network.options", "data.options"}
+    mappings = {"trainer.options", "network.options", "data.options", "loss.main_options"}
     assert set(SEARCHED) | choosing_keys() | unsearched_keys() | mappings >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - unsearched_keys()
     assert {"network.channels", "data.spacing"} <= set(SEARCHED)

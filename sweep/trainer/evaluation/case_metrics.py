@@ -179,7 +179,7 @@ class _Plugin:
     def __init__(self, name: str) -> None:
         self._name = name
         self.column = short_name(name)
-        self._metric: Metric = METRIC.resolve(name, {})
+        self._metric: Metric = METRIC.function(name, {})
         self._whole = takes(self._metric, "spacing")
 
     def measure(

@@ -23,7 +23,7 @@ from monai.networks.nets import (
 )
 from torch import Tensor, nn
 
-from sweep.plugins.plugin_kinds import NETWORK, takes
+from sweep.plugins.plugin_kinds import NETWORK
 from sweep.spec.settings.network_settings import Levels, NetworkSettings
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
 from sweep.vocabulary.errors import TrainerError
@@ -79,8 +79,9 @@ def build_network(
         return network
     options = dict(settings.options)
     make = NETWORK.resolve(settings.name, options)
-    axes = {"spatial_dims": spatial_dims} if takes(make, "spatial_dims") else {}
-    network = make(channels, classes, **{**axes, **options})
+    axes = {"spatial_dims": spatial_dims}
+    arguments, keywords = NETWORK.arguments(make, (channels, classes), axes)
+    network = make(*arguments, **{**keywords, **options})
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
