@@ -169,9 +169,9 @@ space:
         ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has " + TOP_LEVEL),
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has " + TOP_LEVEL),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
-         "`main_options`, `dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, "
-         "`rampup_epochs`, `terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`, "
-         "`components`, `border`"),
+         "`main_options`, "
+         "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
+         "`terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`, `components`, `border`"),
         ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
          '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
         ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 if"

@@ -48,6 +48,7 @@ from sweep.spec.tree.setting_tree import setting_names, value_of
 from sweep.spec.tree.validation_reports import findings_of, unknown_setting
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.parameter_values import whole
 from sweep.vocabulary.record import ParameterValue
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -345,11 +346,10 @@ class SweepSpec(TrialSettings):
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
     """The value as the distribution would draw it (0 for 0.0); unchanged if it never would."""
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
     listed = distribution.values if isinstance(distribution, Listed) else ()
     # Lists are equal if their numbers are: [1, 2] and [1.0, 2.0].
     lists = (one for one in listed if isinstance(one, tuple) and one == value)
-    return next((same for same in (value, whole, *lists) if distribution.contains(same)), value)
+    return next(filter(distribution.contains, (value, whole(value), *lists)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:
