@@ -202,11 +202,11 @@ def _one_seed(results: Results) -> str:
             "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
             " trains the leaders again with seeds that chose nothing."
         )
-    # By the real validation another trial leads than the first by the objective.
+    # How the pseudo Dice moves says nothing of leads in the real validation.
     if (change := _movement(results)) is None or on_whole_cases(results.records):
         return sentence
     reached, *others = results.scores.values()
-    close = sum(reached - other <= change for other in others)
+    close = sum(abs(reached - other) <= change for other in others)
     who = counted(close, "other trial") if close else "no other trial"
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
