@@ -8,6 +8,7 @@ nothing else. So an interrupted sweep is rebuilt by replaying its records.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from sweep.spec.session_changes import edits
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import label
+from sweep.store.files import read_text
 from sweep.store.journal import (
     ConfigurationEnqueued,
     EpochRecorded,
@@ -41,7 +43,7 @@ from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import InputError, Mistake, gathering
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathering
 from sweep.vocabulary.record import (
     BY_HAND,
     Observer,
@@ -483,6 +485,9 @@ class SweepController:
         found: list[Mistake] = []
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
+            with suppress(ResultsError):  # below, in the words for such a file
+                if read_text(config) == to_yaml(given):  # as it was written
+                    return []
             with gathering(found):
                 found += edits(config, self._spec, record)
         return found
