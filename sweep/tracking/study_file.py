@@ -229,8 +229,8 @@ class _Study:
             trial.set_user_attr(name, attribute)
         for name, excess in broken.items():
             trial.set_constraint(name, excess)
-        for name, value in dashboard_constraints(broken).items():
-            self._storage.set_trial_system_attr(trial._trial_id, name, value)
+        for name, excesses in dashboard_constraints(broken).items():
+            self._storage.set_trial_system_attr(trial._trial_id, name, excesses)
         self.note(record.number, note_text(record))
         self.study.tell(trial, value, state)
 

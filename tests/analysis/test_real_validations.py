@@ -95,7 +95,7 @@ def test_of_equals_the_search_decides_and_that_is_told() -> None:
     records = searched((0.8, 0.7), (0.9, 0.7), (0.95, 0.5))
     assert ids(records) == ["t0001", "t0000", "t0002"]
     assert on_whole_cases(records).startswith(
-        "t0000, t0001 have the same real validation Dice, 0.7000; the search had t0002 first"
+        "t0000 and t0001 have the same real validation Dice, 0.7000; the search had t0002 first"
     )
 
 

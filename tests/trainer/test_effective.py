@@ -62,6 +62,7 @@ GIVEN: dict[str, list[Any]] = {
     "data.options": [{"count": 15}],
     "trainer.device": ["cpu", "cuda"],
     "loss.main": ["focal_logcosh_dice", "dice_ce"],
+    "loss.main_options": [{"smoothing": 0.3}],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
     "optimizer.gradient_clip": [0.1],
@@ -77,6 +78,7 @@ PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
 GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
+    "loss.main_options": {"loss.main": f"{PLUGIN}:smoothed"},
     "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},

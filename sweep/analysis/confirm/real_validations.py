@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweep.analysis.report_words import listed
 from sweep.vocabulary.objective import VAL_DICE, Objective
 from sweep.vocabulary.record import TrialRecord, objective_of, searched
 
@@ -60,7 +61,7 @@ def on_whole_cases(records: Iterable[TrialRecord]) -> str:
     sentence = f"Of {len(every)} finalists {first.trial_id} has the highest real validation Dice"
     sentence += f", {text(best)}, {text(best - second)} ahead of the next"
     if len(level) > 1:
-        sentence = f"{', '.join(level)} have the same real validation Dice, {text(best)}"
+        sentence = f"{listed(level)} have the same real validation Dice, {text(best)}"
     by_pseudo = max((one for _, one in every), key=lambda one: (one.score or 0.0, -one.number))
     if by_pseudo.trial_id not in level:
         sentence += f"; the search had {by_pseudo.trial_id} first"

@@ -175,6 +175,12 @@ RULES = (
         "a plug-in is the whole main loss",
         refused=True,
     ),
+    Rule(
+        ("loss.main_options",),
+        {"loss.main": _is_not(*OWN_MAIN_LOSSES)},
+        "only a plug-in has options",
+        refused=True,
+    ),
     Rule(("loss.focal_gamma",), {"loss.pixel_weight": _above(0)}, "the focal term has no weight"),
     Rule(
         ("loss.warmup_epochs", "loss.rampup_epochs"),

@@ -244,8 +244,12 @@ class SweepSpec(TrialSettings):
         Raises:
             InputError: the preset does not fit the sweep's settings.
         """
+        return self.trial(self.preset_values(name))
+
+    def preset_values(self, name: str) -> dict[str, ParameterValue]:
+        """The settings, by dotted name, in which a preset's trial may differ from the sweep's."""
         own = PRESETS[name].settings_beside(self.loss.weights)
-        return self.trial({**most_patient(self.replayed), **own})
+        return {**most_patient(self.replayed), **own}
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters of a trial with these settings, in the space or outside it."""

@@ -23,7 +23,7 @@ from sweep.plugins.plugin_kinds import (
     short_name,
 )
 from sweep.spec.settings.geometric_terms import TERMS, GeometricWeights
-from sweep.spec.settings.settings_base import ActsLate, Settings, one_or_several
+from sweep.spec.settings.settings_base import ActsLate, Options, Settings, one_or_several
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -62,6 +62,9 @@ class LossSettings(Settings):
     )
     """Main loss, on from the first step: a Dice term plus a pixel-wise term; or a plug-in, as
     package.module:attribute, file.py:attribute or by its registered name."""
+    main_options: Options = Field(default_factory=dict)
+    """Keyword arguments of a plug-in for `loss.main`. Each can be searched, as
+    loss.main_options.NAME."""
     dice_weight: float = Field(default=1.0, ge=0)
     """Weight of the main loss's Dice or log-cosh Dice term; 0 leaves it out."""
     pixel_weight: float = Field(default=1.0, ge=0)
@@ -104,8 +107,9 @@ class LossSettings(Settings):
     @model_serializer(mode="wrap")
     def _without_empty_terms(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
-        if not self.terms:  # without plug-ins, a file need not say so
-            values.pop("terms", None)
+        for name in ("terms", "main_options"):  # without plug-ins, a file need not say so
+            if not getattr(self, name):
+                values.pop(name, None)
         return values
 
     @property

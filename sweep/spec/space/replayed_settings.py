@@ -78,7 +78,8 @@ def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
         points = _spread(low, high, min(MOST_FRACTIONS, distribution.size), False)
         return list(dict.fromkeys(map(distribution.nearest, points)))
     points = _spread(low, high, MOST_FRACTIONS, isinstance(distribution, LogUniform))
-    return [low, *(float(f"{value:.3g}") for value in points[1:-1]), high]
+    rounded = (float(f"{value:.3g}") for value in points[1:-1])
+    return list(dict.fromkeys([low, *(min(max(one, low), high) for one in rounded), high]))
 
 
 def _spread(low: float, high: float, count: int, log: bool) -> list[float]:

@@ -26,13 +26,6 @@ from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.run_protocol import Loop
 
 
-class Weighted(Protocol):
-    """A term of a main loss."""
-
-    @property
-    def weight(self) -> float: ...
-
-
 class Loss(Protocol):
     """A loss that reads the settings that it holds at every call."""
 
@@ -40,7 +33,7 @@ class Loss(Protocol):
     def settings(self) -> LossSettings: ...
 
     @property
-    def main(self) -> Mapping[str, Weighted]: ...
+    def main_weights(self) -> Mapping[str, float]: ...
 
 
 class Trains(Protocol):
@@ -105,7 +98,7 @@ def _counts_from(run: Trains, loop: Loop) -> str | int:
 def _main_weight(*names: str) -> Callable[[Trains], float]:
     """Weight of the main loss's term of one of these names. Terms of weight 0 are left out."""
     return lambda run: next(
-        (term.weight for name, term in run.loss.main.items() if name in names), 0.0
+        (weight for name, weight in run.loss.main_weights.items() if name in names), 0.0
     )
 
 
