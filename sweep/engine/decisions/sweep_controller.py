@@ -455,7 +455,7 @@ class SweepController:
                     settings = settings_of_run(
                         self._spec, record.parameters, record.preset, record.replicate
                     )
-                    edited += self._edits(record)
+                    edited += self._edits(record, settings)
                     self._open(started, settings)
                     if record.replicate is None:
                         self._queue.searcher.tell(started)
@@ -477,16 +477,19 @@ class SweepController:
         if edited:
             raise InputError(edited)
 
-    def _edits(self, record: TrialRecord) -> list[Mistake]:
+    def _edits(self, record: TrialRecord, settings: TrialSettings) -> list[Mistake]:
         """What was edited by hand of the settings of a trial that goes on, or of the first one.
 
         An edit of the sweep.yaml shows in any trial.
+
+        Args:
+            settings: with which the trial began.
         """
         found: list[Mistake] = []
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
             with suppress(ResultsError):  # below, in the words for such a file
-                if read_text(config) == to_yaml(given):  # as it was written
+                if read_text(config) == to_yaml(settings):  # as it was written
                     return []
             with gathering(found):
                 found += edits(config, self._spec, record)
