@@ -67,7 +67,9 @@ GIVEN: dict[str, list[Any]] = {
     "loss.main_options": [{"smoothing": 0.3}],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
+    "optimizer.name": ["adamw", "torch.optim:RAdam"],
     "optimizer.gradient_clip": [0.1],
+    "optimizer.options": [{"alpha": 0.5}],
     "evaluation.metrics": [["iou"]],
     "evaluation.every": [1],
     "objective.metric": ["hd95"],
@@ -81,6 +83,7 @@ GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
     "loss.main_options": {"loss.main": f"{PLUGIN}:smoothed"},
+    "optimizer.options": {"optimizer.name": "torch.optim:RMSprop", "optimizer.momentum": 0.99},
     "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
