@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import finalize
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.ranking.finalists import is_finished
@@ -17,6 +19,8 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
+from sweep.store.at_uri.local_results import local_results
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
 from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.read_results import instead_of
@@ -41,6 +45,7 @@ class TrialResult:
         folder: the folder with its files.
         runs: folders with weights for its configuration, best first: its replicates', then its own.
         notes: what users noted on it, in order, each with ``text``, ``by`` and ``at``.
+        _sweep: the results that it is one of, with which a copy of results at a URI is deleted.
 
     >>> import sweep
     >>> results = sweep.open("results/doctest")
@@ -57,6 +62,7 @@ class TrialResult:
     folder: Path
     runs: tuple[Path, ...] = ()
     notes: tuple[NoteAdded, ...] = ()
+    _sweep: SweepResults | None = field(default=None, compare=False)
 
     @property
     def trial_id(self) -> str:
@@ -132,10 +138,17 @@ class TrialResult:
         """
         from sweep.trial.checkpoints import Checkpoints
 
+        self.fetch_weights()
         for run in self.runs or (self.folder,):
             if (state := Checkpoints(run).load_best()) is not None:
                 return dict(state["model"])
         raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
+
+    def fetch_weights(self) -> None:
+        """Download the weights of its runs, if its results were opened at a URI."""
+        if self._sweep is not None and self._sweep._copied is not None:
+            files = [TrialPaths(run).best_checkpoint for run in (*self.runs, self.folder)]
+            self._sweep._copied.fetch_files(file for file in files if not file.exists())
 
 
 class Figures(Mapping[str, "go.Figure"]):
@@ -283,6 +296,19 @@ class SweepResults(Mapping[str, TrialResult]):
 
     def __init__(self, folder: str | Path) -> None:
         self._read = read_results(folder)
+        self._copied: Mirror | None = None
+
+    @classmethod
+    def at(cls, place: str) -> SweepResults:
+        """The results at a path or a URI. Of a URI a copy is read, which is there as long as
+        anything that was read of it.
+        """
+        with ExitStack() as stack:
+            found = cls(stack.enter_context(local_results(place)))
+            finalize(found._read, stack.pop_all().close)
+        if is_uri(place):
+            found._copied = Mirror(found.folder, RemoteFolder(place))
+        return found
 
     @property
     def folder(self) -> Path:
@@ -432,7 +458,7 @@ class SweepResults(Mapping[str, TrialResult]):
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)
         notes = self._read.notes.get(trial_id, ())
-        return TrialResult(record, layout.trial(trial_id).folder, folders, notes)
+        return TrialResult(record, layout.trial(trial_id).folder, folders, notes, self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)

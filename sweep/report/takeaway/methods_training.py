@@ -217,16 +217,26 @@ def _network(of: Selected) -> Iterator[str]:
         return
     name = built.class_.rpartition(".")[2]
     own = [f"{built.parameters:,} parameters"] if built.parameters else []
-    if of.has("network.channels") and of.is_on("network.channels"):
-        own.append(f"channels {of.text('network.channels')}")
-    if of.has("network.dropout") and of.is_on("network.dropout"):
-        own.append(f"dropout {of.text('network.dropout')}")
+    if of.has("network.options"):
+        own += _options(of, "network.options")
+        own += [] if of.results.spec.network.is_plugin else _levels(of)
     sees = ""  # what it is given, in one word
     if of.has("data.spatial") and not {"data.source", "data.spatial"} & set(of.results.spec.space):
         sees = f"{of.results.spec.data.spatial_dims}D "
     is_searched = any(key.startswith("network.") for key in of.results.spec.space)
     which = "selected network" if is_searched else "network"
     yield f"The {which} is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
+
+
+def _levels(of: Selected) -> list[str]:
+    """Of a network of our own, which has no options."""
+    named = {name: f"network.{name}" for name in ("channels", "dropout")}
+    return [f"{name} {of.text(key)}" for name, key in named.items() if of.is_on(key)]
+
+
+def _options(of: Selected, group: str) -> list[str]:
+    """``alpha 0.3``, for each option of a plug-in."""
+    return [f"{name} {of.text(f'{group}.{name}')}" for name in of.value(group)]
 
 
 def _loss(of: Selected) -> Iterator[str]:
@@ -241,7 +251,9 @@ def _loss(of: Selected) -> Iterator[str]:
         yield "The main loss was searched."
     else:
         of_what = ", of each region under a sigmoid" if of.start.classes.regions else ""
-        yield f"The main loss is {known or f'`{_without_folder(main)}`'}{of_what}."
+        options = ", ".join(_options(of, "loss.main_options"))
+        own = f"`{_without_folder(main)}`" + (f" ({options})" if options else "")
+        yield f"The main loss is {known or own}{of_what}."
     acting = [key for key in spec.loss.weights.keys if of.is_on(key)]
     if not acting:
         return
@@ -272,6 +284,8 @@ def _optimizer(of: Selected) -> Iterator[str]:
     schedule = of.text("optimizer.schedule")
     if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
+    elif schedule == "cosine":
+        schedule = "cosine, to 0 after the last epoch"
     clip = of.text("optimizer.gradient_clip")
     clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (

@@ -1,15 +1,20 @@
-"""Results at a URI: when the driver evaluates finalists on whole cases."""
+"""Results at a URI: when the driver evaluates finalists on whole cases, and how they are read."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
+import torch
 
+import sweep
 from sweep.api.run_sweep import _gpu_is_elsewhere
 from sweep.machine.hardware import Machine
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.at_uri.mirrored_results import MirroredStore
+from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
@@ -42,3 +47,27 @@ def test_what_was_trained_on_a_gpu_is_not_evaluated_without_one(
             f'{{"runs": [{{"effective": {{"trainer.device": "{trained_on}"}}}}]}}'
         )
         assert _gpu_is_elsewhere(SPEC, store) == reason
+
+
+def test_copy_of_results_lives_as_long_as_a_trial_or_a_figure_that_was_read_of_it(
+    object_store: str, tmp_path: Path
+) -> None:
+    uri, parameters = f"{object_store}/read/toy", {"optimizer.lr": 0.1}
+    remote = RemoteFolder(uri)
+    with MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC)) as store:
+        store.start_trial(0, parameters, to_yaml(SPEC.trial(parameters)))
+        store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
+        store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    torch.save({"model": {"bias": 3.0}}, tmp_path / "best.pt")
+    remote.send(tmp_path / "best.pt", "trials/t0000/best.pt")
+    remote.write("nnunet_model/fold_0/checkpoint_best.pth", b"heavy")
+    best, figures = sweep.open(uri).best, sweep.open(uri).figures  # nobody keeps the results
+    assert best.config.optimizer.lr == 0.1
+    assert figures.learning_curves().data
+    copy = best.folder.parent.parent
+    assert copy.is_dir()
+    assert not [*copy.rglob("*.pt*")]
+    assert best.weights() == {"bias": 3.0}  # downloaded now
+    del best
+    gc.collect()
+    assert not copy.exists()
