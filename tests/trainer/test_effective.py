@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
@@ -109,14 +110,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"},
         "augmentation": {},
     }
-    write_raw(
-        folder,
-        cases(),
-        name="rings",
-        channel_names=["grey"],
-        labels={"background": 0, "disc": 1, "ring": 2},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases(), "disc", "ring")
     return folder
 
 
