@@ -84,5 +84,5 @@ def test_weights_are_downloaded_when_they_are_asked_for(uri: str) -> None:
 
 
 def test_note_that_would_be_lost_with_the_copy_is_refused(uri: str) -> None:
-    with pytest.raises(sweep.InputError, match="a sweep with results at a URI cannot be asked"):
+    with pytest.raises(sweep.InputError, match="a sweep with results at a URI cannot be steered"):
         sweep.open(uri).note("t0000", "good")
