@@ -27,14 +27,13 @@ from sweep.nnunet.dataset.nnunet_datasets import (
     fold_mistakes,
     is_planned,
     need_dataset,
-    no_plans,
     planned_mistakes,
     read_plans,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.planned_network import network_mistakes
+from sweep.nnunet.dataset.planning import require_planner
 from sweep.nnunet.dataset.plans import configuration_of, patch_mistakes, plans_mistakes
-from sweep.nnunet.dataset.preprocess import PLANNERS
 from sweep.nnunet.dataset.raw_files import description_mistakes, file_mistakes, raw_cases
 from sweep.nnunet.training.trainer_limits import geometric_channels, unsupported
 from sweep.spec.checks.first_look import FirstLook
@@ -162,14 +161,8 @@ class NnunetLook(FirstLook):
                 found += patch_mistakes(trainer.patch_size, planned)
                 found += network_mistakes(trainer, planned)
             return
-        if trainer.plans not in PLANNERS:  # the sweep makes those of PLANNERS when it begins
-            where = no_plans(folder, trainer.plans) if folder else "they do not exist yet"
-            hint = did_you_mean(near_miss(trainer.plans, PLANNERS))
-            message = (
-                f"`{trainer.plans}`: {where}, and only {', '.join(PLANNERS)} are made here; make"
-                f" yours with nnUNetv2_plan_and_preprocess{hint}"
-            )
-            found.append(Mistake(message, key="trainer.plans"))
+        with gathering(found):
+            require_planner(trainer.plans, folder)
         if trainer.configuration not in (*CONFIGURATIONS, CASCADE):
             hint = did_you_mean(near_miss(trainer.configuration, CONFIGURATIONS))
             message = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from finalists import confirmed
@@ -60,6 +61,7 @@ def of_all_types(n: int) -> dict[str, ParameterValue]:
     }
 
 
+@cache
 def sweeps() -> dict[str, Results]:
     failed = Outcome(status=Status.FAILED, cause="OSError: x")
     space = dict(drawn(0).parameters)

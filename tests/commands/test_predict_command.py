@@ -412,6 +412,35 @@ def test_mask_of_a_png_is_a_png_of_the_label_values(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ending", [".bmp", ".tif", ".tiff"])
+def test_pictures_of_another_format_are_predicted_as_those_of_the_training(
+    call: Call, folder: Path, png_model: Path, ending: str
+) -> None:
+    (folder / "others").mkdir()
+    for path in (folder / "raw" / "imagesTr").iterdir():
+        Image.open(path).save(folder / "others" / f"{path.stem}{ending}")
+    done = call("predict", str(png_model), "others", "-o", "out")
+    assert done.exit_code == 0, done.output
+    for n in range(4):
+        mask, label = (
+            np.asarray(Image.open(p)) for p in (f"out/c{n}{ending}", f"raw/labelsTr/c{n}.png")
+        )
+        np.testing.assert_array_equal(mask, label)
+
+
+def test_pages_are_no_picture_to_a_network_that_was_trained_on_pictures(
+    call: Call, folder: Path, png_model: Path
+) -> None:
+    (folder / "pages").mkdir()
+    for n in range(2):
+        pages = np.zeros((5, 20, 16), np.uint8)
+        tifffile.imwrite(f"pages/a_000{n}.tif", pages, photometric="minisblack")
+    done = call("predict", str(png_model), "pages", "-o", "out")
+    assert done.exit_code == 2
+    assert "pages/a_0000.tif: is a volume of several pages, but the network was" in done.stderr
+    assert not Path("out").exists()
+
+
 def test_weights_that_do_not_know_their_data_need_them_to_be_there(
     call: Call, folder: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """The brain: slabs that stay apart, and slices that are the template's own."""
 
 import importlib.util
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from sweep.data.sources import brain
 from sweep.data.sources.brain import BRAIN_SLICES, blocks, held_out_slab, slabs, write_brain
 from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.data_settings import BrainData, DataSettings
-from sweep.vocabulary.errors import InputError
 
 
 def only_mistake(settings: DataSettings) -> str:
@@ -86,14 +84,10 @@ def test_slices_that_hold_brain_are_known_without_nilearn():
     assert len(held) == len(BRAIN_SLICES)
 
 
-def test_missing_nilearn_is_told_with_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "nilearn", None)
+def test_missing_nilearn_is_told_with_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    settings = BrainData(source="brain")
-    message = only_mistake(settings)
+    message = only_mistake(BrainData(source="brain"))
     assert "pip install 'medical-sweep[brain]'" in message
-    with pytest.raises(InputError, match="medical-sweep"):
-        write_brain(tmp_path / "brain", settings)
 
 
 @needs_nilearn

@@ -49,6 +49,12 @@ def test_files_without_a_number_are_cases_if_all_channels_lie_in_one_file(tmp_pa
     assert "without a channel number: b.nii.gz, scan.nii.gz" in mistakes(folder)
 
 
+def test_hidden_file_is_refused_as_folders_pass_over_it(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "in", [".a_0000.nii.gz", ".b.nii.gz"])
+    for file in folder.iterdir():
+        assert mistakes(file) == f"{file}: is hidden by the dot that its name begins with"
+
+
 @pytest.mark.parametrize(("trained", "there"), [(".nii", ".nii.gz"), (".nii.gz", ".nii")])
 def test_compressed_and_plain_nifti_are_read_alike(
     tmp_path: Path, trained: str, there: str

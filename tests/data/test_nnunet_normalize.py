@@ -21,6 +21,7 @@ from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
+from nnunetv2.utilities import utils
 
 from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
@@ -124,6 +125,7 @@ def fingerprint(folder: Path, monkeypatch: pytest.MonkeyPatch, voxels: float) ->
         "multiprocessing",
         SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=ThreadPool)),
     )
+    monkeypatch.setattr(utils, "Pool", ThreadPool)
     monkeypatch.setattr(
         fingerprint_extractor, "maybe_convert_to_dataset_name", lambda _: folder.name
     )

@@ -209,6 +209,11 @@ def test_class_that_is_called_all_is_that_class():
     assert geometric_labels({"background": 0, "core": 1, "all": 2}, "all") == (2,)
 
 
+def test_class_in_capital_letters_is_proposed_for_small_ones():
+    with pytest.raises(InputError, match="did you mean `MYO`"):
+        geometric_labels({"background": 0, "LV": 1, "MYO": 2}, "myo")
+
+
 def test_class_that_is_named_twice_is_told(tmp_path):
     write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
     message = only_mistake(raw(tmp_path / "set", geometric_class=["inner", 2, 1]))
@@ -218,7 +223,7 @@ def test_class_that_is_named_twice_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ("iner", "'iner' is not a class of the dataset; did you mean 'inner'?"),
+        ("iner", "'iner' is not a class of the dataset; did you mean `inner`?"),
         (3, "3 is not a class of the dataset"),
         (0, "0 is the background"),
         ("background", "'background' is the background"),

@@ -97,6 +97,14 @@ def test_spacings_that_differ_are_told_with_their_range_and_how_many(tmp_path: P
     assert told.endswith("`data.spacing: median` brings all cases to one spacing")
 
 
+def test_every_case_is_one_as_its_verb_says(tmp_path: Path) -> None:
+    [told] = warnings_of(stacks(tmp_path / "raw", [(1.0, 1.0, z) for z in (3.0, 4.0)]))
+    assert "; every case is more than 1 % off the median" in told
+    flat = stacks(tmp_path / "flat", [(1.0, 1.0, 1.0)] * 4, shape=(20, 24, 1))
+    [mistake], _ = check_pixels(settings_of(flat, spatial="volumes"))
+    assert "needs 3D volumes, but every case is a 2D image: use `slices`" in str(mistake)
+
+
 def test_pixels_that_are_no_squares_are_told(tmp_path: Path) -> None:
     [told] = warnings_of(stacks(tmp_path / "raw", [(1.0, 2.0, 5.0)] * 4), slice_axis=2)
     assert told.startswith("pixels are not square in every case: c0 has 1×2 mm")

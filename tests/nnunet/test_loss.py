@@ -49,7 +49,6 @@ def test_in_the_warmup_the_loss_is_nnunets_to_the_last_bit(batch_dice: bool) -> 
     logits, labels = example(32, 32)
     loss = NnunetLoss(own(batch_dice=batch_dice), SETTINGS, (1,))
     assert loss(logits, labels).item() == own(batch_dice=batch_dice)(logits, labels).item()
-    assert loss.batch_dice is batch_dice
     assert loss.terms.keys() == {"dice", "ce"}
     assert loss.terms["dice"].item() == pytest.approx(1 - _dice(logits, labels, batch_dice))
 
@@ -79,7 +78,7 @@ def test_main_term_of_weight_zero_is_neither_computed_nor_told() -> None:
     loss = NnunetLoss(own(), SETTINGS.model_copy(update={"dice_weight": 0.0}), (1,))
     loss(logits, labels)
     assert loss.terms.keys() == {"ce"}
-    assert loss.main.keys() == {"ce"}
+    assert loss.main_weights.keys() == {"ce"}
 
 
 def test_deep_supervision_weighs_the_main_loss_and_geometry_sees_the_main_output_alone() -> None:
@@ -111,14 +110,13 @@ def test_focal_and_log_cosh_dice_take_the_places_of_nnunets_terms(ignore_label: 
     plain(logits, labels)
     total = loss(logits, labels)
     found = loss.terms
-    assert found.keys() == loss.main.keys() == {"logcosh_dice", "focal"}
+    assert found.keys() == loss.main_weights.keys() == {"logcosh_dice", "focal"}
     ours = build_main_loss(settings, ignore_label)["focal"].value(logits, labels)
     assert found["focal"].item() == pytest.approx(ours.item(), abs=1e-7)
     expected = math.log(math.cosh(plain.terms["dice"].item()))
     assert found["logcosh_dice"].item() == pytest.approx(expected, abs=1e-6)
     weighted = 0.5 * found["logcosh_dice"].item() + found["focal"].item()
     assert total.item() == pytest.approx(weighted, abs=1e-6)
-    assert loss.batch_dice is True
 
 
 def _ignoring(label: int) -> torch.nn.Module:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 from PIL import Image
 
 from sweep.nnunet.command.trainer_copies import EXT_TRAINER
@@ -89,10 +90,6 @@ def test_provenance_has_what_nnunet_itself_trains_with(trained: History, folder:
 def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
     trial: MakeTrial, trained: History, tmp_path: Path
 ) -> None:
-    def stop(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 1:
-            raise KeyboardInterrupt
-
     def on_trunk(settings: TrialSettings, name: str) -> dict[str, Any]:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
@@ -101,11 +98,9 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
 
     other = trial(loss={"sqrt_epsilon": 1e-2})
     first = on_trunk(other, "first")
-    with pytest.raises(KeyboardInterrupt):
-        fit(other, **first, report=stop)
+    cut_short(other, 2, **first)
     shared = on_trunk(trial(), "second")
-    with pytest.raises(KeyboardInterrupt):
-        fit(trial(), **shared, report=stop)  # starts from the first one's warm-up
+    cut_short(trial(), 2, **shared)  # starts from the first one's warm-up
     assert history(trial(), **shared) == trained  # and goes on where it was stopped
     assert len(list((tmp_path / "trunks").iterdir())) == 1
 
@@ -113,13 +108,8 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
 def test_other_processes_make_the_same_run_also_where_it_is_resumed(
     trial: MakeTrial, trained: History, tmp_path: Path
 ) -> None:
-    def stop(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 0:
-            raise KeyboardInterrupt
-
     settings = trial({"workers": 1})
-    with pytest.raises(KeyboardInterrupt):
-        fit(settings, checkpoint=Checkpoints(tmp_path), report=stop)
+    cut_short(settings, 1, checkpoint=Checkpoints(tmp_path))
     assert history(settings, checkpoint=Checkpoints(tmp_path)) == trained
 
 

@@ -65,10 +65,19 @@ def test_dataset_that_nnunet_refuses_is_told_in_its_words_with_the_log(tmp_path:
     assert set(told) == {"nnU-Net looks through Dataset502_Shapes_One"}
 
 
+def test_plans_that_nnunet_has_only_begun_to_write_end_nothing(raw: Path, tmp_path: Path) -> None:
+    base = tmp_path / "Dataset502_Shapes_One"
+    base.mkdir()
+    (base / "dataset_fingerprint.json").touch()
+    (base / "nnUNetPlans.json").write_text('{"dataset_name": "Da')
+    said = planning._progress(asked(raw, tmp_path), raw / base.name, base)
+    assert said == "nnU-Net plans Dataset502_Shapes_One"
+
+
 def test_plans_that_are_none_of_nnunets_own_have_to_be_made_by_hand(
     raw: Path, tmp_path: Path
 ) -> None:
-    told = r"trainer.plans: .* only nnUNetPlans, .* are created here"
+    told = r"trainer.plans: .* only nnUNetPlans, .* are made here"
     with pytest.raises(InputError, match=told):
         ensure_preprocessed(asked(raw, tmp_path, plans="mine"))
     assert not (tmp_path / "Dataset502_Shapes_One").exists()

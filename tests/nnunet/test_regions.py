@@ -176,7 +176,7 @@ def test_region_is_chosen_by_its_name_and_the_first_by_default() -> None:
         with pytest.raises(InputError) as error:
             geometric_channels(description, wrong, "x")
         assert str(error.value).startswith("trainer.geometric_class: ")
-        assert "(the dataset's regions: whole, core, rim)" in str(error.value)
+        assert "(its regions: whole, core, rim)" in str(error.value)
 
 
 def test_counts_of_regions_may_overlap() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 import sweep
 from sweep.cli import app
+from sweep.data.prepared.prepare import check_pixels
 from sweep.spec.load import to_yaml
+from sweep.spec.settings.data_settings import PluginData
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.testing import LossTermContract, MetricContract
@@ -356,6 +359,35 @@ def test_source_of_a_plugin_is_written_once_and_read_like_a_folder(
     assert len(list((folder / "imagesTr").iterdir())) == 10
     run(values(**source(f"{EXAMPLE}:squares", count=10)), tmp_path / "again")
     assert (folder / "dataset.json").stat().st_mtime_ns == before
+
+
+WRITES = """
+from functools import partial
+from example_plugin import squares
+from beside import COUNT
+
+def write(folder):
+    squares(folder, count=COUNT)
+
+class Writer:
+    def __call__(self, folder):
+        write(folder)
+
+in_part, an_object = partial(write), Writer()
+"""
+
+
+@pytest.mark.parametrize("name", ["write", "in_part", "an_object"])
+def test_source_is_written_again_if_its_file_or_one_beside_it_changes(
+    mine: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copy(EXAMPLE, tmp_path)
+    (file := tmp_path / "writes.py").write_text(WRITES)
+    settings = PluginData(source="custom", entry=f"{file}:{name}", folds=2)
+    for count, datasets in ((10, 1), (10, 1), (12, 2)):
+        (tmp_path / "beside.py").write_text(f"COUNT = {count}\n")
+        assert check_pixels(settings)[0] == []
+        assert len([*(tmp_path / "cache").glob("written-*/")]) == datasets
 
 
 def test_searched_option_of_a_source_makes_a_dataset_each(mine: Path, tmp_path: Path) -> None:

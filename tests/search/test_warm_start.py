@@ -23,9 +23,10 @@ from sweep.search.searchers.earlier_trials import (
 from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.testing.searcher_contract import record_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import Outcome, ParameterValue, Status
 
 SPACE: dict[str, Any] = {
     "loss.weights.compactness": {"loguniform": [1e-3, 1]},
@@ -182,16 +183,6 @@ def test_grid_is_walked_from_its_start_after_the_enqueued(earlier: Path, tmp_pat
     assert spec.trials == 6
     weights = [p["loss.weights.compactness"] for p in run(tmp_path / "now", spec)]
     assert weights == [0.01, 0.01, 0.01, 0.01, 0.1, 0.1]
-
-
-def record_of(number: int, parameters: Any, status: Status, *dice: float | None) -> TrialRecord:
-    return TrialRecord(
-        trial_id=f"t{number:04d}",
-        number=number,
-        parameters=parameters,
-        history=tuple(EpochMetrics(epoch=i, val_dice=value) for i, value in enumerate(dice)),
-        outcome=Outcome(status=status),
-    )
 
 
 def test_best_configurations_are_distinct_and_never_diverged_ones() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from cut_short import cut_short
 from foreign import trial
 from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import GuardSettings
 from sweep.trainer.divergence.guard import Diverged, Guard
 from sweep.trial.checkpoints import Checkpoints
-from sweep.trial.fit import epochs as trained
 from sweep.trial.fit import fit
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -196,10 +196,7 @@ def test_function_that_accumulates_goes_on_bit_for_bit(tmp_path: Path) -> None:
     entry = function(tmp_path)
     whole, outcome = history(entry)
     assert outcome.status is Status.COMPLETED
-    session = trained(trial(entry, epochs=3), checkpoint=Checkpoints(tmp_path))
-    next(session)
-    next(session)
-    session.close()
+    cut_short(trial(entry, epochs=3), 2, checkpoint=Checkpoints(tmp_path))
     assert history(entry, checkpoint=Checkpoints(tmp_path))[0] == whole
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 from torch import Tensor
 
 from sweep.api.results import TrialResult
@@ -36,20 +37,10 @@ from sweep.vocabulary.record import TrialRecord
 MakeTrial = Callable[..., TrialSettings]
 
 
-def train(config: TrialSettings, folder: Path, stop: int | None = None) -> list[EpochMetrics]:
-    """Train in a folder, or until ``stop`` epochs are saved, as a killed worker would."""
+def train(config: TrialSettings, folder: Path) -> list[EpochMetrics]:
     folder.mkdir(exist_ok=True)
     history: list[EpochMetrics] = []
-
-    def report(metrics: EpochMetrics) -> None:
-        history.append(metrics)
-        if len(history) == stop:
-            raise KeyboardInterrupt
-
-    try:
-        fit(config, report=report, checkpoint=Checkpoints(folder))
-    except KeyboardInterrupt:
-        assert stop is not None
+    fit(config, report=history.append, checkpoint=Checkpoints(folder))
     return history
 
 
@@ -77,10 +68,11 @@ def test_interrupted_trial_ends_with_the_same_table(trial: MakeTrial, tmp_path: 
     config = trial("optimizer.lr=0.02")
     train(config, tmp_path / "whole")
     for epochs in (1, 3):
-        train(config, tmp_path / str(epochs), stop=epochs)
-        assert (tmp_path / str(epochs) / "cases.csv").exists()
-        train(config, tmp_path / str(epochs))
-        assert _table(tmp_path / str(epochs)) == _table(tmp_path / "whole")
+        (folder := tmp_path / str(epochs)).mkdir()
+        cut_short(config, epochs, checkpoint=Checkpoints(folder))
+        assert (folder / "cases.csv").exists()
+        train(config, folder)
+        assert _table(folder) == _table(tmp_path / "whole")
 
 
 def test_trial_that_starts_from_a_shared_warmup_has_the_table_of_its_best_epoch(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cut_short import cut_short
 
 from sweep.plugins.entry_names import module_of
 from sweep.spec.load import load_sweep, load_trial, to_yaml
@@ -112,15 +113,9 @@ def test_exploding_trial_is_taken_back_to_before_the_explosion(tmp_path: Path) -
 def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(tmp_path: Path) -> None:
     whole = history(trial())
     assert whole == history(trial())
-
-    def stop(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 3:
-            raise KeyboardInterrupt
-
     (tmp_path / "resumed").mkdir()
     resumed = Checkpoints(tmp_path / "resumed")
-    with pytest.raises(KeyboardInterrupt):
-        fit(trial(), report=stop, checkpoint=resumed)
+    cut_short(trial(), 4, checkpoint=resumed)
     assert history(trial(), checkpoint=resumed) == whole
 
     def on_trunk(name: str, settings: TrialSettings) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
@@ -162,13 +163,7 @@ def test_explosion_that_began_before_a_resume_is_found_all_the_same(
 ) -> None:
     config = trial(*EXPLODING, "trainer.steps_per_epoch=3")
     uninterrupted = verdict_of(config)
-
-    def killed(metrics: EpochMetrics) -> None:
-        if metrics.epoch == uninterrupted.epoch:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(config, report=killed, checkpoint=Checkpoints(tmp_path))
+    cut_short(config, uninterrupted.epoch + 1, checkpoint=Checkpoints(tmp_path))
     resumed = verdict_of(config, tmp_path)
     assert dataclasses.replace(resumed, diagnosis=None) == dataclasses.replace(
         uninterrupted, diagnosis=None
@@ -319,13 +314,7 @@ def test_scale_of_float16_is_reported_and_survives_a_resume(
     config = trial("trainer.amp=fp16")
     whole, _ = train(config)
     assert all(e.scale is not None and 1 <= e.scale <= 2**16 for e in whole)
-
-    def killed(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(config, report=killed, checkpoint=Checkpoints(tmp_path))
+    cut_short(config, 2, checkpoint=Checkpoints(tmp_path))
     parts, _ = train(config, tmp_path)
     assert [e.train_loss for e in parts] == [e.train_loss for e in whole]
     assert [e.scale for e in parts] == [e.scale for e in whole]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cut_short import cut_short
 
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -18,7 +19,7 @@ from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.run_protocol import Loop
 from sweep.trial.checkpoints import Checkpoints
-from sweep.trial.fit import epochs, fit
+from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import NotApplied
 
@@ -71,9 +72,7 @@ def test_channels_last_goes_on_bit_for_bit_after_an_interruption(
     trial: MakeTrial, tmp_path: Path
 ) -> None:
     config = trial("trainer.channels_last=true", "trainer.amp=bf16")
-    session = epochs(config, checkpoint=Checkpoints(tmp_path))
-    next(session)
-    session.close()
+    cut_short(config, 1, checkpoint=Checkpoints(tmp_path))
     assert train(config, tmp_path) == train(config)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 from torch import Tensor
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
@@ -91,27 +92,20 @@ def test_trials_that_differ_only_in_what_acts_late_are_one_run_until_the_warmup_
     assert short[2] != long[2]
 
 
-@pytest.mark.parametrize("stopped_after", [1, 2, 3])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_trial_that_was_stopped_and_resumed_equals_the_uninterrupted_one_bit_for_bit(
-    trial: MakeTrial, tmp_path: Path, optimizer: str, stopped_after: int
+    trial: MakeTrial, tmp_path: Path, optimizer: str
 ) -> None:
     config = trial(f"optimizer.name={optimizer}", "optimizer.lr=0.01", "network.dropout=0.2")
-    uninterrupted, outcome = train(config, tmp_path / "whole")
-
-    def report(metrics: EpochMetrics) -> None:
-        if metrics.epoch + 1 == stopped_after:
-            raise Killed
-
-    folder = tmp_path / "parts"
-    folder.mkdir()
-    with pytest.raises(Killed):
-        fit(config, report=report, checkpoint=Checkpoints(folder))
-    assert train(config, folder) == (uninterrupted, outcome)
-    for name in ("last.pt", "best.pt"):
-        parts, whole = load(folder / name), load(tmp_path / "whole" / name)
-        parts.pop("history", None), whole.pop("history", None)  # holds wall times
-        assert same(parts, whole), name
+    uninterrupted = train(config, tmp_path / "whole")
+    for stopped_after in (1, 2, 3):
+        (folder := tmp_path / str(stopped_after)).mkdir()
+        cut_short(config, stopped_after, checkpoint=Checkpoints(folder))
+        assert train(config, folder) == uninterrupted
+        for name in ("last.pt", "best.pt"):
+            parts, whole = load(folder / name), load(tmp_path / "whole" / name)
+            parts.pop("history", None), whole.pop("history", None)  # holds wall times
+            assert same(parts, whole), (name, stopped_after)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +116,7 @@ def test_trial_whose_checkpoints_are_damaged_goes_on_from_the_one_before_and_com
 ) -> None:
     config, paths = trial(), TrialPaths(tmp_path)
     uninterrupted, outcome = train(config)
-
-    def report(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        fit(config, report=report, checkpoint=Checkpoints(tmp_path))
+    cut_short(config, 3, checkpoint=Checkpoints(tmp_path))
     for name in damaged:
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[:-100])
@@ -174,15 +162,7 @@ def test_trial_that_was_killed_in_the_middle_of_an_epoch_trains_that_epoch_again
 def test_resumed_trial_reports_what_it_had_reported_and_goes_on(
     trial: MakeTrial, tmp_path: Path
 ) -> None:
-    before: list[EpochMetrics] = []
-
-    def report(metrics: EpochMetrics) -> None:
-        before.append(metrics)
-        if metrics.epoch == 1:
-            raise Killed
-
-    with pytest.raises(Killed):
-        fit(trial(), report=report, checkpoint=Checkpoints(tmp_path))
+    before = cut_short(trial(), 2, checkpoint=Checkpoints(tmp_path))
     after: list[EpochMetrics] = []
     fit(trial(), report=after.append, checkpoint=Checkpoints(tmp_path))
     assert after[:2] == before  # wall times included: the epochs were not trained again

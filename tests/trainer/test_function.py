@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from cut_short import cut_short
 from foreign import trial, write_trainer
 
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -111,9 +112,8 @@ def test_interrupted_function_that_saves_goes_on_bit_for_bit(
     whole, outcome = history(entry, checkpoint=None)
     assert outcome.status is Status.COMPLETED
     checkpoint = Checkpoints(tmp_path)
-    session = trained(trial(entry, epochs=4), checkpoint=checkpoint)
-    assert [epoch.epoch for told in (next(session), next(session)) for epoch in told] == [0, 1]
-    session.close()
+    told = cut_short(trial(entry, epochs=4), 2, checkpoint=checkpoint)
+    assert [epoch.epoch for epoch in told] == [0, 1]
     resumed, outcome = history(entry, checkpoint=checkpoint)
     assert outcome.status is Status.COMPLETED
     assert resumed == whole
@@ -127,10 +127,7 @@ def test_function_without_a_checkpoint_begins_again_and_counts_no_epoch_twice(
     )
     entry = write_function(tmp_path, body)
     checkpoint = Checkpoints(tmp_path)
-    session = trained(trial(entry, epochs=3), checkpoint=checkpoint)
-    next(session)
-    next(session)
-    session.close()
+    cut_short(trial(entry, epochs=3), 2, checkpoint=checkpoint)
     told, outcome = history(entry, epochs=3, checkpoint=checkpoint)
     assert log_of(entry) == [0, 1, 0, 1, 2]
     assert [epoch["epoch"] for epoch in told] == [0, 1, 2]
@@ -146,9 +143,7 @@ def test_state_is_what_it_was_when_it_was_saved(tmp_path: Path) -> None:
         "    trial.report(epoch, 0.5)\n"
     )
     entry = write_function(tmp_path, body)
-    session = trained(trial(entry), checkpoint=Checkpoints(tmp_path))
-    next(session)
-    session.close()
+    cut_short(trial(entry), 1, checkpoint=Checkpoints(tmp_path))
     history(entry, checkpoint=Checkpoints(tmp_path))
     assert log_of(entry) == [0.0, 1.0]
 
@@ -608,16 +603,40 @@ def test_guarded_function_ends_in_the_step_that_broke_with_the_term(
     assert told[0]["train_loss"] == told[0]["terms"]["broken"]
 
 
+def test_first_of_the_steps_that_break_is_told_where_a_function_goes_on_after_it(
+    tmp_path: Path,
+) -> None:
+    step = f"try:\n            {STEP}\n        except Exception:\n            pass"
+    _, outcome = history(guarded(tmp_path, step, broken="(1, step)"))
+    assert outcome.divergence is not None
+    assert (outcome.divergence.epoch, outcome.divergence.step) == (1, 0)
+
+
 def test_guarded_function_that_goes_on_is_bit_for_bit_the_whole_one(tmp_path: Path) -> None:
     entry = guarded(tmp_path, broken="None")
     whole, _ = history(entry)
-    session = trained(trial(entry, epochs=4), checkpoint=Checkpoints(tmp_path))
-    next(session)
-    next(session)
-    session.close()
+    cut_short(trial(entry, epochs=4), 2, checkpoint=Checkpoints(tmp_path))
     resumed, outcome = history(entry, checkpoint=Checkpoints(tmp_path))
     assert outcome.status is Status.COMPLETED
     assert resumed == whole
+
+
+def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
+    tmp_path: Path,
+) -> None:
+    body = (
+        "model = torch.nn.Linear(2, 1)\n"
+        "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
+        "guard.guard.interval = 100  # a GPU is not asked after each step\n"
+        "for epoch in range(trial.epochs):\n"
+        "    for step in range(3):\n"
+        "        guard.step(model(torch.randn(4, 2)).square().mean())\n"
+        "    trial.report(epoch, 0.5)\n"
+    )
+    entry, checkpoint = write_function(tmp_path, body), Checkpoints(tmp_path)
+    cut_short(trial(entry, epochs=4), 2, checkpoint=checkpoint)
+    told, _ = history(entry, checkpoint=checkpoint)
+    assert [epoch["steps"] for epoch in told] == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
@@ -33,7 +34,7 @@ from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trainer.networks.device import to_device
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
-from sweep.trial.fit import epochs, fit
+from sweep.trial.fit import fit
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Stage, Status
@@ -229,9 +230,7 @@ def test_function_that_goes_on_draws_what_it_would_have_drawn_on_a_gpu(tmp_path:
     config = config.model_copy(update={"trainer": trainer})
     whole: list[EpochMetrics] = []
     fit(config, report=whole.append)
-    session = epochs(config, checkpoint=Checkpoints(tmp_path))
-    next(session)
-    session.close()
+    cut_short(config, 1, checkpoint=Checkpoints(tmp_path))
     resumed: list[EpochMetrics] = []
     fit(config, report=resumed.append, checkpoint=Checkpoints(tmp_path))
     assert [epoch.val_dice for epoch in resumed] == [epoch.val_dice for epoch in whole]

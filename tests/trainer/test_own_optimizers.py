@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from cut_short import cut_short
 from foreign import trial, write_trainer
 
 from sweep.store.layout import TrialPaths
@@ -120,13 +121,8 @@ def test_resumed_trial_of_every_optimizer_is_bit_for_bit_the_whole_one(
 
 
 def require_same_when_resumed(tmp_path: Path, entry: str) -> list[EpochMetrics]:
-    def stop(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 1:
-            raise KeyboardInterrupt
-
     whole = history(entry, epochs=4)
-    with pytest.raises(KeyboardInterrupt):
-        fit(trial(entry, epochs=4), report=stop, checkpoint=Checkpoints(tmp_path))
+    cut_short(trial(entry, epochs=4), 2, checkpoint=Checkpoints(tmp_path))
     resumed = history(entry, epochs=4, checkpoint=(kept := Checkpoints(tmp_path)))
     assert kept.damaged == ()
     assert [e.to_json() | {"seconds": 0} for e in resumed] == [
@@ -411,6 +407,18 @@ def test_schedule_that_the_class_keeps_itself_is_stepped_once_an_epoch(
     assert [epoch.learning_rate for epoch in epochs] == [0.05, 0.025, 0.0125]
 
 
+@pytest.mark.parametrize(("first", "then"), [(True, False), (False, True)])
+def test_schedule_that_was_added_or_dropped_since_the_checkpoint_is_told(
+    tmp_path: Path, first: bool, then: bool
+) -> None:
+    own = SCHEDULE.format("s.StepLR(optimizer, 1)")
+    history(write_trainer(tmp_path, own * first), epochs=1, checkpoint=Checkpoints(tmp_path))
+    with pytest.raises(TrainerError) as caught:
+        history(write_trainer(tmp_path, own * then), epochs=2, checkpoint=Checkpoints(tmp_path))
+    said = "no state of self.scheduler" if then else "has no self.scheduler, but its checkpoint has"
+    assert said in str(caught.value)
+
+
 def test_rates_that_the_class_sets_by_hand_are_left_alone(tmp_path: Path) -> None:
     methods = (
         "def batches(self, epoch):\n    self.optimizer.param_groups[0]['lr'] = 0.5 ** (epoch + 1)\n"
@@ -517,20 +525,40 @@ def test_resumed_trial_has_whatever_else_the_class_holds(
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     whole, parts = Checkpoints(tmp_path / "whole"), Checkpoints(tmp_path / "parts")
-
-    def stop(metrics: EpochMetrics) -> None:
-        if metrics.epoch == last:
-            raise KeyboardInterrupt
-
     epochs = history(entry, epochs=4, checkpoint=whole)
-    with pytest.raises(KeyboardInterrupt):
-        fit(trial(entry, epochs=4), report=stop, checkpoint=parts)
+    cut_short(trial(entry, epochs=4), last + 1, checkpoint=parts)
     resumed = history(entry, epochs=4, checkpoint=parts)
     assert [e.to_json() | {"seconds": 0, "warnings": []} for e in resumed] == [
         e.to_json() | {"seconds": 0, "warnings": []} for e in epochs
     ]
     first, second = whole.load_last(), parts.load_last()
     assert repr(first and first["training"]) == repr(second and second["training"])
+
+
+PAIR = """\
+def __init__(self, settings):
+    super().__init__(settings)
+    class Pair:
+        sums = (torch.zeros(1), torch.zeros(1))
+        def state_dict(self):
+            return {"sums": self.sums}
+        def load_state_dict(self, state):
+            self.sums = state["sums"]
+    self.pair = Pair()
+
+def batches(self, epoch):
+    self.pair.sums[0].add_(1)
+    yield torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()
+"""
+
+
+def test_tensors_in_a_pair_are_taken_back_like_any_other(tmp_path: Path) -> None:
+    entry = write_trainer(tmp_path, PAIR)
+    run: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    run.run_epoch(0)
+    assert run.pair.sums[0] == 1
+    assert run.rewind(0, 0)
+    assert run.pair.sums[0] == 0
 
 
 def test_explosion_after_a_group_was_added_is_taken_back_to_before_it(tmp_path: Path) -> None:

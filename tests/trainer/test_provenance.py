@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from cut_short import cut_short
 
 import sweep
 from sweep.analysis.provenance_facts import Start, last_start
@@ -62,12 +63,7 @@ def test_trial_that_is_taken_up_again_records_with_what_and_from_where(
 ) -> None:
     path = TrialPaths(tmp_path).provenance
 
-    def report(metrics: EpochMetrics) -> None:
-        if metrics.epoch == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(trial(), report=report, checkpoint=Checkpoints(tmp_path), provenance=path)
+    cut_short(trial(), 2, checkpoint=Checkpoints(tmp_path), provenance=path)
     fit(trial(), checkpoint=Checkpoints(tmp_path), provenance=path)
     assert [run["first_epoch"] for run in runs(path)] == [0, 2]
 

@@ -137,7 +137,7 @@ def test_no_augmentation_of_ours_raises_an_alarm(
     data = prepare(config.data)
     for seed in range(3):
         seeded = config.model_copy(update={"seed": seed})
-        assert MonaiTraining(seeded, data).run_epoch(0).warnings == ()
+        assert MonaiTraining(seeded, data).warnings(0) == ()
 
 
 @pytest.fixture

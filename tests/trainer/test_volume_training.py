@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from cut_short import cut_short
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
@@ -22,7 +23,7 @@ from sweep.trainer.evaluation.mirroring import mirrors
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import replay
 from sweep.trial.checkpoints import Checkpoints
-from sweep.trial.fit import epochs, fit
+from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.record import Status
@@ -132,9 +133,7 @@ def test_patch_without_room_for_the_levels_is_refused_once_the_spacing_is_known(
 def test_resumed_training_is_the_uninterrupted_one_bit_for_bit(raw: Path, tmp_path: Path) -> None:
     settings = config(raw, network={"dropout": 0.2})
     whole, _ = train(settings)
-    session = epochs(settings, checkpoint=Checkpoints(tmp_path))
-    next(session)
-    session.close()
+    cut_short(settings, 1, checkpoint=Checkpoints(tmp_path))
     resumed, _ = train(settings, checkpoint=Checkpoints(tmp_path))
     assert resumed == whole
 
@@ -180,8 +179,6 @@ def test_prediction_with_flips_is_the_mean_over_eight_mirror_images_in_windows(r
 
 NETS = """
 import torch
-from foreign import trial as foreign_trial
-from foreign import write_trainer
 
 class Flat(torch.nn.Conv2d):
     def __init__(self, channels, classes):

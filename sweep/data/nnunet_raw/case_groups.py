@@ -47,7 +47,8 @@ def groups_of(asked: str | None, cases: Sequence[str], key: str = "data.groups")
         lacks = f"`{asked}` finds no group in"
     if without := [case for case in cases if not found.get(case)]:
         some = f"{len(without)} of {counted(len(cases), 'case')}: {enumerated(without, most=3)}"
-        unknown = next((name for name in found if name not in cases), "")
+        known = set(cases)
+        unknown = next((name for name in found if name not in known), "")
         message = f"{lacks} {some}; every case needs one{file_hint(unknown, cases)}"
         mistake = Mistake(message, file=asked) if is_file else Mistake(message, key=key)
         raise InputError([mistake])

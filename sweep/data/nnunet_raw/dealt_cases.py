@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sweep.data.nnunet_raw.case_groups import pattern_of_subjects, subject
@@ -55,6 +55,23 @@ def deal(
         )
         sides = training, validation
     return Dealt(*sides, test or held_out)
+
+
+def case_counts(
+    training: Collection[str], validation: Collection[str], groups: Groups
+) -> dict[str, int]:
+    """Numbers of cases, under the keys ``training`` and ``validation``, and of their groups:
+    `sweep.analysis.provenance_facts.Cases`.
+
+    Args:
+        groups: of these cases; none: only cases are counted.
+    """
+    found = {"training": len(training), "validation": len(validation)}
+    if groups:
+        seen, judged = ({groups[case] for case in cases} for cases in (training, validation))
+        found |= {"training_groups": len(seen), "validation_groups": len(judged)}
+        found |= {"groups_in_both": len(seen & judged)}
+    return found
 
 
 def is_share(settings: CommonData) -> bool:

@@ -70,6 +70,10 @@ class _Cases:
             return "every case" if total > 1 else f"the only case ({names[0]})"
         return f"{len(names)} of {total} cases ({enumerated(names, most=3)})"
 
+    def are(self, which: Mask, one: str, several: str) -> str:
+        """What follows `counted`: ``one``, also after "every case", or ``several``."""
+        return one if which.all() or which.sum() == 1 else several
+
 
 def survey(
     parts: Sequence[RawDataset],
@@ -129,7 +133,7 @@ def _images_among_volumes(cases: _Cases) -> Iterator[Mistake]:
     if (flat := ~cases.volumes).any():
         message = (
             f"`volumes` needs 3D volumes, but {cases.counted(flat)}"
-            f" {'is a 2D image' if flat.sum() == 1 else 'are 2D images'}: use `slices`, which cuts"
+            f" {cases.are(flat, 'is a 2D image', 'are 2D images')}: use `slices`, which cuts"
             " volumes and takes images as they are"
         )
         yield Mistake(message, key="data.spatial")
@@ -216,7 +220,7 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
     if differs.any():
         yield (
             f"the spacing differs between cases: {_ranges(cases.spacings)} mm;"
-            f" {cases.counted(differs)} {'is' if differs.sum() == 1 else 'are'} more than 1 % off"
+            f" {cases.counted(differs)} {cases.are(differs, 'is', 'are')} more than 1 % off"
             " the median. Nothing is resampled: a pixel has a different size in each of them, and"
             " the network sees the same anatomy in several sizes; `data.spacing: median` brings all"
             " cases to one spacing"

@@ -40,6 +40,8 @@ def open_images(
     source = whole_path(source)
     if not source.exists():
         raise InputError.single("does not exist", file=str(source))
+    if source.is_file() and source.name.startswith("."):
+        raise InputError.single("is hidden by the dot that its name begins with", file=str(source))
     folder = source.parent if source.is_file() else source
     ending = _ending(source, file_ending)
     references = "" if labels_in is None else str(whole_path(labels_in))

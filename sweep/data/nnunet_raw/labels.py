@@ -5,7 +5,6 @@ Source: nnU-Net 2.8.1, ``utilities/label_handling/label_handling.py`` and ``imag
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -298,8 +297,7 @@ def geometric_labels(
     if wanted == ALL_CLASSES and wanted not in labels:
         return tuple(sorted(value for value in labels.values() if value > 0))
     several = wanted if isinstance(wanted, tuple) else (wanted,)
-    find = _region_of if regions else _class_of
-    found = tuple(find(labels, one, key) for one in several)
+    found = tuple(_number_of(labels, one, key, regions=regions) for one in several)
     for place, value in enumerate(found):
         if value in found[:place]:
             message = f"names the class {several[found.index(value)]!r} twice"
@@ -309,28 +307,16 @@ def geometric_labels(
     return found
 
 
-def _class_of(labels: Mapping[str, int], wanted: str | int, key: str) -> int:
+def _number_of(labels: Mapping[str, int], wanted: str | int, key: str, *, regions: bool) -> int:
     classes = {name: value for name, value in labels.items() if value > 0}
-    if wanted in classes.values():
-        return int(wanted)
     if wanted in classes:
         return classes[str(wanted)]
-    if wanted in (0, *labels):
-        message = f"{wanted!r} is the background"
-    else:
-        message = f"{wanted!r} is not a class of the dataset"
-        if near := difflib.get_close_matches(str(wanted), classes, n=1):
-            message += f"; did you mean {near[0]!r}?"
-    known = ", ".join(f"{name} ({value})" for name, value in classes.items())
-    raise InputError.single(f"{message} (its classes: {known})", key=key)
-
-
-def _region_of(labels: Mapping[str, int], wanted: str | int, key: str) -> int:
-    names = [name for name, number in labels.items() if number > 0]
-    if wanted in names:
-        return labels[str(wanted)]
-    raise InputError.single(
-        f"{wanted!r} is not the name of a region{did_you_mean(near_miss(str(wanted), names))} (the"
-        f" dataset's regions: {', '.join(names)})",
-        key=key,
-    )
+    if wanted in classes.values() and not regions:
+        return int(wanted)
+    what = "the name of a region" if regions else "a class"
+    known = ", ".join(classes if regions else (f"{name} ({n})" for name, n in classes.items()))
+    hint = did_you_mean(near_miss(str(wanted), classes))
+    is_background = wanted in (0, *labels)
+    message = "is the background" if is_background else f"is not {what} of the dataset{hint}"
+    its = f"its {'regions' if regions else 'classes'}: {known}"
+    raise InputError.single(f"{wanted!r} {message} ({its})", key=key)

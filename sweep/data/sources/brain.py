@@ -6,7 +6,6 @@ its shapes. It cannot show how well a model would do on another person's brain.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
+from sweep.machine.installed_packages import how_to_install
 from sweep.spec.settings.data_settings import BrainData
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -35,12 +35,6 @@ MIDLINE = 98
 
 _LEAST_SHARE = 0.1  # of a block: one of fewer voxels of brain is hardly anatomy
 _LEAST_BRAIN = 1000  # pixels: a mere tip of brain, z-scored, is an outlier and nothing else
-NO_NILEARN = "the brain needs the package nilearn: pip install 'medical-sweep[brain]'"
-
-
-def has_nilearn() -> bool:
-    """Whether nilearn is installed, without importing it."""
-    return importlib.util.find_spec("nilearn") is not None
 
 
 class BrainSource(DataSource):
@@ -101,9 +95,6 @@ def write_brain(folder: Path, settings: BrainData) -> None:
     volumes: each `Block` is a case. The template is stored in 8 bits, and NIfTI keeps where a case
     lies in the brain and its millimetres. A voxel belongs to the tissue whose probability is at
     least ``threshold``, and to the more probable one of two.
-
-    Raises:
-        InputError: where nilearn is not installed.
 
     Source: Fonov et al. 2011, doi:10.1016/j.neuroimage.2010.07.033, as shipped by nilearn.
     """
@@ -223,8 +214,6 @@ class _Template:
 
 def _template(settings: BrainData) -> _Template:
     """The template as nilearn ships it: T1 in its 8 bits, and labels of the settings' tissues."""
-    if not has_nilearn():
-        raise InputError.single(NO_NILEARN, key="data.source")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nilearn's announcements are not for our users
         from nilearn import datasets
@@ -243,8 +232,8 @@ def _template(settings: BrainData) -> _Template:
 
 
 def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
-    if not has_nilearn():
-        yield Mistake(NO_NILEARN, key="data.source")
+    if absent := how_to_install("brain", "nilearn"):
+        yield Mistake(absent, key="data.source")
     if settings.test and not held_out_slab(settings):
         yield Mistake(f"{settings.test:g} leaves no slice of the brain", key="data.test")
     training, _ = slabs(settings)

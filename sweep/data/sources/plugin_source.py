@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE
 from sweep.data.sources.raw_source import RawSource
 from sweep.machine.machine_cache import cached, default_cache
 from sweep.plugins.plugin_kinds import DATA_SOURCE
+from sweep.plugins.user_sources import sources_of, text_now
 from sweep.spec.settings.data_settings import PluginData
 from sweep.vocabulary.error_lines import blamed
 
@@ -41,16 +43,17 @@ class PluginSource(RawSource):
 def written(settings: PluginData) -> Path:
     """The dataset's folder in the machine's cache; the first call on a machine calls the plug-in.
 
-    It is written again if the plug-in's name, its options or the file that defines it change. Other
-    files that it reads are not looked at.
+    It is written again if the plug-in's name, its options or its text change: its file, and those
+    that this imports from beside it. Of an installed plug-in the file counts that defines it. Data
+    that it reads are not looked at.
 
     Raises:
         InputError: the plug-in cannot be imported, fails, or writes no dataset.
         StorageFailed: the cache cannot be written.
     """
     write: WritesData = DATA_SOURCE.resolve(settings.entry, settings.options)
-    source = inspect.getsourcefile(write)
-    identity = [settings.entry, sorted(settings.options.items()), _digest(source)]
+    texts: list[str | None] = [*sources_of(settings.entry).values()] or [_text_of(write)]
+    identity = [settings.entry, sorted(settings.options.items()), texts]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
     def build(folder: Path) -> None:
@@ -71,5 +74,12 @@ def _opened(folder: Path) -> Path | None:
     return folder if (folder / DESCRIPTION_FILE).is_file() else None
 
 
-def _digest(source: str | None) -> str:
-    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+def _text_of(write: Any) -> str | None:
+    """SHA-256 of the file that defines a function, or the class of an object; None if it has none,
+    as what is written in C."""
+    while isinstance(write, partial):
+        write = write.func
+    has_text = inspect.isroutine(write) or inspect.isclass(write)
+    with suppress(TypeError):
+        return text_now(inspect.getsourcefile(write if has_text else type(write)) or "")
+    return None

@@ -477,19 +477,22 @@ class SweepController:
         if edited:
             raise InputError(edited)
 
-    def _edits(self, record: TrialRecord, given: TrialSettings) -> list[Mistake]:
+    def _edits(self, record: TrialRecord, settings: TrialSettings) -> list[Mistake]:
         """What was edited by hand of the settings of a trial that goes on, or of the first one.
 
         An edit of the sweep.yaml shows in any trial.
+
+        Args:
+            settings: with which the trial began.
         """
         found: list[Mistake] = []
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
             with suppress(ResultsError):  # below, in the words for such a file
-                if read_text(config) == to_yaml(given):  # as it was written
+                if read_text(config) == to_yaml(settings):  # as it was written
                     return []
             with gathering(found):
-                found += edits(config, given)
+                found += edits(config, self._spec, record)
         return found
 
     def _replay_epoch(self, trial_id: str, metrics: EpochMetrics, is_last: bool) -> None:

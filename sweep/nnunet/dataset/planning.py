@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,6 +22,7 @@ from sweep.machine.codebase import PACKAGE
 from sweep.nnunet.dataset.nnunet_datasets import (
     is_planned,
     need_dataset,
+    no_plans,
     number_of,
     preprocessed_cases,
     preprocessed_files,
@@ -28,6 +30,7 @@ from sweep.nnunet.dataset.nnunet_datasets import (
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.preprocess import FAILED, PLANNERS, REFUSED
 from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.store.files import writing
 from sweep.vocabulary.errors import InputError, SweepFailed
 
@@ -59,16 +62,31 @@ def ensure_preprocessed(
     return preprocessed_files(trainer)
 
 
+def require_planner(plans: str, folder: Path | None) -> None:
+    """Check that nnU-Net makes plans of a name, for a dataset that does not have them.
+
+    Args:
+        folder: the preprocessed dataset; None if nothing of it is there.
+
+    Raises:
+        InputError: it does not.
+    """
+    if plans in PLANNERS:
+        return
+    where = no_plans(folder, plans) if folder else "they do not exist yet"
+    raise InputError.single(
+        f"`{plans}`: {where}, and only {', '.join(PLANNERS)} are made here; make yours with"
+        f" nnUNetv2_plan_and_preprocess{did_you_mean(near_miss(plans, PLANNERS))}",
+        key="trainer.plans",
+    )
+
+
 def _run(
     trainer: NnunetTrainer, dataset: Path, folder: Path, report: Callable[[str], object]
 ) -> None:
     base = folder / dataset.name
-    if trainer.plans not in PLANNERS and not (base / f"{trainer.plans}.json").is_file():
-        raise InputError.single(
-            f"{base} has no plans `{trainer.plans}`, and only {', '.join(PLANNERS)} are created"
-            " here; create yours with nnUNetv2_plan_and_preprocess",
-            key="trainer.plans",
-        )
+    if not (base / f"{trainer.plans}.json").is_file():
+        require_planner(trainer.plans, base)
     log = folder / f"{dataset.name}.log"
     arguments = [str(number_of(dataset.name)), trainer.plans, trainer.configuration]
     path = os.environ.get("PYTHONPATH")
@@ -106,11 +124,12 @@ def _progress(trainer: NnunetTrainer, dataset: Path, base: Path) -> str:
     """How far nnU-Net is, by the files that it left in ``base``."""
     if not (base / "dataset_fingerprint.json").is_file():
         return f"nnU-Net looks through {dataset.name}"
-    if not (base / f"{trainer.plans}.json").is_file():
-        return f"nnU-Net plans {dataset.name}"
-    done, total = preprocessed_cases(trainer)
-    what = f"{dataset.name} for {trainer.configuration}"
-    return f"nnU-Net preprocesses {what}: {done} of {total} cases"
+    if (base / f"{trainer.plans}.json").is_file():
+        with suppress(InputError):  # nnU-Net has only begun to write the plans
+            done, total = preprocessed_cases(trainer)
+            what = f"{dataset.name} for {trainer.configuration}"
+            return f"nnU-Net preprocesses {what}: {done} of {total} cases"
+    return f"nnU-Net plans {dataset.name}"
 
 
 def _failure(code: int, dataset: Path, log: Path) -> InputError | SweepFailed:

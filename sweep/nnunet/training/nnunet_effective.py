@@ -10,6 +10,8 @@ from typing import Any
 from torch._dynamo import OptimizedModule
 
 from sweep.data.nnunet_raw.case_groups import groups_of
+from sweep.data.nnunet_raw.dealt_cases import case_counts
+from sweep.data.nnunet_raw.splits import NO_GROUPS
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
 from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY
 from sweep.nnunet.dataset.nnunet_datasets import number_of
@@ -76,15 +78,10 @@ def effective_configuration(
 def _cases(trainer: GuardedTrainer) -> dict[str, int]:
     """How many cases, and groups of them if the settings name groups, are on both sides."""
     training, validation = trainer.do_split()
-    found = {"training": len(training), "validation": len(validation)}
-    if (source := trainer.trainer_settings.groups) is None:
-        return found
+    groups = NO_GROUPS
     with suppress(InputError):  # the file with the groups is not on this machine
-        groups = groups_of(source, [*training, *validation], GROUPS_KEY)
-        known, judged = ({groups[case] for case in side} for side in (training, validation))
-        found |= {"training_groups": len(known), "validation_groups": len(judged)}
-        found |= {"groups_in_both": len(known & judged)}
-    return found
+        groups = groups_of(trainer.trainer_settings.groups, [*training, *validation], GROUPS_KEY)
+    return case_counts(training, validation, groups)
 
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:

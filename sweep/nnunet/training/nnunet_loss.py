@@ -23,8 +23,7 @@ with nnU-Net's spacing. It sees more than a slice, but depends on that spacing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,13 +39,6 @@ from sweep.trainer.losses.geometric_loss import (
     soft_masks,
 )
 from sweep.trainer.losses.main_losses import MAIN_LOSSES
-
-
-@dataclass(frozen=True, slots=True)
-class MainTerm:
-    """A term of nnU-Net's own loss."""
-
-    weight: float
 
 
 class NnunetLoss(nn.Module):
@@ -93,22 +85,16 @@ class NnunetLoss(nn.Module):
         pair: Any = own.loss if hasattr(own, "weight_factors") else own
         pair.weight_dice, pair.weight_ce = settings.dice_weight, settings.pixel_weight
         self._names = MAIN_LOSSES[settings.main]
-        self._dice: Any = getattr(pair.dc, "_orig_mod", pair.dc)
         dice, pixel = in_place_of(settings, pair.dc, regions=regions, ignore_label=ignore_label)
         pair.dc, pair.ce = _Recorded(dice or pair.dc), _Recorded(pixel or pair.ce)
         self._pair: Any = pair
         self._weights = settings.weights.model_dump()
 
     @property
-    def main(self) -> Mapping[str, MainTerm]:
-        """The terms that act from the first step, without those of weight 0."""
+    def main_weights(self) -> dict[str, float]:
+        """Weight of each term of the main loss, without those of weight 0."""
         weights = zip(self._names, (self._pair.weight_dice, self._pair.weight_ce), strict=True)
-        return {name: MainTerm(float(w)) for name, w in weights if w != 0}
-
-    @property
-    def batch_dice(self) -> bool:
-        """Whether Dice is computed over the whole batch, as the plans say, or for each sample."""
-        return bool(self._dice.batch_dice)
+        return {name: float(weight) for name, weight in weights if weight != 0}
 
     def forward(
         self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]
@@ -173,7 +159,7 @@ class NnunetLoss(nn.Module):
                 ]
             ).sum()
             for name, part in zip(self._names, recorded, strict=True)
-            if name in self.main
+            if name in self.main_weights
         }
         if "dice" in sums:
             sums["dice"] = sums["dice"] + sum(shares)

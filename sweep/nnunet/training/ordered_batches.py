@@ -113,13 +113,19 @@ class OrderedBatches:
         return DataLoader(
             self._made,
             batch_size=None,
-            sampler=_Order(self, first),
+            sampler=self._from(first),
             num_workers=self.workers,
             prefetch_factor=AHEAD,
             collate_fn=_to_send,
             pin_memory=self._pin_memory,
             generator=torch.Generator(),  # else it draws from the network's
         )
+
+    def _from(self, place: Place) -> Iterator[Place]:
+        """Places in order, without an end."""
+        while True:
+            yield place
+            place = self._after(place)
 
     def _after(self, place: Place) -> Place:
         part, epoch, step = place
@@ -143,19 +149,6 @@ class PartOfBatches:
         batch = self._batches.take(self._next)
         self._next = self._next._replace(step=self._next.step + 1)
         return batch
-
-
-class _Order:
-    """Places in order, without an end."""
-
-    def __init__(self, batches: OrderedBatches, first: Place) -> None:
-        self._after, self._first = batches._after, first
-
-    def __iter__(self) -> Iterator[Place]:
-        place = self._first
-        while True:
-            yield place
-            place = self._after(place)
 
 
 class _Made(Dataset[Batch]):

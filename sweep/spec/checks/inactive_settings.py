@@ -153,7 +153,7 @@ RULES = (
     Rule(
         ("optimizer.poly_exponent",),
         {"optimizer.schedule": _is("poly")},
-        "the learning rate is constant",
+        "only `schedule: poly` has an exponent",
         refused=True,
     ),
     Rule(
@@ -173,6 +173,12 @@ RULES = (
         ("loss.dice_weight", "loss.pixel_weight"),
         {"loss.main": _is(*OWN_MAIN_LOSSES)},
         "a plug-in is the whole main loss",
+        refused=True,
+    ),
+    Rule(
+        ("loss.main_options",),
+        {"loss.main": _is_not(*OWN_MAIN_LOSSES)},
+        "only a plug-in has options",
         refused=True,
     ),
     Rule(("loss.focal_gamma",), {"loss.pixel_weight": _above(0)}, "the focal term has no weight"),

@@ -56,7 +56,7 @@ def _of_trial(settings: TrialSettings) -> Iterator[Named]:
             yield NETWORK, name, settings.network.options
     for name in _values(settings, MAIN_LOSS.key):
         if name not in OWN_MAIN_LOSSES:
-            yield MAIN_LOSS, name, {}
+            yield MAIN_LOSS, name, settings.loss.main_options
     for term in settings.loss.terms:
         yield LOSS_TERM, term, {}
     for metric in settings.evaluation.metrics:

@@ -51,8 +51,9 @@ class OptimizerSettings(Settings):
     """Momentum of SGD. AdamW does not use it."""
     weight_decay: float = Field(default=3e-5, ge=0)
     """Weight decay: an L2 penalty with SGD, decoupled with AdamW."""
-    schedule: Literal["poly", "constant"] = "poly"
-    """Learning-rate schedule. poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    """Learning-rate schedule. poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net. cosine:
+    lr · (1 + cos(π · epoch / epochs)) / 2."""
     poly_exponent: float = Field(default=0.9, gt=0)
     """Exponent of `schedule: poly`. 1 falls linearly; less falls later and more steeply."""
     gradient_clip: float | None = Field(default=12.0, gt=0)

@@ -23,8 +23,9 @@ def plural(count: int, noun: str) -> str:
 
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
     """The name most similar to ``word``, if any is similar enough (0: not at all, 1: the same)."""
-    close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=likeness)
-    return close[0] if close else None
+    known = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=likeness)
+    return known[close[0]] if close else None
 
 
 def did_you_mean(name: str | None) -> str:

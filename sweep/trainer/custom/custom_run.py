@@ -241,9 +241,14 @@ class CustomTraining(GuardedRun):
                 f" checkpoint; what an epoch changes of them is lost: {why}"
             ) from error
         schedules.remember(self.optimizer, rates)  # a checkpoint of version 0.1 has none
+        here, held, found = entry_of(type(self)), self._held(), dict(state.get("held", {}))
+        if "scheduler" in state:
+            found["scheduler"] = state["scheduler"]
         if self.scheduler is not None:
-            self.scheduler.load_state_dict(dict(state["scheduler"]))
-        load_states(self._held(), state.get("held", {}), entry_of(type(self)))
+            held["scheduler"] = self.scheduler
+            if "scheduler" not in state:
+                raise TrainerError(f"{here}: its checkpoint has no state of self.scheduler")
+        load_states(held, found, here)
 
     def arrangement(self) -> Any:
         groups = list(self.optimizer.param_groups)
@@ -300,7 +305,7 @@ class CustomTraining(GuardedRun):
             "trainer.entry": entry_of(type(self), self.trainer.entry),
             "trainer.options": self.options.unobserved(),
         }
-        if self._optimizer_is_ours and self.scheduler is None:
+        if not self.optimizer_is_own and self.scheduler is None:
             return found
         groups = self.optimizer.param_groups
         return found | {
@@ -312,7 +317,7 @@ class CustomTraining(GuardedRun):
 
     def not_read(self) -> dict[str, str]:
         own: dict[str, str] = {}
-        if not self._optimizer_is_ours:
+        if self.optimizer_is_own:
             own |= dict.fromkeys(schedules.OF_OPTIMIZER, "the class makes its own optimizer")
         if self.scheduler is not None:
             why = "the class has a learning-rate scheduler of its own"
@@ -324,12 +329,8 @@ class CustomTraining(GuardedRun):
 
     @property
     def optimizer_is_own(self) -> bool:
-        return not self._optimizer_is_ours
-
-    @property
-    def _optimizer_is_ours(self) -> bool:
-        kept = type(self).build_optimizer is CustomTraining.build_optimizer
-        return kept and self.optimizer is self._made_here
+        replaced = type(self).build_optimizer is not CustomTraining.build_optimizer
+        return replaced or self.optimizer is not self._made_here
 
     def _held(self) -> dict[str, Any]:
         known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]

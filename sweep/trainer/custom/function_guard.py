@@ -151,5 +151,5 @@ class FunctionGuard(UnderGuard):
         try:
             self._done += steps()
         except Diverged as stop:
-            self.stop = stop
-            raise
+            self.stop = self.stop or stop  # the first, also where the function goes on after it
+            raise self.stop from None

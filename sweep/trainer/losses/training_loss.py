@@ -90,7 +90,7 @@ class TrainingLoss:
         """
         self.was_called = True
         with torch.autocast(device_type=target.device.type, enabled=False):
-            weights = {name: term.weight for name, term in self.main.items()}
+            weights = self.main_weights
             terms = self._main_terms(outputs, target)
             if factor > 0:
                 p = self.soft_masks(outputs[0])  # [classes · B, (D,) H, W]
@@ -101,6 +101,11 @@ class TrainingLoss:
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return total, terms
+
+    @property
+    def main_weights(self) -> dict[str, float]:
+        """Weight of each term of the main loss, without those of weight 0."""
+        return {name: term.weight for name, term in self.main.items()}
 
     def distances(self, target: Tensor, factor: float) -> Tensor | None:
         """The distance maps of the target that this factor's loss needs, if any.

@@ -8,6 +8,7 @@ transfer from the device. `takes_flag` and `why_not` examine the optimizers that
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,19 +89,24 @@ def why_not(optimizer: Any) -> str | None:
     return None
 
 
-def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
+def learning_rate(settings: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Learning rate of ``epoch`` (from 0): a function of the epoch alone, so it needs no state.
 
-    poly: ``lr · (1 − epoch / epochs)^exponent`` (nnU-Net's PolyLRScheduler).
+    poly: ``lr · (1 − epoch / epochs)^exponent`` (nnU-Net's PolyLRScheduler). cosine: that of
+    torch's CosineAnnealingLR with all epochs (Loshchilov and Hutter 2017, equation 5).
     """
     return settings.lr * schedule_share(settings, epoch, epochs)
 
 
-def schedule_share(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
+def schedule_share(settings: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Factor in (0, 1] by which the schedule scales a learning rate in ``epoch``."""
-    if settings.schedule == "constant":
-        return 1.0
-    return float((1 - epoch / epochs) ** settings.poly_exponent)
+    match settings.schedule:
+        case "constant":
+            return 1.0
+        case "cosine":
+            return (1 + math.cos(math.pi * epoch / epochs)) / 2
+        case "poly":
+            return float((1 - epoch / epochs) ** settings.poly_exponent)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

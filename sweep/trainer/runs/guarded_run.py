@@ -176,7 +176,7 @@ class GuardedRun(UnderGuard, Run):
         """Warnings for the user, reported with this epoch."""
         return ()
 
-    def rate(self, epoch: int) -> float:
+    def rate(self, epoch: float) -> float:
         """Learning rate of an epoch."""
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
 
@@ -233,8 +233,6 @@ class GuardedRun(UnderGuard, Run):
             expected=expected(self) | self.expected(),
             not_read=self.not_read(),
             model=self.model,
-            cases=self.cases(),
-            classes=self.label_facts(),
         )
 
     def effective(self) -> dict[str, Any]:
@@ -249,18 +247,9 @@ class GuardedRun(UnderGuard, Run):
         """Settings that no live object holds, and why."""
         return dict(NOT_READ)
 
-    def cases(self) -> dict[str, int]:
-        """Numbers of cases, under the keys ``training`` and ``validation``, and of their groups:
-        `sweep.analysis.provenance_facts.Cases`."""
-        return {}
-
-    def label_facts(self) -> dict[str, Any]:
-        """`EffectiveConfiguration.classes`."""
-        return {}
-
 
 def copy_to_cpu(value: Any) -> Any:
-    """A deep copy of nested dicts and lists whose tensors are on the CPU.
+    """A deep copy of nested dicts, lists and tuples whose tensors are on the CPU.
 
     One copy per epoch costs little; one per step would not.
     """
@@ -268,6 +257,7 @@ def copy_to_cpu(value: Any) -> Any:
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
         return {key: copy_to_cpu(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy_to_cpu(item) for item in value]
+    if isinstance(value, list | tuple):
+        copied = map(copy_to_cpu, value)
+        return list(copied) if isinstance(value, list) else tuple(copied)
     return value

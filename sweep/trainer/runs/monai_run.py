@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sweep.data.nnunet_raw.dealt_cases import case_counts
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
@@ -50,6 +51,7 @@ from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import RESOLVED, effective
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.class_scores import (
     ClassScore,
@@ -331,6 +333,14 @@ class MonaiTraining(GuardedRun):
                 " If it has a parameter `spatial_dims`, it is called with 3"
             ) from error
 
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
+        training, validation = self.data.training.cases, self.data.validation.cases
+        return dataclasses.replace(
+            super().effective_configuration(loop),
+            cases=case_counts(training, validation, self.data.groups),
+            classes={"regions": self.data.regions is not None, "ignore": self.data.ignore},
+        )
+
     def effective(self) -> dict[str, Any]:
         return effective(self)
 
@@ -340,18 +350,6 @@ class MonaiTraining(GuardedRun):
 
     def not_read(self) -> dict[str, str]:
         return super().not_read() | self._data_of_no_source
-
-    def cases(self) -> dict[str, int]:
-        sides = {"training": self.data.training.cases, "validation": self.data.validation.cases}
-        found = {side: len(cases) for side, cases in sides.items()}
-        if groups := self.data.groups:
-            training, validation = ({groups[case] for case in cases} for cases in sides.values())
-            found |= {"training_groups": len(training), "validation_groups": len(validation)}
-            found |= {"groups_in_both": len(training & validation)}
-        return found
-
-    def label_facts(self) -> dict[str, Any]:
-        return {"regions": self.data.regions is not None, "ignore": self.data.ignore}
 
     @property
     def _data_of_no_source(self) -> dict[str, str]:

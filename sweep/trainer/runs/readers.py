@@ -26,13 +26,6 @@ from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.run_protocol import Loop
 
 
-class Weighted(Protocol):
-    """A term of a main loss."""
-
-    @property
-    def weight(self) -> float: ...
-
-
 class Loss(Protocol):
     """A loss that reads the settings that it holds at every call."""
 
@@ -40,7 +33,7 @@ class Loss(Protocol):
     def settings(self) -> LossSettings: ...
 
     @property
-    def main(self) -> Mapping[str, Weighted]: ...
+    def main_weights(self) -> Mapping[str, float]: ...
 
 
 class Trains(Protocol):
@@ -63,7 +56,7 @@ class Trains(Protocol):
 
     def factor(self, epoch: int) -> float: ...
 
-    def rate(self, epoch: int) -> float: ...
+    def rate(self, epoch: float) -> float: ...
 
 
 def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
@@ -97,6 +90,14 @@ def _poly_exponent(run: Trains, loop: Loop) -> float | None:
     return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
 
 
+def _schedule(run: Trains, loop: Loop) -> str:
+    """By the rates of a quarter and the middle of the run, which may lie between two epochs."""
+    quarter, middle = (run.rate(loop.epochs * part) / run.rate(0) for part in (0.25, 0.5))
+    if math.isclose(middle, 0.5) and math.isclose(quarter, (1 + math.sqrt(0.5)) / 2):
+        return "cosine"
+    return "poly" if middle < 1 else "constant"
+
+
 def _counts_from(run: Trains, loop: Loop) -> str | int:
     first = loop.stopping.first_epoch
     return {_full_from(run): "rampup_end", 0: "start"}.get(first, first)
@@ -105,7 +106,7 @@ def _counts_from(run: Trains, loop: Loop) -> str | int:
 def _main_weight(*names: str) -> Callable[[Trains], float]:
     """Weight of the main loss's term of one of these names. Terms of weight 0 are left out."""
     return lambda run: next(
-        (term.weight for name, term in run.loss.main.items() if name in names), 0.0
+        (weight for name, weight in run.loss.main_weights.items() if name in names), 0.0
     )
 
 
@@ -165,9 +166,7 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
 
 LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
     "trainer.epochs": lambda _, loop: loop.epochs,
-    "optimizer.schedule": lambda run, loop: (
-        "poly" if run.rate(loop.epochs - 1) < run.rate(0) else "constant"
-    ),
+    "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "early_stopping.patience": lambda _, loop: loop.stopping.patience,
     "early_stopping.min_delta": lambda _, loop: loop.stopping.min_delta,
