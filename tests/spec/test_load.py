@@ -95,6 +95,8 @@ space:
         ("optimizer: {momentum: 90%}", 'optimizer.momentum: must be a number, but is "90%"; '
          "write 0.9"),
         ("optimizer: {lr: '0,01'}", 'optimizer.lr: must be a number, but is "0,01"; write 0.01'),
+        ("optimizer: {lr: '0.0012345678'}", 'optimizer.lr: must be a number, but is '
+         '"0.0012345678"; write 0.0012345678, without quotes'),
         ("optimizer: {lr: 10^-3}", 'optimizer.lr: must be a number, but is "10^-3"; write 0.001'),
         ("optimizer: {gradient_clip: None}", "optimizer.gradient_clip: must be a number or null, "
          'but is "None"; write null'),
