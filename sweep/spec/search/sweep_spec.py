@@ -44,7 +44,7 @@ from sweep.spec.space.linked_space import drawn_in, grid_size
 from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.space.replayed_settings import most_patient, split
-from sweep.spec.tree.setting_tree import group_of_option, setting_names, value_of
+from sweep.spec.tree.setting_tree import setting_names, value_of
 from sweep.spec.tree.validation_reports import findings_of, unknown_setting
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
@@ -334,8 +334,8 @@ class SweepSpec(TrialSettings):
 
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")
-        owner = getattr(self, key.partition(".")[0], None)
-        if group_of_option(key) and hasattr(owner, "options"):
+        owner, _, options = group.partition(".")
+        if isinstance(getattr(getattr(self, owner, None), options, None), dict):
             return f"`{group}` has no {quoted(option)}: give it a value there to search it"
         if group == "trainer.options" or (key in setting_names() and group == "trainer"):
             return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"

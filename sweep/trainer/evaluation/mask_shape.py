@@ -104,7 +104,25 @@ def _hull_of_few(shape: tuple[int, int], pixels: bytes) -> int:
 
 
 def _hull(part: NDArray[np.bool_]) -> int:
-    """Pixels of the convex hull."""
-    from skimage.morphology import convex_hull_image
+    """Pixels whose centres lie in the convex hull of a part ``[H, W]`` that fills all rows.
 
-    return int(np.count_nonzero(convex_hull_image(part)))
+    A pixel reaches from the middle of one edge to that of the opposite one, as in scikit-image's
+    ``convex_hull_image``, which makes the same hull pixel by pixel, in ten times as long. All is in
+    halves of a pixel, so whole numbers.
+    """
+    from scipy.spatial import ConvexHull
+
+    rows = 2 * np.arange(len(part))
+    first, last = 2 * part.argmax(axis=1), 2 * (part.shape[1] - 1 - part[:, ::-1].argmax(axis=1))
+    reach = [(0, first - 1), (0, last + 1), (-1, first), (1, first), (-1, last), (1, last)]
+    points = np.concatenate([np.column_stack([rows + down, x]) for down, x in reach])
+    corners = points[ConvexHull(points).vertices]  # [edges, 2], counter-clockwise
+    steps = np.roll(corners, -1, axis=0) - corners
+    level = steps[:, 0] == 0
+    (y, x), (down, right) = corners[~level].T[..., None], steps[~level].T[..., None]
+    along, height = np.sign(down) * (rows - y), np.abs(down)  # [edges, rows], [edges, 1]
+    at, passes = x * height + along * right, (along >= 0) & (along <= height)  # at / height: halves
+    widest = 2 * part.shape[1]
+    left = np.where(passes & (down > 0), -(-at // (2 * height)), -widest).max(axis=0)
+    right_end = np.where(passes & (down < 0), at // (2 * height), widest).min(axis=0)
+    return int((right_end - left + 1).sum())
