@@ -21,18 +21,6 @@ TOO_MUCH = (
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 
 
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Writes a text to the file that messages call by its name alone, and gives that name."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(text: str | bytes, name: str = "x.yaml") -> str:
-        Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
-        return name
-
-    return write
-
-
 def told(load, *args, **kwargs) -> list[str]:
     """The lines of the InputError that a call raises."""
     with pytest.raises(InputError) as caught:
