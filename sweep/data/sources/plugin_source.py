@@ -52,7 +52,7 @@ def written(settings: PluginData) -> Path:
         StorageFailed: the cache cannot be written.
     """
     write: WritesData = DATA_SOURCE.resolve(settings.entry, settings.options)
-    texts = [*sources_of(settings.entry).values()] or [_text_of(write)]
+    texts: list[str | None] = [*sources_of(settings.entry).values()] or [_text_of(write)]
     identity = [settings.entry, sorted(settings.options.items()), texts]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
