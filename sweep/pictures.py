@@ -42,10 +42,10 @@ def command(
     them."""
     with exit_codes():
         from sweep.api.draw_pictures import draw_pictures
-        from sweep.api.predict_images import local_folder
         from sweep.console.sweep_view import TerminalView
+        from sweep.machine.user_paths import argument
 
-        folder = local_folder(results, "RESULTS")
+        folder = argument(results, "RESULTS")
         view = TerminalView(live=True, table=False)
         for one in draw_pictures(
             folder,

@@ -55,17 +55,18 @@ def command(
 ) -> None:
     """Predict images with a trained model: write a mask for each, with the image's header."""
     with exit_codes():
-        from sweep.api.predict_images import local_folder, predict_images, runs_of_model
+        from sweep.api.predict_images import predict_images, runs_of_model
         from sweep.console.prediction_view import PredictionLines
+        from sweep.machine.user_paths import argument
 
         view = PredictionLines()
         runs = runs_of_model(model, single=single, warn=view.warn)
         done = predict_images(
             runs,
-            local_folder(images, "IMAGES"),
-            local_folder(output, "--output"),
+            argument(images, "IMAGES"),
+            argument(output, "--output"),
             view,
-            labels=None if labels is None else local_folder(labels, "--labels"),
+            labels=None if labels is None else argument(labels, "--labels"),
             tta=tta,
             device=device,
             resume=resume,

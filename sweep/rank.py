@@ -240,8 +240,6 @@ def _names(results: Sequence[str]) -> list[str]:
     names = [Path(place).absolute().name for place in results]
     if len(set(names)) == len(names):
         return names
-    from sweep.vocabulary.errors import InputError
-
     if repeated := [place for place in results if results.count(place) > 1]:
         raise InputError.single("is given twice", file=repeated[0])
     return list(results)

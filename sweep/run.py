@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweep.command_line.command_options import Address, Overrides, ResultsRoot, Space
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.machine.interrupted import INTERRUPTED, forget_interruption, stops_as_ctrl_c
+
+if TYPE_CHECKING:
+    from sweep.spec.search.sweep_spec import SweepSpec
 
 
 def command(
@@ -78,16 +81,18 @@ def command(
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
         from sweep.page_server.page_process import page_beside
-        from sweep.spec.load import load_sweep
         from sweep.store.layout import Layout
         from sweep.vocabulary.errors import SweepFailed
 
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
-        if continue_ and not extend:
-            named = load_sweep(space, overrides or ()).name
-            resume = resume or has_begun(SweepLocation.of(named, results, address))
-        spec, warnings = load_checked(space, overrides, machine, begins=not (resume or extend))
+
+        def begins(spec: SweepSpec) -> bool:
+            if resume or extend:
+                return False
+            return not (continue_ and has_begun(SweepLocation.of(spec.name, results, address)))
+
+        spec, warnings = load_checked(space, overrides, machine, begins=begins)
         print_warnings(warnings)
         location = SweepLocation.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]

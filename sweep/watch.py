@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Watch a sweep until it ends, by reading its results folder. Ctrl-C only ends the watching."""
     with exit_codes():
-        from sweep.console.console_words import make_console
+        from sweep.console.console_words import make_console, print_line
         from sweep.console.watch_view import Watching
         from sweep.machine.user_paths import results_argument
         from sweep.store.at_uri.remote_folder import is_uri
@@ -50,7 +50,7 @@ def command(
                     time.sleep(interval)
                     watching.look(console)
             for line in watching.last_words():
-                console.print(line, soft_wrap=True, highlight=False, markup=False)
+                print_line(console, line)
         except KeyboardInterrupt:
             forget_interruption()  # and exit with 0: the sweep itself continues
 

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import typer
@@ -214,7 +215,7 @@ def test_script_for_images_and_masks_writes_public_datasets_as_their_line_says(
     """Each is written in the layout, the format and the bits in which it is published."""
     script, *_ = blocks(FIRST_FILE, "python")
     rows = re.findall(
-        r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", FIRST_FILE.read_text(encoding="utf-8"), re.M
+        r"^\| ([^|]+) \| `(\"[^`]+)` \| `(.+)` \|$", FIRST_FILE.read_text(encoding="utf-8"), re.M
     )
     lines = {row: (label, cases) for row, label, cases in rows}
     assert lines.keys() == PUBLISHED.keys()
@@ -237,22 +238,90 @@ def test_script_for_images_and_masks_writes_public_datasets_as_their_line_says(
     sweep.check(sweep.load({"name": "x", "data": data, "space": space}))
 
 
-def test_script_for_volumes_gives_them_the_names_of_the_layout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+Volume = NDArray[np.int16]
+LPS = np.diag([-1.5, -1.5, 3, 1])
+
+
+def save_volume(pixels: Volume, file: str) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(pixels, LPS), file)
+
+
+def as_brats(n: int, channels: Volume, classes: Volume) -> None:
+    case = f"BraTS20_Training_00{n}"
+    for name, pixels in zip(("flair", "t1", "t1ce", "t2"), channels, strict=True):
+        save_volume(pixels, f"BraTS/{case}/{case}_{name}.nii.gz")
+    save_volume(np.array([0, 1, 2, 4], np.int16)[classes], f"BraTS/{case}/{case}_seg.nii.gz")
+
+
+def as_acdc(n: int, channels: Volume, classes: Volume) -> None:
+    folder = f"training/patient00{n}"
+    save_volume(channels[0], f"{folder}/patient00{n}_frame01.nii.gz")
+    save_volume(classes, f"{folder}/patient00{n}_frame01_gt.nii.gz")
+    save_volume(np.moveaxis(channels, 0, -1), f"{folder}/patient00{n}_4d.nii.gz")
+    Path(f"{folder}/Info.cfg").write_text("ED: 1\n")
+
+
+def as_kits19(n: int, channels: Volume, classes: Volume) -> None:
+    save_volume(channels[0], f"data/case_0000{n}/imaging.nii.gz")
+    save_volume(classes.clip(max=2), f"data/case_0000{n}/segmentation.nii.gz")
+
+
+def as_decathlon_task01_braintumour(n: int, channels: Volume, classes: Volume) -> None:
+    save_volume(np.moveaxis(channels, 0, -1), f"imagesTr/BRATS_00{n}.nii.gz")
+    save_volume(classes, f"labelsTr/BRATS_00{n}.nii.gz")
+    for folder in ("imagesTr", "labelsTr"):  # as tar writes them on macOS
+        Path(f"{folder}/._BRATS_00{n}.nii.gz").write_bytes(b"")
+
+
+PUBLISHED_VOLUMES = {
+    "BraTS, 2018 to 2021": as_brats,
+    "ACDC": as_acdc,
+    "KiTS19": as_kits19,
+    "Decathlon, Task01_BrainTumour": as_decathlon_task01_braintumour,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_VOLUMES)
+def test_script_for_volumes_writes_public_datasets_as_their_line_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, script, _ = blocks(FIRST_FILE, "python")
+    page = FIRST_FILE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| `(\[.+?\])` \| `(.+?)` \| `(.+)` \|$", page, re.M)
+    assert [row for row, *_ in rows] == [*PUBLISHED_VOLUMES]
+    row = dict(zip(PUBLISHED_VOLUMES, rows, strict=True))[name]
+    for key, value in zip(
+        ("channels", "classes", "cases"),
+        (row[1], f'{{"background": 0, {row[2]}}}', row[3]),
+        strict=True,
+    ):
+        script, count = re.subn(rf"^{key} = .*", f"{key} = {value}", script, flags=re.MULTILINE)
+        assert count == 1
     monkeypatch.chdir(tmp_path)
-    for folder in ("images", "labels"):
-        Path(folder).mkdir()
-        for case in ("a.1", "b"):
-            Path(folder, f"{case}.nii.gz").write_text(folder + case)
+    rng = np.random.default_rng(0)
+    channels = rng.integers(-99, 999, (3, 4, 20, 24, 18)).astype(np.int16)
+    classes = rng.integers(0, 4, (3, 20, 24, 18)).astype(np.int16)
+    for n in range(3):
+        PUBLISHED_VOLUMES[name](n, channels[n], classes[n])
     exec(script, {})
-    written = {str(f): f.read_text() for f in Path("Dataset124_Name").rglob("*.gz")}
-    assert written == {
-        f"Dataset124_Name/{to}/{case}{number}.nii.gz": folder + case
-        for folder, to, number in (("images", "imagesTr", "_0000"), ("labels", "labelsTr", ""))
-        for case in ("a.1", "b")
-    }
+    dataset, count = Path("Dataset124_Name"), len(ast.literal_eval(row[1]))
+    known = len(ast.literal_eval(f"{{{row[2]}}}"))
+    files = sorted((dataset / "imagesTr").iterdir())
+    assert len(files) == 3 * count
+    for n, file in enumerate(files):
+        image = nibabel.load(file)
+        np.testing.assert_array_equal(image.dataobj, channels[n // count, n % count])
+        np.testing.assert_array_equal(image.affine, LPS)
+    for n, file in enumerate(sorted((dataset / "labelsTr").iterdir())):
+        label = nibabel.load(file)
+        np.testing.assert_array_equal(label.dataobj, classes[n].clip(max=known))
+        np.testing.assert_array_equal(label.affine, LPS)
+        assert label.get_data_dtype() == np.uint8
+    data = {"source": "nnunet_raw", "folder": str(dataset), "folds": 3}
+    sweep.check(
+        sweep.load({"name": "x", "data": data, "space": {"optimizer.lr": {"choice": [0.1, 0.2]}}})
+    )
 
 
 def test_script_for_images_and_masks_writes_a_dataset_with_classes_in_their_places(

@@ -139,6 +139,8 @@ def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
         (HD95, -0.5, "−0.5000"),
         (Objective("mse", "min"), 1.25e-6, "1.25e-06"),
         (Objective("count", "max"), 123456.7, "1.2346e+05"),
+        (Objective("seconds", "min"), 83.456, "83.46"),
+        (Objective("seconds", "min"), 12345.6, "12346"),  # three hours, as a count
     ],
 )
 def test_value_is_told_by_its_size(objective: Objective, value: float, told: str) -> None:

@@ -25,6 +25,13 @@ class Net(torch.nn.Module):
         return self.up(self.down(images).relu())
 
 
+def smoothed(logits, target, smoothing=0.1):
+    """A main loss: logits `[B, classes, H, W]` and class indices `[B, 1, H, W]` to a scalar; called
+    with `loss.main_options` too."""
+    labels = target[:, 0]
+    return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
 def total_variation(p):
     """A loss term: soft masks `[B, H, W]` to `[B]`, the slopes of each mask over its area."""
     slopes = p.diff(dim=1).abs().sum(dim=(1, 2)) + p.diff(dim=2).abs().sum(dim=(1, 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from sweep.spec.checks.inactive_settings import idle_in_trial, rules_about
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
 from sweep.spec.space.replayed_settings import candidates
 from sweep.spec.tree.setting_tree import run_ending_keys, value_of
@@ -21,6 +20,7 @@ from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.geometric_ramp import GeometricRamp
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300
@@ -82,13 +82,8 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     return (names & known.drawn) | (known.drawn - record.parameters.keys())
 
 
-def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
-    """The value of a setting in a trial: the searched one, that of its preset, or the sweep's."""
-    return settings_of(spec, record)(key)
-
-
 def settings_of(spec: SweepSpec, record: TrialRecord) -> Callable[[str], ParameterValue]:
-    """`setting_of` for one trial."""
+    """Reads settings of a trial: the searched value, that of its preset, or the sweep's."""
     return _known(_Same(spec)).reader(record)
 
 
@@ -97,23 +92,11 @@ def replay_candidates(spec: SweepSpec) -> Sequence[Mapping[str, ParameterValue]]
     return _known(_Same(spec)).candidates
 
 
-class _Settings(dict[str, ParameterValue]):
-    """The settings of a sweep by dotted name, each looked up once."""
-
-    def __init__(self, spec: SweepSpec) -> None:
-        super().__init__()
-        self._spec = spec
-
-    def __missing__(self, key: str) -> ParameterValue:
-        value: ParameterValue = value_of(self._spec, key)
-        return self.setdefault(key, value)
-
-
 class _Known:
     """What all trials of a sweep have in common."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        self.settings = _Settings(spec)
+        self.setting: Callable[[str], ParameterValue] = cache(lambda key: value_of(spec, key))
         self.presets: Mapping[str | None, Mapping[str, ParameterValue]] = {
             name: preset.settings_beside(spec.loss.weights) for name, preset in PRESETS.items()
         }
@@ -130,8 +113,8 @@ class _Known:
         own = record.parameters
         if record.preset in self.presets:
             own = {**self.presets[record.preset], **own}
-        settings = self.settings
-        return lambda key: own[key] if key in own else settings[key]
+        setting = self.setting
+        return lambda key: own[key] if key in own else setting(key)
 
     def idle(self, value: Callable[[str], Any]) -> frozenset[str]:
         """`idle_in_trial`, which is the same for all trials that meet the same needs."""
@@ -180,14 +163,12 @@ def _known(same: _Same) -> _Known:
 
 
 def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
-    """The same as a number; 0 where it is not `is_sane`."""
-    return _number(setting_of(spec, record, key))
+    """A setting of a trial as a number; 0 where it is not `is_sane`."""
+    return _number(settings_of(spec, record)(key))
 
 
 def _number(value: ParameterValue) -> float:
-    if type(value) is float or type(value) is int:  # as nearly always
-        return float(value) if -LARGEST < value < LARGEST else 0.0
-    return 0.0
+    return float(value) if is_sane(value) else 0.0
 
 
 def is_sane(value: ParameterValue) -> TypeGuard[int | float]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
+    from sweep.spec.tree.setting_tree import Finding
 
 Overrides = Mapping[str, Any] | Sequence[str]
 
@@ -52,7 +52,7 @@ def load_checked(
     overrides: Overrides | None = None,
     machine: Machine | None = None,
     *,
-    begins: bool = True,
+    begins: Callable[[SweepSpec], bool] = lambda _: True,
     pixels: bool = False,
     report: Callable[[str], object] = lambda _: None,
 ) -> tuple[SweepSpec, list[str]]:
@@ -62,7 +62,8 @@ def load_checked(
         source: the sweep file, its content, or a loaded spec.
         overrides: settings in place of those of ``source``.
         machine: where the sweep will run; None: here.
-        begins: whether to check the earlier results. A resumed sweep does not need them.
+        begins: whether the sweep begins, so that the earlier results that it learns from are
+            checked. A resumed one has a copy of them.
         pixels: read the images of our own trainer too.
         report: called with a description of the images that were read.
 
@@ -75,20 +76,23 @@ def load_checked(
 
     machine, idle, skipped = machine or Machine.here(), list[Mistake](), list[str]()
     look = TrainerCheck(pixels=pixels)
+
+    def earlier(spec: SweepSpec) -> Iterable[Finding]:
+        return check_warm_start(spec, warn=skipped.append) if begins(spec) else ()
+
     spec = load_sweep(
         _source_of(source),
         as_overrides(overrides),
         machine=machine,
         check_data=look,
         look_for_idle=look.idle,
-        check_earlier=partial(check_warm_start, warn=skipped.append) if begins else None,
+        check_earlier=earlier,
         warn=idle.append,
     )
     if look.data is not None:
         report(read_words(look.data))
-    shadowing = codebase().shadowing
     found = [*map(str, idle), *warnings(spec, machine), *skipped, *look.warnings]
-    return spec, [shadowing, *found] if shadowing else found
+    return spec, [*_shadowing(), *found]
 
 
 def load_checked_trial(
@@ -111,9 +115,11 @@ def load_checked_trial(
         look_for_idle=look.idle,
         warn=idle.append,
     )
-    shadowing = codebase().shadowing
-    found = [*map(str, idle), *trial_warnings(settings, machine)]
-    return settings, [shadowing, *found] if shadowing else found
+    return settings, [*_shadowing(), *map(str, idle), *trial_warnings(settings, machine)]
+
+
+def _shadowing() -> list[str]:
+    return [words] if (words := codebase().shadowing) else []
 
 
 def read_words(data: PreparedData) -> str:

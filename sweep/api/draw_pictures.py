@@ -102,8 +102,7 @@ def _drawn(
 ) -> Iterator[DrawnTrial]:
     from sweep.trial.prediction.trial_pictures import (
         Segmentations,
-        chosen,
-        chosen_pair,
+        choices,
         draw_divergence,
         draw_trial,
     )
@@ -114,10 +113,9 @@ def _drawn(
         for trial in group
         if trial.best_checkpoint.exists() or batches[trial] is None
     ]
-    pair = chosen_pair(*opened, asked=cases) if len(opened) == 2 else None
     found = {
-        one.trial: draw_trial(one, chosen(one, cases) if pair is None else pair[number], space)
-        for number, one in enumerate(opened)
+        one.trial: draw_trial(one, choice, space)
+        for one, choice in zip(opened, choices(opened, cases), strict=True)
     }
     for trial in group:
         pictures, files = found.get(trial, (TrialPictures(), {}))

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sweep.machine.user_paths import argument
-from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.files import read_json
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
-from sweep.vocabulary.class_scores import ClassScore, DistanceUnit, Predicted
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathered
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.console.prediction_view import PredictionView
     from sweep.trial.prediction.trained_model import Device
-
-
-class PredictionView(Protocol):
-    """Shows a prediction to the user who started it."""
-
-    def warn(self, *warnings: str) -> None:
-        """Show warnings, each one sentence."""
-
-    def predicting(self, cases: int) -> AbstractContextManager[Predicted]:
-        """So many cases are predicted while this is entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +127,7 @@ def runs_of_model(
         InputError: it is a URI.
         ResultsError: it is none of these, or no weights were kept.
     """
-    runs = [TrialPaths(run) for run in _run_folders(local_folder(model, "MODEL"))]
+    runs = [TrialPaths(run) for run in _run_folders(argument(model, "MODEL"))]
     chosen = representing_runs(runs) if is_trial(runs[0].folder) else runs[:1]
     kept = [run for run in chosen if run.best_checkpoint.exists()]
     if not kept:
@@ -182,11 +171,3 @@ def _run_folders(folder: Path) -> Sequence[Path]:
         return [folder]
     best = SweepResults(folder).best  # raises for what is no results folder
     return [*dict.fromkeys((*best.runs, best.folder))]
-
-
-def local_folder(path: str | Path, name: str) -> Path:
-    """A path that a user gave as the argument ``name``; raises `InputError` for a URI."""
-    if is_uri(str(path)):
-        message = "is a URI: it must be on this machine, so copy it there first"
-        raise InputError.single(message, key=name)
-    return argument(Path(path), name)

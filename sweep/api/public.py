@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import finalize
 
 from sweep.api.checked_spec import Overrides, as_overrides, load_checked
 from sweep.api.python_words import for_python, in_python
@@ -15,7 +13,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 
 if TYPE_CHECKING:
-    from sweep.api.predict_images import Predictions, PredictionView
+    from sweep.api.predict_images import Predictions
     from sweep.api.results import SweepResults, TrialResult
     from sweep.api.run_sweep import Executor
     from sweep.trial.prediction.trained_model import Device
@@ -131,10 +129,10 @@ def run(
     is_local = executor == "local"
     live = not (verbose or is_local)
     view = TerminalView(live=live, table=False, words=in_python) if progress else View()
-    begins = not (resume or extend)
     machine = None if address is None else Machine.any()
-    checked, warnings = load_checked(spec, overrides, machine, begins=begins)
-    location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
+    goes_on = resume or bool(extend)
+    checked, warnings = load_checked(spec, overrides, machine, begins=lambda _: not goes_on)
+    location = SweepLocation.of(checked.name, results_argument(results, "results"), address)
     shows, missing = wanted_dashboard(dashboard)
     view.warn(*warnings, *missing)
     session = Session(
@@ -150,7 +148,7 @@ def run(
     if ending is not Ending.FINISHED:
         view.say(f"Stopped: {ending.value}. All reported epochs are saved. Resume with:")
         view.say(f"  {session.resume_with}")
-    return SweepResults(location.folder)
+    return SweepResults(location.folder, location.uri)
 
 
 @for_python
@@ -169,12 +167,8 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     """
     from sweep.api.results import SweepResults
     from sweep.machine.user_paths import results_argument
-    from sweep.store.at_uri.local_results import local_results
 
-    stack = ExitStack()  # keeps the local copy of a URI
-    results = SweepResults(stack.enter_context(local_results(results_argument(str(folder)))))
-    finalize(results, stack.close)
-    return results
+    return SweepResults.at(results_argument(folder))
 
 
 @for_python
@@ -217,6 +211,7 @@ def train(
     from sweep.api.results import TrialResult
     from sweep.api.train_one import train_alone
     from sweep.console.console_words import print_warnings
+    from sweep.machine.user_paths import argument
 
     def warn(found: Iterable[str]) -> None:
         if progress:
@@ -226,7 +221,7 @@ def train(
         config,
         overrides,
         name=name,
-        results=results,
+        results=argument(results, "results"),
         track=track,
         all_cases=all_cases,
         warn=warn,
@@ -286,20 +281,25 @@ def predict(
     >>> io.imread(done.masks["coins"]).shape == data.coins().shape
     True
     """
-    from sweep.api.predict_images import local_folder, predict_images, runs_of_model
-    from sweep.console.prediction_view import PredictionLines, QuietPrediction
+    from sweep.api.predict_images import predict_images, runs_of_model
+    from sweep.api.results import SweepResults
+    from sweep.console.prediction_view import PredictionLines, PredictionView
     from sweep.machine.user_identity import settle_user
+    from sweep.machine.user_paths import argument
 
     settle_user()
-    view: PredictionView = PredictionLines() if progress else QuietPrediction()
-    folder = model if isinstance(model, str | Path) else model.folder
-    runs = runs_of_model(folder, single=single, warn=view.warn)
+    view = PredictionLines() if progress else PredictionView()
+    if not isinstance(model, str | Path):
+        trial = model.best if isinstance(model, SweepResults) else model
+        trial.fetch_weights()
+        model = model.folder
+    runs = runs_of_model(model, single=single, warn=view.warn)
     return predict_images(
         runs,
-        local_folder(images, "images"),
-        local_folder(output, "output"),
+        argument(images, "images"),
+        argument(output, "output"),
         view,
-        labels=None if labels is None else local_folder(labels, "labels"),
+        labels=None if labels is None else argument(labels, "labels"),
         tta=tta,
         device=device,
         resume=resume,

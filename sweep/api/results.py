@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import finalize
 
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.analysis.ranking.finalists import is_finished
@@ -17,6 +19,8 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
+from sweep.store.at_uri.local_results import local_results
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
 from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.read_results import instead_of
@@ -41,6 +45,7 @@ class TrialResult:
         folder: the folder with its files.
         runs: folders with weights for its configuration, best first: its replicates', then its own.
         notes: what users noted on it, in order, each with ``text``, ``by`` and ``at``.
+        _sweep: the results that it is one of, with which a copy of results at a URI is deleted.
 
     >>> import sweep
     >>> results = sweep.open("results/doctest")
@@ -57,6 +62,7 @@ class TrialResult:
     folder: Path
     runs: tuple[Path, ...] = ()
     notes: tuple[NoteAdded, ...] = ()
+    _sweep: SweepResults | None = field(default=None, compare=False)
 
     @property
     def trial_id(self) -> str:
@@ -132,10 +138,17 @@ class TrialResult:
         """
         from sweep.trial.checkpoints import Checkpoints
 
+        self.fetch_weights()
         for run in self.runs or (self.folder,):
             if (state := Checkpoints(run).load_best()) is not None:
                 return dict(state["model"])
         raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
+
+    def fetch_weights(self) -> None:
+        """Download the weights of its runs that a copy of results at a URI lacks."""
+        if self._sweep is not None:
+            runs = (*self.runs, self.folder)
+            self._sweep.fetch(TrialPaths(run).best_checkpoint for run in runs)
 
 
 class Figures(Mapping[str, "go.Figure"]):
@@ -263,6 +276,7 @@ class SweepResults(Mapping[str, TrialResult]):
 
     Args:
         folder: the results folder.
+        uri: what the folder is a copy of, without weights; None if it is the results themselves.
 
     Raises:
         ResultsError: ``folder`` is no results folder, or a file in it is broken.
@@ -281,8 +295,26 @@ class SweepResults(Mapping[str, TrialResult]):
     'scatter'
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, uri: str | None = None) -> None:
         self._read = read_results(folder)
+        self._uri = uri
+
+    @classmethod
+    def at(cls, place: str) -> SweepResults:
+        """The results at a path or a URI. Of a URI a copy is read, which is there as long as
+        anything that was read of it.
+        """
+        with ExitStack() as stack:
+            folder = stack.enter_context(local_results(place))
+            found = cls(folder, place if is_uri(place) else None)
+            finalize(found._read, stack.pop_all().close)
+        return found
+
+    def fetch(self, files: Iterable[Path]) -> None:
+        """Download those of ``files`` that a copy of results at a URI lacks and the URI has."""
+        if self._uri is not None:
+            missing = [file for file in files if not file.exists()]
+            Mirror(self.folder, RemoteFolder(self._uri)).fetch_files(missing)
 
     @property
     def folder(self) -> Path:
@@ -385,11 +417,12 @@ class SweepResults(Mapping[str, TrialResult]):
         """Ask the running sweep to stop a trial, as the command ``sweep.stop``.
 
         Raises:
-            InputError: the trial is unknown, has ended, or is a replicate.
+            InputError: the trial is unknown, has ended, or is a replicate, or the results are at a
+                URI.
         """
         from sweep.api.user_requests import ask_to_stop
 
-        return _answer(ask_to_stop(self.folder, [trial_id])[0])
+        return _answer(ask_to_stop(self._uri or self.folder, [trial_id])[0])
 
     @for_python
     def enqueue(self, parameters: Mapping[str, Any]) -> Asked:
@@ -399,22 +432,23 @@ class SweepResults(Mapping[str, TrialResult]):
             parameters: values of some or all searched parameters by dotted name.
 
         Raises:
-            InputError: with every mistake.
+            InputError: with every mistake, or the results are at a URI.
         """
         from sweep.api.user_requests import ask_for_trial
 
-        return _answer(ask_for_trial(self.folder, parameters))
+        return _answer(ask_for_trial(self._uri or self.folder, parameters))
 
     @for_python
     def note(self, trial_id: str, text: str) -> Asked:
         """Note something on a trial, as the command ``sweep.note``.
 
         Raises:
-            InputError: the trial is unknown, or the text is empty or too long.
+            InputError: the trial is unknown, the text is empty or too long, or the results are at a
+                URI.
         """
         from sweep.api.user_requests import ask_to_note
 
-        return _answer(ask_to_note(self.folder, trial_id, text))
+        return _answer(ask_to_note(self._uri or self.folder, trial_id, text))
 
     def __getitem__(self, trial_id: str) -> TrialResult:
         """A trial or a replicate.
@@ -432,7 +466,7 @@ class SweepResults(Mapping[str, TrialResult]):
         runs = [] if record.replicate else runs_of(self._all, trial_id)
         folders = tuple(layout.trial(run.trial_id).folder for run in runs)
         notes = self._read.notes.get(trial_id, ())
-        return TrialResult(record, layout.trial(trial_id).folder, folders, notes)
+        return TrialResult(record, layout.trial(trial_id).folder, folders, notes, self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)

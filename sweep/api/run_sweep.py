@@ -185,9 +185,6 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     Raises:
         InputError: the data have mistakes, or no channel of the name that pictures are to show.
     """
-    from sweep.data.prepared.outline_length import outline_warnings
-    from sweep.data.prepared.shape_prior import shape_warnings
-    from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
     from sweep.trial.pictures.case_choice import channel_index
@@ -197,13 +194,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         if spec.pictures is not None:
             channel_index(data.channels, spec.pictures.channel)
-        view.warn(*data.warnings)
-        view.warn(*outline_warnings(largest_loss(spec), data, spec.data.patch))
-        view.warn(*shape_warnings(spec, data))
-        if spec.data.size_keys is None:  # otherwise the check of the settings has warned
-            side = max(max(sample.label.shape) for sample in data.training)
-            batch, patch = largest_sizes(spec)
-            view.warn(*size_warnings(batch, len(data.training), patch, side))
+        view.warn(*kind_of(spec).doubts(spec, data))
     return spec if any(map(chooses_data, spec.space)) else pinned(spec, data)
 
 

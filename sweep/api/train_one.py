@@ -18,6 +18,7 @@ from sweep.spec.search.tracker_names import TrackerName, chosen
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import make_folder
 from sweep.store.layout import Layout, TrialPaths
+from sweep.store.lock import training
 from sweep.store.store import is_used
 from sweep.store.trial_files import discard, write_end, write_epoch, write_start
 from sweep.tracking.make_trackers import Tracked, tracking
@@ -35,7 +36,7 @@ def train_alone(
     overrides: Overrides | None,
     *,
     name: str | None,
-    results: str | Path,
+    results: Path,
     track: Sequence[str],
     all_cases: bool,
     warn: Warn,
@@ -43,11 +44,19 @@ def train_alone(
 ) -> tuple[TrialRecord, Path]:
     """Load, check and train a configuration; returns its record and its folder.
 
-    The arguments and what it raises are those of `sweep.train`.
+    Each epoch and the end are recorded, then observed and tracked. The arguments are those of
+    `sweep.train`.
 
     Args:
         warn: gets each warning, in the words of the commands.
         lines: print a line per epoch.
+
+    Raises:
+        InputError: with every mistake.
+        ResultsError: the folder exists.
+        SweepFailed: results cannot be written, another process trains in the folder, or the trainer
+            ended the process (`sys.exit`).
+        Exception: any error of the trainer, after recording it.
     """
     settle_user()
     settings, warnings = load_checked_trial(config, overrides)
@@ -55,43 +64,22 @@ def train_alone(
     file = Path(config) if isinstance(config, str | Path) else None
     whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
     if name is None:
-        plain = "train-all-cases" if all_cases else "train"
-        name = default_name(file, all_cases=all_cases) if file else plain
-    folder = Path(results).absolute() / folder_name(name)
-    shown = [TrainingLines(settings.trainer.traits.dice)] if lines else []
-    return train_one(settings, folder, warn, shown, chosen_trackers(track), whole), folder
-
-
-def train_one(
-    settings: TrialSettings,
-    folder: Path,
-    warn: Warn,
-    observers: Sequence[Observer] = (),
-    trackers: Sequence[TrackerName] = (),
-    all_cases: AllCases | None = None,
-) -> TrialRecord:
-    """Train ``settings``. Each epoch and the end are recorded, then observed and tracked.
-
-    Args:
-        folder: the folder for its files, which must not exist.
-        all_cases: train on training and validation cases; None: only on the training cases.
-
-    Raises:
-        ResultsError: the folder exists.
-        SweepFailed: results cannot be written, or the trainer ended the process (`sys.exit`).
-        Exception: any error of the trainer, after recording it.
-    """
+        name = _default_name(file, all_cases=all_cases)
+    folder = results.absolute() / _checked_name(name)
+    trackers = _chosen_trackers(track)
     if is_used(folder):
         raise ResultsError(f"{folder} already exists: choose another --name, or remove the folder")
-    if all_cases is not None:
+    if whole is not None:
         stopping = settings.early_stopping.model_copy(update={"patience": None})
         settings = settings.model_copy(update={"early_stopping": stopping})
     make_folder(folder)
     paths = TrialPaths(folder)
-    write_start(paths, {}, to_yaml(settings))
     tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
-    with tracking(trackers, tracked, lambda text: warn([text])) as started:
-        return _observed(settings, paths, warn, Observers([*observers, *started]), all_cases)
+    shown = [TrainingLines(settings.trainer.traits.dice)] if lines else []
+    with training(paths, wait=0):  # the tasks of a Slurm array may ask for one name at once
+        write_start(paths, {}, to_yaml(settings))
+        with tracking(trackers, tracked, lambda text: warn([text])) as started:
+            return _observed(settings, paths, warn, Observers([*shown, *started]), whole), folder
 
 
 def _observed(
@@ -143,17 +131,13 @@ def _fit(
     report: Callable[[EpochMetrics], None],
     all_cases: AllCases | None,
 ) -> Outcome:
-    from sweep.data.prepared.outline_length import outline_warnings
-    from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import fit
-    from sweep.trial.kinds.kind_table import make_ready
+    from sweep.trial.kinds.kind_table import kind_of, make_ready
 
     data = make_ready(settings)
     if data is not None:
-        warn(data.warnings)
-        warn(outline_warnings(settings.loss, data, settings.data.patch))
-        warn(shape_warnings(settings, data))
+        warn(kind_of(settings).doubts(settings, data))
     train = partial(
         fit,
         settings,
@@ -173,7 +157,7 @@ def _fit(
     return replace(outcome, cause=all_cases.cause(settings, cases))
 
 
-def default_name(config: Path, *, all_cases: bool = False) -> str:
+def _default_name(file: Path | None, *, all_cases: bool) -> str:
     """A name after the file and, if a sweep wrote it, after the sweep.
 
     So the ``best.yaml`` of two sweeps, or the ``config.yaml`` of two trials, get different folders.
@@ -182,10 +166,12 @@ def default_name(config: Path, *, all_cases: bool = False) -> str:
         all_cases: whether it is trained on all cases, which gets a folder of its own too.
     """
     end = "-all-cases" if all_cases else ""
-    plain, folder = f"train-{config.stem}", config.parent.resolve()
+    if file is None:
+        return f"train{end}"
+    plain, folder = f"train-{file.stem}", file.parent.resolve()
     name, sweep = plain, Layout(folder.parent.parent)
     if Layout(folder).sweep_yaml.exists():
-        name = f"train-{folder.name}-{config.stem}"
+        name = f"train-{folder.name}-{file.stem}"
     elif folder.parent == sweep.trials and sweep.sweep_yaml.exists():
         name = f"train-{sweep.folder.name}-{folder.name}"
     try:
@@ -194,7 +180,7 @@ def default_name(config: Path, *, all_cases: bool = False) -> str:
         return plain + end
 
 
-def folder_name(name: str) -> str:
+def _checked_name(name: str) -> str:
     """``name`` itself; raises InputError if it is not a valid folder name."""
     try:
         return check_name(name)
@@ -202,7 +188,7 @@ def folder_name(name: str) -> str:
         raise InputError.single(str(error), key="--name") from None
 
 
-def chosen_trackers(names: Sequence[str]) -> tuple[TrackerName, ...]:
+def _chosen_trackers(names: Sequence[str]) -> tuple[TrackerName, ...]:
     """Trackers by name; raises InputError for unknown ones."""
     known, wrong = chosen(names)
     if wrong:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
+from sweep.analysis.report_words import status
 from sweep.machine.user_identity import settle_user
 from sweep.spec.words.phrases import no_character, quoted, shown
 from sweep.store.at_uri.remote_folder import is_uri
@@ -24,7 +25,7 @@ from sweep.store.read_results import (
     require_results,
     trial_folders,
 )
-from sweep.store.spool.request_spool import Origin, RequestSpool
+from sweep.store.spool.request_spool import RequestSpool, origin
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import TrialRecord
 
@@ -70,18 +71,14 @@ def ask_to_stop(results: str | Path, trial_ids: Sequence[str]) -> list[Asked]:
             )
         if record.outcome is not None:
             cause = f": {record.outcome.cause}" if record.outcome.cause else ""
-            status = record.status.value.replace("_", "-")
-            raise InputError.single(f"has ended already ({status}{cause})", key=trial_id)
+            words = status(record.status)
+            raise InputError.single(f"has ended already ({words}{cause})", key=trial_id)
     found = []
     for trial_id in dict.fromkeys(trial_ids):
-        origin = Origin()
-        request = StopRequested(origin.request, trial_id, origin.by, origin.at)
+        request = StopRequested(trial_id=trial_id, **origin())
         RequestSpool(layout).add(request)
-        found.append(
-            Asked(
-                request, f"{trial_id} ends as pruned at its next report. {_when(layout)}".rstrip()
-            )
-        )
+        words = f"{trial_id} ends as pruned at its next report. {_when(layout)}"
+        found.append(Asked(request, words.rstrip()))
     return found
 
 
@@ -103,8 +100,7 @@ def ask_for_trial(results: str | Path, values: Mapping[str, Any] | Sequence[str]
     layout = _layout(results)
     spec = read_spec(layout.folder)
     parameters, warnings = check_enqueued(spec, parse_configuration(values))
-    origin = Origin()
-    request = ConfigurationEnqueued(origin.request, parameters, origin.by, origin.at)
+    request = ConfigurationEnqueued(parameters=parameters, **origin())
     RequestSpool(layout).add(request)
     given = ", ".join(f"{key}={shown(value)}" for key, value in parameters.items())
     missing = [
@@ -141,8 +137,7 @@ def ask_to_note(results: str | Path, trial_id: str, text: str) -> Asked:
     control = next((one for one in text if category(one) == "Cc" and one not in "\n\t"), None)
     if wrong := no_character(text) or (control and f"has the control character {control!a}"):
         raise InputError.single(f"a note must be text, but {wrong}")
-    origin = Origin()
-    request = NoteAdded(origin.request, trial_id, text, origin.by, origin.at)
+    request = NoteAdded(trial_id=trial_id, text=text, **origin())
     RequestSpool(layout).add(request)
     return Asked(request, f"Noted on {trial_id}. `sweep.rank --notes` and the report show it.")
 
@@ -151,7 +146,7 @@ def _layout(results: str | Path) -> Layout:
     settle_user()  # a request says who asks
     if is_uri(str(results)):
         raise InputError.single(
-            "must be a folder: a sweep with results at a URI cannot be asked from elsewhere",
+            "must be a folder: a sweep with results at a URI cannot be steered",
             key=str(results),
         )
     layout = Layout(Path(results))

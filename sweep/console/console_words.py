@@ -77,6 +77,11 @@ def _breaks(text: str, width: int) -> list[int]:
     return found
 
 
+def print_line(console: Console, line: str) -> None:
+    """Print a line as it is: whole, without colours or marks of its own."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
     """Print to stderr, as by `print_sentence`.
 

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from sweep.analysis.report_words import status as status_words
-from sweep.console.console_words import count_words, print_warnings, value_words
+from sweep.console.console_words import count_words, print_line, print_warnings, value_words
 from sweep.console.live_view import SHOWN_LEADERS
 from sweep.console.sweep_progress import Progress
 from sweep.spec.words.phrases import counted
@@ -75,7 +75,7 @@ class PlainView(Observer):
         )
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(self._console, line)
 
 
 class TrainingLines(Observer):

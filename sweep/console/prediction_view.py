@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sweep.console.console_words import make_console, print_warnings
+from sweep.console.console_words import make_console, print_line, print_warnings
 from sweep.vocabulary.class_scores import ClassScore, Predicted, mean_over_classes
 
 
-class QuietPrediction:
-    """Shows nothing."""
+class PredictionView:
+    """Shows a prediction to the user who started it. This base class shows nothing."""
 
     def warn(self, *warnings: str) -> None:
-        """Show no warning."""
+        """Show warnings, each one sentence."""
 
-    @contextmanager
-    def predicting(self, cases: int) -> Iterator[Predicted]:
-        yield lambda *_: None
+    def predicting(self, cases: int) -> AbstractContextManager[Predicted]:
+        """So many cases are predicted while this is entered."""
+        return nullcontext(lambda *_: None)
 
 
-class PredictionLines:
+class PredictionLines(PredictionView):
     """Prints on a terminal, or to the log of a job."""
 
     def __init__(self) -> None:
         self._console = make_console()
 
     def say(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(self._console, line)
 
     def warn(self, *warnings: str) -> None:
         print_warnings(warnings)
@@ -50,7 +50,7 @@ class PredictionLines:
             yield line
             return
         bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),

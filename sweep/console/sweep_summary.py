@@ -18,7 +18,7 @@ from sweep.analysis.ranking.finalists import confirmation_of
 from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished, winner
 from sweep.analysis.report_words import trials
-from sweep.console.console_words import STYLES, print_sentence, print_sentences
+from sweep.console.console_words import STYLES, print_line, print_sentence, print_sentences
 from sweep.console.ranking_table import causes, patience_table, ranking_table
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
@@ -91,7 +91,7 @@ def print_results(console: Console, found: Summary) -> None:
     for name, lines in found.notes.items():
         place = f" of {name}" if "sweep" in frame else ""
         for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
-            console.print(one_line(text), soft_wrap=True, highlight=False, markup=False)
+            print_line(console, one_line(text))
     for name, cost in found.patience.items():
         print_patience(console, cost, title=name if "sweep" in frame else "")
 

@@ -16,7 +16,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sweep.analysis.ranking.ranking_frame import Ranking
 from sweep.analysis.report_words import cut_short
-from sweep.console.console_words import make_console, print_sentence, print_warnings
+from sweep.console.console_words import make_console, print_line, print_sentence, print_warnings
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
@@ -103,7 +103,7 @@ class TerminalView(View):
         if wrap:
             print_sentence(self._console, line)
         else:
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+            print_line(self._console, line)
 
     @contextmanager
     def working(self, on: str) -> Iterator[Words]:

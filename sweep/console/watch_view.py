@@ -13,6 +13,7 @@ from sweep.analysis.ranking.finalists import Planned
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import FollowedProgress, Phase
+from sweep.store.files import reading
 from sweep.store.follow_events import Follower
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -73,7 +74,8 @@ class Watching:
 
     def _read_spec(self) -> None:
         """Read the spec again if its file has changed, because a sweep may be extended."""
-        status = self._layout.sweep_yaml.stat()
+        with reading(self._layout.sweep_yaml):
+            status = self._layout.sweep_yaml.stat()
         stamp = (status.st_ino, status.st_mtime_ns)
         if stamp == self._spec_stamp:
             return

@@ -27,7 +27,7 @@ def default_cache() -> Path:
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return argument(Path(chosen), CACHE_VARIABLE)
+        return argument(chosen, CACHE_VARIABLE)
     return Path(platformdirs.user_cache_dir("medical-sweep"))
 
 

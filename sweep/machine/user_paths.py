@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from sweep.vocabulary.errors import InputError
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+_URI_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _VARIABLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", re.ASCII)
 
 
@@ -53,21 +54,33 @@ Folder = Annotated[str, Field(min_length=1), AfterValidator(absolute)]
 """A setting that names a folder."""
 
 
-def argument(path: Path, name: str) -> Path:
+def argument(path: str | Path, name: str) -> Path:
     """A path of the command line that the shell may not have expanded (``--results=~/x``).
 
     Raises:
-        InputError: as `expanded`, under the argument's ``name``.
+        InputError: as `expanded`, also for a URI, under the argument's ``name``.
     """
-    return Path(results_argument(str(path), name))
+    _refuse_uri(path, name, "must be a path on this machine, but is a URI")
+    return Path(_expanded_argument(str(Path(path)), name))
 
 
-def results_argument(results: str, name: str = "RESULTS") -> str:
-    """As `argument`, for a path or a URI."""
+def results_argument(results: str | Path, name: str = "RESULTS") -> str:
+    """As `argument`, for a path or a URI, which is a text: a `Path` makes one slash of two."""
+    if isinstance(results, Path):
+        _refuse_uri(results, name, "is a URI: give it as a text, not as a Path")
+    elif "://" in results:
+        return _expanded_argument(results, name)
+    return str(argument(results, name))
+
+
+def _refuse_uri(path: str | Path, name: str, words: str) -> None:
+    if _URI_AS_PATH.match(str(path)) and not os.path.lexists(path):
+        raise InputError.single(words, key=name)
+
+
+def _expanded_argument(text: str, name: str) -> str:
     try:
-        if "://" in results:
-            return expanded(results)
-        return str(Path(expanded(str(Path(results)))))
+        return expanded(text)
     except ValueError as error:
         raise InputError.single(str(error), key=name) from None
 

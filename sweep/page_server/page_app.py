@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,12 +20,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from sweep.page_server.access_token import guarded
-from sweep.page_server.live_sweep import LiveSweep, utf8
+from sweep.page_server.live_sweep import LiveSweep, etag, utf8
 from sweep.page_server.page_requests import Control, configuration
-from sweep.page_server.picture_file import read_picture
 from sweep.page_server.sweep_list import SweepList
 from sweep.report.page import STYLES as PAGE_STYLES
 from sweep.report.page import assets, page_html
+from sweep.report.sections.page_section import rendered
+from sweep.store.layout import Layout
+from sweep.store.pictures.picture_index import FILE_NAME, picture_bytes
+from sweep.store.read_results import require_no_link
 from sweep.vocabulary.errors import ResultsError, SweepError
 
 LIVE, CONTROL = "live.js", "control.js"
@@ -63,7 +65,8 @@ class LivePages:
         except ResultsError as error:
             return self._message("No sweeps", str(error))
         html = _render("list.html", folder=self.sweeps.folder, rows=rows, nonce=self.nonce)
-        return _unless_known(request, utf8(html), "text/html", _etag(utf8(html)))
+        body = utf8(html)
+        return _unless_known(request, body, "text/html", etag(body))
 
     def page(self, request: Request) -> Response:
         """The page of a sweep; before there is anything to show, a page that says so."""
@@ -163,6 +166,21 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
     )
 
 
+def read_picture(results: Path, trial_id: str, name: str) -> bytes:
+    """A file of ``trials/<id>/pictures/``, by names that a browser sent.
+
+    Raises:
+        ValueError: a name could lead out of that folder.
+        ResultsError: there is no such file, or a link could lead out of it.
+    """
+    if not FILE_NAME.fullmatch(name):
+        raise ValueError(f"not the name of a picture: {name!r}")
+    layout = Layout(results)
+    trial = layout.trial(trial_id)
+    require_no_link(layout.trials, trial.folder, trial.pictures)
+    return picture_bytes(trial, name)
+
+
 def _unless_known(request: Request, body: bytes, kind: str, etag: str) -> Response:
     headers = FRESH | {"etag": etag}
     if request.headers.get("if-none-match") == etag:
@@ -170,12 +188,7 @@ def _unless_known(request: Request, body: bytes, kind: str, etag: str) -> Respon
     return Response(body, media_type=kind, headers=headers)
 
 
-def _etag(body: bytes) -> str:
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-
-
 def _render(template: str, **values: Any) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     text = files(__package__).joinpath("templates", template).read_text(encoding="utf-8")
     style = Markup(assets([*PAGE_STYLES, *STYLES]))
-    return environment.from_string(text).render(style=style, **values)
+    return rendered(text, style=style, **values)

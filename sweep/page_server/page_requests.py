@@ -88,10 +88,9 @@ def configuration(results: Path, trial_id: str | None) -> list[dict[str, str]]:
         ValueError: the id could lead out of the folder.
     """
     spec = read_spec(results)
-    paths = None if trial_id is None else Layout(results).trial(trial_id)
     given: Mapping[str, ParameterValue] = {}
-    if trial_id is not None and paths is not None:
-        given = read_facts(trial_id, paths, spec.judged_by).parameters
+    if trial_id is not None:
+        given = read_facts(trial_id, Layout(results).trial(trial_id), spec.judged_by).parameters
     return [
         {
             "name": name,

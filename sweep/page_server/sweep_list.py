@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class SweepList:
             ResultsError: the folder is gone or cannot be listed.
         """
         if self.is_single:
-            return [self._name(self.folder)]
+            return [self.folder.resolve().name or "sweep"]
         try:
             folders = [path for path in self.folder.iterdir() if Layout(path).sweep_yaml.is_file()]
         except OSError as error:
@@ -104,19 +105,12 @@ class SweepList:
     def _row(self, name: str) -> ListedSweep:
         """The row of one, read again where one of its files has changed."""
         layout = Layout(self.folder / name)
-        stamp = (is_locked(layout), *map(_stamp, _read_from(layout)))
+        read = layout.sweep_yaml, layout.journal, layout.ranking_csv
+        stamp = is_locked(layout), *map(_stamp, read)
         known = self._rows.get(name)
         if known is None or known[0] != stamp:
             self._rows[name] = known = stamp, listed(layout, name)
         return known[1]
-
-    @staticmethod
-    def _name(folder: Path) -> str:
-        return folder.resolve().name or "sweep"
-
-
-def _read_from(layout: Layout) -> tuple[Path, ...]:
-    return layout.sweep_yaml, layout.journal, layout.ranking_csv
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -146,7 +140,7 @@ def listed(layout: Layout, name: str) -> ListedSweep:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(read_text(path).splitlines())) if path.exists() else []
+    return list(csv.DictReader(io.StringIO(read_text(path)))) if path.exists() else []
 
 
 def _ended(rows: list[dict[str, str]]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, get_args
@@ -24,20 +25,28 @@ Options = Mapping[str, ParameterValue]
 class PluginKind:
     """What plug-ins of one kind have in common.
 
-    A plug-in is a class or a function. It is called with ``given`` by position and with the options
-    of the sweep's file by name.
+    A plug-in is a class or a function. It is called with ``given`` and with the options of the
+    sweep's file, by name. What is given goes by name too, if the plug-in has a parameter of one of
+    the names that libraries use for each; else by position.
 
     Args:
         word: what it is, in messages and in the name of its group of entry points.
         key: of the setting that names it.
         given: what it is called with before its options.
         methods: what the object that it returns must have.
+        names: of each thing that is given, what libraries call it; empty: it goes by position.
+        if_taken: what it is called with besides, by name, if it has parameters of these names.
+        is_function: whether it is called again and again while a trial trains. A class is then
+            made first, with the options, and its object is called with what is given.
     """
 
     word: str
     key: str
     given: tuple[str, ...]
     methods: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...] = ()
+    if_taken: tuple[str, ...] = ()
+    is_function: bool = False
 
     @property
     def group(self) -> str:
@@ -79,14 +88,53 @@ class PluginKind:
             raise self.wrong(f"`{name}` is neither a class nor a function")
         if inspect.isclass(found):
             self._require_methods(found, name)
+        is_made_first = self._is_made_first(found)
+        arguments, keywords = self.arguments(found, self.given, dict.fromkeys(self.if_taken))
+        if is_made_first:
+            arguments, keywords = (), {}
         try:
-            inspect.signature(found).bind(*self.given, **options)
+            inspect.signature(found).bind(*arguments, **{**keywords, **options})
         except TypeError as error:
-            takes = ", ".join([*self.given, *(f"{option}=…" for option in options)])
-            raise self.wrong(f"`{name}` must take ({takes}): {error}") from error
+            wanted = ", ".join([*arguments, *keywords, *(f"{option}=…" for option in options)])
+            why = "is a class, so it is made before it is called: it " if is_made_first else ""
+            raise self.wrong(f"`{name}` {why}must take ({wanted}): {error}") from error
         except ValueError:  # it is written in C: the call will show
             pass
         return found
+
+    def function(self, name: str, options: Options) -> Callable[..., Any]:
+        """What is called with what is given alone: the object of a class, or the function.
+
+        Raises:
+            InputError: as of `resolve`.
+        """
+        found = self.resolve(name, options)
+        if self._is_made_first(found):
+            made: Callable[..., Any] = found(**options)
+            return made
+        return partial(found, **options) if options else found
+
+    def arguments(
+        self, found: Callable[..., Any], given: Sequence[Any], if_taken: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """What a plug-in gets besides its options, by position and by name.
+
+        Args:
+            given: in the order of the kind.
+            if_taken: by the names of the kind.
+        """
+        try:
+            taken = inspect.signature(found).parameters
+        except ValueError:  # it is written in C
+            return given, {}
+        keywords = {name: value for name, value in if_taken.items() if name in taken}
+        named = [next(filter(taken.__contains__, names), "") for names in self.names]
+        if named and all(named):
+            return (), {**keywords, **dict(zip(named, given, strict=True))}
+        return given, keywords
+
+    def _is_made_first(self, found: object) -> bool:
+        return self.is_function and inspect.isclass(found)
 
     def make(self, name: str, *given: Any, options: Options) -> Any:
         """What the plug-in returns, with all methods of its kind.
@@ -136,6 +184,14 @@ class PluginKind:
             )
 
 
+def takes(plugin: Callable[..., Any], name: str) -> bool:
+    """Whether a class or function has a parameter of this name."""
+    try:
+        return name in inspect.signature(plugin).parameters
+    except ValueError:  # it is written in C
+        return False
+
+
 def required_entry(kind: PluginKind, name: str) -> str:
     """A plug-in's name as it is kept; validates the setting ``entry``.
 
@@ -167,7 +223,15 @@ def short_name(entry: str) -> str:
     return entry.rpartition(":")[2]
 
 
-NETWORK = PluginKind("network", "network.name", ("channels", "classes"), ("forward",))
+NETWORK = PluginKind(
+    "network",
+    "network.name",
+    ("channels", "classes"),
+    ("forward",),
+    names=(("in_channels", "channels"), ("out_channels", "classes", "num_classes")),
+    if_taken=("spatial_dims",),
+)
+OPTIMIZER = PluginKind("optimizer", "optimizer.name", ("params",), ("step",), if_taken=("lr",))
 SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
 SCHEDULER = PluginKind(
     "scheduler",
@@ -181,7 +245,14 @@ TRACKER = PluginKind(
     ("tracked",),
     ("trial_started", "epoch_reported", "trial_waits", "trial_ended", "close"),
 )
-MAIN_LOSS = PluginKind("main loss", "loss.main", ("logits", "target"), ())
-LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), ())
-METRIC = PluginKind("metric", "evaluation.metrics", ("prediction", "reference"), ())
+MAIN_LOSS = PluginKind("main loss", "loss.main", ("logits", "target"), (), is_function=True)
+LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), (), is_function=True)
+METRIC = PluginKind(
+    "metric",
+    "evaluation.metrics",
+    ("prediction", "reference"),
+    (),
+    if_taken=("spacing",),
+    is_function=True,
+)
 DATA_SOURCE = PluginKind("data source", "data.source", ("folder",), ())

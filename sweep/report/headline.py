@@ -11,9 +11,9 @@ from sweep.analysis.confirm.conclusions import caution, on_test_split, reservati
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.ranking.finalists import is_finished
 from sweep.analysis.ranking.further_improvement import Outlook
 from sweep.analysis.ranking.pareto_ranks import front
-from sweep.analysis.ranking.ranking_frame import winner
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
     is_before_switch_on,
@@ -163,7 +163,7 @@ def _front_words(results: Results) -> str:
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty if there is no order and nothing to say."""
-    first = winner(results.frame)
+    first = None if results.leader is None else results.leader.trial_id
     edited = results.texts.words(first)
     tested = [] if results.held_out is None else [on_test_split(results.held_out)]
     if results.confirmation is not None:
@@ -173,12 +173,9 @@ def caveat(results: Results) -> str:
     else:
         sentences = [*tested, _one_seed(results)]
     sentences += _still_rising(results)
-    if sentence := Outlook.of(results.spec, results.ended).words:
-        sentences.append(sentence)
-    runs = [*results.records, *results.replicates]
-    if kind := caution([results.spec.trainer.kind], runs, first):
-        sentences.append(kind)
-    return " ".join([edited, *sentences] if edited else sentences)
+    sentences.append(Outlook.of(results.spec, results.ended).words)
+    sentences.append(caution([results.spec.trainer.kind], results.runs, first))
+    return " ".join(filter(None, [edited, *sentences]))
 
 
 def _still_rising(results: Results) -> list[str]:
@@ -205,11 +202,11 @@ def _one_seed(results: Results) -> str:
             "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
             " trains the leaders again with seeds that chose nothing."
         )
-    # By the real validation another trial leads than the first by the objective.
+    # How the pseudo Dice moves says nothing of leads in the real validation.
     if (change := _movement(results)) is None or on_whole_cases(results.records):
         return sentence
     reached, *others = results.scores.values()
-    close = sum(reached - other <= change for other in others)
+    close = sum(abs(reached - other) <= change for other in others)
     who = counted(close, "other trial") if close else "no other trial"
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
@@ -239,25 +236,23 @@ def _movement(results: Results) -> float | None:
 def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
     ended, planned = len(results.ended), results.searched
-    if ended >= planned:
-        if due := results.due_in_search:
-            how = "running" if results.in_use else "not running"
-            return f"{how}: all trials have ended, with {counted(due, 'replicate')} still to end"
-        race = None if results.confirmation is None else results.confirmation.race
-        if race is not None and race.block is not None:
-            return f"confirming: {race.words}"
-        replicates = [run for _, run in confirming(results.replicates)]
-        if (so_far := _ended(replicates)) < len(replicates):
-            return f"confirming: {so_far} replicates have ended"
-        return _finished(results)
     how = "running" if results.in_use else "not running"
-    return f"{how}: {ended} of {planned} trials have ended"
-
-
-def _finished(results: Results) -> str:
+    if ended < planned:
+        return f"{how}: {ended} of {planned} trials have ended"
+    if due := results.due_in_search:
+        return f"{how}: all trials have ended, with {counted(due, 'replicate')} still to end"
+    confirming_now = "confirming" if results.in_use else "not running"
+    race = None if results.confirmation is None else results.confirmation.race
+    if race is not None and race.block is not None:
+        return f"{confirming_now}: {race.words}"
+    replicates = [run for _, run in confirming(results.replicates)]
+    is_whole = is_finished(results.spec, results.runs, results.search_end)
+    if (so_far := _ended(replicates)) < len(replicates) or not is_whole:
+        has = "has" if so_far == 1 else "have"
+        return f"{confirming_now}: {counted(so_far, 'replicate')} {has} ended"
     if results.search_end is None:
         return "finished"
-    return f"finished: `stop_when` ended the search at {results.searched} of {results.spec.trials}"
+    return f"finished: `stop_when` ended the search at {planned} of {results.spec.trials}"
 
 
 def counts(results: Results) -> dict[str, int]:
@@ -282,7 +277,7 @@ def _ended(runs: Iterable[TrialRecord]) -> int:
 
 
 def _over_baseline(results: Results) -> str:
-    """The same in words."""
+    """The `_gain` in words; empty where there is none."""
     gain, baseline, objective = _gain(results), results.baseline, results.objective
     if gain is None or baseline is None:
         return ""
@@ -309,7 +304,7 @@ def _without_winner(results: Results) -> str:
         f"never measured {results.objective.label}": unmeasured,
     }
     told = listed([f"{count} {end}" for end, count in ends.items() if count])
-    sentence = f"None of {len(results.ended)} ended trials has a result: {told}."
+    sentence = f"None of {counted(len(results.ended), 'ended trial')} has a result: {told}."
     if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))

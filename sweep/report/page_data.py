@@ -16,11 +16,14 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import status
 from sweep.report.headline import state
 from sweep.report.page_sections import sections_of
-from sweep.report.page_table import PageTable, TableColumn, objective_words, page_tables
+from sweep.report.page_table import PageTable, TableColumn, page_tables
 from sweep.report.page_trials import page_trials
 from sweep.report.report_figures import figures_of
 from sweep.report.sections.page_section import PageSection
 from sweep.spec.words.short_names import short_names
+
+OF_THE_OBJECTIVE = ("metric", "label", "heading", "short", "mode", "d3")
+"""How the page's script calls and formats the objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class PageData:
         state: in words, such as ``finished``.
         written: when the data were put together, for the reader.
         running: whether a process still writes to the results folder.
-        objective: metric, label, heading, short, mode and d3 (D3's number format).
+        objective: `OF_THE_OBJECTIVE` of it; ``d3`` is D3's number format.
         parameters: dotted name of each searched parameter → its short name.
         statuses: how figures show each status: in words, its colour and its symbol.
         scale: colours from the least to the greatest value, as plotly takes them.
@@ -88,7 +91,7 @@ def page_data(results: Results) -> PageData:
         state=state(results),
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         running=results.in_use,
-        objective=objective_words(results.objective),
+        objective={name: getattr(results.objective, name) for name in OF_THE_OBJECTIVE},
         parameters=short_names(results.parameters),
         statuses={
             kind.value: (status(kind), look.color, look.symbol) for kind, look in LOOKS.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from sweep.analysis.ranking.ranking_columns import (
     headings,
     own_metrics,
     rows_of,
+    says_something,
 )
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
@@ -31,10 +32,10 @@ from sweep.analysis.ranking.since_switch_on import (
     is_marked,
 )
 from sweep.spec.settings.objective_settings import PARETO_RANK
-from sweep.spec.space.distributions import is_number
 from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import Status, TrialRecord
 
 MEASURED = ("hd95", "delta_baseline", "test_dice")
@@ -174,7 +175,7 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
         found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
     found |= {RUNS: (RUNS, str)}
-    if RUNS_DIVERGED in frame and frame[RUNS_DIVERGED].sum():
+    if says_something(frame, RUNS_DIVERGED):
         found |= {RUNS_DIVERGED: (HEADINGS[RUNS_DIVERGED], str)}
     found |= {MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
@@ -186,7 +187,7 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     found |= {
         name: (names.get(name, name), special.get(name, Objective(name).text))
         for name in measured
-        if name in frame and frame[name].notna().any()
+        if says_something(frame, name)
     }
     found |= {"seconds": ("time", words.duration)}
     return {name: column for name, column in found.items() if name in frame}
@@ -245,9 +246,3 @@ def _parameter(results: Results, name: str) -> TableColumn:
         values=tuple(values),
         texts=tuple(text(record) for record in results.ended),
     )
-
-
-def objective_words(objective: Objective) -> Mapping[str, str]:
-    """How the page's script calls and formats the objective."""
-    names = ("metric", "label", "heading", "short", "mode", "d3")
-    return {name: getattr(objective, name) for name in names}

@@ -46,10 +46,8 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
 
 def figures_of(results: Results) -> list[ReportFigure]:
     """The figures of a sweep; those of replicates only if there are any to show."""
-    has_finalists = results.confirmation is not None or results.held_out is not None
-    has_runs = any(record.has_further_runs for record in results.records)
-    left_out = [
-        *([] if has_finalists else [confirmed_finalists]),
-        *([] if has_runs else [runs_on_folds]),
-    ]
-    return [show(results) for show in REPORT_FIGURES if show not in left_out]
+    is_shown: dict[Callable[[Results], ReportFigure], bool] = {
+        confirmed_finalists: results.confirmation is not None or results.held_out is not None,
+        runs_on_folds: any(record.has_further_runs for record in results.records),
+    }
+    return [show(results) for show in REPORT_FIGURES if is_shown.get(show, True)]

@@ -15,15 +15,17 @@ from pydantic import ValidationError
 from sweep.spec.checks.contradictions import check_sweep
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.reading.yaml_document import read_document
+from sweep.spec.search.replicate_plan import settings_of_run
 from sweep.spec.search.search_strategy import seconds
 from sweep.spec.search.sweep_spec import ChangesNoResult, SweepSpec
 from sweep.spec.settings.data_settings import RawLayoutData
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.moved_data import changed_parts, with_places_of
-from sweep.spec.tree.setting_tree import Finding
+from sweep.spec.tree.setting_tree import Finding, run_ending_keys
 from sweep.spec.tree.validation_reports import findings_of
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
+from sweep.vocabulary.record import TrialRecord
 
 S = TypeVar("S", bound=TrialSettings)
 
@@ -90,23 +92,28 @@ def extended(
     raise InputError([finding.mistake("--extend") for finding in findings])
 
 
-def edits(config: Path, given: TrialSettings) -> list[Mistake]:
+def edits(config: Path, spec: SweepSpec, trial: TrialRecord) -> list[Mistake]:
     """Where a trial's ``config.yaml`` says something else than its sweep gave the trial.
+
+    The data may have moved since, and may have had no fingerprint then.
 
     Args:
         config: the file.
-        given: the settings by the ``sweep.yaml`` and the trial's parameters, see `settings_of_run`.
-            The data may have moved since, and may have had no fingerprint then.
+        spec: of the sweep.
+        trial: only what was known at its start.
 
     Raises:
         InputError: it cannot be read, or has settings that this version does not know.
     """
     document = read_document(config)
+    given = settings_of_run(spec, trial.parameters, trial.preset, trial.replicate)
     found = with_places_of(_pinned(load_trial(config), given), given)
     own, its = (_leaves(one.model_dump(mode="json")) for one in (found, given))
+    # Earlier versions trained the replicates of a preset with the patience of the sweep file.
+    free = run_ending_keys() if trial.preset and trial.replicate else ()
     mistakes = []
     for key in {**own, **its}:
-        if own.get(key) != its.get(key):
+        if own.get(key) != its.get(key) and key not in free:
             message = (
                 f"is {shown(own.get(key))}, but {shown(its.get(key))} by sweep.yaml and the trial's"
                 " trial.json: one of these files was edited by hand, and must be put back; other"

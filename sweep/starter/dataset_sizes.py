@@ -68,7 +68,7 @@ def dataset_folder(given: str) -> Path:
     Raises:
         InputError: there is none of this name or number.
     """
-    folder = argument(Path(given), "--from")
+    folder = argument(given, "--from")
     if folder.is_dir() or not (given.isdecimal() or NAME.fullmatch(given)):
         return folder.absolute()
     if Folders.here().raw is None:

@@ -205,9 +205,10 @@ def _network(
         rounded = [-(-side // by) * by for side, by in zip(patch, divisor, strict=True)]
         if levels == 3 or all(side >= 4 * by for side, by in zip(patch, divisor, strict=True)):
             return channels, list(patch) if keep else rounded
-    # Too small for three levels in 3D: patches of 16 voxels, which are padded, have room for them.
-    grown = [max(16, side) for side in patch]
-    return _network(grown, spacing, size, keep=False)
+    # Too small for three levels in 3D: patches of 16 voxels, which are padded, have room for them,
+    # or larger ones where an axis with a far finer spacing than the others is halved alone.
+    least = 16 if min(patch) < 16 else 2 * min(patch)
+    return _network([max(least, side) for side in patch], spacing, size, keep=False)
 
 
 def _gib(

@@ -268,6 +268,11 @@ def atomic_write_text(path: Path, text: str) -> None:
     atomic_write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def write_json(path: Path, values: Mapping[str, Any], *, indent: int = 2) -> None:
+    """Write strict JSON for readers too, atomically; raises ValueError for a nonfinite number."""
+    atomic_write_text(path, to_json(values, indent=indent) + "\n")
+
+
 def atomic_write_bytes(path: Path, content: ReadableBuffer, *, keep: Path | None = None) -> None:
     """Write atomically: ``path`` has either its old content or all of ``content`` at any moment.
 

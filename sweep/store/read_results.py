@@ -220,7 +220,6 @@ def edits_of_run(run: TrialPaths) -> list[Mistake]:
         ResultsError: its trial.json is broken.
     """
     from sweep.spec.load import load_sweep
-    from sweep.spec.search.replicate_plan import settings_of_run
     from sweep.spec.session_changes import edits
 
     folder = run.folder.absolute()
@@ -229,8 +228,7 @@ def edits_of_run(run: TrialPaths) -> list[Mistake]:
         return []
     try:
         spec = load_sweep(sweep.sweep_yaml)
-        of = read_facts(folder.name, run, spec.judged_by)
-        return edits(run.config, settings_of_run(spec, of.parameters, of.preset, of.replicate))
+        return edits(run.config, spec, read_facts(folder.name, run, spec.judged_by))
     except InputError:
         return []
 

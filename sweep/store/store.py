@@ -23,7 +23,7 @@ from sweep.store.files import (
     reading,
     sync,
     sync_folder,
-    to_json,
+    write_json,
     writing,
 )
 from sweep.store.journal import (
@@ -256,7 +256,7 @@ class Store:
     def record_packing(self, found: Mapping[str, CardPacking]) -> None:
         """Record how many trials share a GPU, by its name."""
         values = {card: finite_fields(packing) for card, packing in found.items()}
-        atomic_write_text(self.layout.packing, to_json(values, indent=2) + "\n")
+        write_json(self.layout.packing, values)
         self._publish(self.layout.packing)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:

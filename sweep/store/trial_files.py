@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from sweep.store.files import (
@@ -15,6 +14,7 @@ from sweep.store.files import (
     sync,
     sync_folder,
     to_json,
+    write_json,
     writing,
 )
 from sweep.store.layout import TrialPaths
@@ -61,7 +61,7 @@ def write_start(
         start |= {"enqueued_by": enqueued.by, "request": enqueued.request}
     if own_files:
         start |= {"own_files": dict(own_files)}
-    _write_json(paths.trial, start)
+    write_json(paths.trial, start)
     sync_folder(paths.folder)
     sync_folder(paths.folder.parent)
 
@@ -75,17 +75,17 @@ def write_end(paths: TrialPaths, outcome: Outcome) -> None:
     """Flush all of the trial's files to disk before trial.json records its end."""
     sync(paths.history)
     if outcome.divergence is not None:
-        _write_json(paths.divergence, outcome.divergence.to_json())
+        write_json(paths.divergence, outcome.divergence.to_json())
     if outcome.error is not None:
         atomic_write_text(paths.error, outcome.error)
     end = {"status": outcome.status, "cause": outcome.cause}
-    _write_json(paths.trial, read_json(paths.trial, dict) | end)
+    write_json(paths.trial, read_json(paths.trial, dict) | end)
     sync_folder(paths.folder)
 
 
 def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
     """Record the test scores of the trial's best weights."""
-    _write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
+    write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
 
 
 def write_real_validation(paths: TrialPaths, found: RealValidation) -> None:
@@ -93,7 +93,7 @@ def write_real_validation(paths: TrialPaths, found: RealValidation) -> None:
     values = finite_fields(found)
     if not found.groups:
         del values["groups"]
-    _write_json(paths.real_validation, values)
+    write_json(paths.real_validation, values)
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:
@@ -106,7 +106,3 @@ def discard(paths: TrialPaths, *, best: bool) -> None:
     if best:
         delete(paths.best_checkpoint)
     drop_temporary(paths.folder)
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    atomic_write_text(path, to_json(values, indent=2) + "\n")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.trainer.evaluation.case_metrics import Metric, takes_spacing
+from sweep.plugins.plugin_kinds import takes
+from sweep.trainer.evaluation.case_metrics import Metric
 
 Masks = NDArray[np.bool_]
 Call = tuple[Masks, Masks, dict[str, Any]]
@@ -53,7 +54,7 @@ class MetricContract:
     def _calls(self) -> dict[str, Call]:
         """What validation may call it with, by a name."""
         pairs = _pairs()
-        if not takes_spacing(self.metric):
+        if not takes(self.metric, "spacing"):
             return {name: (*masks, {}) for name, masks in pairs.items()}
         found: dict[str, Call] = {}
         for name, masks in pairs.items():

@@ -67,9 +67,9 @@ class TrainerCheck:
         if data is None:
             return mistakes
         mistakes = pixels.unfit(settings, data)
-        doubts = [] if mistakes or self.data else pixels.doubts(settings, data)
+        told = data.warnings if mistakes or self.data else kind_of(settings).doubts(settings, data)
         self.data = self.data or data
-        self._warnings.update({text: text for text in (*data.warnings, *doubts)})
+        self._warnings.update({text: text for text in told})
         return mistakes
 
     def _look(self, settings: TrialSettings) -> FirstLook:

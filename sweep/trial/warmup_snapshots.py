@@ -22,7 +22,7 @@ from typing import Any, Self
 from sweep.machine.codebase import codebase
 from sweep.spec.search.shared_warmup import trunk_key, trunk_length, trunk_sources
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.files import atomic_write_text, read_record, to_json
+from sweep.store.files import read_record, to_json, write_json
 from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
 from sweep.vocabulary.early_stopping import EarlyStopping
@@ -136,8 +136,7 @@ class Trunk:
             _link(trial.last_checkpoint, new.last_checkpoint)
             _link_results(trial, new, diverged=verdict is not None)
             if verdict is not None:
-                text = to_json(verdict.to_json(), indent=2) + "\n"
-                atomic_write_text(new.divergence, text)
+                write_json(new.divergence, verdict.to_json())
                 shutil.rmtree(final, ignore_errors=True)
             if not final.exists():
                 new.folder.rename(final)

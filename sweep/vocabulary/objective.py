@@ -274,7 +274,7 @@ class Objective:
     def text(self, value: float) -> str:
         """A value, or a difference of two, for users."""
         if self.is_cost:
-            return f"{value:.4g}"
+            return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
         size = abs(value)
         decimals = self.is_dice or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"

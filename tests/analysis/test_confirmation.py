@@ -118,7 +118,7 @@ def test_failed_replicate_is_not_counted_and_the_others_are_compared() -> None:
 
 
 def test_folds_are_the_unit_where_there_are_several() -> None:
-    """As in ``tests/analysis/test_contest.py``: 15 blocks would name a winner, 3 folds do not."""
+    """15 blocks would name a winner, 3 folds do not: see ``test_paired_comparison.py``."""
     gains = (0.05, 0.04, -0.01)
     records = [
         record
@@ -207,3 +207,5 @@ def test_best_yaml_is_the_confirmed_and_replicates_have_a_file_of_their_own(
     assert (last["status"], last["seed"], last["fold"]) == ("diverged", 5, 0)
     assert "nonfinite" in last["cause"]
     assert COMPACTNESS in pd.read_csv(folder / "ranking.csv")
+    write_ranking(write_sweep(tmp_path / "short", finalist(0, 0.5, 0.25)))
+    assert "# mean over 1 replicate 0.2500\n" in (tmp_path / "short/best.yaml").read_text()

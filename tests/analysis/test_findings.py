@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from finalists import replicate
 from scipy.integrate import quad
 from scipy.stats import CensoredData, ecdf, spearmanr
 from synthetic import (
@@ -23,7 +24,7 @@ from synthetic import (
 )
 
 from sweep.analysis.divergence_rates import Exposure, rate_of
-from sweep.analysis.effective_settings import setting_of
+from sweep.analysis.effective_settings import settings_of
 from sweep.analysis.figures.budget_figure import budget_by_status, spent
 from sweep.analysis.figures.divergence_timeline import divergence_timeline, divergences
 from sweep.analysis.figures.learning_curves import learning_curves, switch_on_steps
@@ -193,6 +194,24 @@ def test_state_tells_running_from_interrupted_from_finished() -> None:
     assert state(left) == "not running: 1 of 4 trials have ended"
     assert counts(left) == {"completed": 1, "interrupted": 1}
     assert left.is_over
+
+
+def test_confirmation_that_is_asked_for_belongs_to_what_is_to_end() -> None:
+    yaml = SWEEP_YAML.replace("space:", "confirm: {{top: 2, seeds: 2}}\nspace:")
+    searched = [trial(n, Status.COMPLETED, [0.5], parameters(warmup=2 + n)) for n in range(2)]
+    every = [replicate(n, seed, 0.5) for seed in (1, 2) for n in range(2)]
+    started = replace(every[1], outcome=None)
+    told = {
+        "0 replicates have ended": [],
+        "1 replicate has ended": [every[0], started],
+        "2 replicates have ended": every[:2],
+    }
+    for words, replicates in told.items():
+        left = replace(results_of(*searched, yaml=yaml), replicates=tuple(replicates))
+        assert state(left) == f"not running: {words}"
+        assert state(replace(left, in_use=True)) == f"confirming: {words}"
+    over = replace(results_of(*searched, yaml=yaml), replicates=tuple(every))
+    assert state(over) == "finished"
 
 
 def test_headline_tells_the_gain_over_the_baseline() -> None:
@@ -487,7 +506,7 @@ def test_settings_that_act_from_the_start_are_judged_from_the_first_epoch() -> N
         trial(1, Status.COMPLETED, [0.5] * 20, {"optimizer.lr": 0.01}),
         yaml=yaml,
     )
-    assert setting_of(results.spec, results.records[0], WARMUP) == 20
+    assert settings_of(results.spec, results.records[0])(WARMUP) == 20
     assert results.exposures["t0000"] == Exposure(2, 20, diverged=True)
     assert "before the geometric loss" not in stability_map(results).finding
 
@@ -630,6 +649,10 @@ def test_divergence_is_placed_from_the_switch_on_by_epoch_and_step() -> None:
     assert divergence_timeline(results).finding == (
         "1 of 2 divergences came within one epoch of the switch-on (median 1.2 epochs after it);"
         " most often nonfinite gradient (compactness) (2). 1 more had no geometric loss."
+    )
+    before = [trial(n, diverged_at(1), [0.5], parameters(warmup=3 + n)) for n in range(2)]
+    assert "2 before it (median 2.5 epochs before it);" in (
+        divergence_timeline(results_of(*before)).finding
     )
 
 

@@ -193,6 +193,8 @@ def test_live_ranking_is_that_of_all_records_whichever_run_diverged() -> None:
         live.add(record) if record.replicate is None else live.replicate(record)
         expected = list(ranking_frame(ended, [])["trial_id"])
         assert [one.trial_id for one in live.ranked] == expected
+    live.replicate(run_of(99, 1, 0.9))  # of a trial that was deleted
+    assert [one.trial_id for one in live.ranked] == expected
 
 
 def test_divergence_on_a_further_fold_is_told_wherever_the_ranking_is(tmp_path: Path) -> None:

@@ -68,17 +68,6 @@ def test_ranking_kept_as_trials_end_is_the_one_from_scratch(
     )
 
 
-@given(records=ended())
-def test_leader_is_the_first_row_with_a_dice(records: list[TrialRecord]) -> None:
-    ranking = LiveRanking()
-    for record in records:
-        ranking.add(record)
-    frame = ranking_frame(records, [])
-    with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
-    leader = ranking.leader
-    assert (leader.trial_id if leader else None) == (with_dice[0] if with_dice else None)
-
-
 OBJECTIVES = (
     DICE,
     Objective(others=(Objective("hd95", "min"),)),
@@ -98,6 +87,7 @@ def test_leaders_are_the_first_rows_with_a_value_also_of_several_objectives(
         frame = ranking_frame(records[:count], [])
         with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
         assert [one.trial_id for one in ranking.leaders(3)] == with_dice[:3]
+        assert ranking.leader is next(iter(ranking.leaders(1)), None)
     latest = [record.trial_id for record in records][-LATEST:]
     assert list(ranking.latest) == (latest if len(records) > LATEST else [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from finalists import TIE
@@ -32,6 +33,7 @@ def judged(record: TrialRecord, objective: Objective) -> TrialRecord:
     return replace(record, history=history, objective=objective)
 
 
+@cache
 def results(objective: Objective, count: int = 40) -> Results:
     mode: Mode = objective.mode
     yaml = SWEEP_YAML.replace(
@@ -96,19 +98,19 @@ def test_finalists_are_the_same() -> None:
 @pytest.mark.parametrize("objective", [UP, DOWN])
 def test_every_figure_is_drawn_in_words_and_signs_of_the_metric(objective: Objective) -> None:
     found = results(objective, 60)
-    for show in REPORT_FIGURES:
-        exhibit = show(found)
+    exhibits = {one.name: one for one in (show(found) for show in REPORT_FIGURES)}
+    for exhibit in exhibits.values():
         if exhibit.name not in ("pareto", "metric-agreement"):  # Dice beside the objective
             assert "Dice" not in exhibit.title + exhibit.finding
             assert "Dice" not in exhibit.reading
-    parallel = next(e for e in (show(found) for show in REPORT_FIGURES) if e.name == "parallel")
-    assert parallel.figure is not None
-    last = parallel.figure.data[0].dimensions[-1]
+    parallel = exhibits["parallel"].figure
+    assert parallel is not None
+    last = parallel.data[0].dimensions[-1]
     assert last.label == objective.metric
     # Who diverged stands beyond the worst, and is the palest.
     edge = last.tickvals[0]
     assert objective.turned(edge) < min(found.comparable.values())
-    colours = parallel.figure.data[0].line
+    colours = parallel.data[0].line
     assert colours.cmin == objective.turned(edge)
     assert colours.cmax == max(found.scores.values())
 

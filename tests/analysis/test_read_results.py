@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from finalists import CLEAR
 from synthetic import (
     COMPACTNESS,
     EPSILON,
@@ -15,7 +16,8 @@ from synthetic import (
     write_sweep,
 )
 
-from sweep.analysis.effective_settings import setting_of
+from sweep.analysis.effective_settings import settings_of
+from sweep.analysis.figures.learning_curves import learning_curves
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError
@@ -26,10 +28,10 @@ def test_setting_is_the_searched_one_then_the_presets_then_the_sweeps() -> None:
     results = results_of()
     searched = trial(0, Status.COMPLETED, [], {WARMUP: 3})
     preset = trial(1, Status.COMPLETED, [], {WARMUP: 3}, preset="geometric-v2.3")
-    assert setting_of(results.spec, searched, WARMUP) == 3
-    assert setting_of(results.spec, searched, "loss.rampup_epochs") == 2  # of SWEEP_YAML
-    assert setting_of(results.spec, preset, WARMUP) == 3
-    assert setting_of(results.spec, preset, "loss.rampup_epochs") == 0  # of V2.3
+    assert settings_of(results.spec, searched)(WARMUP) == 3
+    assert settings_of(results.spec, searched)("loss.rampup_epochs") == 2  # of SWEEP_YAML
+    assert settings_of(results.spec, preset)(WARMUP) == 3
+    assert settings_of(results.spec, preset)("loss.rampup_epochs") == 0  # of V2.3
 
 
 def test_trial_without_a_geometric_weight_has_no_switch_on() -> None:
@@ -70,3 +72,15 @@ def test_spec_that_is_not_possible_is_an_error_that_names_the_key(tmp_path: Path
     folder = write_sweep(tmp_path / "x", [], yaml=SWEEP_YAML + "seed: minus one\n")
     with pytest.raises(ResultsError, match=r"sweep\.yaml: seed: "):
         read_results(folder)
+
+
+def test_first_of_the_figures_is_the_first_of_the_ranking_also_where_the_search_had_another(
+    tmp_path: Path,
+) -> None:
+    results = read_results(write_sweep(tmp_path / "x", CLEAR))  # the search had t0000 first
+    assert [one.trial_id for one in results.ranked] == ["t0001", "t0000"]
+    assert results.leader is results.ranked[0]
+    shown = learning_curves(results)
+    assert shown.figure is not None
+    assert [trace.name for trace in shown.figure.data] == ["1. t0001", "2. t0000"]
+    assert shown.finding.startswith("t0001 reached ")

@@ -95,7 +95,7 @@ def test_of_equals_the_search_decides_and_that_is_told() -> None:
     records = searched((0.8, 0.7), (0.9, 0.7), (0.95, 0.5))
     assert ids(records) == ["t0001", "t0000", "t0002"]
     assert on_whole_cases(records).startswith(
-        "t0000, t0001 have the same real validation Dice, 0.7000; the search had t0002 first"
+        "t0000 and t0001 have the same real validation Dice, 0.7000; the search had t0002 first"
     )
 
 
@@ -103,6 +103,15 @@ def test_without_a_real_validation_there_is_no_column_of_it() -> None:
     frame = ranking_frame(searched((0.9, None), (0.8, None)), [])
     assert "real_dice" not in frame
     assert on_whole_cases(searched((0.9, 0.5), (0.8, None))) == ""  # nobody to compare with
+
+
+def test_the_only_one_with_a_real_validation_is_not_said_to_lead_by_its_pseudo_dice() -> None:
+    records = searched((0.9, None), (0.8, 0.7))
+    assert ids(records)[0] == "t0001"
+    assert on_whole_cases(records).startswith(
+        "t0001 alone has a real validation, with Dice 0.7000; the search had t0000 first."
+    )
+    assert on_whole_cases([real(trial(0, Status.COMPLETED, [None]), 0.7)]) == ""  # no pseudo Dice
 
 
 def test_objective_other_than_dice_is_what_ranks() -> None:

@@ -20,7 +20,7 @@ from sweep.analysis.patience.patience_replay import (
     Replay,
     Tradeoff,
     enough_of_each,
-    replay,
+    replays,
     tradeoff,
 )
 from sweep.analysis.ranking.ranking_frame import ranking_json, write_ranking
@@ -57,7 +57,7 @@ def spec_of(space: dict[str, object] | None = None, **changes: object) -> SweepS
 
 def replayed(record: TrialRecord, patience: int | None) -> Replay | None:
     setting: dict[str, ParameterValue] = {"early_stopping.patience": patience}
-    return replay(record, Candidates(spec_of(), [setting]).stoppings(record)[0])
+    return next(replays(record, Candidates(spec_of(), [setting]).stoppings(record)))
 
 
 def test_replay_tells_dice_best_epoch_and_epochs_of_a_shorter_patience() -> None:
@@ -126,7 +126,7 @@ def test_what_is_trained_answers_for_every_candidate_as_if_that_had_been_trained
     status = Status.COMPLETED if len(dice) == len(curve) else Status.EARLY_STOPPED
     record = trial(0, status, dice, parameters)
     for setting in candidates(spec.replayed):
-        told = replay(record, Candidates(spec, [setting]).stoppings(record)[0])
+        [told] = replays(record, Candidates(spec, [setting]).stoppings(record))
         really = train(Candidates(spec, [setting]).stoppings(blank)[0])
         assert told is not None
         assert told.epochs == len(really)

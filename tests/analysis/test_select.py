@@ -7,8 +7,6 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from finalists import CLEAR, TIE
-from hypothesis import given
-from hypothesis import strategies as st
 from synthetic import diverged_at, trial
 
 from sweep.analysis.ranking.ranking_columns import divider
@@ -16,7 +14,6 @@ from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.row_selection import (
     Condition,
     direction,
-    non_dominated,
     pareto,
     sorted_by,
     where,
@@ -133,23 +130,6 @@ def test_pruned_trials_are_not_on_the_front_and_beat_nobody() -> None:
     ]
     assert list(pareto(ranking_frame(records, []))["trial_id"]) == ["t0000", "t0002"]
     assert list(pareto(ranking_frame(records[1:2], []))["trial_id"]) == []
-
-
-points = st.lists(st.tuples(*[st.integers(0, 4).map(float)] * 3), min_size=1, max_size=12)
-
-
-@given(points=points)
-def test_nobody_on_the_front_is_beaten_and_whoever_is_not_is_beaten_by_the_front(
-    points: list[tuple[float, ...]],
-) -> None:
-    def beats(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-        return a != b and all(x <= y for x, y in zip(a, b, strict=True))
-
-    kept = non_dominated(points)
-    front = [point for point, stays in zip(points, kept, strict=True) if stays]
-    assert front
-    for point, stays in zip(points, kept, strict=True):
-        assert stays != any(beats(other, point) for other in front)
 
 
 def test_conditions_and_together_keep_the_types_of_the_columns() -> None:

@@ -101,23 +101,6 @@ def test_interrupted_sweep_ends_as_one_left_alone(tmp_path: Path, by_command: bo
     assert found.equals(expected)
 
 
-def test_resuming_with_an_edited_trainer_warns_that_results_cannot_be_compared(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = values(tmp_path)
-    where = tmp_path / "results"
-    run(source, tmp_path)
-    warned = "scripted.py changed since t0000, t0001 and t0002 were trained"
-
-    def said() -> str:
-        sweep.run(source, results=where, executor="local", resume=True)
-        return " ".join(capsys.readouterr().err.split())
-
-    assert warned not in said()
-    write_scripted(tmp_path, DICE.replace("0.5", "0.6"))
-    assert warned in said()
-
-
 def test_function_that_saves_nothing_has_no_weights_and_none_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,8 +193,3 @@ def test_every_figure_of_the_report_is_drawn_by_its_name(tmp_path: Path) -> None
         assert all(len(line) <= 90 for line in (figure.layout.title.text or "").split("<br>"))
     with pytest.raises(AttributeError, match=r"'learning_curve'; did you mean `learning_curves`"):
         _ = results.figures.learning_curve
-
-
-def test_trial_that_there_is_not_is_a_key_error_with_the_near_miss(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match=r"no trial 't002' .*did you mean `t0002`"):
-        run(values(tmp_path), tmp_path)["t002"]

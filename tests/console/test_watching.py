@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Outcome, Status
 
 DONE = Outcome(status=Status.COMPLETED)
@@ -88,3 +90,11 @@ def test_what_is_left_is_reckoned_from_the_time_that_epochs_took(tmp_path: Path)
     # Half of the sweep took 20 epochs of 3 s; the other half takes as long, two at a time.
     assert watching.progress.time_words == "1 min 00 s of training"
     assert watching.progress.remaining == pytest.approx(30.0)
+
+
+def test_folder_that_is_deleted_while_it_is_watched_is_an_error_in_words(tmp_path: Path) -> None:
+    Store.create(tmp_path / "toy", to_yaml(spec_of())).close()
+    watching = Watching(tmp_path / "toy")
+    shutil.rmtree(tmp_path / "toy")
+    with pytest.raises(ResultsError, match=r"cannot read .*sweep\.yaml: No such file"):
+        watching.look()

@@ -173,6 +173,11 @@ def mha(lines: str, content: bytes = VOXELS.tobytes(), file: str = "LOCAL") -> b
     return (head + lines + last).encode() + content
 
 
+def deflated_mha(content: bytes, more: int = 0) -> bytes:
+    size = len(content) + more
+    return mha(f"CompressedData = True\nCompressedDataSize = {size}\n", content)
+
+
 def space(name: str) -> str:
     return f"space: {name}\nspace directions: (-1,0,0) (0,2,0) (0,0,3)\nspace origin: (1,2,3)\n"
 
@@ -280,8 +285,19 @@ REFUSED = {
     ),
     "mha that was cut off": (".mha", mha("")[:-5], "more than it holds"),
     "mha by zlib that was cut off": (
-        ".mha", mha("CompressedData = True\n", zlib.compress(VOXELS.tobytes())[:-5]),
+        ".mha", deflated_mha(zlib.compress(VOXELS.tobytes())[:-5]),
         "incomplete or truncated stream",
+    ),
+    "mha by zlib without its size": (  # ITK reads any numbers
+        ".mha", mha("CompressedData = True\n", zlib.compress(VOXELS.tobytes())),
+        "its header has no CompressedDataSize",
+    ),
+    "mha by zlib of a larger size": (
+        ".mha", deflated_mha(zlib.compress(VOXELS.tobytes()), more=1),
+        "bytes of pixels, but ",
+    ),
+    "mha of no size": (
+        ".mha", mha("").replace(b"DimSize", b"Dims"), "its header has no DimSize",
     ),
     "nrrd by gzip that was cut off": (
         ".nrrd", nrrd("encoding: gzip\n", gzip.compress(VOXELS.tobytes())[:-5]),
@@ -298,7 +314,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_file_of_itk_that_would_be_misread_is_refused_by_its_name(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ending, content, words = REFUSED[name]
     file = tmp_path / f"a{ending}"
@@ -308,6 +324,7 @@ def test_file_of_itk_that_would_be_misread_is_refused_by_its_name(
     assert words in said
     assert "0x" not in said
     assert "\n" not in said
+    assert capfd.readouterr() == ("", "")  # MetaIO prints on the terminal
 
 
 @pytest.mark.parametrize("ending", FILE_ENDINGS)

@@ -144,6 +144,7 @@ def test_dataset_of_the_decathlon_or_of_nnunet_1_is_told_what_converts_it(
     )
     (message,) = mistakes_of(folder)
     assert f"`nnUNetv2_{command.format(folder)}`" in message
+    assert ("docs/how-to/first-file.md does it" in message) == ("MSD" in command)
     description, file = json.loads((folder / "dataset.json").read_text()), folder / "dataset.json"
     assert [*map(str, description_mistakes(description, file))] == [message]
 

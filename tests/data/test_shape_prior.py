@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -240,3 +242,24 @@ def test_check_of_the_pixels_tells_it() -> None:
     assert look(settings) == []
     assert look.warnings == shape_warnings(settings, prepare(settings.data))
     assert "`circle` has several components in 3 of 3" in look.warnings[0]
+
+
+def test_check_of_the_pixels_says_what_a_run_would_say_of_loss_batch_and_patch(
+    write_grey: Callable[..., Path],
+) -> None:
+    """For files, whose number and size only the data tell."""
+    spec = SweepSpec.model_validate(
+        {
+            "name": "x",
+            "data": {"source": "nnunet_raw", "folder": str(write_grey()), "folds": 2},
+            "loss": {"sqrt_mode": "offset", "sqrt_epsilon": 1.0},
+            "trainer": {"batch_size": 4},
+            "space": {"data.patch_size": {"choice": [8, 64]}},
+        }
+    )
+    look = TrainerCheck(pixels=True)
+    assert look(spec) == []
+    text = "\n".join(look.warnings)
+    assert "the compactness term hardly sees the mask" in text
+    assert "`trainer.batch_size` is 4, but there are 3 training images" in text
+    assert "`data.patch_size`" in text

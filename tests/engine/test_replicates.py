@@ -102,11 +102,17 @@ def test_leaders_and_the_baseline_run_on_the_same_further_seeds(
     assert len(records) - len(search) <= most_replicates(spec)
 
 
-def test_replicate_has_its_trials_configuration_but_for_seed_and_fold(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replayed", [False, True], ids=["patience drawn", "patience replayed"])
+def test_replicate_has_its_trials_configuration_but_for_seed_and_fold(
+    tmp_path: Path, replayed: bool
+) -> None:
     spec = confirmed(
-        confirm={"top": 1, "seeds": 2, "folds": 2}, data={"source": "shapes", "folds": 3, "fold": 2}
+        confirm={"top": 1, "seeds": 2, "folds": 2},
+        data={"source": "shapes", "folds": 3, "fold": 2},
+        replay_patience=replayed,
     )
     records = run(spec, tmp_path / "x")
+    assert {"t0000"} < {r.replicate.of for r in records if r.replicate}  # the baseline, a leader
     assert {(r.seed, r.fold) for r in (x.replicate for x in records) if r} == {
         (1, 2), (1, 0), (2, 2), (2, 0)
     }  # fmt: skip

@@ -228,6 +228,13 @@ def test_list_says_no_result_yet_only_where_one_may_come(
     assert f"No trial has a result{' yet' if running else ''}." in text
 
 
+def test_cause_with_a_line_separator_of_unicode_adds_no_row_to_the_list(tmp_path: Path) -> None:
+    diverged = trial(0, Outcome(status=Status.FAILED, cause="OSError: a\u2028b\x0cc"), [])
+    write_sweep(tmp_path / "a", [diverged])
+    write_csv(Layout(tmp_path / "a").ranking_csv, ranking_frame([diverged], []))
+    assert listed(Layout(tmp_path / "a"), "a").ended == "1 failed"
+
+
 def test_list_names_every_sweep_with_its_best_trial(serve: Serve, root: Path) -> None:
     lock = lock_results(Layout(root / "small"))
     Layout(root / "other one").ranking_csv.write_text(

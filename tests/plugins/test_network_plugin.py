@@ -10,6 +10,8 @@ import pytest
 
 import sweep
 from sweep.spec.load import load_trial
+from sweep.spec.settings.network_settings import NetworkSettings
+from sweep.trainer.networks.networks import build_network
 
 NETS = """
 import torch
@@ -76,6 +78,24 @@ def test_network_of_a_stranger_is_trained_with_searched_options(nets: Path) -> N
 def test_nothing_is_imported_by_reading_the_file(nets: Path) -> None:
     assert sweep.SweepSpec.model_validate(values()).network.name == "stranger_nets:Tiny"
     assert "stranger_nets" not in sys.modules
+
+
+def test_parameters_that_only_some_plugins_have_need_no_default(nets: Path) -> None:
+    (nets / "stranger_nets.py").write_text(
+        "from torch.nn import Conv2d, Conv3d\n"
+        "def either(channels, classes, spatial_dims):\n"
+        "    return (Conv3d if spatial_dims == 3 else Conv2d)(channels, classes, 1)\n"
+        "def volume(prediction, reference, spacing):\n"
+        "    return prediction.sum()\n"
+    )
+    metrics = {"metrics": ["stranger_nets:volume"]}
+    space = {"optimizer.lr": {"choice": [0.1, 0.2]}}
+    sweep.check(values(network={"name": "stranger_nets:either"}, evaluation=metrics, space=space))
+    for axes in (2, 3):
+        network = build_network(
+            NetworkSettings(name="stranger_nets:either"), 1, 2, spatial_dims=axes
+        )
+        assert [one.ndim for one in network.parameters()] == [axes + 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,27 @@ def test_setting_that_is_searched_is_not_said_to_have_the_value_of_the_file() ->
     assert "learning rate schedule: searched, gradients clipped at norm searched)" in training
 
 
+@pytest.mark.parametrize(
+    ("setting", "values", "words"),
+    [
+        ("trainer.epochs", [10, 20], "at most a searched number of epochs of 1 step with batches"),
+        ("trainer.steps_per_epoch", [1, 9], "20 epochs of a searched number of steps with batches"),
+        ("network.filters", [[8, 16], [16, 32]], "The selected network is a 2D DynUNet ("),
+        ("data.spacing", [[1, 1], [2, 2]], "spacing to which images were resampled was searched."),
+    ],
+)
+def test_what_was_searched_is_not_told_as_the_first_had_it(
+    tmp_path: Path, setting: str, values: list[object], words: str
+) -> None:
+    shown = {"data.spacing": [2, 2], "trainer.steps_per_epoch": 1, "trainer.batch_size": 4}
+    shown |= {"data.spatial": "slices"}
+    alike = sweep_started_with(tmp_path / "alike", effective=shown)
+    yaml = f"{SWEEP_YAML}  {setting}: {{{{choice: {values}}}}}\n"
+    results = sweep_started_with(tmp_path / "searched", yaml, effective=shown)
+    assert words in found(results).plain
+    assert words not in found(alike).plain
+
+
 @pytest.mark.parametrize("field", [*PROVENANCE, "started", "first_epoch", "classes"])
 def test_what_a_provenance_has_as_null_is_left_out_of_methods_and_page(
     tmp_path: Path, field: str

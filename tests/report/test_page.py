@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from finalists import CLEAR
-from synthetic import COMPACTNESS, SWEEP_YAML, WARMUP, drawn, trial, write_sweep
+from synthetic import COMPACTNESS, SWEEP_YAML, WARMUP, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.headline import headline
 from sweep.report.page import page
 from sweep.report.page_data import PageData, page_data
 from sweep.report.report_figures import figures_of
+from sweep.report.sections.notes_section import notes_section
 from sweep.report.sections.page_section import rendered
+from sweep.store.journal import NoteAdded
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
 
@@ -194,3 +196,11 @@ def test_data_hold_every_trial_and_name_those_without_a_row(sweep_folder: Path) 
     curve = data.trials["t0030"]["curves"]["value"]
     assert curve == [0.5, 0.6]
     assert data.trials["t0030"]["command"].endswith("trials/t0030/config.yaml'")
+
+
+def test_notes_stand_in_the_order_of_the_trials_also_beyond_ten_thousand() -> None:
+    ids = ["t0002", "t0002r1", "t0003", "t10000"]
+    notes = {one: (NoteAdded("r", one, f"of {one}", "me", "now"),) for one in reversed(ids)}
+    section = notes_section(replace(results_of(), notes=notes))
+    assert section is not None
+    assert re.findall(r"of (t\w+)", section.html) == ids

@@ -37,8 +37,7 @@ LINKED: dict[str, Any] = {
 }
 SEARCHERS: dict[str, Any] = {
     "random": "random",
-    "tpe": {"name": "tpe", "startup_trials": 5},
-    "tpe_at_once": {"name": "tpe", "startup_trials": 0},
+    "tpe": {"name": "tpe", "startup_trials": 3},
     "gp": {"name": "gp", "startup_trials": 5},
     "cmaes": "cmaes",
     "qmc": "qmc",

@@ -16,7 +16,7 @@ from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.search.searchers.searcher import Searcher
 from sweep.spec.space.distributions import Choice, Distribution, LogUniform, RandInt, Uniform
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.testing.searcher_contract import record_of
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -26,21 +26,6 @@ SPACE: dict[str, Distribution] = {
     "loss.weights.compactness": LogUniform(1e-3, 1.0),
     "loss.warmup_epochs": RandInt(0, 21),
 }
-
-
-def ended(
-    number: int,
-    parameters: Mapping[str, ParameterValue],
-    status: Status,
-    *dice: float | None,
-) -> TrialRecord:
-    return TrialRecord(
-        trial_id=f"t{number:04d}",
-        number=number,
-        parameters=parameters,
-        history=tuple(EpochMetrics(epoch=i, val_dice=value) for i, value in enumerate(dice)),
-        outcome=Outcome(status=status),
-    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +57,7 @@ def test_study_is_told_the_truth(
     searcher = OptunaSearch(SPACE, 7, tpe(10))
     if not adopted:
         searcher.ask(0)
-    searcher.tell(ended(0, parameters, status, *dice))
+    searcher.tell(record_of(0, parameters, status, *dice))
 
     [trial] = searcher.study.trials
     assert trial.state is state
@@ -85,7 +70,7 @@ def test_trial_that_waits_at_a_rung_is_told_like_one_that_was_pruned_there() -> 
     parameters = [searcher.ask(number) for number in range(3)]
     for number, score in enumerate((0.02, -0.01)):
         searcher.judge(number, 1, score)
-    searcher.tell(ended(1, parameters[1], Status.PRUNED, 0.9, 0.8))
+    searcher.tell(record_of(1, parameters[1], Status.PRUNED, 0.9, 0.8))
     waits, pruned, fresh = searcher.study.trials
     for trial, score in ((waits, 0.02), (pruned, -0.01)):
         assert (trial.state, trial.value) == (TrialState.PRUNED, score)
@@ -94,7 +79,7 @@ def test_trial_that_waits_at_a_rung_is_told_like_one_that_was_pruned_there() -> 
 
     searcher.judge(0, 2, 0.01)
     assert searcher.study.trials[0].intermediate_values == {2: 0.01}
-    searcher.tell(ended(0, parameters[0], Status.COMPLETED, 0.7, 0.9))
+    searcher.tell(record_of(0, parameters[0], Status.COMPLETED, 0.7, 0.9))
     assert (searcher.study.trials[0].state, searcher.study.trials[0].value) == (
         TrialState.COMPLETE,
         0.9,
@@ -132,7 +117,7 @@ def test_sampler_that_takes_values_as_numbers_is_told_the_normal_scores_of_place
 
 def test_pruned_trial_of_an_earlier_sweep_counts_as_before_the_first_rung() -> None:
     searcher = OptunaSearch(SPACE, 7, tpe(10))
-    searcher.learn(ended(0, searcher.ask(0), Status.PRUNED, 0.5, 0.4))
+    searcher.learn(record_of(0, searcher.ask(0), Status.PRUNED, 0.5, 0.4))
     assert searcher.study.trials[1].intermediate_values == {0: 0.4}
 
 
@@ -140,13 +125,13 @@ def test_nothing_stays_running_when_every_trial_has_ended() -> None:
     searcher = OptunaSearch(SPACE, 7, tpe(3))
     for number in range(20):
         status = [status for status in Status if status.is_final][number % 5]
-        searcher.tell(ended(number, searcher.ask(number), status, math.nan))
+        searcher.tell(record_of(number, searcher.ask(number), status, math.nan))
     assert TrialState.RUNNING not in {trial.state for trial in searcher.study.trials}
 
 
 def test_trial_that_is_told_twice_stands_once_in_the_study() -> None:
     searcher = OptunaSearch(SPACE, 7, tpe(10))
-    record = ended(0, searcher.ask(0), Status.COMPLETED, 0.5)
+    record = record_of(0, searcher.ask(0), Status.COMPLETED, 0.5)
     searcher.tell(record)
     searcher.tell(record)
     assert len(searcher.study.trials) == 1
@@ -155,7 +140,7 @@ def test_trial_that_is_told_twice_stands_once_in_the_study() -> None:
 def test_running_trial_of_an_interrupted_sweep_is_taken_in_and_can_end() -> None:
     parameters = OptunaSearch(SPACE, 7, tpe(10)).ask(0)
     searcher = OptunaSearch(SPACE, 7, tpe(10))
-    running = replace(ended(0, parameters, Status.COMPLETED, 0.5), outcome=None)
+    running = replace(record_of(0, parameters, Status.COMPLETED, 0.5), outcome=None)
 
     searcher.tell(running)
     assert [trial.state for trial in searcher.study.trials] == [TrialState.RUNNING]
@@ -180,8 +165,8 @@ def toy_trial(
     assert isinstance(weight, float)
     dice = 0.9 - 0.02 * math.log10(weight / best_weight) ** 2
     if diverges(parameters):
-        return ended(number, parameters, Status.DIVERGED, dice, 0.0)
-    return ended(number, parameters, Status.COMPLETED, dice / 2, dice)
+        return record_of(number, parameters, Status.DIVERGED, dice, 0.0)
+    return record_of(number, parameters, Status.COMPLETED, dice / 2, dice)
 
 
 def count_diverged(searcher: Searcher, best_weight: float) -> int:
@@ -234,7 +219,7 @@ def test_pruned_trials_count_for_a_generation_of_cmaes() -> None:
         proposed.append(x)
         status = Status.PRUNED if number else Status.COMPLETED
         searcher.judge(number, 1, x)
-        searcher.tell(ended(number, parameters, status, x / 2, x))
+        searcher.tell(record_of(number, parameters, status, x / 2, x))
     assert sum(proposed[:12]) / 12 < 0.7
     assert sum(proposed[-12:]) / 12 > 0.9
 
@@ -254,7 +239,7 @@ def test_cmaes_is_never_told_that_a_gain_at_a_rung_is_better_than_an_hd95_at_the
 
 def test_preset_takes_no_place_in_a_sobol_sequence() -> None:
     space = {"x": Uniform(0, 1), "y": Uniform(0, 1)}
-    preset = ended(0, {"x": 0.5, "y": 0.5}, Status.COMPLETED, 0.5)
+    preset = record_of(0, {"x": 0.5, "y": 0.5}, Status.COMPLETED, 0.5)
 
     def proposals(first: int) -> list[dict[str, ParameterValue]]:
         searcher = OptunaSearch(space, 7, qmc(sequence=7), first)
@@ -310,7 +295,7 @@ def test_trial_of_a_preset_inside_the_space_runs_and_ends_in_the_study() -> None
         "loss.sqrt_epsilon": 1e-4, "loss.weights.compactness": 0.01, "loss.warmup_epochs": 20
     }  # fmt: skip
     searcher = OptunaSearch(SPACE, 7, tpe(10))
-    record = replace(ended(0, parameters, Status.COMPLETED, 0.5), preset="geometric-v2.3")
+    record = replace(record_of(0, parameters, Status.COMPLETED, 0.5), preset="geometric-v2.3")
     searcher.tell(replace(record, outcome=None))
     [trial] = searcher.study.trials
     assert (trial.state, trial.params["loss.weights.compactness"]) == (TrialState.RUNNING, 0.01)
@@ -331,7 +316,7 @@ def test_trial_of_a_preset_outside_the_space_is_not_told_to_the_study(
     outside: dict[str, ParameterValue],
 ) -> None:
     searcher = OptunaSearch(SPACE, 7, tpe(10))
-    record = ended(0, searcher.ask(0) | outside, Status.COMPLETED, 0.5)
+    record = record_of(0, searcher.ask(0) | outside, Status.COMPLETED, 0.5)
     searcher = OptunaSearch(SPACE, 7, tpe(10))
     searcher.tell(replace(record, outcome=None))
     searcher.tell(record)
@@ -343,7 +328,7 @@ def measured(
     number: int, parameters: Mapping[str, ParameterValue] | None, status: Status, *values: float
 ) -> TrialRecord:
     """A trial with HD95, which it is judged by."""
-    record = ended(number, parameters, status, *(0.5 for _ in values))
+    record = record_of(number, parameters, status, *(0.5 for _ in values))
     history = tuple(
         replace(epoch, metrics={"hd95": value})
         for epoch, value in zip(record.history, values, strict=True)

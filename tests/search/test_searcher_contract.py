@@ -12,10 +12,10 @@ import pytest
 from sweep.search.searchers.searcher import Searcher, make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import Distribution
-from sweep.testing.searcher_contract import SearcherContract, exact, record_of, sweep, toy_result
+from sweep.testing.searcher_contract import SearcherContract, exact, sweep, toy_result
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Mode, Objective
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.vocabulary.record import TrialRecord
 
 LISTED: dict[str, Any] = {
     "loss.sqrt_epsilon": {"choice": [0, 0.0, 1e-8, 1e-4]},
@@ -143,15 +143,6 @@ def test_metric_and_its_negative_lead_to_the_same_proposals(name: str) -> None:
         return asked
 
     assert judged("gain", "max", 1) == judged("loss", "min", -1)
-
-
-@every_searcher
-def test_search_of_one_value_has_one_answer(name: str) -> None:
-    space = {"loss.sqrt_epsilon": {"choice": [0]}}
-    searcher = make_searcher(spec_with(space=space, searcher=SEARCHERS[name]))
-    for number in range(1 if name == "grid" else 12):
-        assert exact(searcher.ask(number)) == "{'loss.sqrt_epsilon': 0}"
-        searcher.tell(record_of(number, {"loss.sqrt_epsilon": 0}, Status.COMPLETED, 0.5))
 
 
 @pytest.mark.parametrize("name", ["random", "tpe"])

@@ -23,9 +23,10 @@ from sweep.search.searchers.earlier_trials import (
 from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.testing.searcher_contract import record_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import Outcome, ParameterValue, Status
 
 SPACE: dict[str, Any] = {
     "loss.weights.compactness": {"loguniform": [1e-3, 1]},
@@ -184,16 +185,6 @@ def test_grid_is_walked_from_its_start_after_the_enqueued(earlier: Path, tmp_pat
     assert weights == [0.01, 0.01, 0.01, 0.01, 0.1, 0.1]
 
 
-def record_of(number: int, parameters: Any, status: Status, *dice: float | None) -> TrialRecord:
-    return TrialRecord(
-        trial_id=f"t{number:04d}",
-        number=number,
-        parameters=parameters,
-        history=tuple(EpochMetrics(epoch=i, val_dice=value) for i, value in enumerate(dice)),
-        outcome=Outcome(status=status),
-    )
-
-
 def test_best_configurations_are_distinct_and_never_diverged_ones() -> None:
     records = [
         record_of(0, {"x": 1}, Status.COMPLETED, 0.5),
@@ -322,7 +313,7 @@ def test_only_a_sweep_that_begins_looks_at_the_earlier_results(tmp_path: Path) -
     )
     with pytest.raises(InputError, match="gone does not exist"):
         load_checked(path, [])
-    spec, _ = load_checked(path, [], begins=False)
+    spec, _ = load_checked(path, [], begins=lambda _: False)
     assert spec.warm_start is not None
 
 

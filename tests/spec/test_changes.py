@@ -10,12 +10,16 @@ import pytest
 
 from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.session_changes import FREE, continued, extended
+from sweep.spec.session_changes import FREE, continued, edits, extended
+from sweep.spec.space.presets import PRESETS
 from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import Replicate, TrialRecord
+
+RATE = {"optimizer.lr": {"uniform": [0.1, 0.2]}}
 
 
 def spec_of(**changes: Any) -> SweepSpec:
-    values = {"name": "toy", "trials": 9, "space": {"optimizer.lr": {"uniform": [0.1, 0.2]}}}
+    values = {"name": "toy", "trials": 9, "space": RATE}
     return SweepSpec.model_validate(values | changes)
 
 
@@ -136,6 +140,25 @@ def test_every_wrong_extension_is_told_at_once() -> None:
     with pytest.raises(InputError) as caught:
         extended(spec_of(), ["trials=8", "epochs=3"])
     assert len(caught.value.mistakes) == 2
+
+
+@pytest.mark.parametrize("replicate", [None, Replicate(of="t0000", seed=1, fold=0)])
+def test_replicate_of_a_preset_that_had_the_patience_of_the_file_was_not_edited(
+    replicate: Replicate | None, tmp_path: Path
+) -> None:
+    """As earlier versions trained it, where patience is searched by replay."""
+    spec = spec_of(space={**RATE, "early_stopping.patience": {"choice": [3, 8]}})
+    trial = TrialRecord(
+        trial_id="t0009", number=0, parameters={}, preset="baseline", replicate=replicate
+    )
+    earlier = spec.trial(
+        {**PRESETS["baseline"].settings, "seed": replicate.seed if replicate else 0}
+    )
+    (config := tmp_path / "config.yaml").write_text(to_yaml(earlier))
+    found = [mistake.key for mistake in edits(config, spec, trial)]
+    assert found == ([] if replicate else ["early_stopping.patience"])
+    config.write_text(to_yaml(earlier).replace("lr: 0.01", "lr: 0.02"))
+    assert "optimizer.lr" in [mistake.key for mistake in edits(config, spec, trial)]
 
 
 def test_grid_cannot_be_extended_past_its_combinations() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import sweep
 from sweep.cli import app
 from sweep.machine.machine_cache import default_cache
 from sweep.machine.user_paths import expanded, results_argument
@@ -139,6 +140,41 @@ def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
     assert "the environment variable 'UNSET' is not set, in '" in answer.stderr
     assert "$UNSET/x'" in answer.stderr
     assert os.listdir() == []  # noqa: PTH208 (names are enough)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "URI"],
+        ["check", "URI"],
+        ["train", "URI"],
+        ["train", "space.yaml", "--results=URI"],
+        ["train", "--replay=URI"],
+        ["export", "URI"],
+        ["export", "space.yaml", "--output=URI"],
+        ["predict", "URI", "images", "--output=masks"],
+        ["pictures", "URI"],
+        ["init", "quickstart", "--output=URI"],
+        ["shapes", "502", "URI"],
+        ["schema", "--write=URI"],
+    ],
+)
+def test_uri_where_a_path_is_meant_is_refused_and_no_folder_s3_is_made(
+    arguments: list[str],
+) -> None:
+    answer = CliRunner().invoke(app, [a.replace("URI", "s3://bucket/x") for a in arguments])
+    assert answer.exit_code == 2
+    assert ": must be a path on this machine, but is a URI" in answer.stderr
+    assert os.listdir() == []  # noqa: PTH208 (names are enough)
+
+
+def test_uri_for_a_function_is_a_text_and_only_where_one_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^RESULTS: is a URI: give it as a text, not as a Path"):
+        results_argument(Path("s3://bucket/x"))
+    with pytest.raises(InputError, match=r"^results: must be a path on this machine, but is a URI"):
+        sweep.train({}, results="s3://bucket/x")
+    (tmp_path / "of:" / "me").mkdir(parents=True)
+    assert results_argument("of:/me") == "of:/me"
 
 
 def test_variables_within_a_uri_are_expanded() -> None:

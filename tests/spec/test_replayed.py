@@ -82,6 +82,7 @@ def test_trials_are_trained_under_the_most_patient_value(
         ({"lograndint": [1, 2049]}, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]),
         ({"uniform": [0, 0.01]}, [0.0, 0.0025, 0.005, 0.0075, 0.01]),
         ({"loguniform": [1e-6, 1e-2]}, [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]),
+        ({"uniform": [0.12345, 0.12349]}, [0.12345, 0.12349]),  # where they round to lies outside
         ({"quniform": [0, 0.02, 0.01]}, [0.0, 0.01, 0.02]),
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ from sweep.vocabulary.errors import InputError
 
 KNOWN = [*setting_names(SweepSpec), *SweepSpec.model_fields]
 LATER = {"objective.metric", "objective.mode"}
+SCHEMA = json.dumps(sweep_schema())
 
 
 def test_every_name_that_is_proposed_is_one() -> None:
@@ -36,13 +37,11 @@ def test_no_name_is_proposed_for_itself() -> None:
 
 
 def test_every_value_that_is_proposed_is_taken_by_some_setting() -> None:
-    schema = json.dumps(sweep_schema())
-    assert [value for value in VALUES if f'"{value}"' not in schema] == []
+    assert [value for value in VALUES if f'"{value}"' not in SCHEMA] == []
 
 
 def test_what_there_is_elsewhere_alone_is_taken_by_no_setting() -> None:
-    schema = json.dumps(sweep_schema())
-    assert [word for word in OTHERS if f'"{word}"' in schema] == []
+    assert [word for word in OTHERS if f'"{word}"' in SCHEMA] == []
 
 
 @pytest.mark.parametrize(

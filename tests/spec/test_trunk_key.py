@@ -129,11 +129,17 @@ def test_absurdly_long_warmups_are_never_written_out() -> None:
     assert len(branches) == MOST_SNAPSHOTS
 
 
-def test_several_trunks_share_the_bound() -> None:
+@pytest.mark.parametrize(
+    "batch",
+    [{"choice": [2, 3]}, {"randint": [2, 4]}, {"lograndint": [2, 4]}, {"qrandint": [2, 4, 2]}],
+)
+def test_several_trunks_share_the_bound_however_their_values_are_written(
+    batch: dict[str, Any],
+) -> None:
     space = {
         "loss.warmup_epochs": {"randint": [1, 101]},
-        "optimizer.lr": {"choice": [0.1, 0.01]},
-        "network.name": {"choice": ["unet", "dynunet"]},
+        "optimizer.lr": {"quniform": [0.1, 0.2, 0.1]},
+        "trainer.batch_size": batch,
     }
     branches = branching_epochs(sweep(space=space, trainer={"epochs": 200}))
     assert len(branches) == MOST_SNAPSHOTS // 4

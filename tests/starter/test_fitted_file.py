@@ -100,6 +100,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
         f, [(24, 20, 18), (20, 24, 20), (30, 24, 20)] * 2, [(1, 1, 1), (0.5, 1, 2), (2, 2, 2)]
     ),
     "tiny volumes": lambda f: dataset(f, [(16, 8, 6)] * 5),
+    "tiny volumes with one fine axis": lambda f: dataset(f, [(8, 8, 16)] * 5, [(0.1, 1.0, 5.0)]),
     "volumes and images": lambda f: dataset(f, [(24, 20), (24, 20, 5)] * 3),
     "regions": lambda f: dataset(f, [(24, 32)] * 5, classes=2, description=REGIONS, **PNG),
     "ignore label": lambda f: dataset(

@@ -21,7 +21,7 @@ from sweep.store.journal import (
     values_of,
 )
 from sweep.store.layout import Layout
-from sweep.store.spool.request_spool import Origin, RequestSpool
+from sweep.store.spool.request_spool import RequestSpool, origin
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Status
 
@@ -46,8 +46,7 @@ def test_requests_come_in_the_order_in_which_they_were_asked(tmp_path: Path) -> 
     assert spool.names() == []
     asked = []
     for number in range(5):
-        origin = Origin()
-        asked.append(NoteAdded(origin.request, "t0000", str(number), origin.by, origin.at))
+        asked.append(NoteAdded(trial_id="t0000", text=str(number), **origin()))
         spool.add(asked[-1])
     assert list(spool.readable(lambda *_: pytest.fail("all are sound"))) == asked
     spool.drop(asked[1])

@@ -165,7 +165,9 @@ def test_study_is_live(make: Callable[..., Sweep]) -> None:
         controller.report(folder.name, EpochMetrics(epoch=0, val_dice=0.25))
         assert load(sweep.path)[0].intermediate_values == {0: 0.25}
         controller.end(folder.name, Outcome(status=Status.COMPLETED))
-        assert load(sweep.path)[0].state is TrialState.COMPLETE
+        [trial] = load(sweep.path)
+        assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.25)
+        assert trial.constraints == {"diverged": -1, "0": -1}
 
     sweep.session(play)
 

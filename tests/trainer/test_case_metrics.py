@@ -267,7 +267,7 @@ def plugins(tmp_path: Path) -> Path:
         "def per_slice(prediction, reference):\n"
         "    CALLS.append(prediction.shape)\n"
         "    return float(prediction.sum())\n"
-        "def whole(prediction, reference, spacing=None):\n"
+        "def whole(prediction, reference, spacing):\n"
         "    CALLS.append((prediction.shape, spacing))\n"
         "    return float(prediction.sum())\n"
         "class Keyword:\n"

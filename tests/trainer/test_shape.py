@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from skimage.measure import label, regionprops
 
-from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
+from sweep.trainer.evaluation.mask_shape import MEASURES, _hull, shape_of
 
 
 def ellipse(a: float, b: float, size: int = 256) -> np.ndarray:
@@ -86,6 +88,25 @@ def test_specks_that_look_alike_have_the_shape_that_each_has(pixels: list[bool])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.trainer.evaluation.mask_shape.FEW_PIXELS", 0)
         assert shape_of(mask) == shape
+
+
+@pytest.mark.parametrize("blur", [0, 0.7, 1.5, 4, 12])
+def test_measures_are_those_of_scikit_image_for_each_part(blur: float) -> None:
+    """Parts from single pixels to one that fills the image, some of them with holes."""
+    rng = np.random.default_rng(0)
+    for height, width in ((60, 90), (97, 31), (33, 33)):
+        field = gaussian_filter(rng.standard_normal((height, width)), blur)
+        mask = field > field.std() * rng.uniform(-0.5, 1.5)
+        parts = [part for part in regionprops(label(mask)) if min(part.image.shape) > 1]
+        parts = [part for part in parts if part.area >= 4]
+        assert parts
+        for part in parts:
+            round_ = 4 * math.pi * part.area / part.perimeter_crofton**2
+            expected = min(1, round_), part.area / part.area_convex, part.eccentricity
+            shape = shape_of(part.image)
+            assert shape is not None
+            assert tuple(shape.values()) == pytest.approx(expected, abs=1e-7)
+            assert _hull(part.image) == part.area_convex
 
 
 @given(st.lists(st.booleans(), min_size=64, max_size=64))

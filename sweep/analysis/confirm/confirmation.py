@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -220,27 +221,20 @@ def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int)
     ranked = [
         replace(one, dropped=race.dropped.get(one.trial_id)) for one in sorted(measured, key=place)
     ]
-    compared = race.looks[-1].compared if race.looks else race.running
-    behind = [
-        one
-        for one in ranked
-        if not one.scores
-        or (
-            one.trial_id not in compared if one.dropped is None else one.dropped.why is Why.DIVERGED
-        )
-    ]
-    first = [one for one in ranked if one not in behind]
+    compared = race.looks[-1] if race.looks else race.running
+
+    def is_compared(one: Finalist) -> bool:
+        how = one.dropped
+        passed = one.trial_id in compared if how is None else how.why is not Why.DIVERGED
+        return bool(one.scores) and passed
+
+    first = [one for one in ranked if is_compared(one)]
+    behind = [one for one in ranked if not is_compared(one)]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished, race)
     ids = [one.trial_id for one in first]
     comparison = raced_comparison(race, ids, [dict(one.scores) for one in first], by_fold=by_fold)
-    chances = comparison.p_best() or []
-    letters: Sequence[str | None] = comparison.letters or [None] * len(first)
-    known = [
-        replace(one, p_best=chances[n] if n < len(chances) else None, group=letters[n])
-        for n, one in enumerate(first)
-    ]
-    return Confirmation((*known, *behind), comparison, unfinished, race)
+    return _concluded(first, behind, comparison, unfinished, race)
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
@@ -251,13 +245,23 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
     if not first:
         return Confirmation(tuple(ranked), None, unfinished)
     comparison = paired.PairedComparison(tuple(one.scores for one in first), by_fold)
-    chances: Sequence[float | None] = comparison.p_best() or [None] * len(first)
-    letters: Sequence[str | None] = comparison.letters or [None] * len(first)
+    return _concluded(first, ranked[len(first) :], comparison, unfinished)
+
+
+def _concluded(
+    first: Sequence[Finalist],
+    behind: Sequence[Finalist],
+    comparison: paired.PairedComparison,
+    unfinished: int,
+    race: Race | None = None,
+) -> Confirmation:
+    """With the chance and the letter of each that is compared, as far as they have any."""
+    chances, letters = comparison.p_best() or (), comparison.letters or ()
     known = [
         replace(one, p_best=chance, group=letter)
-        for one, chance, letter in zip(first, chances, letters, strict=True)
+        for one, chance, letter in zip_longest(first, chances, letters)
     ]
-    return Confirmation((*known, *ranked[len(first) :]), comparison, unfinished)
+    return Confirmation((*known, *behind), comparison, unfinished, race)
 
 
 def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:

@@ -11,13 +11,14 @@ What difference such a comparison can show is known before anything is trained.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.analysis.confirm.paired_statistics import (
     groups,
@@ -59,6 +60,14 @@ def units(scores: Scores, *, by_fold: bool) -> dict[int, float]:
     for (seed, fold), value in scores.items():
         gathered.setdefault(fold if by_fold else seed, []).append(value)
     return {unit: fmean(values) for unit, values in gathered.items()}
+
+
+def table_of(
+    scores: Sequence[Scores], shared: Collection[Block], *, by_fold: bool
+) -> NDArray[np.float64]:
+    """``[units, configurations]`` of the blocks that all of them have."""
+    rows = [units({b: one[b] for b in shared}, by_fold=by_fold).values() for one in scores]
+    return np.array([list(row) for row in rows]).T
 
 
 @dataclass(frozen=True)
@@ -133,11 +142,7 @@ class PairedComparison:
         """Probability of each that its mean is the highest; None where it is not `is_telling`."""
         if not self.is_telling:
             return None
-        rows = [
-            list(units({b: one[b] for b in self.shared}, by_fold=self.by_fold).values())
-            for one in self.scores
-        ]
-        return probability_best(np.array(rows).T)
+        return probability_best(table_of(self.scores, self.shared, by_fold=self.by_fold))
 
     @cached_property
     def spread(self) -> float | None:

@@ -25,7 +25,7 @@ from enum import StrEnum
 import numpy as np
 
 from sweep.analysis.confirm.divergence_gate import first_by_divergence
-from sweep.analysis.confirm.paired_comparison import Block, Pair, Scores, folds_of, mean_of, units
+from sweep.analysis.confirm.paired_comparison import Block, Pair, folds_of, mean_of, table_of
 from sweep.analysis.confirm.race_statistics import (
     FIRST_LOOK,
     Array,
@@ -101,19 +101,6 @@ class RacePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What could be compared after a block.
-
-    Args:
-        compared: ids that had passed the gate of divergence, the highest mean first.
-        shared: the blocks on which all of them have a score.
-    """
-
-    compared: tuple[str, ...]
-    shared: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Race:
     """A race after its last complete block.
 
@@ -121,14 +108,15 @@ class Race:
         plan: what was fixed before.
         running: ids of those that are left, the leader first.
         dropped: the others.
-        looks: what could be compared after each complete block.
+        looks: after each complete block the ids that had passed the gate of divergence, the highest
+            mean first.
         spent: number of trainings in these blocks.
     """
 
     plan: RacePlan
     running: tuple[str, ...]
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
-    looks: tuple[Look, ...] = ()
+    looks: tuple[tuple[str, ...], ...] = ()
     spent: int = 0
 
     @property
@@ -210,13 +198,6 @@ def scores_on(one: str, trained: Iterable[Block], runs: Runs) -> tuple[dict[Bloc
     return scores, sum(run.status is Status.DIVERGED for run in own.values())
 
 
-def table_of(scores: Sequence[Scores], shared: Iterable[Block], *, by_fold: bool) -> Array:
-    """``[units, configurations]`` of the blocks that all of them have."""
-    shared = list(shared)
-    rows = [units({b: one[b] for b in shared}, by_fold=by_fold).values() for one in scores]
-    return np.array([list(row) for row in rows]).T
-
-
 def told_apart(
     looks: Sequence[tuple[Sequence[int], Array]], count: int, pairs: int = 1
 ) -> set[Pair]:
@@ -253,13 +234,13 @@ def _after(before: Race, runs: Runs) -> Race:
     counts = [scores[one][1] for one in ahead]
     passed = first_by_divergence([means[one] for one in ahead], counts, plan.worst)
     compared = tuple(ahead[n] for n in passed)
-    shared = tuple(b for b in trained if all(b in scores[one][0] for one in compared))
-    looks = (*before.looks, Look(compared, shared))
+    looks = (*before.looks, compared)
     gone: dict[str, Why] = {}
     if done >= FIRST_LOOK and compared:
         most = max(scores[one][1] for one in compared)
         lost = (one for one in ahead if scores[one][1] >= most + DIVERGED_MORE)
         gone = dict.fromkeys(lost, Why.DIVERGED)
+        shared = [b for b in trained if all(b in scores[one][0] for one in compared)]
         table = table_of([scores[one][0] for one in compared], shared, by_fold=by_fold)
         if min(table.shape) >= FIRST_LOOK:
             everybody = len(running) + len(before.dropped)

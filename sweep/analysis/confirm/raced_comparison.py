@@ -12,10 +12,11 @@ from sweep.analysis.confirm.paired_comparison import (
     Block,
     Pair,
     PairedComparison,
+    table_of,
     units,
 )
 from sweep.analysis.confirm.paired_statistics import probability_best
-from sweep.analysis.confirm.race import Race, table_of, told_apart
+from sweep.analysis.confirm.race import Race, told_apart
 from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 
 
@@ -89,7 +90,7 @@ def raced_comparison(
     places = {one: place for place, one in enumerate(ids)}
     looks = [
         (
-            tuple(places[one] for one in look.compared if one in places),
+            tuple(places[one] for one in look if one in places),
             found.plan.blocks[:number],
         )
         for number, look in enumerate(found.looks, start=1)

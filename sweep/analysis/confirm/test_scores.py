@@ -82,14 +82,12 @@ class Gain:
     """What the first of the ranking gains over another finalist, case by case.
 
     Args:
-        other: id of the other.
         cases: number of cases on which both have a Dice.
         gain: mean Dice of the first minus that of the other.
         low, high: 95 % interval of the gain, as in `Tested`. There is no p-value beside it, which
             could contradict it.
     """
 
-    other: str
     cases: int
     gain: float
     low: float
@@ -135,7 +133,7 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     gains = [first.dice[case] - control.dice[case] for case in both]
     low, high = interval_over_cases(dict(zip(both, gains, strict=True)), first.groups)
     gain = fmean(gains) if gains else 0.0
-    return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
+    return HeldOut(tested, Gain(len(both), gain, low, high))
 
 
 def interval_over_cases(

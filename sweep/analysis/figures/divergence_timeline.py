@@ -68,11 +68,13 @@ def _finding(results: Results, found: Sequence[Event], without: Sequence[TrialRe
     times = [epochs for epochs, _, _ in found]
     within = sum(0 <= epochs < 1 for epochs in times)
     before = sum(epochs < 0 for epochs in times)
+    middle = median(times)
+    side = "before" if middle < 0 else "after"
     kinds = Counter(verdict.what for _, _, verdict in found).most_common(3)
     return (
-        f"{within} of {len(found)} divergences came within one epoch of the switch-on"
+        f"{within} of {counted(len(found), 'divergence')} came within one epoch of the switch-on"
         + (f", {before} before it" if before else "")
-        + f" (median {median(times):.1f} epochs after it); most often "
+        + f" (median {abs(middle):.1f} epochs {side} it); most often "
         + listed([f"{what} ({count})" for what, count in kinds])
         + (f". {len(without)} more had no geometric loss" if without else "")
         + "."

@@ -14,7 +14,6 @@ from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.epoch_metrics import column
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
 LEADERS = (
@@ -56,7 +55,11 @@ def learning_curves(results: Results) -> ReportFigure:
             + (switch_on if _switch_ons(results, [*leaders, *shown]) else "")
             + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
-            + style.outside(map(_last_value, [*leaders, *shown]), _frame(leaders, shown), "curve")
+            + style.outside(
+                (_measured(one)[-1][1] for one in [*leaders, *shown]),
+                _frame(leaders, shown),
+                "curve",
+            )
             + (seeds if len(leaders) > 1 else "")
         ).strip(),
         figure=_figure(results, leaders, shown) if measured else None,
@@ -89,7 +92,8 @@ def _finding(results: Results) -> str:
         return f"No trial has a {results.objective.label} that may be compared."
     leader = results.ranked[0]
     assert leader.best is not None
-    at, value = leader.best.epoch, results.objective.turned(results.scores[leader.trial_id])
+    assert leader.value is not None
+    at, value = leader.best.epoch, leader.value
     text, signed = results.objective.text, results.objective.signed
     sentence = f"{leader.trial_id} reached {text(value)} in epoch {at}"
     switch_on = results.switch_on(leader)
@@ -183,7 +187,7 @@ def _frame(leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]) -> lis
 
 
 def _values(records: Iterable[TrialRecord]) -> list[float | None]:
-    return [value for record in records for value in record.objective.values(record.history)]
+    return [value for record in records for value in record.values]
 
 
 def _curve(record: TrialRecord) -> tuple[list[int], list[float]]:
@@ -192,15 +196,9 @@ def _curve(record: TrialRecord) -> tuple[list[int], list[float]]:
     return [epoch for epoch, _ in measured], [value for _, value in measured]
 
 
-def _last_value(record: TrialRecord) -> float | None:
-    measured = _measured(record)
-    return measured[-1][1] if measured else None
-
-
 def _measured(record: TrialRecord) -> list[tuple[int, float]]:
     """The epochs of a trial in which its objective was measured, with the values."""
-    values = zip(_epochs(record), record.objective.values(record.history), strict=True)
-    return [(epoch, value) for epoch, value in values if value is not None]
+    return [(epoch, value) for epoch, value in enumerate(record.values) if value is not None]
 
 
 def _own_rungs(
@@ -279,10 +277,6 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
     )
 
 
-def _epochs(record: TrialRecord) -> list[int]:
-    return [*column(record.history, "epoch")]
-
-
 def _switch_ons(
     results: Results, records: Iterable[TrialRecord]
 ) -> list[tuple[int, float | None, str]]:
@@ -309,6 +303,4 @@ def _switch_on_marks(points: Sequence[tuple[int, float | None, str]]) -> go.Scat
 
 def _at(record: TrialRecord, epoch: int) -> float | None:
     """The objective of one epoch of a trial; None where it has no such epoch, or no value."""
-    if not 0 <= epoch < len(record.history):
-        return None
-    return record.objective.values(record.history)[epoch]
+    return record.values[epoch] if 0 <= epoch < len(record.values) else None

@@ -15,7 +15,7 @@ from sweep.spec.words.phrases import counted
 
 def patience_tradeoff(results: Results) -> ReportFigure:
     """What is lost under each patience, and the epochs spent."""
-    found = tradeoff(results.spec, (*results.records, *results.replicates))
+    found = tradeoff(results.spec, results.runs)
     counted_words = "Only the search's single runs count."
     if found and found.curves > found.configurations:
         counted_words = "A configuration with replicates counts once, with the mean of its curves."

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.finalists import place
 from sweep.analysis.report_words import some
 from sweep.spec.search.replicate_plan import search_blocks
 from sweep.spec.words.phrases import counted
@@ -20,7 +21,8 @@ MOST = 12
 
 def runs_on_folds(results: Results) -> ReportFigure:
     """The runs of the leaders on each fold and seed of the search, and their mean."""
-    every = [record for record in results.ranked if record.has_further_runs]
+    # By the mean of these runs, also where a confirmation has another order.
+    every = sorted((one for one in results.ranked if one.has_further_runs), key=place)
     shown = every[:MOST]
     whole = [one for one in shown if len(one.replicated) == len(shown[0].replicated)]
     finding = "No trial was trained on a further fold, which replicate: {folds: 3} does."

@@ -16,8 +16,8 @@ from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spe
 from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
-from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users, place
-from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
+from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users
+from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
@@ -75,6 +75,11 @@ class Results:
         return enqueued_by_users(self.records, self.search_end)
 
     @property
+    def runs(self) -> tuple[TrialRecord, ...]:
+        """All trials and replicates."""
+        return self.records + self.replicates
+
+    @property
     def parameters(self) -> list[str]:
         """Dotted names of the searched parameters, in the order of the sweep file."""
         return list(self.spec.space)
@@ -87,25 +92,24 @@ class Results:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of ranking.csv."""
-        runs = (*self.records, *self.replicates)
-        return with_texts(ranking_frame(runs, self.parameters, self.spec), self.texts)
+        return with_texts(ranking_frame(self.runs, self.parameters, self.spec), self.texts)
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What the replicates show of the finalists; None where there are none."""
-        return confirmation_of((*self.records, *self.replicates), self.spec)
+        return confirmation_of(self.runs, self.spec)
 
     @cached_property
     def due_in_search(self) -> int:
         """Number of replicates of the search that are due and have not ended."""
         if self.spec.replicate is None:
             return 0
-        return len(SearchReplicates.of(self.spec, (*self.records, *self.replicates)).due)
+        return len(SearchReplicates.of(self.spec, self.runs).due)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
         """The finalists on the test split; None where none was tested."""
-        return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
+        return held_out(self.runs, list(self.frame["trial_id"]))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
@@ -114,26 +118,23 @@ class Results:
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
-        """Trials with a score in the search, best first."""
-        return [self._by_id[trial_id] for trial_id in self.scores]
+        """Trials with a score in the search, in the order of the ranking."""
+        return [record for record in self.ended if record.score is not None]
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
-        """Best score of each trial in the search by its id, best first.
+        """Best score of each of them in the search, by its id.
 
         More is better (`sweep.vocabulary.objective`). A score is of the trial's own run, which
-        every trial has; in a search with replicates the order is by the mean over the runs.
+        every trial has. So scores need not fall where the ranking has something else to go by:
+        replicates, a real validation, or several objectives.
         """
-        found = {r.trial_id: score for r in self.ended if (score := r.score) is not None}
-        if any(record.has_further_runs for record in self.ended):  # by the mean over as many runs
-            by_mean = sorted((self._by_id[one] for one in found), key=place)
-            return {record.trial_id: found[record.trial_id] for record in by_mean}
-        return _falling(found)  # equals stay as they are ranked
+        return {r.trial_id: score for r in self.ranked if (score := r.score) is not None}
 
     @property
     def leader(self) -> TrialRecord | None:
         """The first of the ranking; None where no trial has a result."""
-        return self._by_id.get(winner(self.frame) or "")
+        return next(iter(self.ranked), None)
 
     def edge(self, margin: float) -> float:
         """A value worse than all `comparable_values`, where figures mark trials without one.
@@ -180,7 +181,8 @@ class Results:
 
         See `sweep.analysis.ranking.since_switch_on`.
         """
-        return _falling(comparable_scores(self.spec, self.ranked_inside, self.expected))
+        found = comparable_scores(self.spec, self.ranked_inside, self.expected)
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
     @cached_property
     def comparable_values(self) -> Mapping[str, float]:
@@ -331,10 +333,6 @@ class Results:
         is_whole = record.status is Status.COMPLETED
         whole = last if is_whole else max(last, int(number_of(self.spec, record, "trainer.epochs")))
         return Exposure(epochs=last - start, whole=whole - start, diverged=has_diverged)
-
-
-def _falling(scores: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
 
 
 def diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -59,10 +59,9 @@ def stretches(results: Results, trials: Iterable[TrialRecord]) -> Iterator[Stret
 
 def timeline(results: Results) -> ReportFigure:
     """When each trial was trained."""
-    every = [*results.records, *results.replicates]
-    found = list(stretches(results, style.thinned(every, MOST_TRIALS)))
-    left_out = len(every) - MOST_TRIALS
-    drawn = f" {MOST_TRIALS} of {len(every)} are drawn, evenly." if left_out > 0 else ""
+    found = list(stretches(results, style.thinned(results.runs, MOST_TRIALS)))
+    left_out = len(results.runs) - MOST_TRIALS
+    drawn = f" {MOST_TRIALS} of {len(results.runs)} are drawn, evenly." if left_out > 0 else ""
     return ReportFigure(
         name="trial-times",
         title="When trials were trained",

@@ -20,10 +20,10 @@ from sweep.analysis.effective_settings import (
     settings_of,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import is_number
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 
 PATIENCE = "early_stopping.patience"
@@ -62,17 +62,13 @@ class Replay:
     epochs: int
 
 
-def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
-    """The trial under ``stopping``, fresh; None where its record ends before it would have stopped.
+def replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator[Replay | None]:
+    """The trial under each, fresh; None where its record ends before it would have stopped.
 
     A trial that its own patience, a scheduler or a divergence ended can answer only for settings
-    that would have stopped it sooner. A trial that reached its last epoch answers for all.
+    that would have stopped it sooner. A trial that reached its last epoch answers for all. One pass
+    over the curve serves all that differ in patience alone.
     """
-    return next(_replays(record, [stopping]))
-
-
-def _replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator[Replay | None]:
-    """`replay` under each; one pass over the curve for all that differ in patience alone."""
     values, scores, history = record.values, record.scores, record.history
     waits: dict[tuple[float, int], list[int]] = {}
     for stopping in stoppings:
@@ -159,7 +155,7 @@ def _answers(
 ) -> list[tuple[float, Replay]] | None:
     """Score and replay of a trial under each; None where one of them is not known."""
     answers = []
-    for found in _replays(record, stoppings):
+    for found in replays(record, stoppings):
         if found is None or found.value is None:
             return None
         answers.append((record.objective.turned(found.value), found))

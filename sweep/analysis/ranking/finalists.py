@@ -4,6 +4,7 @@ baseline."""
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
@@ -33,14 +34,8 @@ def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     ranked = sorted((record for record in records if record.status.is_final), key=place)
     if not objective_of(ranked).others:
         return ranked
-    known = zip(pareto_ranks(ranked), ranked, strict=True)
-    return [
-        record
-        for _, record in sorted(
-            known,
-            key=lambda pair: math.inf if pair[0] is None else pair[0],  # stable
-        )
-    ]
+    fronts = [math.inf if front is None else front for front in pareto_ranks(ranked)]
+    return [ranked[n] for n in sorted(range(len(ranked)), key=fronts.__getitem__)]  # stable
 
 
 Place = tuple[int, int, bool, int, float, float, int, int]
@@ -96,6 +91,7 @@ class TopTrials:
     def __init__(self, spec: SweepSpec) -> None:
         self._places = _places(spec)
         self._places_of = defaultdict[str, dict[str, Place]](dict)  # of each configuration's trials
+        self._order: list[Place] = []  # the best of each configuration, in order
         self._baseline: Place | None = None
 
     def admits(self, record: TrialRecord) -> bool:
@@ -106,8 +102,11 @@ class TopTrials:
         trial is given again when a replicate of it has ended in the search.
         """
         assert record.score is not None
-        found = place(record)
-        self._places_of[record.configuration][record.trial_id] = found
+        found, own = place(record), self._places_of[record.configuration]
+        if own:
+            del self._order[bisect_left(self._order, min(own.values()))]
+        own[record.trial_id] = found
+        insort(self._order, min(own.values()))
         if record.preset == BASELINE:
             self._baseline = found
         is_always = record.preset == BASELINE or bool(record.objective.others)
@@ -116,11 +115,10 @@ class TopTrials:
     def __len__(self) -> int:
         """Number of finalists if no further trial ends."""
         is_apart = self._baseline is not None and not self._leads(self._baseline)
-        return min(self._places, len(self._places_of)) + is_apart
+        return min(self._places, len(self._order)) + is_apart
 
     def _leads(self, found: Place) -> bool:
-        others = (min(places.values()) for places in self._places_of.values())
-        return sum(other < found for other in others) < self._places
+        return bisect_left(self._order, found) < self._places
 
 
 class Planned:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.report_words import listed
 from sweep.vocabulary.dominance import Point, fronts
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord
@@ -46,9 +47,10 @@ def objective_words(row: Mapping[Any, Any], objective: Objective) -> list[str]:
         for one in objective.others
         if row.get(one.metric) is not None
     ]
+    names = listed([one.label for one in objective.each])
     return [
-        f"of the trials that no other beats in {_listed(objective)}, the one with the"
-        f" {objective.highest} {objective.label}",
+        f"of the trials that no other beats in {names}, the one with the {objective.highest}"
+        f" {objective.label}",
         *values,
     ]
 
@@ -56,11 +58,6 @@ def objective_words(row: Mapping[Any, Any], objective: Objective) -> list[str]:
 def front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of a ranking that no other beats; all columns."""
     return frame[(frame["pareto"] == 0).fillna(False).astype(bool)]
-
-
-def _listed(objective: Objective) -> str:
-    *most, last = [one.label for one in objective.each]
-    return f"{', '.join(most)} and {last}"
 
 
 def _ranks(found: Sequence[tuple[Point | None, bool]]) -> list[int | None]:

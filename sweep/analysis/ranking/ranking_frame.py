@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,9 +233,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, texts: OwnTexts, path: Path) ->
         *objective_words(row, objective),
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
-        *_real_words(row, objective),
-        *_mean_words(row, objective),
-        *_run_words(row, objective),
+        *_means(row, objective),
         *([sentence] if (sentence := texts.words(best)) else []),
     ]
     if "group" in frame:
@@ -279,36 +277,25 @@ def as_comment(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" if line.startswith("#") else f"#   {line}\n" for line in plain)
 
 
-def _real_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
-    dice = row.get(columns.REAL)
-    return [] if dice is None else [f"{as_real(objective).label} {objective.text(dice)}"]
-
-
-def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
-    """The mean over replicates, for the comment of a best.yaml."""
-    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
-    if mean is None:
-        return []
+def _means(row: Mapping[str, Any], objective: Objective) -> Iterator[str]:
+    """What the winner has beside the value of its run, for the comment of a best.yaml."""
     text = objective.text
-    of = f" {row[columns.MEAN_OF]}" if columns.MEAN_OF in row else ""
-    sentence = f"mean{of} over {row['replicates']} replicates {text(mean)}"
-    if row["replicates_diverged"]:
-        sentence += f" ({row['replicates_diverged']} diverged)"
-    if low is not None and high is not None:
-        sentence += f" (95 %: {text(low)} to {text(high)})"
-    return [sentence]
-
-
-def _run_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
-    """The mean over the runs of the search, for the comment of a best.yaml."""
-    mean = row.get(columns.MEAN_OF_RUNS)
-    if mean is None:
-        return []
-    diverged = row[columns.RUNS_DIVERGED]
-    return [
-        f"mean over {counted(row[columns.RUNS], 'run')} of the search {objective.text(mean)}"
-        + (f" ({diverged} more diverged)" if diverged else "")
-    ]
+    if (dice := row.get(columns.REAL)) is not None:
+        yield f"{as_real(objective).label} {text(dice)}"
+    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
+    if mean is not None:
+        of = f" {row[columns.MEAN_OF]}" if columns.MEAN_OF in row else ""
+        lost = f" ({row['replicates_diverged']} diverged)" if row["replicates_diverged"] else ""
+        interval = ""
+        if low is not None and high is not None:
+            interval = f" (95 %: {text(low)} to {text(high)})"
+        over = counted(row["replicates"], "replicate")
+        yield f"mean{of} over {over} {text(mean)}{lost}{interval}"
+    if (mean := row.get(columns.MEAN_OF_RUNS)) is not None:
+        diverged = row[columns.RUNS_DIVERGED]
+        lost = f" ({diverged} more diverged)" if diverged else ""
+        runs = counted(row[columns.RUNS], "run")
+        yield f"mean over {runs} of the search {text(mean)}{lost}"
 
 
 def _short(cell: Any) -> str:

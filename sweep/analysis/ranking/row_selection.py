@@ -155,19 +155,14 @@ def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
     frame = unpruned(frame)
     goals = goals_of(frame, objective)
     complete = frame.dropna(subset=list(goals)) if goals else frame.head(0)
-    signs = [-1.0 if more else 1.0 for more in goals.values()]
+    signs = [1.0 if more else -1.0 for more in goals.values()]
     points = complete[list(goals)].to_numpy(dtype=float) * signs
-    return complete.loc[non_dominated([tuple(point) for point in points])]
+    return complete.loc[unbeaten([tuple(point) for point in points])]
 
 
 def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of trials that no scheduler stopped."""
     return frame[frame["status"] != Status.PRUNED.value]
-
-
-def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
-    """For each point, whether no other is at most as large everywhere and smaller somewhere."""
-    return unbeaten([tuple(-value for value in point) for point in points])
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -72,9 +72,9 @@ class LiveRanking:
         """Add a replicate of the search that has ended: its trial moves to its new place."""
         assert record.replicate is not None
         score = record.score
-        if score is None and record.status is not Status.DIVERGED:
-            return
-        [trial] = [one for one in self.ranked if one.trial_id == record.replicate.of]
+        trial = next((one for one in self.ranked if one.trial_id == record.replicate.of), None)
+        if trial is None or (score is None and record.status is not Status.DIVERGED):
+            return  # its trial was deleted, or it says nothing
         if score is None:
             moved = replace(trial, diverged_runs=(*trial.diverged_runs, record.trial_id))
         else:
@@ -212,7 +212,7 @@ class SweepState(Observer):
     ended: Counter[Status] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
-    warnings: dict[str, list[str]] = field(default_factory=dict)
+    warnings: dict[str, dict[str, None]] = field(default_factory=dict)
     """Sentence → the trials that warned of it, in order of time."""
     trained_epochs: int = 0
     trained_steps: int = 0
@@ -236,8 +236,7 @@ class SweepState(Observer):
             self.trained_seconds += metrics.seconds
         for text in metrics.warnings:
             if text in self.warnings or len(self.warnings) < KEPT_WARNINGS:
-                trials = self.warnings.setdefault(text, [])
-                trials += [trial_id] if trial_id not in trials else []
+                self.warnings.setdefault(text, {})[trial_id] = None
         trial = self.running[trial_id]
         trial.epochs = metrics.epoch + 1
         trial.waits = False
@@ -336,9 +335,11 @@ class SweepState(Observer):
     @property
     def warning_words(self) -> list[str]:
         """Each warning once, with the first trial that gave it and the number of others."""
+        # Copies, since a view may read while the driver adds a trial.
+        told = ((text, list(trials)) for text, trials in list(self.warnings.items()))
         return [
-            f"{trials[0]}{f' and {len(trials) - 1} more' if trials[1:] else ''}: {text}"
-            for text, trials in list(self.warnings.items())
+            f"{first}{f' and {len(others)} more' if others else ''}: {text}"
+            for text, (first, *others) in told
         ]
 
     def _running_of_search(self) -> list[Running]:

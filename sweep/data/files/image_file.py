@@ -46,8 +46,8 @@ _FORMATS: Mapping[str, _Format] = {
 }
 FILE_ENDINGS = tuple(_FORMATS)
 """Those of nnU-Net's readers, in small or capital letters."""
-READ_ALIKE = ((".nii", ".nii.gz", ".nrrd", ".mha"), (".tif", ".tiff"))
-"""Endings of files that give the same arrays of the same image."""
+READ_ALIKE = ((".nii", ".nii.gz", ".nrrd", ".mha"), (".png", ".bmp", ".tif", ".tiff"))
+"""Endings of files that give the same arrays of the same image; a TIFF may also be a volume."""
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:

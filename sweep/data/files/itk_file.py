@@ -43,17 +43,21 @@ _FIELDS = {
     ".gipl": ("pixdim", "matrix"),
 }
 """What a format calls the spacing and the direction."""
+_NEEDED = ("NDims", "DimSize", "ElementType", "ElementDataFile")
+"""Without these, MetaIO prints its own complaints on the terminal."""
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     """As `sweep.data.files.image_file.read_header`."""
     kind = path.suffix.lower()
     with _decoding(path):
+        text, start = _text_fields(path)
+        if kind == ".mha":
+            _require_fields(text, path.stat().st_size - start)
         image = _information(path)
         shape, spacing, origin = image.GetSize(), image.GetSpacing(), image.GetOrigin()
         direction = np.array(image.GetDirection()).reshape(len(shape), len(shape))
         numbers, single = image.GetNumberOfComponents(), _single(image)
-        text, start = _text_fields(path)
         announced = prod(shape) * single.GetSizeOfPixelComponent()
         # ITK reads a GIPL that was cut off, with any numbers for the rest.
         is_raw = _stored(text) == "raw" and not _elsewhere(text)
@@ -170,6 +174,27 @@ def _text_fields(path: Path) -> tuple[dict[str, str], int]:
             if not line.strip() or name.strip() == "ElementDataFile":  # the last one
                 break
         return found, opened.tell()
+
+
+def _require_fields(text: Mapping[str, str], follow: int) -> None:
+    """Refuse an MHA that MetaIO would complain of, or read other pixels from.
+
+    Without the size of compressed pixels, it takes the whole file for them, finds that they are
+    none, and returns any numbers.
+
+    Args:
+        follow: bytes after the header.
+
+    Raises:
+        ValueError: a field is missing, or announces more than the file holds.
+    """
+    is_zlib = _stored(text) == "zlib" and not _elsewhere(text)
+    needed = (*_NEEDED, *(["CompressedDataSize"] if is_zlib else []))
+    if absent := [name for name in needed if not text.get(name.lower())]:
+        raise ValueError(f"its header has no {' and no '.join(absent)}")
+    if is_zlib and int(text["compresseddatasize"]) > follow:
+        announced = text["compresseddatasize"]
+        raise ValueError(f"its header announces {announced} bytes of pixels, but {follow} follow")
 
 
 def _stored(text: Mapping[str, str]) -> str:

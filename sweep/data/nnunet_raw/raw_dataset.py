@@ -214,7 +214,7 @@ def old_format(description: Mapping[str, Any], file: Path) -> Mistake | None:
     """
     if "modality" not in description or "channel_names" in description:
         return None
-    folder = file.parent.absolute()
+    folder, instead = file.parent.absolute(), ""
     if RawFiles.under(folder, ".nii.gz").images:
         name = re.sub(r"^Task0*(?=\d{3})", "Dataset", folder.name)
         whose = "nnU-Net v1"
@@ -222,9 +222,10 @@ def old_format(description: Mapping[str, Any], file: Path) -> Mistake | None:
     else:
         whose = "the Medical Segmentation Decathlon"
         command = f"convert_MSD_dataset -i {quote(str(folder))}"
+        instead = "; the script for volumes on docs/how-to/first-file.md does it without nnU-Net"
     message = (
         f"is one of {whose}; write it as nnU-Net reads it today into the folder $nnUNet_raw, by"
-        f" `nnUNetv2_{command}` (extra `nnunet`), and use that folder"
+        f" `nnUNetv2_{command}` (extra `nnunet`), and use that folder{instead}"
     )
     return Mistake(message, file=str(file), kind="old format")
 

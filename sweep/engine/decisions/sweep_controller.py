@@ -7,7 +7,8 @@ nothing else. So an interrupted sweep is rebuilt by replaying its records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sweep.engine.decisions.open_trials import OpenTrial, OpenTrials
 from sweep.engine.decisions.pruning_policy import PruningPolicy
 from sweep.engine.decisions.replicate_queue import ReplicateQueue, SearchReplicateQueue
 from sweep.engine.decisions.search_end import SearchEnd
-from sweep.engine.decisions.trial_queue import TrialQueue
+from sweep.engine.decisions.trial_queue import Proposal, TrialQueue
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
 from sweep.spec.search.replicate_plan import settings_of_run
@@ -27,6 +28,7 @@ from sweep.spec.session_changes import edits
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import label
+from sweep.store.files import read_text
 from sweep.store.journal import (
     ConfigurationEnqueued,
     EpochRecorded,
@@ -41,13 +43,11 @@ from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import InputError, Mistake, gathering
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathering
 from sweep.vocabulary.record import (
     BY_HAND,
-    Enqueued,
     Observer,
     Outcome,
-    ParameterValue,
     Replicate,
     SearchEnded,
     Status,
@@ -137,18 +137,18 @@ class SweepController:
         trial_id = self._open_trials.next
         while trial_id is None and self._may_replicate and (due := self._in_search.next):
             replicate, of = due
-            self._start(of.number, of.parameters, of.preset, replicate)
+            self._start(of.number, Proposal(of.parameters, of.preset), replicate)
             trial_id = self._open_trials.next
         while trial_id is None and self._may_propose:
             number = self._proposed
             asked = self._queue.ask(number)
-            record = self._start(number, asked.parameters, asked.preset, None, asked.enqueued)
+            record = self._start(number, asked)
             if number < self._queue.given or asked.enqueued is not None:
                 self._queue.searcher.tell(record)
             trial_id = self._open_trials.next
         while trial_id is None and self._search_is_over and self._replicates:
             replicate, of = self._replicates.pop()
-            self._start(of.number, of.parameters, of.preset, replicate)
+            self._start(of.number, Proposal(of.parameters, of.preset), replicate)
             trial_id = self._open_trials.next
         if trial_id is not None:
             self._open_trials.hand_out(trial_id)
@@ -255,23 +255,20 @@ class SweepController:
         return self._all_trials_ended and not is_running and self._in_search.next is None
 
     def _start(
-        self,
-        number: int,
-        parameters: Mapping[str, ParameterValue],
-        preset: str | None,
-        replicate: Replicate | None = None,
-        enqueued: Enqueued | None = None,
+        self, number: int, asked: Proposal, replicate: Replicate | None = None
     ) -> TrialRecord:
+        parameters, preset = asked.parameters, asked.preset
         settings = settings_of_run(self._spec, parameters, preset, replicate)
-        config = to_yaml(settings)
-        trial_id = self._store.start_trial(number, parameters, config, preset, replicate, enqueued)
+        trial_id = self._store.start_trial(
+            number, parameters, to_yaml(settings), preset, replicate, asked.enqueued
+        )
         record = TrialRecord(
             trial_id=trial_id,
             number=trial_number(trial_id),
             parameters=parameters,
             preset=preset,
             replicate=replicate,
-            enqueued=enqueued,
+            enqueued=asked.enqueued,
             objective=self._spec.judged_by,
             in_race=self._spec.replicate is not None,
         )
@@ -480,16 +477,22 @@ class SweepController:
         if edited:
             raise InputError(edited)
 
-    def _edits(self, record: TrialRecord, given: TrialSettings) -> list[Mistake]:
+    def _edits(self, record: TrialRecord, settings: TrialSettings) -> list[Mistake]:
         """What was edited by hand of the settings of a trial that goes on, or of the first one.
 
         An edit of the sweep.yaml shows in any trial.
+
+        Args:
+            settings: with which the trial began.
         """
         found: list[Mistake] = []
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
+            with suppress(ResultsError):  # below, in the words for such a file
+                if read_text(config) == to_yaml(settings):  # as it was written
+                    return []
             with gathering(found):
-                found += edits(config, given)
+                found += edits(config, self._spec, record)
         return found
 
     def _replay_epoch(self, trial_id: str, metrics: EpochMetrics, is_last: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ def draw_finalists(
     store: Store,
     leader: str | None,
     warn: Callable[[str], None],
-    busy: Busy = nullcontext,
+    busy: Busy,
 ) -> list[str]:
     """Draw what is not drawn yet, within ``pictures.megabytes``.
 
@@ -129,7 +129,7 @@ class _Drawing:
 
     def trials(self, groups: list[list[str]]) -> Iterator[str]:
         """Draw the cases of finalists; those of one group are compared with each other."""
-        from sweep.trial.prediction.trial_pictures import chosen, chosen_pair, draw_trial
+        from sweep.trial.prediction.trial_pictures import choices, draw_trial
 
         waiting, end, is_late = sum(map(len, groups)), monotonic() + LONGEST, False
         for group in groups:
@@ -149,9 +149,8 @@ class _Drawing:
             with self.busy(f"Drawing segmentations of {' and '.join(group)}"):
                 opened = [one for name in group if (one := self._opened(name)) is not None]
                 try:
-                    pair = len(opened) == 2
-                    choices = chosen_pair(*opened) if pair else [chosen(one) for one in opened]
-                    for number, (one, choice) in enumerate(zip(opened, choices, strict=True)):
+                    pairs = zip(opened, choices(opened), strict=True)
+                    for number, (one, choice) in enumerate(pairs):
                         share = self.left // (waiting + len(opened) - number)
                         name = one.trial.folder.name
                         self.store.record_pictures(name, *draw_trial(one, choice, share))

@@ -93,4 +93,4 @@ class Folders:
 def _variable(name: str) -> Path | None:
     variable = f"nnUNet_{name}"
     folder = os.environ.get(variable)
-    return argument(Path(folder), variable) if folder else None
+    return argument(folder, variable) if folder else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.page_section import PageSection, rendered
+from sweep.store.layout import trial_place
 
 TEMPLATE = """\
 <ul class="verdicts">
@@ -17,7 +18,9 @@ TEMPLATE = """\
 
 def notes_section(results: Results) -> PageSection | None:
     """The notes by trial, each with its author and time."""
-    notes = [note for name in sorted(results.notes) for note in results.notes[name]]
+    notes = [
+        note for name in sorted(results.notes, key=trial_place) for note in results.notes[name]
+    ]
     if not notes:
         return None
     return PageSection(name="notes", title="Notes", html=rendered(TEMPLATE, notes=notes))

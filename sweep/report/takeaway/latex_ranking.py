@@ -90,7 +90,7 @@ def top_of_ranking(results: Results, top: int = TOP) -> str:
     """The first rows of a sweep's ranking as a LaTeX table."""
     return latex_ranking(
         results.frame.head(top),
-        (*results.records, *results.replicates),
+        results.runs,
         results.parameters,
         objective=results.objective,
         spec=results.spec,
@@ -144,9 +144,6 @@ def _columns(
 
         return [_Column(escaped(heading), align, cell)]
 
-    def bold(row: Mapping[str, Any], text: str) -> str:
-        return rf"\textbf{{{text}}}" if row.get("trial_id") == winner else text
-
     found = column("rank", "#") + column("trial_id", "trial", align="l")
     found += column("sweep", "sweep", align="l") + column("preset", "preset", align="l")
     found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
@@ -155,7 +152,7 @@ def _columns(
     found += column(RUNS, "runs")
     found += column(RUNS_DIVERGED, "runs diverged")
     found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
-    found += _mean(frame, objective, bold)
+    found += _mean(frame, objective, winner)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
     measured = [one for one in (DICE, *objective.others) if one.metric != objective.metric]
@@ -171,19 +168,17 @@ def _columns(
     return found + _test(frame, records) + column("epochs", "epochs")
 
 
-def _mean(
-    frame: pd.DataFrame, objective: Objective, bold: Callable[[Mapping[str, Any], str], str]
-) -> list[_Column]:
-    """The mean over replicates with its interval."""
+def _mean(frame: pd.DataFrame, objective: Objective, winner: str | None) -> list[_Column]:
+    """The mean over replicates with its interval, bold of the winner."""
     names = confirmed_names(objective)
     if names[0] not in frame:
         return []
     label = mean_of(frame) or objective.label
 
     def cell(row: Mapping[str, Any]) -> str:
-        mean, low, high = (row.get(name) for name in names)
-        text = _with_interval(objective.text, mean, low, high)
-        return NOTHING if mean is None else bold(row, text)
+        text = _with_interval(objective.text, *(row.get(name) for name in names))
+        is_best = winner is not None and row["trial_id"] == winner
+        return rf"\textbf{{{text}}}" if is_best else text
 
     return [_Column(escaped(f"mean {label} (95 % CI)"), "r", cell)]
 

@@ -131,7 +131,7 @@ def _counts(results: Results) -> Iterator[str]:
             " trained on other folds or seeds during the search:"
             f" {report_words.listed(_ends(again))}."
         )
-    if any(run.status is Status.DIVERGED for run in (*results.records, *results.replicates)):
+    if any(run.status is Status.DIVERGED for run in results.runs):
         guard = results.spec.guard
         when = ["its loss, gradient or weights were not finite"]
         if guard.on_nonfinite == "skip":

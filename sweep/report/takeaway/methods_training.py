@@ -64,6 +64,11 @@ class Selected:
         """The same in words; whether it was searched instead of the value."""
         return "searched" if key in self.results.spec.space else words(self.value(key))
 
+    def count(self, key: str, noun: str) -> str:
+        """``30 epochs``; ``a searched number of epochs``."""
+        is_searched = key in self.results.spec.space
+        return f"a searched number of {noun}s" if is_searched else counted(self.value(key), noun)
+
     def is_on(self, key: str) -> bool:
         """Whether the setting is searched, or has a value in all trials."""
         return key in self.results.spec.space or bool(self.value(key))
@@ -185,7 +190,9 @@ def _preparation(of: Selected) -> Iterator[str]:
     if of.text("data.n4") == words(True):
         yield "Bias fields were corrected by N4."
     spacing = of.start.effective.get("data.spacing")
-    if isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
+    if "data.spacing" in of.results.spec.space:
+        yield "The spacing to which images were resampled was searched."
+    elif isinstance(spacing, list) and all(isinstance(step, int | float) for step in spacing):
         yield f"Images were resampled to a spacing of {' × '.join(f'{s:g}' for s in spacing)} mm."
     elif isinstance(of.results.spec.data, RawLayoutData) and "data.spacing" in of.start.effective:
         yield "Images kept the spacing of their files."
@@ -210,14 +217,26 @@ def _network(of: Selected) -> Iterator[str]:
         return
     name = built.class_.rpartition(".")[2]
     own = [f"{built.parameters:,} parameters"] if built.parameters else []
-    if of.has("network.channels") and of.is_on("network.channels"):
-        own.append(f"channels {of.text('network.channels')}")
-    if of.has("network.dropout") and of.is_on("network.dropout"):
-        own.append(f"dropout {of.text('network.dropout')}")
+    if of.has("network.options"):
+        own += _options(of, "network.options")
+        own += [] if of.results.spec.network.is_plugin else _levels(of)
     sees = ""  # what it is given, in one word
     if of.has("data.spatial") and not {"data.source", "data.spatial"} & set(of.results.spec.space):
         sees = f"{of.results.spec.data.spatial_dims}D "
-    yield f"The network is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
+    is_searched = any(key.startswith("network.") for key in of.results.spec.space)
+    which = "selected network" if is_searched else "network"
+    yield f"The {which} is a {sees}{name}" + (f" ({', '.join(own)})." if own else ".")
+
+
+def _levels(of: Selected) -> list[str]:
+    """Of a network of our own, which has no options."""
+    named = {name: f"network.{name}" for name in ("channels", "dropout")}
+    return [f"{name} {of.text(key)}" for name, key in named.items() if of.is_on(key)]
+
+
+def _options(of: Selected, group: str) -> list[str]:
+    """``alpha 0.3``, for each option of a plug-in."""
+    return [f"{name} {of.text(f'{group}.{name}')}" for name in of.value(group)]
 
 
 def _loss(of: Selected) -> Iterator[str]:
@@ -232,7 +251,9 @@ def _loss(of: Selected) -> Iterator[str]:
         yield "The main loss was searched."
     else:
         of_what = ", of each region under a sigmoid" if of.start.classes.regions else ""
-        yield f"The main loss is {known or f'`{_without_folder(main)}`'}{of_what}."
+        options = ", ".join(_options(of, "loss.main_options"))
+        own = f"`{_without_folder(main)}`" + (f" ({options})" if options else "")
+        yield f"The main loss is {known or own}{of_what}."
     acting = [key for key in spec.loss.weights.keys if of.is_on(key)]
     if not acting:
         return
@@ -256,13 +277,17 @@ def _optimizer(of: Selected) -> Iterator[str]:
     if of.results.spec.trainer.traits.is_own_loop:
         return
     name = of.text("optimizer.name")
-    own = [f"learning rate {of.text('optimizer.lr')}"]
-    if name != "adamw":
-        own.append(f"momentum {of.text('optimizer.momentum')}")
-    own.append(f"weight decay {of.text('optimizer.weight_decay')}")
+    own = [f"learning rate {of.text('optimizer.lr')}", *_options(of, "optimizer.options")]
+    if of.results.spec.optimizer.is_plugin:
+        name = f"`{_without_folder(name)}`"
+    else:
+        keys = ["weight_decay"] if name == "adamw" else ["momentum", "weight_decay"]
+        own += [f"{key.replace('_', ' ')} {of.text(f'optimizer.{key}')}" for key in keys]
     schedule = of.text("optimizer.schedule")
     if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
+    elif schedule == "cosine":
+        schedule = "cosine, to 0 after the last epoch"
     clip = of.text("optimizer.gradient_clip")
     clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (
@@ -274,16 +299,20 @@ def _optimizer(of: Selected) -> Iterator[str]:
 def _loop(of: Selected) -> Iterator[str]:
     effective = of.start.effective
     steps, batch = effective.get("trainer.steps_per_epoch"), effective.get("trainer.batch_size")
-    size = [f"{steps} steps"] if steps else []
-    is_searched = "trainer.batch_size" in of.results.spec.space
-    size += [f"batches of {'a searched size' if is_searched else batch}"] if batch else []
+    space, size = of.results.spec.space, []
+    if steps:
+        is_searched = "trainer.steps_per_epoch" in space
+        size.append("a searched number of steps" if is_searched else counted(steps, "step"))
+    if batch:
+        is_searched = "trainer.batch_size" in space
+        size.append(f"batches of {'a searched size' if is_searched else batch}")
     each = f" of {' with '.join(size)}" if size else ""
-    yield f"A run had at most {of.text('trainer.epochs')} epochs{each}."
-    if (patience := of.text("early_stopping.patience")) == "null":
+    yield f"A run had at most {of.count('trainer.epochs', 'epoch')}{each}."
+    if not of.is_on("early_stopping.patience"):
         yield "There was no early stopping."
     else:
-        count = "a searched number of" if patience == "searched" else patience
-        yield f"Early stopping had a patience of {count} epochs."
+        patience = of.count("early_stopping.patience", "epoch")
+        yield f"Early stopping had a patience of {patience}."
     amp = of.text("trainer.amp")
     if amp not in ("off", "auto"):
         yield f"Training used mixed precision ({amp})."

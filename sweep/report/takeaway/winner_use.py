@@ -21,7 +21,7 @@ from sweep.spec.words.short_names import words
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import TrialRecord, confirming
+from sweep.vocabulary.record import TrialRecord, representing
 
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Kind
@@ -189,11 +189,8 @@ def _prediction(
 
 def _kept(results: Results, record: TrialRecord) -> list[TrialRecord]:
     """The runs with weights that predict for a trial, as `sweep.predict` chooses them."""
-    layout, every = Layout(results.folder), [*results.records, *results.replicates]
-    runs = runs_of(every, record.trial_id)
-    confirmed = {run.trial_id for _, run in confirming(every)}
-    chosen = [run for run in runs if run.trial_id in confirmed] or runs
-    return [run for run in chosen if layout.trial(run.trial_id).best_checkpoint.exists()]
+    layout, runs = Layout(results.folder), representing(runs_of(results.runs, record.trial_id))
+    return [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
 
 
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:

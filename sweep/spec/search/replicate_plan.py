@@ -9,7 +9,7 @@ from typing import Any
 from sweep.spec.search.before_and_after import known_folds, most_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import at_most, counted
 from sweep.vocabulary.record import ParameterValue, Replicate
@@ -101,11 +101,9 @@ def settings_of_run(
     replicate: Replicate | None,
 ) -> TrialSettings:
     """The settings of a trial, or of its replicate: those of the trial except for seed and fold."""
+    own = parameters if preset is None else spec.preset_values(preset)
     if replicate is None:
-        return spec.trial(parameters) if preset is None else spec.preset_trial(preset)
-    own = parameters
-    if preset is not None:
-        own = PRESETS[preset].settings_beside(spec.loss.weights)
+        return spec.trial(own)
     changed: dict[str, Any] = {"seed": replicate.seed}
     if own_fold(spec) is not None:
         changed[spec.trainer.traits.fold_key] = replicate.fold

@@ -15,7 +15,7 @@ from typing import Any
 from sweep.plugins.user_sources import sources_of
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.distributions import Listed, QRandInt
+from sweep.spec.space.distributions import Listed
 from sweep.spec.tree.moved_data import known_otherwise
 from sweep.spec.tree.setting_tree import is_late, late_keys
 
@@ -65,11 +65,8 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     nothing is shared: sharing is switched off, no trial has a warm-up, or a searched setting that
     acts from the start gives nearly every trial a trunk of its own.
     """
-    trunks = math.prod(
-        len(kind.values) if isinstance(kind, Listed | QRandInt) else MOST_TRUNKS + 1
-        for key, kind in spec.space.items()
-        if not is_late(key)
-    )
+    early = (kind for key, kind in spec.space.items() if not is_late(key))
+    trunks = math.prod(kind.size or MOST_TRUNKS + 1 for kind in early)
     if not spec.share_warmup or trunks > MOST_TRUNKS:
         return ()
     most = MOST_SNAPSHOTS // trunks

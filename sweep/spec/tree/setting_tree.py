@@ -67,7 +67,10 @@ def names_in(settings: TrialSettings) -> list[str]:
     return [*names, *weight_keys(settings.loss.weights.of_plugins)]
 
 
-WITH_OWN_KEYS = ("data.options", "trainer.options", "network.options", "loss.weights")
+WITH_OWN_KEYS = (
+    *("data.options", "trainer.options", "network.options", "optimizer.options"),
+    *("loss.main_options", "loss.weights"),
+)
 """Mappings with keys of the user's own: a plug-in's options, the weights of plug-in terms."""
 
 

@@ -12,6 +12,7 @@ from sweep.store.layout import CHECKPOINTS, Layout
 from sweep.vocabulary.errors import ResultsError
 
 SWEEP_YAML = Layout(Path()).sweep_yaml.name
+NNUNET_CHECKPOINTS = ".pth"
 
 
 def require_results_at(remote: RemoteFolder) -> None:
@@ -22,7 +23,7 @@ def require_results_at(remote: RemoteFolder) -> None:
 
 @contextmanager
 def local_results(results: str) -> Iterator[Path]:
-    """A results folder for reading: the path itself, or a temporary copy of a URI.
+    """A results folder for reading: the path itself, or a temporary copy of a URI, without weights.
 
     Raises:
         ResultsError: there is no results folder at the URI.
@@ -33,5 +34,7 @@ def local_results(results: str) -> Iterator[Path]:
     remote = RemoteFolder(results)
     require_results_at(remote)
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
-        Mirror(Path(folder), remote).fetch(lambda name: not name.endswith(CHECKPOINTS))
+        Mirror(Path(folder), remote).fetch(
+            lambda name: not name.endswith((CHECKPOINTS, NNUNET_CHECKPOINTS))
+        )
         yield Path(folder)

@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass
 
 from sweep.store.files import (
     atomic_write_bytes,
-    atomic_write_text,
     delete,
     read_bytes,
     read_record,
     sync_folder,
-    to_json,
+    write_json,
     writing,
 )
 from sweep.store.layout import TrialPaths
@@ -209,5 +208,5 @@ def write_pictures(trial: TrialPaths, pictures: TrialPictures, files: Mapping[st
         for file in trial.pictures.glob("*.webp"):
             if file.name not in files:
                 file.unlink()
-    atomic_write_text(trial.picture_index, to_json(asdict(pictures), indent=1) + "\n")
+    write_json(trial.picture_index, asdict(pictures), indent=1)
     sync_folder(trial.pictures)

@@ -30,19 +30,17 @@ from sweep.vocabulary.errors import ResultsError
 ENDING = ".json"
 
 
-class Origin:
+def origin() -> dict[str, str]:
     """Where a request comes from, as all three kinds of requests have it.
 
-    Attributes:
-        request: its id. Ids are in the order of time, by the clocks of those who ask.
-        by: user@host.
-        at: time in ISO 8601.
+    Its id ``request``: ids are in the order of time, by the clocks of those who ask. ``by``:
+    user@host. ``at``: time in ISO 8601.
     """
-
-    def __init__(self) -> None:
-        self.request = f"{time.time_ns():019d}-{secrets.token_hex(4)}"
-        self.by = f"{getpass.getuser()}@{socket.gethostname()}"
-        self.at = datetime.now().astimezone().isoformat(timespec="seconds")
+    return {
+        "request": f"{time.time_ns():019d}-{secrets.token_hex(4)}",
+        "by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
 
 
 class RequestSpool:

@@ -7,7 +7,6 @@ docs/reference/metrics.md.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, Samples, Spacing
-from sweep.plugins.plugin_kinds import METRIC, short_name
+from sweep.plugins.plugin_kinds import METRIC, short_name, takes
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
 from sweep.trainer.evaluation.surface_distances import SurfaceDistances, diagonal
 from sweep.vocabulary.class_scores import DistanceUnit
@@ -180,8 +179,8 @@ class _Plugin:
     def __init__(self, name: str) -> None:
         self._name = name
         self.column = short_name(name)
-        self._metric: Metric = METRIC.resolve(name, {})
-        self._whole = takes_spacing(self._metric)
+        self._metric: Metric = METRIC.function(name, {})
+        self._whole = takes(self._metric, "spacing")
 
     def measure(
         self, case: str, label: int, masks: tuple[Mask, Mask], spacing: Spacing | None
@@ -212,14 +211,6 @@ class _Plugin:
                 " a finite number, or None where an image says nothing"
             )
         return None if math.isnan(number) else number
-
-
-def takes_spacing(metric: object) -> bool:
-    """Whether a metric measures whole cases: it has a parameter ``spacing``."""
-    try:
-        return callable(metric) and "spacing" in inspect.signature(metric).parameters
-    except ValueError:  # it is written in C
-        return False
 
 
 def distance_unit(*sides: Samples) -> DistanceUnit:

@@ -52,7 +52,7 @@ def shape_terms(settings: LossSettings) -> Mapping[str, ShapeTerm]:
 
 @functools.cache
 def _of_plugin(entry: str) -> ShapeTerm:
-    term: LossTerm = LOSS_TERM.resolve(entry, {})
+    term: LossTerm = LOSS_TERM.function(entry, {})
 
     def values(p: Tensor, *_: Any) -> Tensor:
         found = term(p)

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sweep.data.nnunet_raw.regions import Regions, labels_mask
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
@@ -92,7 +92,7 @@ def build_main_loss(
         InputError: a plug-in cannot be imported or does not take logits and a target.
     """
     if settings.has_plugin_main:
-        return {short_name(settings.main): WeightedTerm(1.0, _of_plugin(settings.main))}
+        return {short_name(settings.main): WeightedTerm(1.0, _of_plugin(settings))}
     dice, pixel = MAIN_LOSSES[settings.main]
     weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
     return {
@@ -102,11 +102,14 @@ def build_main_loss(
     }
 
 
-def _of_plugin(entry: str) -> Term:
-    loss: Term = MAIN_LOSS.resolve(entry, {})
+def _of_plugin(settings: LossSettings) -> Term:
+    entry = settings.main
+    loss: Term = MAIN_LOSS.function(entry, settings.main_options)
 
     def value(logits: Tensor, target: Tensor) -> Tensor:
-        found = loss(_at_least_float32(logits), target)
+        if isinstance(loss, nn.Module):  # weights of classes, say
+            loss.to(logits.device)
+        found = loss(_at_least_float32(logits), target.long())
         if not isinstance(found, Tensor) or found.ndim:
             what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise TrainerError(f"the main loss `{entry}` must return a scalar, but returned {what}")

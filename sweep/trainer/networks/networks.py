@@ -7,7 +7,6 @@ to three lower levels of the decoder, finest first, at their own resolution or a
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,8 +79,9 @@ def build_network(
         return network
     options = dict(settings.options)
     make = NETWORK.resolve(settings.name, options)
-    axes = {"spatial_dims": spatial_dims} if _takes(make, "spatial_dims") else {}
-    network = make(channels, classes, **{**axes, **options})
+    axes = {"spatial_dims": spatial_dims}
+    arguments, keywords = NETWORK.arguments(make, (channels, classes), axes)
+    network = make(*arguments, **{**keywords, **options})
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
@@ -89,14 +89,6 @@ def build_network(
         )
     network.sweep_facts = NetworkFacts(settings.name, [], False, options)  # type: ignore[assignment]
     return network
-
-
-def _takes(make: Callable[..., Any], name: str) -> bool:
-    """Whether a plug-in names a parameter so."""
-    try:
-        return name in inspect.signature(make).parameters
-    except ValueError:  # it is written in C
-        return False
 
 
 def size_divisor(

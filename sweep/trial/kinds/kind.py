@@ -142,3 +142,8 @@ class Kind:
     on_all_cases: str = ""
     replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None
     batch_before: Callable[[TrialSettings, Mapping[str, Any]], BatchBefore] | None = None
+
+    def doubts(self, settings: TrialSettings, data: PreparedData) -> list[str]:
+        """What is probably not intended of prepared data, and of settings that fit them."""
+        of_settings = [] if isinstance(self.pixels, str) else self.pixels.doubts(settings, data)
+        return [*data.warnings, *of_settings]

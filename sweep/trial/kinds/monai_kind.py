@@ -14,6 +14,7 @@ from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.prepared.unfit_data import unfit, unknown_classes
 from sweep.data.sources.source_table import open_source
 from sweep.spec.checks.first_look import FirstLook
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import Kind, Pixels, Predictor, Segmenter, ShowProgress
 from sweep.vocabulary.error_lines import last_line
@@ -41,9 +42,19 @@ def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> P
 
 
 def _doubts(settings: TrialSettings, data: PreparedData) -> list[str]:
+    """Of a sweep: about the largest ε, batch and patch that it searches."""
+    from sweep.data.prepared.outline_length import outline_warnings
     from sweep.data.prepared.shape_prior import shape_warnings
+    from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
 
-    return shape_warnings(settings, data)
+    spec = settings if isinstance(settings, SweepSpec) else None
+    loss = settings.loss if spec is None else largest_loss(spec)
+    found = outline_warnings(loss, data, settings.data.patch) + shape_warnings(settings, data)
+    if spec is not None and spec.data.size_keys is None:  # else the check of the settings warns
+        side = max(max(sample.label.shape) for sample in data.training)
+        batch, patch = largest_sizes(spec)
+        found += size_warnings(batch, len(data.training), patch, side)
+    return found
 
 
 def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:

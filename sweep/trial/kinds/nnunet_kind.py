@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.nnunet_commands import nnunet_commands
@@ -41,29 +41,30 @@ def _make_run(settings: TrialSettings, _data: PreparedData | None) -> Run:
     return NnunetTraining(settings)
 
 
-def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
-    from sweep.nnunet.model_export import export_model
+def _best(trial: TrialPaths) -> dict[str, Any]:
     from sweep.trial.checkpoints import Checkpoints
 
-    best = Checkpoints(trial.folder).need_best()
+    return Checkpoints(trial.folder).need_best()
+
+
+def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
+    from sweep.nnunet.model_export import export_model
+
+    best = _best(trial)
     shutil.rmtree(model, ignore_errors=True)  # an earlier leader's
     export_model(settings, best, model)
 
 
 def _validate(settings: TrialSettings, trial: TrialPaths) -> RealValidation:
     from sweep.nnunet.real_validation import real_validation
-    from sweep.trial.checkpoints import Checkpoints
 
-    weights = Checkpoints(trial.folder).need_best()["model"]
-    return real_validation(settings, weights, trial.nnunet)
+    return real_validation(settings, _best(trial)["model"], trial.nnunet)
 
 
 def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.nnunet.held_out_score import held_out_score
-    from sweep.trial.checkpoints import Checkpoints
 
-    weights = Checkpoints(trial.folder).need_best()["model"]
-    return held_out_score(settings, weights, trial.nnunet / "test")
+    return held_out_score(settings, _best(trial)["model"], trial.nnunet / "test")
 
 
 def _segmenter(settings: TrialSettings, trial: TrialPaths) -> Segmenter:

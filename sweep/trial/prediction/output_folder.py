@@ -9,7 +9,7 @@ from typing import Any
 from sweep.data.files.image_file import FILE_ENDINGS
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.store.case_table import read_cases
-from sweep.store.files import atomic_write_text, read_json, to_json, writing
+from sweep.store.files import read_json, write_json, writing
 from sweep.trial.prediction.predict_cases import Images
 from sweep.trial.prediction.trained_model import TrainedModel
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
@@ -45,7 +45,7 @@ def begin(
                 (output / name).unlink(missing_ok=True)
         if not resume:  # else its rows are of these cases, and written again with references
             (output / SCORES_FILE).unlink(missing_ok=True)
-    atomic_write_text(output / PREDICTION_FILE, to_json(model.identity, indent=2) + "\n")
+    write_json(output / PREDICTION_FILE, model.identity)
 
 
 def _mistakes(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sweep.data.files.image_file import write_mask
+from sweep.data.files.image_file import has_bands, write_mask
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.images_to_predict import open_images
 from sweep.data.nnunet_raw.pixels import load_case, load_image
@@ -165,12 +165,20 @@ def _other_cases(
 ) -> Iterator[Mistake]:
     """Images of another kind than the network was trained on."""
     sees_volumes = model.settings.data.spatial_dims == 3
+    facts = model.facts  # those of an early version know no spacing, of NIfTI neither
+    saw_pictures = facts.sample_spacing is None and has_bands(Path(f"x{facts.file_ending}"))
     for case, grid in grids.items():
         file, is_picture = str(dataset.image_paths(case)[0]), grid.geometry.spacing is None
         if sees_volumes and len(grid.axes) == 2:
             message = "is a 2D image, but the network was trained on volumes"
             yield Mistake(message, file=file, kind="2D image")
-        elif is_picture and model.facts.sample_spacing is not None:
+        elif saw_pictures and not is_picture:
+            message = (
+                "is a volume of several pages, but the network was trained on pictures: write each"
+                " page as a picture of its own"
+            )
+            yield Mistake(message, file=file, kind="volume")
+        elif is_picture and facts.sample_spacing is not None:
             message = (
                 "is a picture without a spacing and an orientation, but the network was trained on"
                 " files that have both"

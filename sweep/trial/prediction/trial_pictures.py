@@ -136,6 +136,17 @@ class Choice:
     compared_with: str | None = None
 
 
+def choices(opened: Sequence[Segmentations], asked: Sequence[str] = ()) -> Sequence[Choice]:
+    """What to draw of each of one or two trials: of two also the cases on which they differ most.
+
+    Raises:
+        InputError: one that is asked for is no validation case of all of them.
+    """
+    if len(opened) == 2:
+        return chosen_pair(*opened, asked=asked)
+    return [chosen(one, asked) for one in opened]
+
+
 def chosen(segmentations: Segmentations, asked: Sequence[str] = ()) -> Choice:
     """The worst, the median and the best case, then those that were asked for, now or before.
 
