@@ -304,7 +304,7 @@ def _without_winner(results: Results) -> str:
         f"never measured {results.objective.label}": unmeasured,
     }
     told = listed([f"{count} {end}" for end, count in ends.items() if count])
-    sentence = f"None of {len(results.ended)} ended trials has a result: {told}."
+    sentence = f"None of {counted(len(results.ended), 'ended trial')} has a result: {told}."
     if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))

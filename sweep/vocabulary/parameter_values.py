@@ -13,6 +13,12 @@ def as_parameter(value: Any) -> Any:
     return tuple(map(as_parameter, value)) if isinstance(value, list | tuple) else value
 
 
+def without_arrays(value: Any) -> Any:
+    """A value of NumPy's as Python's own, an array as a list; any other value as it is."""
+    is_array = hasattr(value, "tolist") and not isinstance(value, type)
+    return value.tolist() if is_array else value
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -111,6 +111,7 @@ def test_the_only_one_with_a_real_validation_is_not_said_to_lead_by_its_pseudo_d
     assert on_whole_cases(records).startswith(
         "t0001 alone has a real validation, with Dice 0.7000; the search had t0000 first."
     )
+    assert on_whole_cases([real(trial(0, Status.COMPLETED, [None]), 0.7)]) == ""  # no pseudo Dice
 
 
 def test_objective_other_than_dice_is_what_ranks() -> None:

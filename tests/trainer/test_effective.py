@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
@@ -67,7 +68,9 @@ GIVEN: dict[str, list[Any]] = {
     "loss.main_options": [{"smoothing": 0.3}],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
+    "optimizer.name": ["adamw", "torch.optim:RAdam"],
     "optimizer.gradient_clip": [0.1],
+    "optimizer.options": [{"alpha": 0.5}],
     "evaluation.metrics": [["iou"]],
     "evaluation.every": [1],
     "objective.metric": ["hd95"],
@@ -81,6 +84,7 @@ GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
     "loss.main_options": {"loss.main": f"{PLUGIN}:smoothed"},
+    "optimizer.options": {"optimizer.name": "torch.optim:RMSprop", "optimizer.momentum": 0.99},
     "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
@@ -106,14 +110,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"},
         "augmentation": {},
     }
-    write_raw(
-        folder,
-        cases(),
-        name="rings",
-        channel_names=["grey"],
-        labels={"background": 0, "disc": 1, "ring": 2},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases(), "disc", "ring")
     return folder
 
 

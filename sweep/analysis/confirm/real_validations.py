@@ -56,8 +56,7 @@ def on_whole_cases(records: Iterable[TrialRecord]) -> str:
         return ""
     every.sort(key=lambda pair: -pair[0])
     (best, first), *others = every
-    scored = [(one.score, -one.number, one) for one in searched(records) if one.score is not None]
-    *_, by_pseudo = max(scored)
+    by_pseudo = max(searched(records), key=lambda one: (one.score or 0.0, -one.number))
     if by_pseudo is first and not others:
         return ""
     text = as_real(objective_of(records)).text

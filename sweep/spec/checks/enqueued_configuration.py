@@ -52,6 +52,11 @@ def check_enqueued(
             take, or one that is no number where numbers are drawn. A setting with a type refuses
             that itself, but one of `trainer.options` takes anything.
     """
+    if not spec.drawn:
+        raise InputError.single(
+            "this sweep draws no parameter: one curve answers for all that it searches, so no"
+            " configuration can be added"
+        )
     if not given:
         raise InputError.single(f"give a value to {one_of([*spec.drawn])}, such as KEY=VALUE")
     unknown = [Mistake(_not_drawn(spec, key), key=key) for key in given if key not in spec.drawn]

@@ -15,13 +15,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from sweep.plugins.plugin_kinds import OPTIMIZER
 from sweep.spec.settings.trial_settings import OptimizerSettings
+from sweep.vocabulary.errors import TrainerError
 
 
 def build_optimizer(
     settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; both fused."""
+    """SGD with Nesterov momentum, or AdamW, both fused; or that of a plug-in.
+
+    Raises:
+        TrainerError: the guard cannot take the steps of a plug-in. Its own errors pass: they are
+            those of a trial with these options.
+    """
+    if settings.is_plugin:
+        return _of_plugin(settings, parameters)
     if settings.name == "adamw":
         return torch.optim.AdamW(
             parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -41,6 +50,19 @@ def build_optimizer(
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def _of_plugin(
+    settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    name, options = settings.name, dict(settings.options)
+    make = OPTIMIZER.resolve(name, options)
+    arguments, keywords = OPTIMIZER.arguments(make, [[*parameters]], {"lr": settings.lr})
+    optimizer: torch.optim.Optimizer = make(*arguments, **{**keywords, **options})
+    if (why := why_not(optimizer)) is not None:
+        raise TrainerError(f"the optimizer `{name}` {why}")
+    optimizer.sweep_settings = {"name": name, "options": options}  # type: ignore[attr-defined]
     return optimizer
 
 

@@ -135,7 +135,14 @@ def of_groups(optimizer: torch.optim.Optimizer, key: str) -> Any:
 def optimizer_name(optimizer: torch.optim.Optimizer) -> str:
     """As in ``optimizer.name``; the class of an optimizer that no setting names."""
     kind = type(optimizer)
-    return OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
+    named = OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
+    return str(_of_plugin(optimizer).get("name", named))
+
+
+def _of_plugin(optimizer: torch.optim.Optimizer) -> Mapping[str, Any]:
+    """Name and options by which a plug-in was made; empty for any other optimizer."""
+    found: Mapping[str, Any] = getattr(optimizer, "sweep_settings", {})
+    return found
 
 
 OPTIMIZERS: Mapping[type[torch.optim.Optimizer], str] = {
@@ -156,6 +163,7 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
     "loss.warmup_epochs": _off_until,
     "loss.rampup_epochs": lambda run: _full_from(run) - _off_until(run),
     "optimizer.name": lambda run: optimizer_name(run.optimizer),
+    "optimizer.options": lambda run: _of_plugin(run.optimizer).get("options", {}),
     "optimizer.lr": lambda run: run.rate(0),
     "optimizer.momentum": lambda run: of_groups(run.optimizer, "momentum"),
     "optimizer.weight_decay": lambda run: of_groups(run.optimizer, "weight_decay"),
