@@ -356,7 +356,10 @@ def write_classes(folder: Path, held: dict[str, set[int]], splits: Any = None) -
 
     write_raw(
         folder,
-        [RawCase(name, label(values)[None] * 90, label(values)) for name, values in held.items()],
+        [
+            RawCase(name, label(values)[None] * (90 + n), label(values))
+            for n, (name, values) in enumerate(held.items())
+        ],
         name="classes",
         channel_names=["grey"],
         labels={"background": 0, "dot": 1, "rare": 2},
