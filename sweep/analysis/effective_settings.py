@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from sweep.spec.checks.inactive_settings import idle_in_trial, rules_about
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
 from sweep.spec.space.replayed_settings import candidates
 from sweep.spec.tree.setting_tree import run_ending_keys, value_of
@@ -21,6 +20,7 @@ from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.geometric_ramp import GeometricRamp
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300

@@ -16,10 +16,10 @@ from sweep.spec.space.distributions import (
     LogUniform,
     QRandInt,
     WholeNumbers,
-    is_number,
 )
 from sweep.spec.space.replayed_settings import candidate_values
 from sweep.spec.words.short_names import rounded, words
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 MARGIN = 0.05

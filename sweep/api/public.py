@@ -148,7 +148,7 @@ def run(
     if ending is not Ending.FINISHED:
         view.say(f"Stopped: {ending.value}. All reported epochs are saved. Resume with:")
         view.say(f"  {session.resume_with}")
-    return SweepResults(location.folder)
+    return SweepResults(location.folder, location.uri)
 
 
 @for_python

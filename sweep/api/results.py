@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -145,10 +145,10 @@ class TrialResult:
         raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
 
     def fetch_weights(self) -> None:
-        """Download the weights of its runs, if its results were opened at a URI."""
-        if self._sweep is not None and self._sweep._copied is not None:
-            files = [TrialPaths(run).best_checkpoint for run in (*self.runs, self.folder)]
-            self._sweep._copied.fetch_files(file for file in files if not file.exists())
+        """Download the weights of its runs that a copy of results at a URI lacks."""
+        if self._sweep is not None:
+            runs = (*self.runs, self.folder)
+            self._sweep.fetch(TrialPaths(run).best_checkpoint for run in runs)
 
 
 class Figures(Mapping[str, "go.Figure"]):
@@ -276,6 +276,7 @@ class SweepResults(Mapping[str, TrialResult]):
 
     Args:
         folder: the results folder.
+        uri: what the folder is a copy of, without weights; None if it is the results themselves.
 
     Raises:
         ResultsError: ``folder`` is no results folder, or a file in it is broken.
@@ -294,9 +295,9 @@ class SweepResults(Mapping[str, TrialResult]):
     'scatter'
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, uri: str | None = None) -> None:
         self._read = read_results(folder)
-        self._copied: Mirror | None = None
+        self._uri = uri
 
     @classmethod
     def at(cls, place: str) -> SweepResults:
@@ -304,11 +305,16 @@ class SweepResults(Mapping[str, TrialResult]):
         anything that was read of it.
         """
         with ExitStack() as stack:
-            found = cls(stack.enter_context(local_results(place)))
+            folder = stack.enter_context(local_results(place))
+            found = cls(folder, place if is_uri(place) else None)
             finalize(found._read, stack.pop_all().close)
-        if is_uri(place):
-            found._copied = Mirror(found.folder, RemoteFolder(place))
         return found
+
+    def fetch(self, files: Iterable[Path]) -> None:
+        """Download those of ``files`` that a copy of results at a URI lacks and the URI has."""
+        if self._uri is not None:
+            missing = [file for file in files if not file.exists()]
+            Mirror(self.folder, RemoteFolder(self._uri)).fetch_files(missing)
 
     @property
     def folder(self) -> Path:
@@ -411,11 +417,12 @@ class SweepResults(Mapping[str, TrialResult]):
         """Ask the running sweep to stop a trial, as the command ``sweep.stop``.
 
         Raises:
-            InputError: the trial is unknown, has ended, or is a replicate.
+            InputError: the trial is unknown, has ended, or is a replicate, or the results are at a
+                URI.
         """
         from sweep.api.user_requests import ask_to_stop
 
-        return _answer(ask_to_stop(self.folder, [trial_id])[0])
+        return _answer(ask_to_stop(self._uri or self.folder, [trial_id])[0])
 
     @for_python
     def enqueue(self, parameters: Mapping[str, Any]) -> Asked:
@@ -425,22 +432,23 @@ class SweepResults(Mapping[str, TrialResult]):
             parameters: values of some or all searched parameters by dotted name.
 
         Raises:
-            InputError: with every mistake.
+            InputError: with every mistake, or the results are at a URI.
         """
         from sweep.api.user_requests import ask_for_trial
 
-        return _answer(ask_for_trial(self.folder, parameters))
+        return _answer(ask_for_trial(self._uri or self.folder, parameters))
 
     @for_python
     def note(self, trial_id: str, text: str) -> Asked:
         """Note something on a trial, as the command ``sweep.note``.
 
         Raises:
-            InputError: the trial is unknown, or the text is empty or too long.
+            InputError: the trial is unknown, the text is empty or too long, or the results are at a
+                URI.
         """
         from sweep.api.user_requests import ask_to_note
 
-        return _answer(ask_to_note(self.folder, trial_id, text))
+        return _answer(ask_to_note(self._uri or self.folder, trial_id, text))
 
     def __getitem__(self, trial_id: str) -> TrialResult:
         """A trial or a replicate.

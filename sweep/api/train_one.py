@@ -18,6 +18,7 @@ from sweep.spec.search.tracker_names import TrackerName, chosen
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import make_folder
 from sweep.store.layout import Layout, TrialPaths
+from sweep.store.lock import training
 from sweep.store.store import is_used
 from sweep.store.trial_files import discard, write_end, write_epoch, write_start
 from sweep.tracking.make_trackers import Tracked, tracking
@@ -53,7 +54,8 @@ def train_alone(
     Raises:
         InputError: with every mistake.
         ResultsError: the folder exists.
-        SweepFailed: results cannot be written, or the trainer ended the process (`sys.exit`).
+        SweepFailed: results cannot be written, another process trains in the folder, or the trainer
+            ended the process (`sys.exit`).
         Exception: any error of the trainer, after recording it.
     """
     settle_user()
@@ -72,11 +74,12 @@ def train_alone(
         settings = settings.model_copy(update={"early_stopping": stopping})
     make_folder(folder)
     paths = TrialPaths(folder)
-    write_start(paths, {}, to_yaml(settings))
     tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
     shown = [TrainingLines(settings.trainer.traits.dice)] if lines else []
-    with tracking(trackers, tracked, lambda text: warn([text])) as started:
-        return _observed(settings, paths, warn, Observers([*shown, *started]), whole), folder
+    with training(paths, wait=0):  # the tasks of a Slurm array may ask for one name at once
+        write_start(paths, {}, to_yaml(settings))
+        with tracking(trackers, tracked, lambda text: warn([text])) as started:
+            return _observed(settings, paths, warn, Observers([*shown, *started]), whole), folder
 
 
 def _observed(

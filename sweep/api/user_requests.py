@@ -146,7 +146,7 @@ def _layout(results: str | Path) -> Layout:
     settle_user()  # a request says who asks
     if is_uri(str(results)):
         raise InputError.single(
-            "must be a folder: a sweep with results at a URI cannot be asked from elsewhere",
+            "must be a folder: a sweep with results at a URI cannot be steered",
             key=str(results),
         )
     layout = Layout(Path(results))

@@ -286,6 +286,6 @@ SPECIAL: Mapping[str, Callable[[Any], str]] = {
 """How the cells of these columns are written."""
 
 
-def _table(title: str, **more: Any) -> Table:
+def _table(title: str) -> Table:
     name = Text(one_line(title)) if title else None
-    return Table(title=name, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), **more)
+    return Table(title=name, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -231,6 +231,7 @@ NETWORK = PluginKind(
     names=(("in_channels", "channels"), ("out_channels", "classes", "num_classes")),
     if_taken=("spatial_dims",),
 )
+OPTIMIZER = PluginKind("optimizer", "optimizer.name", ("params",), ("step",), if_taken=("lr",))
 SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
 SCHEDULER = PluginKind(
     "scheduler",

@@ -202,11 +202,11 @@ def _one_seed(results: Results) -> str:
             "The leader was chosen by these runs, so its mean is optimistic; `confirm: {top: 5}`"
             " trains the leaders again with seeds that chose nothing."
         )
-    # By the real validation another trial leads than the first by the objective.
+    # How the pseudo Dice moves says nothing of leads in the real validation.
     if (change := _movement(results)) is None or on_whole_cases(results.records):
         return sentence
     reached, *others = results.scores.values()
-    close = sum(reached - other <= change for other in others)
+    close = sum(abs(reached - other) <= change for other in others)
     who = counted(close, "other trial") if close else "no other trial"
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
@@ -304,7 +304,7 @@ def _without_winner(results: Results) -> str:
         f"never measured {results.objective.label}": unmeasured,
     }
     told = listed([f"{count} {end}" for end, count in ends.items() if count])
-    sentence = f"None of {len(results.ended)} ended trials has a result: {told}."
+    sentence = f"None of {counted(len(results.ended), 'ended trial')} has a result: {told}."
     if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))

@@ -32,10 +32,10 @@ from sweep.analysis.ranking.since_switch_on import (
     is_marked,
 )
 from sweep.spec.settings.objective_settings import PARETO_RANK
-from sweep.spec.space.distributions import is_number
 from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import Status, TrialRecord
 
 MEASURED = ("hd95", "delta_baseline", "test_dice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from shlex import quote
@@ -211,24 +211,21 @@ def _look_at_data(
     ]
 
 
-def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
+def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> Iterator[Finding]:
     """Folds of replicates that the data do not have."""
-    if check_data is None or not any(further_folds(spec).values()) or check_data(spec):
-        return []
-    every = further_folds(spec).items()
-    return [found for key, folds in every for found in _look_at(spec, key, folds, check_data)]
-
-
-def _look_at(spec: SweepSpec, key: str, further: list[int], check_data: CheckData) -> list[Finding]:
-    try:
-        every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in further]
-    except InputError:  # too few folds, which is reported elsewhere
-        return []
-    found = [check_data(settings) for settings in every]
-    if not any(found):
-        return []
-    first, most = next(filter(None, found))[0], 1 + sum(not mistakes for mistakes in found)
-    return [Finding((key, "folds"), f"{first.message}; it must be at most {most} here")]
+    further = {key: folds for key, folds in further_folds(spec).items() if folds}
+    if check_data is None or not further or check_data(spec):
+        return
+    for key, folds in further.items():
+        try:
+            every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in folds]
+        except InputError:  # too few folds, which is reported elsewhere
+            continue
+        found = [check_data(settings) for settings in every]
+        if first := next(filter(None, found), None):
+            most = 1 + sum(not mistakes for mistakes in found)
+            message = f"{first[0].message}; it must be at most {most} here"
+            yield Finding((key, "folds"), message)
 
 
 def _look_at_searched(

@@ -44,7 +44,7 @@ from sweep.tracking.dashboard_attributes import (
 )
 from sweep.tracking.tracker import Forgiving, Tracker
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.objective import Mode
+from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord, searched
 
 Records = Callable[[], list[TrialRecord]]
@@ -173,8 +173,7 @@ class StudyFile(Tracker):
         self._study = self._open(self._path)
 
     def _open(self, path: Path) -> _Study:
-        modes = [one.mode for one in self._objective.others]
-        return _Study(path, self._name, self._objective.mode, modes)
+        return _Study(path, self._name, self._objective)
 
     def _expected(self, records: Sequence[TrialRecord]) -> list[FrozenTrial]:
         """All recorded trials; a diverged one has the worst value of all of them."""
@@ -210,10 +209,10 @@ class StudyFile(Tracker):
 class _Study:
     """The study in a file, which is created if missing."""
 
-    def __init__(self, path: Path, name: str, mode: Mode, others: Sequence[Mode]) -> None:
+    def __init__(self, path: Path, name: str, objective: Objective) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_OneWriter(str(path)))
         self._storage = JournalStorage(backend)
-        self.study = make_study(self._storage, name, mode, others)
+        self.study = make_study(self._storage, name, objective)
         self._id = self._storage.get_study_id_from_name(name)
 
     def running(self, number: int) -> Trial:

@@ -105,6 +105,15 @@ def test_without_a_real_validation_there_is_no_column_of_it() -> None:
     assert on_whole_cases(searched((0.9, 0.5), (0.8, None))) == ""  # nobody to compare with
 
 
+def test_the_only_one_with_a_real_validation_is_not_said_to_lead_by_its_pseudo_dice() -> None:
+    records = searched((0.9, None), (0.8, 0.7))
+    assert ids(records)[0] == "t0001"
+    assert on_whole_cases(records).startswith(
+        "t0001 alone has a real validation, with Dice 0.7000; the search had t0000 first."
+    )
+    assert on_whole_cases([real(trial(0, Status.COMPLETED, [None]), 0.7)]) == ""  # no pseudo Dice
+
+
 def test_objective_other_than_dice_is_what_ranks() -> None:
     loss = Objective("train_loss", "min")
     records = [replace(one, objective=loss) for one in searched((0.9, 0.1), (0.8, 0.9))]

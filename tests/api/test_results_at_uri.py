@@ -49,25 +49,40 @@ def test_what_was_trained_on_a_gpu_is_not_evaluated_without_one(
         assert _gpu_is_elsewhere(SPEC, store) == reason
 
 
-def test_copy_of_results_lives_as_long_as_a_trial_or_a_figure_that_was_read_of_it(
-    object_store: str, tmp_path: Path
-) -> None:
-    uri, parameters = f"{object_store}/read/toy", {"optimizer.lr": 0.1}
-    remote = RemoteFolder(uri)
-    with MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC)) as store:
+@pytest.fixture(scope="module")
+def uri(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a sweep with weights."""
+    folder, remote = tmp_path_factory.mktemp("x"), RemoteFolder(f"{object_store}/read/toy")
+    parameters = {"optimizer.lr": 0.1}
+    with MirroredStore.create_at(remote, folder / "toy", to_yaml(SPEC)) as store:
         store.start_trial(0, parameters, to_yaml(SPEC.trial(parameters)))
         store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
         store.end_trial("t0000", Outcome(status=Status.COMPLETED))
-    torch.save({"model": {"bias": 3.0}}, tmp_path / "best.pt")
-    remote.send(tmp_path / "best.pt", "trials/t0000/best.pt")
+    torch.save({"model": {"bias": 3.0}}, folder / "best.pt")
+    remote.send(folder / "best.pt", "trials/t0000/best.pt")
     remote.write("nnunet_model/fold_0/checkpoint_best.pth", b"heavy")
+    return remote.uri
+
+
+def test_copy_of_results_lives_as_long_as_a_trial_or_a_figure_that_was_read_of_it(
+    uri: str,
+) -> None:
     best, figures = sweep.open(uri).best, sweep.open(uri).figures  # nobody keeps the results
     assert best.config.optimizer.lr == 0.1
     assert figures.learning_curves().data
     copy = best.folder.parent.parent
     assert copy.is_dir()
-    assert not [*copy.rglob("*.pt*")]
-    assert best.weights() == {"bias": 3.0}  # downloaded now
     del best
     gc.collect()
     assert not copy.exists()
+
+
+def test_weights_are_downloaded_when_they_are_asked_for(uri: str) -> None:
+    results = sweep.open(uri)
+    assert not [*results.folder.rglob("*.pt*")]
+    assert results["t0000"].weights() == {"bias": 3.0}
+
+
+def test_note_that_would_be_lost_with_the_copy_is_refused(uri: str) -> None:
+    with pytest.raises(sweep.InputError, match="a sweep with results at a URI cannot be steered"):
+        sweep.open(uri).note("t0000", "good")

@@ -119,20 +119,6 @@ def test_unknown_format_is_refused_with_the_one_that_was_meant(call: Call, resul
     )
 
 
-@pytest.mark.parametrize(
-    ("path", "told"),
-    [
-        ("results", "is not a results folder: it has no sweep.yaml"),
-        ("results/nothing", "does not exist"),
-    ],
-)
-def test_what_is_no_results_folder_is_refused(
-    call: Call, results: Path, path: str, told: str
-) -> None:
-    result = call("export", path)
-    assert (result.exit_code, result.stderr) == (2, f"error: {path} {told}\n")
-
-
 def test_setting_that_this_version_does_not_know_is_named(call: Call, results: Path) -> None:
     with (results / "sweep.yaml").open("a") as file:
         file.write("sherduler: asha\n")

@@ -319,13 +319,10 @@ def test_same_dataset_gives_the_same_training_masks_and_scores_in_every_format(
         np.testing.assert_allclose(*distances, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ending", [".tif", ".bmp"])
-@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize(("ending", "axes"), [(".tif", 2), (".tif", 3), (".bmp", 2)])
 def test_mask_of_a_picture_or_of_pages_is_of_their_kind(
     call: Call, folder: Path, ending: str, axes: int
 ) -> None:
-    if (ending, axes) == (".bmp", 3):
-        return
     for name in ("imagesTr", "labelsTr"):
         (folder / "raw" / name).mkdir(parents=True)
     labels = {f"c{n}": boxes(*(6, 20 + n, 16)[-axes:]) for n in range(4)}

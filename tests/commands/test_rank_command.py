@@ -118,6 +118,7 @@ def test_title_is_the_folder_however_it_is_named(
     assert call("rank", ".").stdout.split()[0] == "toy"
 
 
+@pytest.mark.parametrize("command", ["rank", "export", "watch"])
 @pytest.mark.parametrize(
     ("path", "told"),
     [
@@ -126,12 +127,11 @@ def test_title_is_the_folder_however_it_is_named(
         ("tiny.yaml", "is not a results folder: it is a file"),
     ],
 )
-def test_what_is_no_results_folder_is_refused(
-    call: Call, results: Path, path: str, told: str
+def test_what_is_no_results_folder_is_refused_by_all_that_read_one(
+    call: Call, results: Path, command: str, path: str, told: str
 ) -> None:
-    result = call("rank", path)
-    assert result.exit_code == 2
-    assert result.stdout == ""
+    result = call(command, path)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"error: {path} {told}\n"
 
 

@@ -20,6 +20,7 @@ from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopR
 from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
 from sweep.store.spool.request_spool import RequestSpool
+from sweep.vocabulary.errors import InputError
 
 Call = Callable[..., Result]
 
@@ -237,6 +238,14 @@ def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: 
         "t0000: smooth curve",
         "t0003: still runs",
     ]
+
+
+@pytest.mark.parametrize("given", [{}, {"early_stopping.patience": 3}, {"optimizer.lr": 0.1}])
+def test_sweep_that_draws_nothing_takes_no_configuration(given: dict[str, float]) -> None:
+    space = {"early_stopping.patience": {"choice": [3, 5]}}
+    spec = load_sweep({"name": "toy", "space": space})
+    with pytest.raises(InputError, match="this sweep draws no parameter"):
+        check_enqueued(spec, given)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from click.testing import Result
 from foreign import write_trainer
 
 from sweep.spec.load import load_trial
+from sweep.store.layout import TrialPaths
+from sweep.store.lock import training
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 
@@ -21,6 +23,7 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
     assert result.exit_code == 0
     trained = folder / "results" / "train-best"
     assert sorted(path.name for path in trained.iterdir()) == [
+        ".lock",
         "best.pt",
         "cases.csv",
         "config.yaml",
@@ -62,6 +65,18 @@ def test_folder_that_holds_something_is_refused_and_left_alone(call: Call, folde
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {trained} already exists: choose another --name")
     assert [path.name for path in trained.iterdir()] == ["notes.txt"]
+
+
+def test_folder_that_another_process_has_just_begun_to_train_in_is_left_to_it(
+    call: Call, folder: Path
+) -> None:
+    trained = folder / "results" / "train-best"
+    trained.mkdir(parents=True)
+    with training(TrialPaths(trained)):
+        result = call("train", "best.yaml")
+        assert not [path for path in trained.iterdir() if not path.name.startswith(".")]
+    assert result.exit_code == 1
+    assert f"another process is still training in {trained}" in result.stderr
 
 
 def test_diverging_config_says_why_and_exits_with_1(call: Call, folder: Path) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from click.testing import Result
 
 from sweep.machine.codebase import PACKAGE
@@ -71,20 +70,6 @@ def test_sweep_that_has_no_trial_yet_is_shown(call: Call, results: Path) -> None
     (results / "journal.jsonl").unlink()
     text = words(call("watch", "results/toy").stdout)
     assert "0/20 trials 0 s of training not running" in text
-
-
-@pytest.mark.parametrize(
-    ("place", "told"),
-    [
-        ("results", "is not a results folder: it has no sweep.yaml"),
-        ("results/nothing", "does not exist"),
-    ],
-)
-def test_what_is_no_results_folder_is_refused(
-    call: Call, results: Path, place: str, told: str
-) -> None:
-    result = call("watch", place)
-    assert (result.exit_code, result.stderr) == (2, f"error: {place} {told}\n")
 
 
 def test_uri_is_refused_with_the_command_that_reads_it(call: Call) -> None:

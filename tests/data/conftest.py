@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 
 WriteGrey = Callable[..., Path]
 
@@ -20,13 +21,11 @@ def write_grey(tmp_path: Path) -> WriteGrey:
         pixels = np.random.default_rng(0).integers(0, 256, (count, 1, 8, 10), dtype=np.uint8)
         label = np.zeros((8, 10), np.uint8)
         label[2, 3] = 1
-        write_raw(
+        write_cases(
             folder,
             [RawCase(f"case_{index}", image, label) for index, image in enumerate(pixels)],
-            name=name,
-            channel_names=["grey"],
-            labels={"background": 0, "dot": 1},
-            file_ending=file_ending,
+            "dot",
+            ending=file_ending,
         )
         return folder
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_dataset import write_cases
 from sklearn.model_selection import GroupKFold, KFold
 
 from sweep.api.checked_spec import read_words
 from sweep.data.nnunet_raw.case_groups import groups_of
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.nnunet_raw.splits import hold_out, split
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data, open_source
@@ -186,12 +187,13 @@ def raw(tmp_path: Path) -> Path:
     def case(name: str) -> RawCase:
         return RawCase(name, (label * 200)[None], label)
 
-    write_raw(
+    write_cases(
         tmp_path / "raw",
         [case(f"patient{n}_{time}") for n in range(6) for time in "ab"],
-        name="x", channel_names=["grey"], labels={"background": 0, "line": 1}, file_ending=".png",
+        "line",
+        ending=".png",
         test=[case("patient9_a")],
-    )  # fmt: skip
+    )
     return tmp_path / "raw"
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.spec.load import load_sweep
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError, Mistake
@@ -22,16 +23,14 @@ def dataset(folder: Path, shapes: list[tuple[int, ...]], ending: str, splits: in
     labels = [np.zeros(shape, np.uint8) for shape in shapes]
     for label in labels:
         label[2, 3] = 1
-    write_raw(
+    write_cases(
         folder,
         [
             RawCase(f"c{n}", label[None] * 50, label, None if ending == ".png" else np.eye(4))
             for n, label in enumerate(labels)
         ],
-        name="x",
-        channel_names=["scan"],
-        labels={"background": 0, "dot": 1},
-        file_ending=ending,
+        "dot",
+        ending=ending,
     )
     if splits:
         one = {"train": ["c0", "c1"], "val": ["c2"]}

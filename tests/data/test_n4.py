@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from raw_dataset import write_cases
 
 from sweep.data.files.normalize import correct_bias_field, normalize
-from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase, load_case
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
@@ -86,14 +87,7 @@ def write_phantoms(folder: Path, shape: tuple[int, ...]) -> Path:
     label = np.zeros(shape, np.uint8)
     label[10:20, 10:20] = 1
     images = [phantom(*shape, drift=0.2 * n)[0] for n in range(2)]
-    write_raw(
-        folder,
-        [RawCase(f"p{n}", image, label) for n, image in enumerate(images)],
-        name="phantoms",
-        channel_names=["T1"],
-        labels={"background": 0, "box": 1},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, [RawCase(f"p{n}", image, label) for n, image in enumerate(images)], "box")
     return folder
 
 

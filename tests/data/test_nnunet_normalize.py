@@ -22,6 +22,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 from nnunetv2.utilities import utils
+from raw_dataset import write_cases
 
 from sweep.data.files.nnunet_normalize import DatasetIntensities
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
@@ -71,15 +72,7 @@ def volumes(
             cut[:, shape[0] // 2, shape[1] // 2, shape[2] // 2] = 0  # a hole
             image, label = cut, np.where(cut[0] != 0, label, 0).astype(np.uint8)
         cases.append(RawCase(f"c{seed}", image, label, np.diag([*spacing, 1.0])))
-    write_raw(
-        folder,
-        cases,
-        name="ct",
-        channel_names=channels,
-        labels={"background": 0, "organ": 1, "tumour": 2},
-        file_ending=".nii.gz",
-        **more,
-    )
+    write_cases(folder, cases, "organ", "tumour", channels=channels, **more)
     return folder
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raw_dataset import write_cases
 
 from sweep.data.nnunet_raw.labels import geometric_labels
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.prepared.unfit_data import class_doubts
@@ -58,14 +59,7 @@ def write_volumes(folder: Path, shapes: list[tuple[int, int, int]]) -> dict[str,
         )
         for index, shape in enumerate(shapes)
     }
-    write_raw(
-        folder,
-        cases.values(),
-        name="volumes",
-        channel_names=["T1", "T2"],
-        labels={"background": 0, "inner": 1, "outer": 2},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases.values(), "inner", "outer", channels=["T1", "T2"])
     return cases
 
 
@@ -103,14 +97,7 @@ def test_minmax_brings_each_channel_to_the_unit_interval(tmp_path):
 def test_constant_channel_becomes_zero_and_never_nan(tmp_path, normalization):
     label = np.ones((8, 8), np.uint8)
     cases = [RawCase(name, np.full((1, 8, 8), 77, np.uint8), label) for name in "abcd"]
-    write_raw(
-        tmp_path / "set",
-        cases,
-        name="flat",
-        channel_names=["grey"],
-        labels={"background": 0, "all": 1},
-        file_ending=".png",
-    )
+    write_cases(tmp_path / "set", cases, "all", ending=".png")
     data = prepare(raw(tmp_path / "set", normalization=normalization), tmp_path / "cache")
     for sample in data.training:
         np.testing.assert_array_equal(sample.image, np.zeros((1, 8, 8), np.float32))
@@ -243,17 +230,15 @@ def test_unknown_geometric_class_is_told_with_the_near_miss(tmp_path, wanted, ex
 def test_side_without_any_foreground_is_told(tmp_path, empty, side):
     label = np.ones((8, 8), np.uint8)
     names = {"train": ("a", "b"), "val": ("c", "d")}
-    write_raw(
+    write_cases(
         tmp_path / "set",
         [
             RawCase(name, np.zeros((1, 8, 8), np.uint8), label * (part != empty))
             for part, cases in names.items()
             for name in cases
         ],
-        name="half",
-        channel_names=["grey"],
-        labels={"background": 0, "dot": 1},
-        file_ending=".png",
+        "dot",
+        ending=".png",
         splits=[(names["train"], names["val"])],
     )
     with pytest.raises(InputError, match=f"none of the 2 {side} cases has a pixel of dot"):
@@ -354,16 +339,15 @@ def write_classes(folder: Path, held: dict[str, set[int]], splits: Any = None) -
             found[3 * value : 3 * value + 2, 4:9] = value
         return found
 
-    write_raw(
+    write_cases(
         folder,
         [
             RawCase(name, label(values)[None] * (90 + n), label(values))
             for n, (name, values) in enumerate(held.items())
         ],
-        name="classes",
-        channel_names=["grey"],
-        labels={"background": 0, "dot": 1, "rare": 2},
-        file_ending=".png",
+        "dot",
+        "rare",
+        ending=".png",
         splits=splits,
     )
     return folder

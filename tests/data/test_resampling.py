@@ -16,6 +16,7 @@ from nnunetv2.preprocessing.resampling.default_resampling import (
     determine_do_sep_z_and_axis,
     resample_data_or_seg_to_shape,
 )
+from raw_dataset import write_cases
 from scipy.ndimage import center_of_mass
 from torch import Tensor
 
@@ -27,7 +28,7 @@ from sweep.data.files.resampling import (
     target_spacing,
 )
 from sweep.data.nnunet_raw.case_grid import look_at
-from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase, load_case
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.case_arrays import as_stored, prepared_case, resampled
@@ -174,14 +175,7 @@ def write_spacings(folder: Path, spacings: list[Steps], shape: Steps = (24, 20, 
         label = ellipsoid(shape, spacing, 7)
         image = (label * 80 + RNG.integers(0, 20, tuple(shape))).astype(np.uint8)
         cases.append(RawCase(f"c{n}", image[None], label, np.diag([*spacing, 1.0])))
-    write_raw(
-        folder,
-        cases,
-        name="balls",
-        channel_names=["scan"],
-        labels={"background": 0, "ball": 1},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases, "ball")
     return folder
 
 
@@ -221,13 +215,10 @@ def test_slices_are_resampled_in_their_plane_only(tmp_path: Path) -> None:
 def test_image_of_one_layer_is_resampled_in_its_plane(tmp_path: Path) -> None:
     shape, label = (24, 20, 1), np.zeros((24, 20, 1), np.uint8)
     label[4:12, 5:13] = 1
-    write_raw(
+    write_cases(
         tmp_path / "raw",
         [RawCase(f"c{n}", label[None] * 9, label, np.diag([2.0, 1, 7, 1])) for n in range(4)],
-        name="layers",
-        channel_names=["scan"],
-        labels={"background": 0, "box": 1},
-        file_ending=".nii.gz",
+        "box",
     )
     data = prepare(raw(tmp_path / "raw", spacing=(1, 1)), tmp_path / "cache")
     assert data.training[0].label.shape == (48, 20)
@@ -327,13 +318,8 @@ def test_prediction_returns_to_the_axes_of_its_file(tmp_path: Path, codes: str) 
 @pytest.mark.parametrize("shape", [(24, 20), (24, 20, 1), (24, 1, 20), (1, 24, 20)])
 def test_prediction_of_an_image_gets_its_axes_of_length_1_back(tmp_path: Path, shape: Any) -> None:
     pixels = RNG.integers(0, 2, shape).astype(np.uint8)
-    write_raw(
-        tmp_path / "raw",
-        [RawCase("c", pixels[None], pixels, np.diag([-2.0, 1, 3, 1]))],
-        name="layers",
-        channel_names=["scan"],
-        labels={"background": 0, "box": 1},
-        file_ending=".nii.gz",
+    write_cases(
+        tmp_path / "raw", [RawCase("c", pixels[None], pixels, np.diag([-2.0, 1, 3, 1]))], "box"
     )
     dataset = open_raw(tmp_path / "raw")
     grid = look_at(dataset, "c", labelled=False)

@@ -6,8 +6,9 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.spec.settings.data_settings import NnunetRawData
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -23,16 +24,13 @@ def stacks(
     """A dataset with a case of each spacing."""
     label = np.zeros(shape, np.uint8)
     label[tuple(slice(n // 3, n // 2 + 1) for n in shape)] = 1
-    write_raw(
+    write_cases(
         folder,
         [
             RawCase(f"c{n}", label[None] * (50 + n), label, np.diag([*spacing, 1.0]))
             for n, spacing in enumerate(spacings)
         ],
-        name="stacks",
-        channel_names=["scan"],
-        labels={"background": 0, "box": 1},
-        file_ending=".nii.gz",
+        "box",
     )
     return folder
 
@@ -139,13 +137,12 @@ def test_case_that_is_stored_otherwise_than_the_rest_is_turned_and_named(tmp_pat
 
 def test_channel_that_is_the_same_everywhere_is_told_once_with_a_count(tmp_path: Path) -> None:
     label = np.eye(16, dtype=np.uint8)
-    write_raw(
+    write_cases(
         tmp_path / "raw",
         [RawCase(f"c{n}", np.stack([label * (9 + n), label * 0 + 3]), label) for n in range(25)],
-        name="flat",
-        channel_names=["T1", "missing"],
-        labels={"background": 0, "line": 1},
-        file_ending=".png",
+        "line",
+        channels=["T1", "missing"],
+        ending=".png",
     )
     [told] = warnings_of(tmp_path / "raw")
     assert told == (
@@ -159,18 +156,16 @@ def test_copy_of_an_image_is_told_with_the_case_that_has_it(tmp_path: Path) -> N
     images = np.random.default_rng(0).integers(0, 255, (6, 1, 16, 16)).astype(np.uint8)
     images[3] = images[1]
     images[4:] = 7  # what is blank is no copy
-    write_raw(
+    write_cases(
         tmp_path / "raw",
         [RawCase(f"c{n}", image, label) for n, image in enumerate(images)],
-        name="copies",
-        channel_names=["T1"],
-        labels={"background": 0, "line": 1},
-        file_ending=".png",
+        "line",
+        ending=".png",
     )
     copied, blank = sorted(warnings_of(tmp_path / "raw"))
     assert copied.startswith("imagesTr/c3_0000.png: holds the same pixels as the image of c1: a")
     assert copied.endswith("keep them together by `data.groups`")
-    assert "c4_0000.png: the channel `T1` is 7 everywhere" in blank
+    assert "c4_0000.png: the channel `scan` is 7 everywhere" in blank
 
 
 def test_mistake_of_every_file_is_told_once_with_a_count(tmp_path: Path) -> None:
@@ -200,13 +195,11 @@ def test_image_that_the_network_halves_to_a_single_pixel_is_refused_before_a_tri
 ) -> None:
     label = np.zeros((5, side), np.uint8)
     label[1:4, 2:6] = 1
-    write_raw(
+    write_cases(
         tmp_path / "raw",
-        [RawCase(f"c{n}", label[None] * (50 + n), label) for n in range(4)],
-        name="small",
-        channel_names=["scan"],
-        labels={"background": 0, "box": 1},
-        file_ending=".png",
+        [RawCase(f"c{n}", label[None] * 50, label) for n in range(4)],
+        "box",
+        ending=".png",
     )
     settings = TrialSettings(data=settings_of(tmp_path / "raw"))  # four levels
     padded = settings.model_copy(update={"data": settings_of(tmp_path / "raw", patch_size=16)})

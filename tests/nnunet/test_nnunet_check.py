@@ -20,9 +20,10 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
     get_normalization_scheme,
 )
 from nnunetv2.utilities import utils
+from raw_dataset import write_cases
 
 from sweep.data.files.image_file import FILE_ENDINGS
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.nnunet_check import NnunetLook
@@ -309,12 +310,12 @@ def test_file_that_holds_all_channels_in_a_fourth_axis_is_taken(tmp_path: Path) 
     folder = tmp_path / "raw" / "Dataset502_Volumes"
     label = np.zeros((8, 8, 8), np.uint8)
     label[2:5, 2:5, 2:5] = 1
-    write_raw(
+    write_cases(
         folder,
         [RawCase(f"c{n}", label[None] * 9, label) for n in range(5)],
-        name="volumes", channel_names=["a", "b"], labels={"background": 0, "box": 1},
-        file_ending=".nii.gz",
-    )  # fmt: skip
+        "box",
+        channels=["a", "b"],
+    )
     [line] = told(tmp_path / "raw", tmp_path / "none")
     assert "channels of `channel_names` that are missing: c0_0001.nii.gz" in line
     for path in (folder / "imagesTr").iterdir():
@@ -448,10 +449,12 @@ def test_mistake_of_the_splits_is_told_once(
 def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path: Path) -> None:
     label = np.eye(32, dtype=np.uint8)
     names = [f"sub-0{n}_ses-{session}" for n in range(5) for session in (1, 2)]
-    write_raw(
-        tmp_path / "raw" / NAME, [RawCase(name, label[None], label) for name in names],
-        name="x", channel_names=["grey"], labels={"background": 0, "line": 1}, file_ending=".png",
-    )  # fmt: skip
+    write_cases(
+        tmp_path / "raw" / NAME,
+        [RawCase(name, label[None], label) for name in names],
+        "line",
+        ending=".png",
+    )
     asked = {"kind": "nnunet", "dataset": 502, "raw": str(tmp_path / "raw")}
     asked["preprocessed"] = str(tmp_path / "done")
 

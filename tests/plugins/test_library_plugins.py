@@ -9,14 +9,21 @@ import monai.losses
 import monai.networks.nets
 import pytest
 import torch
+from cut_short import cut_short
 
 import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.takeaway.methods import methods
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.network_settings import NetworkSettings
+from sweep.spec.settings.trial_settings import OptimizerSettings
 from sweep.trainer.losses.main_losses import build_main_loss
 from sweep.trainer.networks.networks import build_network
+from sweep.trainer.networks.optimizers import build_optimizer
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import TrainerError
 
 FEATURES = (2, 2, 2, 2, 2, 2)
 
@@ -115,6 +122,52 @@ def test_option_of_a_loss_is_searched_and_told_among_the_methods(tmp_path: Path)
     told = str(methods(read_results(results.folder)))
     assert "parameters, features [2, 2, 2, 2, 2, 2])" in told
     assert "`monai.losses:TverskyLoss` (to_onehot_y true, softmax true, alpha searched)" in told
+
+
+def test_option_without_a_value_is_not_searched() -> None:
+    loss = {"main": "monai.losses:TverskyLoss", "main_options": {"alpha": 0.5}}
+    assert "`loss.main_options` has no `beta`: give it a value there to search it" in refused(
+        loss=loss, space={"loss.main_options.beta": {"uniform": [0.1, 0.9]}}
+    )
+
+
+def test_optimizer_of_torch_is_named_searched_and_resumed_bit_for_bit(tmp_path: Path) -> None:
+    spec = {
+        "name": "optimizers",
+        "trials": 3,
+        "searcher": "grid",
+        "scheduler": "none",
+        "presets": [],
+        "data": {"source": "shapes", "count": 6, "size": 32},
+        "trainer": {"epochs": 4, "batch_size": 2, "device": "cpu"},
+        "network": {"name": "unet", "channels": [4, 8]},
+        "optimizer": {"name": "torch.optim:RAdam", "lr": 0.01, "options": {"eps": 1e-8}},
+        "loss": {"warmup_epochs": 2, "rampup_epochs": 0},
+        "early_stopping": {"patience": None},
+        "space": {"optimizer.options.eps": {"grid": [1e-8, 1e-4, 1e-2]}},
+    }
+    results = sweep.run(spec, results=tmp_path, executor="local", progress=False)
+    assert results.best.status.value == "completed"
+    told = str(methods(read_results(results.folder)))
+    assert "The optimizer was `torch.optim:RAdam` (learning rate 0.01, eps searched;" in told
+    losses = {tuple(results[one].history["train_loss"]) for one in results}
+    assert len(losses) == 3
+    config, epochs = results["t0001"].config, list[EpochMetrics]()
+    cut_short(config, 2, checkpoint=Checkpoints(tmp_path))
+    fit(config, report=epochs.append, checkpoint=Checkpoints(tmp_path))
+    assert [one.train_loss for one in epochs] == list(results["t0001"].history["train_loss"])
+
+
+def test_optimizer_that_the_guard_cannot_step_fails_its_trial_in_words() -> None:
+    settings = OptimizerSettings(name="torch.optim:LBFGS")
+    with pytest.raises(TrainerError, match=r"`torch\.optim:LBFGS` evaluates the loss"):
+        build_optimizer(settings, torch.nn.Linear(1, 1).parameters())
+
+
+@pytest.mark.parametrize("key", ["momentum", "weight_decay"])
+def test_settings_of_our_optimizers_are_refused_beside_another(key: str) -> None:
+    optimizer = {"name": "torch.optim:RAdam", key: 0.5}
+    assert "a plug-in is set by `optimizer.options`" in refused(optimizer=optimizer)
 
 
 def test_options_beside_a_loss_of_our_own_are_refused() -> None:

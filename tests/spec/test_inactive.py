@@ -44,12 +44,13 @@ def test_every_rule_names_settings_that_there_are() -> None:
 def test_of_the_default_configuration_only_details_have_no_effect() -> None:
     idle = inactive_in(TrialSettings())
     assert {key.split(".")[0] for key in idle} == {
-        "augmentation", "data", "guard", "loss", "network", "trainer",
+        "augmentation", "data", "guard", "loss", "network", "optimizer", "trainer",
     }  # fmt: skip
     assert {key for key in idle if key.startswith("data.")} == {"data.oversample_foreground"}
     assert idle["trainer.geometry"] == "the data has no volumes"
     assert {key for key in idle if key.startswith("network.")} == {"network.options"}
     assert {key for key in idle if key.startswith("loss.")} == {"loss.main_options"}
+    assert {key for key in idle if key.startswith("optimizer.")} == {"optimizer.options"}
     assert {key for key in idle if key.startswith("guard.")} == {
         "guard.skipped_in_a_row",
         "guard.skipped_per_epoch",
@@ -62,7 +63,7 @@ def test_of_the_default_configuration_only_details_have_no_effect() -> None:
         ("optimizer: {name: adamw, momentum: 0.9}",
          "3: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"),
         ("optimizer: {schedule: constant, poly_exponent: 2}",
-         "3: optimizer.poly_exponent: 2 has no effect: the learning rate is constant"),
+         "3: optimizer.poly_exponent: 2 has no effect: only `schedule: poly` has an exponent"),
         ("  optimizer.momentum: {uniform: [0, 0.9]}\noptimizer: {name: adamw}",
          "3: space.optimizer.momentum: is searched without any effect: AdamW has no momentum"),
         ("  loss.sqrt_epsilon: {loguniform: [1e-8, 1e-2]}\n"

@@ -169,6 +169,7 @@ space:
         ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has " + TOP_LEVEL),
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has " + TOP_LEVEL),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
+         "`main_options`, "
          "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
          "`terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`, `components`, `border`"),
         ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
@@ -24,8 +26,9 @@ from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.data_settings import BrainData, CommonData, NnunetRawData, PluginData
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
-from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
+from sweep.spec.settings.trial_settings import GuardSettings, OptimizerSettings, TrialSettings
 from sweep.spec.tree.setting_tree import choosing_keys, setting_fields, value_of
+from sweep.trainer.networks.optimizers import learning_rate
 from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.effective_configuration import READERS, RESOLVED
 from sweep.trainer.runs.monai_run import MonaiTraining
@@ -65,7 +68,9 @@ GIVEN: dict[str, list[Any]] = {
     "loss.main_options": [{"smoothing": 0.3}],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
+    "optimizer.name": ["adamw", "torch.optim:RAdam"],
     "optimizer.gradient_clip": [0.1],
+    "optimizer.options": [{"alpha": 0.5}],
     "evaluation.metrics": [["iou"]],
     "evaluation.every": [1],
     "objective.metric": ["hd95"],
@@ -79,6 +84,7 @@ GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
     "loss.main_options": {"loss.main": f"{PLUGIN}:smoothed"},
+    "optimizer.options": {"optimizer.name": "torch.optim:RMSprop", "optimizer.momentum": 0.99},
     "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
@@ -104,14 +110,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"},
         "augmentation": {},
     }
-    write_raw(
-        folder,
-        cases(),
-        name="rings",
-        channel_names=["grey"],
-        labels={"background": 0, "disc": 1, "ring": 2},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases(), "disc", "ring")
     return folder
 
 
@@ -357,6 +356,22 @@ def test_learning_rate_and_its_schedule_are_measured_not_believed() -> None:
     settings, run = asked_and_live(rate=lambda epoch: 0.1)
     with pytest.raises(NotApplied, match=r"optimizer.schedule is 'poly' .* but 'constant'"):
         verify(settings, found_in(run))
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 50])
+@pytest.mark.parametrize(
+    "schedule",
+    # The straight line and the cosine cross in the middle. This power crosses it at a quarter.
+    [("cosine", 0.9), ("constant", 0.9), ("poly", 1.0), ("poly", math.log(0.85355, 0.75))],
+)
+def test_schedule_is_told_from_the_others_also_in_few_epochs(
+    schedule: tuple[str, float], epochs: int
+) -> None:
+    name, exponent = schedule
+    asked = OptimizerSettings(schedule=name, poly_exponent=exponent)
+    _, run = asked_and_live(rate=lambda epoch: learning_rate(asked, epoch, epochs))
+    loop = SimpleNamespace(epochs=epochs)
+    assert LOOP_READERS["optimizer.schedule"](run, loop) == name
 
 
 def test_optimizer_that_somebody_changed_is_found() -> None:

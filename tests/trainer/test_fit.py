@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from cut_short import cut_short
+from raw_dataset import write_cases
 from torch import Tensor
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -322,13 +323,12 @@ def test_multi_class_volumes_train_with_the_geometry_of_the_chosen_class(
     label = np.zeros((5, 45, 61, 3), np.uint8)
     label[:, 5:20, 5:20], label[:, 25:40, 30:55] = 1, 2
     image[:, 0] += label
-    write_raw(
+    write_cases(
         tmp_path / "raw",
         [RawCase(f"case_{n}", image[n], label[n]) for n in range(5)],
-        name="two_classes",
-        channel_names=["T1", "T2"],
-        labels={"background": 0, "liver": 1, "tumour": 2},
-        file_ending=".nii.gz",
+        "liver",
+        "tumour",
+        channels=["T1", "T2"],
     )
     data = f"data={{source: nnunet_raw, folder: {tmp_path / 'raw'}, geometric_class: tumour}}"
     config = trial(data, "trainer.epochs=3", "optimizer.lr=0.05", "trainer.batch_size=6")

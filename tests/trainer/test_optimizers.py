@@ -84,6 +84,17 @@ def test_poly_schedule_starts_at_the_learning_rate_and_falls_but_never_to_zero(
     assert all(0 < later < earlier for earlier, later in pairwise(rates))
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 7, 50])
+def test_cosine_schedule_is_that_of_torch(epochs: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.3)
+    oracle = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    settings = OptimizerSettings(lr=0.3, schedule="cosine")
+    for epoch in range(epochs):
+        assert learning_rate(settings, epoch, epochs) == pytest.approx(oracle.get_last_lr()[0])
+        optimizer.step()
+        oracle.step()
+
+
 def test_constant_schedule_stays() -> None:
     settings = OptimizerSettings(lr=0.3, schedule="constant")
     assert {learning_rate(settings, epoch, 10) for epoch in range(10)} == {0.3}

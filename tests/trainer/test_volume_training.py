@@ -13,8 +13,9 @@ import torch
 from cut_short import cut_short
 from foreign import trial as foreign_trial
 from foreign import write_trainer
+from raw_dataset import write_cases
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.unfit_data import unfit
 from sweep.spec.settings.network_settings import NetworkName
@@ -47,14 +48,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             affine = np.diag([*reversed(SPACING), 1.0])
             yield RawCase(f"ball_{number}", image.T[None], label.T, affine)
 
-    write_raw(
-        folder,
-        cases(),
-        name="balls",
-        channel_names=["grey"],
-        labels={"background": 0, "ball": 1},
-        file_ending=".nii.gz",
-    )
+    write_cases(folder, cases(), "ball")
     return folder
 
 

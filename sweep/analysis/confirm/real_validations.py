@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.report_words import listed
 from sweep.vocabulary.objective import VAL_DICE, Objective
-from sweep.vocabulary.record import TrialRecord, objective_of, searched
+from sweep.vocabulary.record import RealValidation, TrialRecord, objective_of, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,23 +46,27 @@ def by_real_dice(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
 def on_whole_cases(records: Iterable[TrialRecord]) -> str:
     """Who of the search leads by the real validation, and whom the pseudo Dice had first.
 
-    Empty where fewer than two trials of the search have one; replicates have a verdict of their
-    own.
+    Empty where no trial of the search has one, or only its first; replicates have a verdict of
+    their own.
     """
     records = list(records)
     every = [(dice, one) for one in searched(records) if (dice := real_dice(one)) is not None]
     repeated = any(one.replicate is not None or one.has_further_runs for one in records)
-    if len(every) < 2 or repeated:
+    if not every or repeated:
         return ""
     every.sort(key=lambda pair: -pair[0])
+    (best, first), *others = every
+    by_pseudo = max(searched(records), key=lambda one: (one.score or 0.0, -one.number))
+    if by_pseudo is first and not others:
+        return ""
     text = as_real(objective_of(records)).text
-    (best, first), (second, _), *_ = every
+    sentence = f"{first.trial_id} alone has a real validation, with Dice {text(best)}"
+    if others:
+        sentence = f"Of {len(every)} finalists {first.trial_id} has the highest real validation"
+        sentence += f" Dice, {text(best)}, {text(best - others[0][0])} ahead of the next"
     level = [one.trial_id for dice, one in every if dice == best]
-    sentence = f"Of {len(every)} finalists {first.trial_id} has the highest real validation Dice"
-    sentence += f", {text(best)}, {text(best - second)} ahead of the next"
     if len(level) > 1:
         sentence = f"{listed(level)} have the same real validation Dice, {text(best)}"
-    by_pseudo = max((one for _, one in every), key=lambda one: (one.score or 0.0, -one.number))
     if by_pseudo.trial_id not in level:
         sentence += f"; the search had {by_pseudo.trial_id} first"
     return f"{sentence}. One run each, on one fold."
@@ -84,10 +88,9 @@ def runs_frame(records: Iterable[TrialRecord], ranked: Sequence[str]) -> pd.Data
             run.trial_id,
             None if run.replicate is None else run.replicate.fold,
             None if run.best is None else run.best.val_dice,
-            run.real.dice,
+            real.dice,
         )
-        for rank, run in _validated(records, ranked)
-        if run.real is not None
+        for rank, run, real in _validated(records, ranked)
     ]
     kinds = {"rank": "Int64", "trial_id": "string", "run": "string", "fold": "Int64"}
     kinds |= {"pseudo_dice": "Float64", "real_dice": "Float64"}
@@ -99,10 +102,9 @@ def cases_frame(records: Iterable[TrialRecord], ranked: Sequence[str]) -> pd.Dat
     import pandas as pd
 
     rows = [
-        (run.configuration_id, run.trial_id, case, name, dice, run.real.groups.get(case))
-        for _, run in _validated(records, ranked)
-        if run.real is not None
-        for case, classes in run.real.cases.items()
+        (run.configuration_id, run.trial_id, case, name, dice, real.groups.get(case))
+        for _, run, real in _validated(records, ranked)
+        for case, classes in real.cases.items()
         for name, dice in classes.items()
     ]
     kinds = dict.fromkeys(("trial_id", "run", "case", "class"), "string") | {"dice": "Float64"}
@@ -114,10 +116,10 @@ def cases_frame(records: Iterable[TrialRecord], ranked: Sequence[str]) -> pd.Dat
 
 def _validated(
     records: Iterable[TrialRecord], ranked: Sequence[str]
-) -> list[tuple[int, TrialRecord]]:
+) -> list[tuple[int, TrialRecord, RealValidation]]:
     places = {trial_id: rank for rank, trial_id in enumerate(ranked, start=1)}
     found = [
-        (places[run.configuration_id], run)
+        (places[run.configuration_id], run, run.real)
         for run in records
         if run.real is not None and run.configuration_id in places
     ]

@@ -13,6 +13,7 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord
 
 REPLICATES = style.MarkerStyle("#5c6b78", "circle-open", "\\")
@@ -79,7 +80,7 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
     if not epochs:
         return "No epoch has been trained yet."
     seconds = sum(part.seconds for part in found)
-    sentence = f"{epochs} epochs in {words.duration(seconds)} of training"
+    sentence = f"{counted(epochs, 'epoch')} in {words.duration(seconds)} of training"
     by_status = {part.status: part.epochs for part in found}
     kinds = ((Status.DIVERGED, "diverged trials"), (Status.PRUNED, "pruned trials"))
     parts = [

@@ -72,7 +72,7 @@ def _finding(results: Results, found: Sequence[Event], without: Sequence[TrialRe
     side = "before" if middle < 0 else "after"
     kinds = Counter(verdict.what for _, _, verdict in found).most_common(3)
     return (
-        f"{within} of {len(found)} divergences came within one epoch of the switch-on"
+        f"{within} of {counted(len(found), 'divergence')} came within one epoch of the switch-on"
         + (f", {before} before it" if before else "")
         + f" (median {abs(middle):.1f} epochs {side} it); most often "
         + listed([f"{what} ({count})" for what, count in kinds])

@@ -38,6 +38,7 @@ def pareto_front(results: Results) -> ReportFigure:
     axes = [goal.metric for goal in goals[:2]]
     aimed = results.objective.each if several else goals
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in aimed]
+    aims += [] if several else ["at most their epochs"]
     first, *others = aimed or [results.objective]
     titles = ["Outlines" if first.metric == HD95 else first.opening]
     titles += ["outlines" if goal.metric == HD95 else goal.short for goal in others]
@@ -53,8 +54,7 @@ def pareto_front(results: Results) -> ReportFigure:
         title=f"{listed(titles if several else [*titles, 'epochs'])} together",
         finding=_finding(results, goals, list(found["trial_id"])),
         reading=(
-            f"Large, with their names: trials that no other one beats, with "
-            f"{listed(aims) if several else ', '.join(aims) + ' and at most their epochs'}. "
+            f"Large, with their names: trials that no other one beats, with {listed(aims)}. "
             f"{_about_pruned(results)}The stronger the colour, the more epochs. "
             f"{'All metrics' if several else 'Both'} are of the best "
             f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"

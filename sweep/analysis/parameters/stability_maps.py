@@ -114,7 +114,7 @@ def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[M
             interval = overall.interval_words
             sentence += f": in a complete training {interval} would (90 % interval)."
     else:
-        sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+        sentence = f"{overall.diverged} of {counted(overall.trials, 'trial')} at risk diverged"
         has_extremes = pairs and overall.diverged < overall.trials
         if overall.cut_short:
             sentence += (

@@ -20,10 +20,10 @@ from sweep.analysis.effective_settings import (
     settings_of,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.space.distributions import is_number
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 
 PATIENCE = "early_stopping.patience"

@@ -8,6 +8,7 @@ nothing else. So an interrupted sweep is rebuilt by replaying its records.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from sweep.spec.session_changes import edits
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import label
+from sweep.store.files import read_text
 from sweep.store.journal import (
     ConfigurationEnqueued,
     EpochRecorded,
@@ -41,7 +43,7 @@ from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import InputError, Mistake, gathering
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathering
 from sweep.vocabulary.record import (
     BY_HAND,
     Observer,
@@ -453,7 +455,7 @@ class SweepController:
                     settings = settings_of_run(
                         self._spec, record.parameters, record.preset, record.replicate
                     )
-                    edited += self._edits(record)
+                    edited += self._edits(record, settings)
                     self._open(started, settings)
                     if record.replicate is None:
                         self._queue.searcher.tell(started)
@@ -475,14 +477,20 @@ class SweepController:
         if edited:
             raise InputError(edited)
 
-    def _edits(self, record: TrialRecord) -> list[Mistake]:
+    def _edits(self, record: TrialRecord, settings: TrialSettings) -> list[Mistake]:
         """What was edited by hand of the settings of a trial that goes on, or of the first one.
 
         An edit of the sweep.yaml shows in any trial.
+
+        Args:
+            settings: with which the trial began.
         """
         found: list[Mistake] = []
         config = self._store.layout.trial(record.trial_id).config
         if config.exists() and (record.outcome is None or not self._proposed):
+            with suppress(ResultsError):  # below, in the words for such a file
+                if read_text(config) == to_yaml(settings):  # as it was written
+                    return []
             with gathering(found):
                 found += edits(config, self._spec, record)
         return found

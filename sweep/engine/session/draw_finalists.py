@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ def draw_finalists(
     store: Store,
     leader: str | None,
     warn: Callable[[str], None],
-    busy: Busy = nullcontext,
+    busy: Busy,
 ) -> list[str]:
     """Draw what is not drawn yet, within ``pictures.megabytes``.
 

@@ -58,7 +58,7 @@ class NnunetRate:
     ) -> None:
         self._optimizer, self._settings, self._epochs = optimizer, settings, epochs
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         """Learning rate of an epoch, from 0."""
         return learning_rate(self._settings, epoch, self._epochs)
 
@@ -276,7 +276,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp == "fp16")
 
-    def rate(self, epoch: int) -> float:
+    def rate(self, epoch: float) -> float:
         """Learning rate of an epoch."""
         return float(self.lr_scheduler(epoch))
 

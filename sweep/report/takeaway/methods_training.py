@@ -277,13 +277,17 @@ def _optimizer(of: Selected) -> Iterator[str]:
     if of.results.spec.trainer.traits.is_own_loop:
         return
     name = of.text("optimizer.name")
-    own = [f"learning rate {of.text('optimizer.lr')}"]
-    if name != "adamw":
-        own.append(f"momentum {of.text('optimizer.momentum')}")
-    own.append(f"weight decay {of.text('optimizer.weight_decay')}")
+    own = [f"learning rate {of.text('optimizer.lr')}", *_options(of, "optimizer.options")]
+    if of.results.spec.optimizer.is_plugin:
+        name = f"`{_without_folder(name)}`"
+    else:
+        keys = ["weight_decay"] if name == "adamw" else ["momentum", "weight_decay"]
+        own += [f"{key.replace('_', ' ')} {of.text(f'optimizer.{key}')}" for key in keys]
     schedule = of.text("optimizer.schedule")
     if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
+    elif schedule == "cosine":
+        schedule = "cosine, to 0 after the last epoch"
     clip = of.text("optimizer.gradient_clip")
     clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (

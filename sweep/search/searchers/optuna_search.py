@@ -80,8 +80,7 @@ class OptunaSearch:
         self._first = first
         self._objective = objective
         self._storage = RetoldTrials()
-        others = [one.mode for one in objective.others]
-        self._study = make_study(self._storage, mode=objective.mode, others=others)
+        self._study = make_study(self._storage, objective=objective)
         self._evidence: list[Evidence] = []  # in the order of the study
         self._index: dict[int, int] = {}  # there, of the trial with this number
         self._changed: set[int] = set()  # there, of which the study does not know all

@@ -16,7 +16,7 @@ so far, also the diverged ones (`Worst`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any, Literal
 
 import optuna
@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweep.search.searchers.optuna_space import make_codec, suggest
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import depends_on, drawn_in, holds, in_order, lies_in
-from sweep.vocabulary.objective import Mode, Objective
+from sweep.vocabulary.objective import DICE, Mode, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 IDLE = RandomSampler(seed=0)
@@ -38,18 +38,14 @@ DIRECTIONS: Mapping[Mode, Literal["maximize", "minimize"]] = {"max": "maximize",
 
 
 def make_study(
-    storage: BaseStorage | None = None,
-    name: str | None = None,
-    mode: Mode = "max",
-    others: Sequence[Mode] = (),
+    storage: BaseStorage | None = None, name: str | None = None, objective: Objective = DICE
 ) -> optuna.Study:
     """The study of this name in a storage, created if it is missing; by default one in memory.
 
     Args:
         storage: where it is kept.
         name: of the study.
-        mode: of its objective.
-        others: of further objectives.
+        objective: what its trials are judged by.
     """
     # Optuna announces every study, and warns of packages that would only make it faster.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -57,7 +53,7 @@ def make_study(
         storage=storage,
         sampler=IDLE,
         study_name=name,
-        directions=[DIRECTIONS[one] for one in (mode, *others)],
+        directions=[DIRECTIONS[one.mode] for one in objective.each],
         load_if_exists=True,
     )
 

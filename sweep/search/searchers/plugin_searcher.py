@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
@@ -17,6 +15,7 @@ from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.parameter_values import without_arrays
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
@@ -103,14 +102,11 @@ class PluginSearcher:
 
 def _plain(value: Any) -> Any:
     """A value of numpy as Python's own, which a configuration can hold; others as they are."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return _plain(value[()]) if value.ndim == 0 else tuple(value.tolist())
+    value = without_arrays(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _written(value: Any) -> str:
     """A value for a message; with its type where that is not one of YAML."""
-    of_numpy = isinstance(value, np.generic | np.ndarray)
-    return shown(_plain(value)) + f" (numpy.{type(value).__name__})" * of_numpy
+    kind = type(value)
+    return shown(_plain(value)) + f" (numpy.{kind.__name__})" * (kind.__module__ == "numpy")

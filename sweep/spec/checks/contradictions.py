@@ -23,7 +23,6 @@ from sweep.spec.space.distributions import (
     QRandInt,
     QUniform,
     WholeNumbers,
-    is_number,
     possible_values,
 )
 from sweep.spec.space.linked_space import (
@@ -48,6 +47,7 @@ from sweep.spec.tree.setting_tree import (
 from sweep.spec.words.dialects import written
 from sweep.spec.words.phrases import at_most, shown
 from sweep.vocabulary.errors import InputError, Mistake, gathering
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 WHOLE_INSTEAD = {LogUniform: "`lograndint`", QUniform: "`qrandint`"}

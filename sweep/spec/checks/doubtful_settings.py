@@ -13,11 +13,12 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.space.distributions import Listed, is_number
+from sweep.spec.space.distributions import Listed
 from sweep.spec.space.linked_space import depends_on
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import known_mode
+from sweep.vocabulary.parameter_values import is_number
 
 LUCK: Mapping[str, str] = {
     "seed": "a `seed` is not a choice: the best one was lucky, which says nothing about the next"

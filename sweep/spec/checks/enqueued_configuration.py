@@ -9,12 +9,12 @@ from typing import Any
 from sweep.spec.reading.yaml_document import plain_document
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distribution_yaml import as_yaml
-from sweep.spec.space.distributions import Distribution, Interval, is_number, possible_values
+from sweep.spec.space.distributions import Distribution, Interval, possible_values
 from sweep.spec.space.linked_space import holds, lies_in, taken
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
-from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.parameter_values import as_parameter, is_number
 from sweep.vocabulary.record import ParameterValue
 
 DRAWS = 20
@@ -52,6 +52,11 @@ def check_enqueued(
             take, or one that is no number where numbers are drawn. A setting with a type refuses
             that itself, but one of `trainer.options` takes anything.
     """
+    if not spec.drawn:
+        raise InputError.single(
+            "this sweep draws no parameter: one curve answers for all that it searches, so no"
+            " configuration can be added"
+        )
     if not given:
         raise InputError.single(f"give a value to {one_of([*spec.drawn])}, such as KEY=VALUE")
     unknown = [Mistake(_not_drawn(spec, key), key=key) for key in given if key not in spec.drawn]

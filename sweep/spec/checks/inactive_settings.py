@@ -24,7 +24,7 @@ from sweep.spec.settings.loss_settings import OWN_MAIN_LOSSES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
-from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.settings.trial_settings import OWN_OPTIMIZERS, TrialSettings
 from sweep.spec.tree.setting_tree import (
     Finding,
     after_switch_on_keys,
@@ -146,14 +146,26 @@ RULES = (
     _augmentation("low_resolution", "smallest"),
     Rule(
         ("optimizer.momentum",),
-        {"optimizer.name": _is("sgd")},
+        {"optimizer.name": _is_not("adamw")},
         "AdamW has no momentum",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.momentum", "optimizer.weight_decay"),
+        {"optimizer.name": _is(*OWN_OPTIMIZERS)},
+        "a plug-in is set by `optimizer.options`",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.options",),
+        {"optimizer.name": _is_not(*OWN_OPTIMIZERS)},
+        "only a plug-in has options",
         refused=True,
     ),
     Rule(
         ("optimizer.poly_exponent",),
         {"optimizer.schedule": _is("poly")},
-        "the learning rate is constant",
+        "only `schedule: poly` has an exponent",
         refused=True,
     ),
     Rule(

@@ -9,6 +9,7 @@ from sweep.plugins.plugin_kinds import (
     MAIN_LOSS,
     METRIC,
     NETWORK,
+    OPTIMIZER,
     SCHEDULER,
     SEARCHER,
     TRACKER,
@@ -20,7 +21,7 @@ from sweep.spec.search.tracker_names import PACKAGES
 from sweep.spec.settings.loss_settings import OWN_MAIN_LOSSES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
-from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.settings.trial_settings import OWN_OPTIMIZERS, TrialSettings
 from sweep.spec.tree.setting_tree import Finding, value_of
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
@@ -54,6 +55,9 @@ def _of_trial(settings: TrialSettings) -> Iterator[Named]:
     for name in _values(settings, NETWORK.key):
         if "network" in reads and name not in OWN_NETWORKS:
             yield NETWORK, name, settings.network.options
+    for name in _values(settings, OPTIMIZER.key):
+        if name not in OWN_OPTIMIZERS:
+            yield OPTIMIZER, name, settings.optimizer.options
     for name in _values(settings, MAIN_LOSS.key):
         if name not in OWN_MAIN_LOSSES:
             yield MAIN_LOSS, name, settings.loss.main_options

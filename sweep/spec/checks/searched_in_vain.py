@@ -9,10 +9,11 @@ from typing import Any
 from sweep.spec.checks.inactive_settings import RULES, Rule
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.conditions import Condition
-from sweep.spec.space.distributions import Listed, is_number
+from sweep.spec.space.distributions import Listed
 from sweep.spec.space.linked_space import depends_on
 from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import shown
+from sweep.vocabulary.parameter_values import is_number
 
 WITHOUT_PRIORS = {
     "grid": "`searcher: grid` tries every value",

@@ -21,6 +21,7 @@ from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
 from sweep.spec.tree.setting_tree import Finding, KeyPath
 from sweep.spec.words.phrases import no_character, printable, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.parameter_values import without_arrays
 
 MOST_VALUES = 20_000
 MOST_LEVELS = 20
@@ -199,8 +200,7 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
     """A copy with NumPy's values as Python's, and None for objects, noted as mistakes."""
-    if hasattr(value, "tolist") and not isinstance(value, type):
-        value = value.tolist()
+    value = without_arrays(value)
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
         named = {str(key): held for key, held in value.items()}
         wrong = {key: words for key in named if (words := no_character(key))}

@@ -327,15 +327,7 @@ TimeBudget = Annotated[
 
 
 def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
-    """Trained epochs of each rung: ``grace_period · reduction_factor^k`` below ``max_epochs``.
-
-    Raises:
-        ValueError: grace_period < 1 or reduction_factor < 2.
-    """
-    if grace_period < 1:
-        raise ValueError(f"`grace_period` must be at least 1, but is {grace_period}")
-    if reduction_factor < 2:
-        raise ValueError(f"`reduction_factor` must be at least 2, but is {reduction_factor}")
+    """Trained epochs of each rung: ``grace_period · reduction_factor^k`` below ``max_epochs``."""
     rungs = []
     epochs = grace_period
     while epochs < max_epochs:

@@ -14,10 +14,11 @@ from sweep.spec.search.search_strategy import (
     epochs_in_full,
 )
 from sweep.spec.space.conditions import Condition
-from sweep.spec.space.distributions import Distribution, is_number
+from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import configurations
 from sweep.spec.tree.setting_tree import is_late, value_of
 from sweep.vocabulary.geometric_ramp import GeometricRamp
+from sweep.vocabulary.parameter_values import is_number
 
 RUNG_FACTOR_OF_GAINS = 2
 """More frequent rungs train fewer epochs and keep the leaders just as often."""

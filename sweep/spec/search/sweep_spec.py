@@ -44,10 +44,11 @@ from sweep.spec.space.linked_space import drawn_in, grid_size
 from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.space.replayed_settings import most_patient, split
-from sweep.spec.tree.setting_tree import group_of_option, setting_names, value_of
+from sweep.spec.tree.setting_tree import setting_names, value_of
 from sweep.spec.tree.validation_reports import findings_of, unknown_setting
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.parameter_values import whole
 from sweep.vocabulary.record import ParameterValue
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -333,8 +334,8 @@ class SweepSpec(TrialSettings):
 
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")
-        owner = getattr(self, key.partition(".")[0], None)
-        if group_of_option(key) and hasattr(owner, "options"):
+        owner, _, options = group.partition(".")
+        if isinstance(getattr(getattr(self, owner, None), options, None), dict):
             return f"`{group}` has no {quoted(option)}: give it a value there to search it"
         if group == "trainer.options" or (key in setting_names() and group == "trainer"):
             return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
@@ -345,11 +346,10 @@ class SweepSpec(TrialSettings):
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
     """The value as the distribution would draw it (0 for 0.0); unchanged if it never would."""
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
     listed = distribution.values if isinstance(distribution, Listed) else ()
     # Lists are equal if their numbers are: [1, 2] and [1.0, 2.0].
     lists = (one for one in listed if isinstance(one, tuple) and one == value)
-    return next((same for same in (value, whole, *lists) if distribution.contains(same)), value)
+    return next(filter(distribution.contains, (value, whole(value), *lists)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:

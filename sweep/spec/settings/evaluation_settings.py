@@ -24,6 +24,7 @@ from sweep.spec.settings.objective_settings import (
 )
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.words.phrases import shown
+from sweep.vocabulary.parameter_values import is_number
 
 MetricName = Literal["iou", "hd95", "nsd", "shape"]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -45,8 +46,7 @@ def _tolerance(value: Any) -> Any:
     """Numbers as floats; says of anything else what would be right."""
     each = value if isinstance(value, dict) else {"": value}
     for name, one in each.items():
-        is_number = isinstance(one, int | float) and not isinstance(one, bool)
-        if not is_number or not 0 <= one < math.inf or not isinstance(name, str):
+        if not is_number(one) or not 0 <= one < math.inf or not isinstance(name, str):
             where = f" of `{name}`" if isinstance(value, dict) else ""
             raise ValueError(
                 f"the tolerance{where} must be a number of at least 0, in mm (pixels, where the"

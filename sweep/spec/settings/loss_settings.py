@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
+from operator import not_
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
 )
 
 from sweep.plugins.plugin_kinds import (
@@ -62,7 +61,7 @@ class LossSettings(Settings):
     )
     """Main loss, on from the first step: a Dice term plus a pixel-wise term; or a plug-in, as
     package.module:attribute, file.py:attribute or by its registered name."""
-    main_options: Options = Field(default_factory=dict)
+    main_options: Options = Field(default_factory=dict, exclude_if=not_)
     """Keyword arguments of a plug-in for `loss.main`. Each can be searched, as
     loss.main_options.NAME."""
     dice_weight: float = Field(default=1.0, ge=0)
@@ -80,7 +79,7 @@ class LossSettings(Settings):
     """Epochs after the warm-up over which g rises linearly to 1; 0: g is 1 at once."""
     terms: Annotated[
         tuple[PluginEntry, ...],
-        Field(strict=False),
+        Field(strict=False, exclude_if=not_),  # without plug-ins, a file need not say so
         one_or_several(str, str | list[str]),
         AfterValidator(_names_of_their_own),
         ActsLate(),
@@ -103,14 +102,6 @@ class LossSettings(Settings):
     border: Annotated[Literal["keep", "ignore"], ActsLate()] = "keep"
     """What the shape terms do with a shape that touches the border of the patch or image. ignore:
     it is left out, because where it is cut is no part of its outline."""
-
-    @model_serializer(mode="wrap")
-    def _without_empty_terms(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = write(self)
-        for name in ("terms", "main_options"):  # without plug-ins, a file need not say so
-            if not getattr(self, name):
-                values.pop(name, None)
-        return values
 
     @property
     def min_volume(self) -> float:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import prod
+from operator import not_
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
 )
 
 from sweep.plugins.plugin_kinds import NETWORK, own_or_plugin
@@ -158,15 +157,8 @@ class NetworkSettings(Settings):
     """Deep supervision: lower decoder levels predict too; null: if the network supports it."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
-    options: Options = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict, exclude_if=not_)  # our own networks have none
     """Keyword arguments of a plug-in. Each can be searched, as network.options.NAME."""
-
-    @model_serializer(mode="wrap")
-    def _without_empty_options(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = write(self)
-        if not self.options:  # our own networks have none
-            values.pop("options", None)
-        return values
 
     @property
     def is_plugin(self) -> bool:

@@ -11,7 +11,8 @@ differ only in those are the same run until then.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from operator import not_
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from sweep.plugins.plugin_kinds import OPTIMIZER, own_or_plugin
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.data_settings import CommonData, DataSettings, ShapesData
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
@@ -30,7 +32,7 @@ from sweep.spec.settings.objective_settings import (
     ObjectiveChoice,
     ObjectiveSettings,
 )
-from sweep.spec.settings.settings_base import EndsRun, Settings, one_or_several
+from sweep.spec.settings.settings_base import EndsRun, Options, Settings, one_or_several
 from sweep.spec.settings.trainer_settings import (
     CommonTrainer,
     MonaiTrainer,
@@ -39,24 +41,37 @@ from sweep.spec.settings.trainer_settings import (
 )
 from sweep.vocabulary.objective import Objective
 
+OptimizerName = Literal["sgd", "adamw"]
+OWN_OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+
 
 class OptimizerSettings(Settings):
     """Optimizer, learning-rate schedule and gradient clip."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
-    """sgd: SGD with Nesterov momentum. adamw: AdamW."""
+    name: Annotated[str, own_or_plugin(OPTIMIZER, OptimizerName)] = "sgd"
+    """sgd: SGD with Nesterov momentum. adamw: AdamW. Or a plug-in: any other optimizer, as
+    torch.optim:RAdam."""
     lr: float = Field(default=1e-2, gt=0)
     """Learning rate of epoch 0."""
     momentum: float = Field(default=0.99, ge=0, lt=1)
     """Momentum of SGD. AdamW does not use it."""
     weight_decay: float = Field(default=3e-5, ge=0)
     """Weight decay: an L2 penalty with SGD, decoupled with AdamW."""
-    schedule: Literal["poly", "constant"] = "poly"
-    """Learning-rate schedule. poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    """Learning-rate schedule. poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net. cosine:
+    lr · (1 + cos(π · epoch / epochs)) / 2."""
     poly_exponent: float = Field(default=0.9, gt=0)
     """Exponent of `schedule: poly`. 1 falls linearly; less falls later and more steeply."""
     gradient_clip: float | None = Field(default=12.0, gt=0)
     """Gradients are clipped to this norm; null: no clipping."""
+    options: Options = Field(default_factory=dict, exclude_if=not_)
+    """Keyword arguments of a plug-in, beside `lr`. Each can be searched, as
+    optimizer.options.NAME."""
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether it is an optimizer of another package."""
+        return self.name not in OWN_OPTIMIZERS
 
 
 class GuardSettings(Settings):

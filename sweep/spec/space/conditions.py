@@ -20,7 +20,7 @@ from itertools import combinations
 from typing import Any
 
 from sweep.spec.words.phrases import quoted, shown
-from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.parameter_values import as_parameter, is_number
 from sweep.vocabulary.record import ParameterValue
 
 BETWEEN = ("above", "below")
@@ -46,10 +46,10 @@ class Condition:
         """Whether it holds for a value of the other parameter. 1 is 1.0, but not true."""
         if self.values:
             return any(is_same(one, value) for one in self.values)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return (self.above is None or value > self.above) and (
-            self.below is None or value < self.below
+        return (
+            is_number(value)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
         )
 
     @property
@@ -129,8 +129,7 @@ def _parse(on: str, wanted: Any) -> Condition:
 
 
 def _is_bound(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and not math.isnan(value)
+    return is_number(value) and not math.isnan(value)
 
 
 def _is_value(value: Any) -> bool:

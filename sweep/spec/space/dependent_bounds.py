@@ -19,12 +19,18 @@ class Bound:
     """A bound that is the value of another setting.
 
     Args:
-        of: dotted name of the setting.
-        otherwise: its value in trials that do not draw it.
+        of: dotted name of the setting; None for a plain number beside such a bound, until
+            `sweep.spec.space.links.linked` has found the widest range of both.
+        otherwise: its value in trials that do not draw it; the plain number.
     """
 
-    of: str
+    of: str | None
     otherwise: float | None = field(default=None, compare=False)
+
+    @property
+    def written(self) -> str | float | None:
+        """Its form in the YAML."""
+        return self.otherwise if self.of is None else self.of
 
     def number(self, parameters: Mapping[str, ParameterValue]) -> float:
         """The bound beside these values of other parameters.
@@ -32,7 +38,7 @@ class Bound:
         Raises:
             TypeError: it is no number there; only a preset can have such a value.
         """
-        value = parameters.get(self.of, self.otherwise)
+        value = parameters.get(self.of or "", self.otherwise)
         if not isinstance(value, int | float):
             raise TypeError(f"{self.of} is no number: {value!r}")
         return value

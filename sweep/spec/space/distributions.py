@@ -23,14 +23,14 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, ClassVar, Self, TypeGuard
+from typing import Any, ClassVar, Self
 
 from sweep.spec.space.conditions import Conditions
 from sweep.spec.space.dependent_bounds import Bound
 from sweep.spec.space.priors import Prior
 from sweep.spec.words.dialects import exact
 from sweep.spec.words.phrases import shown
-from sweep.vocabulary.parameter_values import as_parameter, exactly
+from sweep.vocabulary.parameter_values import as_parameter, exactly, is_number
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -94,6 +94,8 @@ class Interval(Distribution):
     """What low and high depend on; None for a number."""
 
     takes = "[low, high]"
+    is_log: ClassVar[bool] = False
+    """Whether it is even over the orders of magnitude."""
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -115,7 +117,7 @@ class Interval(Distribution):
     def arguments(self) -> list[ParameterValue]:
         own = [getattr(self, name) for name in self.__match_args__]
         ends = [*self.ends, *[None] * (len(own) - len(self.ends))]
-        return [end.of if end else number for end, number in zip(ends, own, strict=True)]
+        return [end.written if end else number for end, number in zip(ends, own, strict=True)]
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -124,6 +126,9 @@ class Interval(Distribution):
     @property
     def size(self) -> int | None:
         return None
+
+    def sample(self, rng: Random) -> float:
+        return between(self.low, self.high, rng.random(), log=self.is_log)
 
     def contains(self, value: ParameterValue) -> bool:
         return is_number(value) and self.low <= value <= self.high
@@ -135,32 +140,17 @@ class Uniform(Interval):
 
     name = "uniform"
 
-    def sample(self, rng: Random) -> float:
-        return _between(self.low, self.high, rng)
-
 
 @dataclass(frozen=True)
 class LogUniform(Interval):
     """A number between low and high whose logarithm is uniform."""
 
     name = "loguniform"
+    is_log = True
 
     def __post_init__(self) -> None:
-        if self.low <= 0:
-            order = "" if self.low < self.high else " and low < high"
-            cure = (
-                "give a small positive bound, or list the values with 0 in a `choice`"
-                if self.low == 0
-                else f"a negative number has no logarithm: `{Uniform.name}` takes it"
-            )
-            raise ValueError(
-                f"`loguniform` needs low > 0{order}, but has {shown(self.arguments)}; {cure}"
-            )
+        _require_logarithm(self, "low > 0", "give a small positive bound, or ", Uniform)
         super().__post_init__()
-
-    def sample(self, rng: Random) -> float:
-        value = math.exp(_between(math.log(self.low), math.log(self.high), rng))
-        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -289,22 +279,15 @@ class LogRandInt(RandInt):
     """A whole number from low to high - 1 whose logarithm is about uniform."""
 
     name = "lograndint"
+    is_log = True
 
     def __post_init__(self) -> None:
-        if self.low < 1:
-            raise ValueError(
-                f"`lograndint` needs low >= 1, but has {shown(self.arguments)}; "
-                + (
-                    "list the values with 0 in a `choice`"
-                    if self.low == 0
-                    else f"a negative number has no logarithm: `{RandInt.name}` takes it"
-                )
-            )
+        _require_logarithm(self, "low >= 1", "", RandInt)
         super().__post_init__()
 
     def sample(self, rng: Random) -> int:
-        value = int(math.exp(_between(math.log(self.low), math.log(self.high), rng)))
-        return min(max(value, self.low), self.high - 1)
+        value = between(self.low, self.high, rng.random(), log=True)
+        return min(int(value), self.high - 1)
 
 
 @dataclass(frozen=True)
@@ -392,12 +375,27 @@ def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
     return distribution.extent or ()
 
 
-def _between(low: float, high: float, rng: Random) -> float:
-    """Uniform in [low, high], also where high - low is beyond the largest float."""
-    share = rng.random()
-    return min(max(low * (1 - share) + high * share, low), high)
+def between(low: float, high: float, share: float, *, log: bool) -> float:
+    """What lies at a share of the way from low to high, also where high - low is infinite.
+
+    Args:
+        share: from 0 to 1.
+        log: whether the way is that of the logarithms.
+    """
+    if log:
+        value = math.exp(math.log(low) * (1 - share) + math.log(high) * share)
+    else:
+        value = low * (1 - share) + high * share
+    return min(max(value, low), high)
 
 
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number; true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _require_logarithm(kind: Interval, needed: str, instead: str, plain: type[Interval]) -> None:
+    """Refuse a lower bound without a logarithm, with what fits it better."""
+    if kind.low > 0:
+        return
+    order = "" if kind.low < kind.high else " and low < high"
+    cure = f"{instead}list the values with 0 in a `choice`"
+    if kind.low < 0:
+        cure = f"a negative number has no logarithm: `{plain.name}` takes it"
+    has = shown(kind.arguments)
+    raise ValueError(f"`{kind.name}` needs {needed}{order}, but has {has}; {cure}")

@@ -17,10 +17,10 @@ from sweep.spec.space.distributions import (
     Distribution,
     Interval,
     Listed,
-    is_number,
     possible_values,
 )
 from sweep.spec.words.dialects import exact
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 Space = Mapping[str, Distribution]
@@ -36,7 +36,7 @@ def is_linked(space: Space) -> bool:
 def depends_on(distribution: Distribution) -> list[str]:
     """Dotted names of the settings that a distribution depends on."""
     ends = distribution.ends if isinstance(distribution, Interval) else ()
-    bounds = [end.of for end in ends if end is not None]
+    bounds = [end.of for end in ends if end is not None and end.of is not None]
     return [*(condition.on for condition in distribution.when), *bounds]
 
 

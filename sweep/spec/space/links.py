@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,13 +16,13 @@ from sweep.spec.space.distributions import (
     Distribution,
     Interval,
     Listed,
-    is_number,
     possible_values,
 )
 from sweep.spec.space.linked_space import Space, depends_on, in_order, is_linked
 from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
 from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.vocabulary.parameter_values import is_number, whole
 from sweep.vocabulary.record import ParameterValue
 
 Base = Callable[[str], Any]
@@ -31,47 +30,10 @@ Base = Callable[[str], Any]
 is no such setting."""
 
 
-@dataclass(frozen=True)
-class Unlinked(Distribution):
-    """A distribution with the name of a setting as a bound, until `linked` finds its range.
-
-    Args:
-        kind: the distribution.
-        written: its list in the YAML.
-    """
-
-    kind: type[Interval]
-    written: tuple[float | str, float | str]
-
-    @classmethod
-    def parse(cls, arguments: list[Any]) -> Unlinked:
-        raise NotImplementedError
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.kind.name
-
-    @property
-    def arguments(self) -> list[ParameterValue]:
-        return list(self.written)
-
-    @property
-    def extent(self) -> None:
-        return None
-
-    @property
-    def size(self) -> None:
-        return None
-
-    def sample(self, rng: Random) -> ParameterValue:
-        raise NotImplementedError
-
-    def contains(self, value: ParameterValue) -> bool:
-        raise NotImplementedError
-
-
 def parse_bounds(kind: type[Distribution], arguments: list[Any]) -> Distribution:
     """A distribution from its list in the YAML, in which a bound may be the name of a setting.
+
+    If one is, nothing can be drawn until the distribution is `linked`.
 
     Raises:
         ValueError: with what is wrong and what would be right.
@@ -86,8 +48,10 @@ def parse_bounds(kind: type[Distribution], arguments: list[Any]) -> Distribution
             f"`{kind.name}` takes numbers, but has {shown(arguments)}; in `uniform`, `loguniform`,"
             " `randint` and `lograndint` a bound can be the name of another setting"
         )
-    low, high = (one if one in named else kind.parse_number(one) for one in arguments)
-    return Unlinked(kind, (low, high))
+    low, high = (
+        Bound(one) if one in named else Bound(None, kind.parse_number(one)) for one in arguments
+    )
+    return kind(1, 2, ends=(low, high))  # any valid numbers, until `linked` knows the right ones
 
 
 def _refuse_short_names(kind: type[Distribution], arguments: list[Any]) -> None:
@@ -107,10 +71,9 @@ def linked(space: Mapping[str, Distribution], base: Base) -> dict[str, Distribut
     Raises:
         WrongTogether: with everything that is wrong with its conditions and bounds.
     """
-    unlinked = {name: one for name, one in space.items() if isinstance(one, Unlinked)}
-    if not unlinked and not is_linked(space):
-        return dict(space)
-    found = {name: _with_names(distribution) for name, distribution in space.items()}
+    found = dict(space)
+    if not is_linked(space):
+        return found
     order = in_order(found)
     findings = [Finding((name,), _circle_words(name, found)) for name in found if name not in order]
     unknown = found.keys() - order
@@ -118,7 +81,7 @@ def linked(space: Mapping[str, Distribution], base: Base) -> dict[str, Distribut
         distribution = found[name]
         if isinstance(distribution, Interval) and any(distribution.ends):
             try:
-                found[name] = _resolved(distribution, space[name].arguments, found, base)
+                found[name] = _resolved(distribution, found, base)
             except _WrongBound as wrong:
                 findings.append(Finding((name,), str(wrong), rests_on=wrong.of))
                 unknown.add(name)
@@ -147,15 +110,6 @@ def _is_text(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _with_names(distribution: Distribution) -> Distribution:
-    """The distribution with its named bounds as `Bound`; their range is not known yet."""
-    if not isinstance(distribution, Unlinked):
-        return distribution
-    ends = tuple(Bound(one) if isinstance(one, str) else None for one in distribution.written)
-    # Any valid numbers, until the bounds are resolved.
-    return distribution.kind(1, 2, when=distribution.when, ends=ends)  # type: ignore[arg-type]
 
 
 def _wrong_condition(
@@ -222,9 +176,8 @@ def _unknown(name: str, space: Mapping[str, Distribution]) -> str:
 def _can_be(parent: Distribution, value: ParameterValue) -> bool:
     if isinstance(parent, Listed):
         return Condition("", parent.values).holds(value)
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
     # Of a continuum, no value is drawn exactly.
-    return parent.size is not None and (parent.contains(value) or parent.contains(whole))
+    return parent.size is not None and any(map(parent.contains, (value, whole(value))))
 
 
 def _is_between(condition: Condition, parent: Distribution) -> bool:
@@ -251,32 +204,23 @@ def _circle_words(name: str, space: Mapping[str, Distribution]) -> str:
         chain.append(following[0])
 
 
-def _resolved(
-    distribution: Interval, written: Any, space: Mapping[str, Distribution], base: Base
-) -> Interval:
+def _resolved(distribution: Interval, space: Mapping[str, Distribution], base: Base) -> Interval:
     """With the widest range of its bounds; raises _WrongBound."""
     ends = list[Bound | None]()
     ranges = list[tuple[Any, Any]]()
-    for end, number in zip(distribution.ends, written, strict=True):
-        if end is None:
-            ends.append(None)
-            ranges.append((number, number))
-        else:
-            one, reach = _reach(distribution, end.of, space, base)
-            ends.append(one)
-            ranges.append(reach)
+    for written in distribution.arguments:
+        end, reach = None, (written, written)
+        if isinstance(written, str):
+            end, reach = _reach(distribution, written, space, base)
+        ends.append(end)
+        ranges.append(reach)
     (low, lowest_high), (highest_low, high) = ranges[0], ranges[1]
     if not lowest_high < highest_low:
-        words = _empty_words(distribution, ends, lowest_high, highest_low, space)
-        raise _WrongBound(words, _first(ends))
+        raise _empty(distribution, lowest_high, highest_low, space)
     try:
         return replace(distribution, low=low, high=high, ends=(ends[0], ends[1]))
     except ValueError as error:
         raise _WrongBound(f"with the lowest and highest of its bounds, {error}") from None
-
-
-def _first(ends: list[Bound | None]) -> str | None:
-    return next((end.of for end in ends if end is not None), None)
 
 
 def _reach(
@@ -302,9 +246,9 @@ def _reach(
                 raise ValueError(f"{quoted(of)} can be {shown(value)}")
             distribution.parse_number(value)
         except ValueError:
-            whole = isinstance(distribution.parse_number(1), int)
+            is_whole = isinstance(distribution.parse_number(1), int)
             raise _WrongBound(
-                f"a bound of `{distribution.name}` must be a {'whole ' * whole}number, but "
+                f"a bound of `{distribution.name}` must be a {'whole ' * is_whole}number, but "
                 f"{quoted(of)} can be {shown(value)}",
                 of,
             ) from None
@@ -331,16 +275,15 @@ def _numbers_of(parent: Distribution, own: list[Condition]) -> list[Any]:
     return [low, high]
 
 
-def _empty_words(
-    distribution: Interval, ends: list[Bound | None], low: Any, high: Any, space: Space
-) -> str:
+def _empty(distribution: Interval, low: Any, high: Any, space: Space) -> _WrongBound:
     excluded = " (the upper one is excluded)" if isinstance(low, int) else ""
-    names = [end.of for end in ends if end is not None]
-    of, word = names[-1], "below" if ends[1] is None else "above"
+    names = [one for one in distribution.arguments if isinstance(one, str)]
+    of, word = names[-1], "above" if names[-1] == distribution.arguments[1] else "below"
     cure = f", or add `when: {{{of}: {{{word}: …}}}}`" if of in space else ""
-    return (
+    return _WrongBound(
         f"`{distribution.name}` needs low < high, but its bounds can be {shown(low)} and"
-        f" {shown(high)}{excluded}; limit {' or '.join(map(quoted, names))}{cure}"
+        f" {shown(high)}{excluded}; limit {' or '.join(map(quoted, names))}{cure}",
+        names[0],
     )
 
 

@@ -29,16 +29,15 @@ from sweep.spec.space.distributions import (
     Grid,
     Interval,
     Listed,
-    LogRandInt,
     LogUniform,
     QUniform,
     Uniform,
     WholeNumbers,
-    is_number,
+    between,
 )
 from sweep.spec.space.priors import Prior, Sureness
 from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of, shown
-from sweep.vocabulary.parameter_values import as_parameter
+from sweep.vocabulary.parameter_values import as_parameter, is_number
 from sweep.vocabulary.record import ParameterValue
 
 SPREAD: Mapping[Sureness, float] = {"low": 0.3, "medium": 0.15, "high": 0.05}
@@ -58,7 +57,7 @@ def parse_prior(written: Any, distribution: Distribution) -> Prior:
     Raises:
         ValueError: with what is wrong and what would be right.
     """
-    if not isinstance(distribution, Interval | Listed):
+    if isinstance(distribution, Interval) and any(distribution.ends):
         raise ValueError("`prior` cannot stand beside a bound that is the name of a setting")
     if isinstance(distribution, Grid):
         raise ValueError("`grid` tries every value, so `prior` has no effect; use `choice`")
@@ -143,18 +142,14 @@ def _place(distribution: Interval, value: float) -> float:
     low, high = distribution.extent
     if low == high:
         return 0.0
-    if isinstance(distribution, LogUniform | LogRandInt):
+    if distribution.is_log:
         return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
     return value / (high - low) - low / (high - low)
 
 
 def _value(distribution: Interval, place: float) -> ParameterValue:
     low, high = distribution.extent
-    if isinstance(distribution, LogUniform | LogRandInt):
-        value = math.exp(math.log(low) * (1 - place) + math.log(high) * place)
-    else:
-        value = low * (1 - place) + high * place
-    value = min(max(value, low), high)
+    value = between(low, high, place, log=distribution.is_log)
     if isinstance(distribution, QUniform):
         return distribution.nearest(value)
     if isinstance(distribution, WholeNumbers):

@@ -9,34 +9,22 @@ from __future__ import annotations
 
 import math
 
-from sweep.spec.space.distributions import Interval, LogRandInt, LogUniform, RandInt
+from sweep.spec.space.distributions import Interval, RandInt, between
 
 STEPS = 1_000_000
 
 
 def value_at(interval: Interval, place: int) -> float:
-    """The value at a place, 0 to `STEPS`.
-
-    Raises:
-        TypeError: the bounds of such a distribution cannot depend on another parameter.
-    """
-    share = place / STEPS
-    low, high = float(interval.low), float(interval.high)
-    match interval:
-        case LogUniform() | LogRandInt():
-            value = math.exp(math.log(low) * (1 - share) + math.log(high) * share)
-        case _:
-            value = low * (1 - share) + high * share
-    if isinstance(interval, RandInt):
-        return min(max(math.floor(value), interval.low), interval.high - 1)
-    return min(max(value, low), high)
+    """The value at a place, 0 to `STEPS`."""
+    value = between(interval.low, interval.high, place / STEPS, log=interval.is_log)
+    return min(math.floor(value), interval.high - 1) if isinstance(interval, RandInt) else value
 
 
 def place_of(interval: Interval, value: float) -> int:
     """The place of a value, 0 to `STEPS`; of a whole number, the middle of its places."""
     low, high = float(interval.low), float(interval.high)
     first, last = (value, value + 1) if isinstance(interval, RandInt) else (value, value)
-    if isinstance(interval, LogUniform | LogRandInt):
+    if interval.is_log:
         low, high, first, last = map(math.log, (low, high, first, last))
     share = ((first + last) / 2 - low) / (high - low)
     return round(STEPS * min(max(share, 0.0), 1.0))

@@ -12,15 +12,14 @@ from itertools import product
 
 from sweep.spec.space.distributions import (
     Distribution,
+    Interval,
     Listed,
-    LogRandInt,
-    LogUniform,
     QRandInt,
     QUniform,
     WholeNumbers,
-    is_number,
 )
 from sweep.spec.tree.setting_tree import run_ending_keys
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 Space = dict[str, Distribution]
@@ -65,19 +64,20 @@ def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
         numbers = [value for value in distribution.values if is_number(value)]
         others = [value for value in distribution.values if not is_number(value)]
         return [*sorted(numbers), *others]
-    low, high = distribution.extent or (0, 0)
+    assert isinstance(distribution, Interval)
+    low, high = distribution.extent
     if isinstance(distribution, WholeNumbers):
         if distribution.size <= MOST_WHOLE:
             return distribution.values
         if isinstance(distribution, QRandInt):
             places = _spread(0, distribution.size - 1, MOST_WHOLE, False)
             return [distribution.values[round(place)] for place in places]
-        log = isinstance(distribution, LogRandInt)
-        return list(dict.fromkeys(round(value) for value in _spread(low, high, MOST_WHOLE, log)))
+        points = _spread(low, high, MOST_WHOLE, distribution.is_log)
+        return list(dict.fromkeys(map(round, points)))
     if isinstance(distribution, QUniform):
         points = _spread(low, high, min(MOST_FRACTIONS, distribution.size), False)
         return list(dict.fromkeys(map(distribution.nearest, points)))
-    points = _spread(low, high, MOST_FRACTIONS, isinstance(distribution, LogUniform))
+    points = _spread(low, high, MOST_FRACTIONS, distribution.is_log)
     rounded = (float(f"{value:.3g}") for value in points[1:-1])
     return list(dict.fromkeys([low, *(min(max(one, low), high) for one in rounded), high]))
 

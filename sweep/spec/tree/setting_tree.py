@@ -68,8 +68,8 @@ def names_in(settings: TrialSettings) -> list[str]:
 
 
 WITH_OWN_KEYS = (
-    *("data.options", "trainer.options", "network.options", "loss.main_options"),
-    "loss.weights",
+    *("data.options", "trainer.options", "network.options", "optimizer.options"),
+    *("loss.main_options", "loss.weights"),
 )
 """Mappings with keys of the user's own: a plug-in's options, the weights of plug-in terms."""
 

@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from sweep.spec.words.phrases import shown
 from sweep.spec.words.slips import number_of
 from sweep.spec.words.synonyms import plain
+from sweep.vocabulary.parameter_values import is_number
 
 BOUNDS = (("low", "min", "lower"), ("high", "max", "upper"), ("q", "step"))
 """Names of the lower bound, the upper bound and the step."""
@@ -145,7 +146,7 @@ def _first(given: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return value if math.isfinite(value) else None
     return number_of(value)
 

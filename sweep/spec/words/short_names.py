@@ -18,7 +18,7 @@ SAYS_NOTHING_ALONE = frozenset({
     "step", "terms", "threshold", "tissues",
 })  # fmt: skip
 """Last parts of settings that keep the part before them."""
-WITH_OTHERS_KEYS = frozenset({"weights", "options", "nsd_tolerance"})
+WITH_OTHERS_KEYS = frozenset({"weights", "options", "main_options", "nsd_tolerance"})
 """Mappings whose keys are names of other things (loss terms, arguments, classes). A key alone would
 read as the thing itself: ``compactness`` is also a metric."""
 

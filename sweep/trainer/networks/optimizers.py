@@ -8,19 +8,29 @@ transfer from the device. `takes_flag` and `why_not` examine the optimizers that
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
+from sweep.plugins.plugin_kinds import OPTIMIZER
 from sweep.spec.settings.trial_settings import OptimizerSettings
+from sweep.vocabulary.errors import TrainerError
 
 
 def build_optimizer(
     settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; both fused."""
+    """SGD with Nesterov momentum, or AdamW, both fused; or that of a plug-in.
+
+    Raises:
+        TrainerError: the guard cannot take the steps of a plug-in. Its own errors pass: they are
+            those of a trial with these options.
+    """
+    if settings.is_plugin:
+        return _of_plugin(settings, parameters)
     if settings.name == "adamw":
         return torch.optim.AdamW(
             parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -40,6 +50,19 @@ def build_optimizer(
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def _of_plugin(
+    settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    name, options = settings.name, dict(settings.options)
+    make = OPTIMIZER.resolve(name, options)
+    arguments, keywords = OPTIMIZER.arguments(make, [[*parameters]], {"lr": settings.lr})
+    optimizer: torch.optim.Optimizer = make(*arguments, **{**keywords, **options})
+    if (why := why_not(optimizer)) is not None:
+        raise TrainerError(f"the optimizer `{name}` {why}")
+    optimizer.sweep_settings = {"name": name, "options": options}  # type: ignore[attr-defined]
     return optimizer
 
 
@@ -88,19 +111,24 @@ def why_not(optimizer: Any) -> str | None:
     return None
 
 
-def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
+def learning_rate(settings: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Learning rate of ``epoch`` (from 0): a function of the epoch alone, so it needs no state.
 
-    poly: ``lr · (1 − epoch / epochs)^exponent`` (nnU-Net's PolyLRScheduler).
+    poly: ``lr · (1 − epoch / epochs)^exponent`` (nnU-Net's PolyLRScheduler). cosine: that of
+    torch's CosineAnnealingLR with all epochs (Loshchilov and Hutter 2017, equation 5).
     """
     return settings.lr * schedule_share(settings, epoch, epochs)
 
 
-def schedule_share(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
+def schedule_share(settings: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Factor in (0, 1] by which the schedule scales a learning rate in ``epoch``."""
-    if settings.schedule == "constant":
-        return 1.0
-    return float((1 - epoch / epochs) ** settings.poly_exponent)
+    match settings.schedule:
+        case "constant":
+            return 1.0
+        case "cosine":
+            return (1 + math.cos(math.pi * epoch / epochs)) / 2
+        case "poly":
+            return float((1 - epoch / epochs) ** settings.poly_exponent)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

@@ -176,7 +176,7 @@ class GuardedRun(UnderGuard, Run):
         """Warnings for the user, reported with this epoch."""
         return ()
 
-    def rate(self, epoch: int) -> float:
+    def rate(self, epoch: float) -> float:
         """Learning rate of an epoch."""
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
 

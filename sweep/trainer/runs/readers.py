@@ -56,7 +56,7 @@ class Trains(Protocol):
 
     def factor(self, epoch: int) -> float: ...
 
-    def rate(self, epoch: int) -> float: ...
+    def rate(self, epoch: float) -> float: ...
 
 
 def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
@@ -88,6 +88,14 @@ def _poly_exponent(run: Trains, loop: Loop) -> float | None:
         return None
     exponent = math.log(run.rate(middle) / run.rate(0)) / math.log(1 - middle / loop.epochs)
     return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
+
+
+def _schedule(run: Trains, loop: Loop) -> str:
+    """By the rates of a quarter and the middle of the run, which may lie between two epochs."""
+    quarter, middle = (run.rate(loop.epochs * part) / run.rate(0) for part in (0.25, 0.5))
+    if math.isclose(middle, 0.5) and math.isclose(quarter, (1 + math.sqrt(0.5)) / 2):
+        return "cosine"
+    return "poly" if middle < 1 else "constant"
 
 
 def _counts_from(run: Trains, loop: Loop) -> str | int:
@@ -127,7 +135,14 @@ def of_groups(optimizer: torch.optim.Optimizer, key: str) -> Any:
 def optimizer_name(optimizer: torch.optim.Optimizer) -> str:
     """As in ``optimizer.name``; the class of an optimizer that no setting names."""
     kind = type(optimizer)
-    return OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
+    named = OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
+    return str(_of_plugin(optimizer).get("name", named))
+
+
+def _of_plugin(optimizer: torch.optim.Optimizer) -> Mapping[str, Any]:
+    """Name and options by which a plug-in was made; empty for any other optimizer."""
+    found: Mapping[str, Any] = getattr(optimizer, "sweep_settings", {})
+    return found
 
 
 OPTIMIZERS: Mapping[type[torch.optim.Optimizer], str] = {
@@ -148,6 +163,7 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
     "loss.warmup_epochs": _off_until,
     "loss.rampup_epochs": lambda run: _full_from(run) - _off_until(run),
     "optimizer.name": lambda run: optimizer_name(run.optimizer),
+    "optimizer.options": lambda run: _of_plugin(run.optimizer).get("options", {}),
     "optimizer.lr": lambda run: run.rate(0),
     "optimizer.momentum": lambda run: of_groups(run.optimizer, "momentum"),
     "optimizer.weight_decay": lambda run: of_groups(run.optimizer, "weight_decay"),
@@ -158,9 +174,7 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
 
 LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
     "trainer.epochs": lambda _, loop: loop.epochs,
-    "optimizer.schedule": lambda run, loop: (
-        "poly" if run.rate(loop.epochs - 1) < run.rate(0) else "constant"
-    ),
+    "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "early_stopping.patience": lambda _, loop: loop.stopping.patience,
     "early_stopping.min_delta": lambda _, loop: loop.stopping.min_delta,
