@@ -115,7 +115,7 @@ def copied_image(
     if image.min() == image.max():
         return
     digest = hashlib.sha256(str(image.shape).encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     if (first := seen.setdefault(digest.digest(), case)) != case:
         yield Mistake(
             f"holds the same pixels as the image of {first}: a network that has learnt from one of"

@@ -72,7 +72,7 @@ def _eccentricity(parts: Parts, areas: Areas) -> Values:
     own = parts[y, x] - 1
 
     def total(values: NDArray[np.int64]) -> Values:  # whole numbers, far below 2^53
-        return np.bincount(own, weights=values)
+        return np.bincount(own, weights=values).astype(np.float64)
 
     y, x = (along - (total(along) // areas).astype(np.int64)[own] for along in (y, x))
     sum_y, sum_x = total(y), total(x)
