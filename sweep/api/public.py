@@ -168,7 +168,7 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     from sweep.api.results import SweepResults
     from sweep.machine.user_paths import results_argument
 
-    return SweepResults.at(results_argument(folder))
+    return SweepResults.at(results_argument(folder, "folder"))
 
 
 @for_python
@@ -293,7 +293,7 @@ def predict(
         trial = model.best if isinstance(model, SweepResults) else model
         trial.fetch_weights()
         model = model.folder
-    runs = runs_of_model(model, single=single, warn=view.warn)
+    runs = runs_of_model(argument(model, "model"), single=single, warn=view.warn)
     return predict_images(
         runs,
         argument(images, "images"),

@@ -20,7 +20,7 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
-from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, too_few
+from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, cases_of, too_few
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     find_dataset,
@@ -126,15 +126,12 @@ class NnunetLook(FirstLook):
     @cached_property
     def _cases(self) -> list[str] | None:
         """Sorted identifiers of the training cases; None if no file shows them."""
-        description = {} if self._description is None else read_object(self._description)
         if self._raw is not None:
-            return raw_cases(self._raw, description)
-        ending = description.get("file_ending")
-        references = self._done / "gt_segmentations" if self._done else None
-        if references is None or not isinstance(ending, str) or not references.is_dir():
+            file = self._description
+            return raw_cases(self._raw, {} if file is None else read_object(file))
+        if self._done is None or not (self._done / "gt_segmentations").is_dir():
             return None
-        names = [file.name for file in references.iterdir()]
-        return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
+        return cases_of(self._done)
 
     def _look_at_folders(self) -> None:
         with gathering(self.mistakes):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -15,7 +16,7 @@ from pydantic import BeforeValidator, TypeAdapter
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
 from sweep.spec.words.phrases import did_you_mean, meant_among, must_be, near_miss, one_of
 from sweep.vocabulary.error_lines import blamed
-from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.errors import InputError, SweepError, SweepFailed
 from sweep.vocabulary.record import ParameterValue
 
 Options = Mapping[str, ParameterValue]
@@ -151,6 +152,24 @@ class PluginKind:
             raise self.wrong(f"`{name}` cannot be made: {blamed(error)}") from error
         self._require_methods(made, name)
         return made
+
+    @contextmanager
+    def calling(self, name: str, what: str) -> Iterator[None]:
+        """An error in a call of a plug-in, such as of its ``ask(3)``, ends the sweep in words.
+
+        Raises:
+            SweepFailed: with the plug-in, the call, the error, and its file and line.
+        """
+        try:
+            yield
+        except SweepError:
+            raise
+        except Exception as error:  # whatever a user's code raises
+            raise self.failed(name, f"`{what}` failed: {blamed(error)}") from error
+
+    def failed(self, name: str, what: str) -> SweepFailed:
+        """The end of a sweep by a plug-in of this kind."""
+        return SweepFailed(f"the {self.word} `{name}`: {what}")
 
     def wrong(self, message: str) -> InputError:
         """The refusal of a plug-in of this kind."""

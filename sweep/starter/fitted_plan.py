@@ -110,9 +110,11 @@ def plan(sizes: DatasetSizes, memory: float | None) -> Plan:
     samples = _samples(sizes, volumes)
     smallest = 2 if samples > 2 else 1
     while _gib(channels, patch, target, smallest) > budget and max(patch) > 32:
+        before, whole = prod(patch), False
         patch[patch.index(max(patch))] //= 2
-        whole = False
         channels, patch = _network(patch, target, size, keep=False)
+        if prod(patch) >= before:  # no smaller patch has room for the levels
+            break
     most = max(smallest, min(2 if volumes else size.batch, samples // 4))
     batch = smallest
     while 2 * batch <= most and _gib(channels, patch, target, 2 * batch) <= budget:

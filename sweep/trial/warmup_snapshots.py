@@ -27,6 +27,7 @@ from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import StorageFailed
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Divergence
 
@@ -140,7 +141,7 @@ class Trunk:
                 shutil.rmtree(final, ignore_errors=True)
             if not final.exists():
                 new.folder.rename(final)
-        except OSError:
+        except (OSError, StorageFailed):
             # Another trial was first, or the disk is full: others train these epochs themselves.
             pass
         finally:

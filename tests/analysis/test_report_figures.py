@@ -78,6 +78,7 @@ def sweeps() -> dict[str, Results]:
             *(drawn(n) for n in range(5)), trial(5, None, [0.5, 0.6], space), trials=9, in_use=True
         ),
         "one trial": results_of(drawn(1)),
+        "one trial of two runs": results_of(replace(drawn(1), replicated=(0.5,))),
         "one epoch": results_of(trial(0, Status.COMPLETED, [0.5], space)),
         "all diverged": results_of(*(trial(n, diverged_at(0), [], space) for n in range(12))),
         "diverged without a diagnosis": results_of(

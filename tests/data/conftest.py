@@ -25,6 +25,7 @@ def write_grey(tmp_path: Path) -> WriteGrey:
             folder,
             [RawCase(f"case_{index}", image, label) for index, image in enumerate(pixels)],
             "dot",
+            channels=["grey"],
             ending=file_ending,
         )
         return folder

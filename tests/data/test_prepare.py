@@ -341,7 +341,10 @@ def write_classes(folder: Path, held: dict[str, set[int]], splits: Any = None) -
 
     write_cases(
         folder,
-        [RawCase(name, label(values)[None] * 90, label(values)) for name, values in held.items()],
+        [
+            RawCase(name, label(values)[None] * (90 + n), label(values))
+            for n, (name, values) in enumerate(held.items())
+        ],
         "dot",
         "rare",
         ending=".png",

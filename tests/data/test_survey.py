@@ -27,7 +27,7 @@ def stacks(
     write_cases(
         folder,
         [
-            RawCase(f"c{n}", label[None] * 50, label, np.diag([*spacing, 1.0]))
+            RawCase(f"c{n}", label[None] * (50 + n), label, np.diag([*spacing, 1.0]))
             for n, spacing in enumerate(spacings)
         ],
         "box",
@@ -139,7 +139,7 @@ def test_channel_that_is_the_same_everywhere_is_told_once_with_a_count(tmp_path:
     label = np.eye(16, dtype=np.uint8)
     write_cases(
         tmp_path / "raw",
-        [RawCase(f"c{n}", np.stack([label * 9, label * 0 + 3]), label) for n in range(25)],
+        [RawCase(f"c{n}", np.stack([label * (9 + n), label * 0 + 3]), label) for n in range(25)],
         "line",
         channels=["T1", "missing"],
         ending=".png",
@@ -149,6 +149,23 @@ def test_channel_that_is_the_same_everywhere_is_told_once_with_a_count(tmp_path:
         "imagesTr/c0_0001.png: the channel `missing` is 3 everywhere: it says"
         " nothing about this case; the same of 24 more files, such as c1_0001.png"
     )
+
+
+def test_copy_of_an_image_is_told_with_the_case_that_has_it(tmp_path: Path) -> None:
+    label = np.eye(16, dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 255, (6, 1, 16, 16)).astype(np.uint8)
+    images[3] = images[1]
+    images[4:] = 7  # what is blank is no copy
+    write_cases(
+        tmp_path / "raw",
+        [RawCase(f"c{n}", image, label) for n, image in enumerate(images)],
+        "line",
+        ending=".png",
+    )
+    copied, blank = sorted(warnings_of(tmp_path / "raw"))
+    assert copied.startswith("imagesTr/c3_0000.png: holds the same pixels as the image of c1: a")
+    assert copied.endswith("keep them together by `data.groups`")
+    assert "c4_0000.png: the channel `scan` is 7 everywhere" in blank
 
 
 def test_mistake_of_every_file_is_told_once_with_a_count(tmp_path: Path) -> None:

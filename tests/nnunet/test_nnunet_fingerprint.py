@@ -39,6 +39,24 @@ def test_moved_dataset_is_the_same_and_another_is_refused(
     assert "(nnUNetPlans.json differ)" in str(caught.value)
 
 
+def test_hidden_files_that_a_file_manager_leaves_are_no_part_of_the_dataset(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    folder = next(copy.glob("Dataset502*/"))
+    (folder / "splits_final.json").unlink(missing_ok=True)
+    asked = of(copy).model_copy(update={"groups": "(\\d+)$"})
+    recorded = fingerprint(asked)
+    case = next((folder / "gt_segmentations").iterdir()).name
+    for path in (".DS_Store", f"gt_segmentations/._{case}", "gt_segmentations/.DS_Store"):
+        (folder / path).touch()
+    (folder / "nnUNetPlans_2d" / "._x.pkl").touch()
+    assert fingerprint(asked) == recorded
+    make_ready(TrialSettings(trainer=asked))
+    dealt = json.loads((folder / "splits_final.json").read_text())
+    assert not [name for one in dealt for name in one["val"] if name.startswith(".")]
+
+
 def test_folds_of_groups_are_written_once_and_known_by_the_fingerprint(
     preprocessed: Path, tmp_path: Path
 ) -> None:

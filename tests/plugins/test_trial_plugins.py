@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 import sweep
 from sweep.cli import app
 from sweep.data.prepared.prepare import check_pixels
-from sweep.spec.load import to_yaml
+from sweep.search.schedulers.scheduler import make_scheduler
+from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.settings.data_settings import PluginData
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -518,6 +519,12 @@ class Words(OnArrival):
     def report(self, trial_id, epochs, value):
         return self.answer
     def end(self, trial_id, status): ...
+
+class Broken(Words):
+    def __init__(self, grace_period, max_epochs, method):
+        def fail(*given):
+            raise KeyError("no trial")
+        setattr(self, method, fail)
 """
 
 
@@ -547,6 +554,30 @@ def test_scheduler_that_returns_no_decision_ends_the_sweep_in_words(
     scheduler = {"name": f"{mine}:Words", "options": {"answer": answer}}
     with pytest.raises(sweep.SweepFailed, match=re.escape(f"but returned {answer!r}")):
         run(values(scheduler=scheduler), tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("expect", (3,)),
+        ("start", ("t0000",)),
+        ("report", ("t0000", 1, 0.5)),
+        ("end", ("t0000", "completed")),
+        ("decided", ()),
+    ],
+)
+def test_scheduler_that_fails_ends_the_sweep_with_its_name_and_its_line(
+    method: str, given: tuple[object, ...], mine: Path
+) -> None:
+    mine.write_text(SEARCH)
+    line = SEARCH.splitlines().index('            raise KeyError("no trial")') + 1
+    name = f"{mine}:Broken"
+    made = make_scheduler(
+        load_sweep(values(scheduler={"name": name, "options": {"method": method}}))
+    )
+    said = f"the scheduler `{name}`: `{method}` failed: KeyError: 'no trial', at {mine}:{line}"
+    with pytest.raises(sweep.SweepFailed, match=re.escape(said)):
+        list(getattr(made, method)(*given))
 
 
 def test_value_of_a_plugin_that_is_not_finite_is_laid_to_the_plugin(

@@ -31,6 +31,7 @@ from sweep.spec.words.dialects import in_our_words
         # W&B
         ({"min": 0.001, "max": 0.1}, "{uniform: [0.001, 0.1]}"),
         ({"min": 4, "max": 8}, "{randint: [4, 9]}"),
+        ({"min": 0.0012345678, "max": 1.0}, "{uniform: [0.0012345678, 1]}"),
         ({"distribution": "log_uniform_values", "min": 1e-5, "max": 1e-3},
          "{loguniform: [1e-05, 0.001]}"),
         ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.5}, "{quniform: [0, 1, 0.5]}"),

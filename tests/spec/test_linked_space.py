@@ -329,6 +329,13 @@ def test_what_never_or_always_holds_is_refused_in_words(
     assert refused(space, optimizer={"lr": 0.01})[0] == (key, message)
 
 
+def test_bound_of_a_condition_is_told_to_its_last_digit() -> None:
+    space = {"data.count": {"randint": [5, 2_000_000]}} | {
+        WHEN: {"uniform": [0, 1], "when": {"data.count": {"above": 12_345_678}}}
+    }
+    assert "`when: {data.count: {above: 12345678}}` never holds" in refused(space)[0][1]
+
+
 def test_circle_is_refused_with_its_way() -> None:
     space = {
         "optimizer.lr": {"loguniform": [0.1, 1], "when": {"optimizer.momentum": {"above": 0.5}}},

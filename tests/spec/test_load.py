@@ -21,18 +21,6 @@ TOO_MUCH = (
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 
 
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Writes a text to the file that messages call by its name alone, and gives that name."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(text: str | bytes, name: str = "x.yaml") -> str:
-        Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
-        return name
-
-    return write
-
-
 def told(load, *args, **kwargs) -> list[str]:
     """The lines of the InputError that a call raises."""
     with pytest.raises(InputError) as caught:
@@ -95,6 +83,8 @@ space:
         ("optimizer: {momentum: 90%}", 'optimizer.momentum: must be a number, but is "90%"; '
          "write 0.9"),
         ("optimizer: {lr: '0,01'}", 'optimizer.lr: must be a number, but is "0,01"; write 0.01'),
+        ("optimizer: {lr: '0.0012345678'}", 'optimizer.lr: must be a number, but is '
+         '"0.0012345678"; write 0.0012345678, without quotes'),
         ("optimizer: {lr: 10^-3}", 'optimizer.lr: must be a number, but is "10^-3"; write 0.001'),
         ("optimizer: {gradient_clip: None}", "optimizer.gradient_clip: must be a number or null, "
          'but is "None"; write null'),

@@ -169,8 +169,10 @@ def test_uri_where_a_path_is_meant_is_refused_and_no_folder_s3_is_made(
 
 
 def test_uri_for_a_function_is_a_text_and_only_where_one_is_meant(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^RESULTS: is a URI: give it as a text, not as a Path"):
-        results_argument(Path("s3://bucket/x"))
+    with pytest.raises(InputError, match=r"^folder: is a URI: give it as a text, not as a Path"):
+        sweep.open(Path("s3://bucket/x"))
+    with pytest.raises(InputError, match=r"^model: must be a path on this machine, but is a URI"):
+        sweep.predict("s3://bucket/x", tmp_path, tmp_path / "out")
     with pytest.raises(InputError, match=r"^results: must be a path on this machine, but is a URI"):
         sweep.train({}, results="s3://bucket/x")
     (tmp_path / "of:" / "me").mkdir(parents=True)

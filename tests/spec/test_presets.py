@@ -1,8 +1,7 @@
 """Presets in trial and sweep files."""
 
-from pathlib import Path
-
 import pytest
+from test_load import told
 
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial, to_yaml
@@ -10,28 +9,9 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import PRESETS
 from sweep.spec.tree.setting_tree import names_in, value_of
-from sweep.vocabulary.errors import InputError
 
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 NAMES = "`baseline`, `geometric-v2.3`, `geometric-v2.4`, `geometric-recommended` or `logcosh-2024`"
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Writes a text to the file that messages call x.yaml, and gives that name."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(text: str) -> str:
-        Path("x.yaml").write_text(text)
-        return "x.yaml"
-
-    return write
-
-
-def told(load, path: str, overrides: tuple[str, ...] = ()) -> list[str]:
-    with pytest.raises(InputError) as caught:
-        load(path, overrides)
-    return str(caught.value).splitlines()
 
 
 @pytest.mark.parametrize("name", PRESETS)

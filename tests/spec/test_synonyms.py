@@ -174,7 +174,7 @@ RESUME = "it is an option of `sweep.run`: --resume"
         ("gradient_accumulation: 2", "`time_budget`"),
         ("trainer: {gradient_accumulation_steps: 2}", "`compile`"),
         ("trainer: {name: x}", "`compile`"),
-        ("optimizer: {eps: 1.0e-8}", "`gradient_clip`"),
+        ("optimizer: {eps: 1.0e-8}", "`options`"),
         # Values.
         (f"{NNUNET}, amp: bf16}}", 'must be `auto`, `off` or `fp16`, but is "bf16"'),
         (f"{NNUNET}, amp: float16}}", "did you mean `fp16`?"),

@@ -19,7 +19,7 @@ from sweep.api.checked_spec import load_checked
 from sweep.cli import app
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.machine.hardware import Machine
-from sweep.starter.dataset_sizes import dataset_sizes
+from sweep.starter.dataset_sizes import DatasetSizes, dataset_sizes
 from sweep.starter.fitted_plan import plan
 
 Init = Callable[..., Result]
@@ -194,6 +194,13 @@ def test_estimated_memory_stays_within_that_of_the_device(
 ) -> None:
     sizes = dataset_sizes(dataset(tmp_path / "Dataset001_Odd", [(160, 150, 140)] * 2))
     assert plan(sizes, memory).memory <= (memory or 2)
+
+
+def test_patch_ends_where_the_network_needs_it_though_the_device_is_too_small() -> None:
+    """The axis of far finer spacing is halved alone, and the others keep their voxels."""
+    shapes, spacings = np.array([[187, 130, 110]] * 2), np.array([[0.005, 5.0, 5.0]] * 2)
+    sizes = DatasetSizes(None, None, False, "", shapes, spacings)  # type: ignore[arg-type]
+    assert plan(sizes, 0.2).memory > 0.2
 
 
 def test_dataset_is_found_by_its_number_and_by_its_name(

@@ -10,7 +10,7 @@ import pytest
 from foreign import write_trainer
 from ruamel.yaml import YAML
 
-from sweep.analysis.patience.patience_replay import Candidates, replay
+from sweep.analysis.patience.patience_replay import Candidates, replays
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -62,7 +62,7 @@ def test_replaying_a_curve_equals_training_with_each_patience_bit_for_bit(spec: 
     )
     ends = set()
     for setting in candidates(spec.replayed):
-        told = replay(record, Candidates(spec, [setting]).stoppings(record)[0])
+        [told] = replays(record, Candidates(spec, [setting]).stoppings(record))
         assert told is not None
         really, _ = trained(spec.trial({**parameters, **setting}))
         best = max(really, key=lambda epoch: (epoch.val_dice or 0.0, -epoch.epoch))

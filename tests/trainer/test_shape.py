@@ -45,6 +45,13 @@ def test_ellipse_has_the_eccentricity_of_its_axes() -> None:
     assert shape["compactness"] == pytest.approx(expected, abs=0.01)
 
 
+def test_eccentricity_of_a_part_of_millions_of_pixels_is_that_of_its_axes() -> None:
+    """Its second moments, multiplied by its area, are beyond the integers of 64 bits."""
+    shape = shape_of(np.ones((2200, 1900), bool))
+    assert shape is not None
+    assert shape["eccentricity"] == pytest.approx(math.sqrt(1 - (1900**2 - 1) / (2200**2 - 1)))
+
+
 def test_solidity_is_the_share_of_the_convex_hull() -> None:
     cross = np.zeros((60, 60), bool)
     cross[20:40, :] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Outcome, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 EVERY_EPOCH = range(1, 10)
@@ -221,6 +222,20 @@ def test_damaged_snapshot_is_passed_over(trial: MakeTrial, tmp_path: Path) -> No
     history, outcome = train(trial("loss.sqrt_mode=clamp"), tmp_path / "follower")
     assert outcome.status is Status.COMPLETED
     assert shared(history) == [0]
+
+
+def test_verdict_that_a_full_disk_refuses_ends_no_trial(trial: MakeTrial, tmp_path: Path) -> None:
+    trunks, config = tmp_path / "trunks", trial("loss.warmup_epochs=4")
+    trunk = Trunk.of(config, TrialPaths(tmp_path / "leader"), trunks, EVERY_EPOCH)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # fails as a full disk does
+    try:
+        trunk.save_end(
+            1, Divergence(cause="nonfinite", stage=Stage.LOSS, epoch=1, step=0, message="NaN.")
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(trunks.rglob("*.json")) == []
 
 
 def test_snapshots_are_links_and_outlive_the_trial_that_made_them(

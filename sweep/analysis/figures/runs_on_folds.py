@@ -31,10 +31,11 @@ def runs_on_folds(results: Results) -> ReportFigure:
         assert first.mean_score is not None
         mean = objective.text(objective.turned(first.mean_score))
         as_many = sum(len(r.replicated) == len(first.replicated) for r in results.ranked)
+        have = "has" if as_many == 1 else "have"
         finding = (
             f"{first.trial_id} is first, with a mean of {mean} over"
             f" {counted(1 + len(first.replicated), 'run')}. {as_many} of"
-            f" {len(results.ranked)} trials with a result have as many."
+            f" {counted(len(results.ranked), 'trial')} with a result {have} as many."
         )
         if lost := [run for one in every for run in one.diverged_runs]:
             finding += f" Diverged on a further fold or seed: {some(lost)}."

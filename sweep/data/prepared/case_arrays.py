@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,30 @@ def constant_channels(
                 file=str(paths[min(index, len(paths) - 1)].relative_to(dataset.folder)),
                 kind=f"constant channel {index}",
             )
+
+
+def copied_image(
+    dataset: RawDataset, case: str, image: NDArray[np.float32], seen: dict[bytes, str]
+) -> Iterator[Mistake]:
+    """An image that another case has too, to the last pixel.
+
+    Args:
+        dataset: that has the case.
+        image: ``[C, …spatial]``, as it is read; one that is the same everywhere is no copy.
+        seen: digest → the first case with these pixels; is added to.
+    """
+    if image.min() == image.max():
+        return
+    digest = hashlib.sha256(str(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    if (first := seen.setdefault(digest.digest(), case)) != case:
+        yield Mistake(
+            f"holds the same pixels as the image of {first}: a network that has learnt from one of"
+            " them knows the other, so Dice is too high where they are on two sides; leave one out,"
+            " or keep them together by `data.groups`",
+            file=str(dataset.image_paths(case)[0].relative_to(dataset.folder)),
+            kind="copied image",
+        )
 
 
 def sliced(label: NDArray[np.uint8], slice_axis: int) -> NDArray[np.uint8]:

@@ -29,7 +29,12 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.raw_fingerprint import without_groups
 from sweep.data.nnunet_raw.splits import hold_out, read_splits
-from sweep.data.prepared.case_arrays import array_spacing, constant_channels, prepared_case
+from sweep.data.prepared.case_arrays import (
+    array_spacing,
+    constant_channels,
+    copied_image,
+    prepared_case,
+)
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
@@ -276,12 +281,14 @@ def _prepared_cases(
         mistakes: those known so far; it is added to.
         doubts: warnings are added to it.
     """
+    seen: dict[bytes, str] = {}
     for dataset, case in ((part, name) for part in parts for name in part.cases):
         if case not in found.grids or (mistakes and case in read):  # its mistake is already noted
             continue
         with gathering(mistakes):
             image, label = load_case(dataset, case, found.grids[case])
             doubts += constant_channels(dataset, case, image)
+            doubts += copied_image(dataset, case, image, seen)
             if mistakes:
                 continue
             yield prepared_case(

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.data.files.json_file import read_object
 from sweep.data.nnunet_raw.case_groups import groups_of
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Groups, split
-from sweep.nnunet.dataset.nnunet_datasets import FOLDS, need_dataset
+from sweep.nnunet.dataset.nnunet_datasets import FOLDS, SHOWN, need_dataset
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import counted
 from sweep.store.files import atomic_write_text, writing
@@ -51,7 +51,9 @@ def too_few(groups: Groups) -> Iterator[Mistake]:
 
 
 def cases_of(folder: Path) -> list[str]:
-    """Sorted identifiers of the cases of a preprocessed dataset."""
-    ending = str(read_object(folder / "dataset.json")["file_ending"])
-    names = (path.name for path in (folder / "gt_segmentations").glob("*"))
-    return sorted(name.removesuffix(ending) for name in names)
+    """Sorted identifiers of the cases of a preprocessed dataset, by its references."""
+    ending = read_object(folder / "dataset.json").get("file_ending")
+    if not isinstance(ending, str):
+        return []
+    references = (folder / "gt_segmentations").glob(f"{SHOWN}{ending}")
+    return sorted(path.name.removesuffix(ending) for path in references)

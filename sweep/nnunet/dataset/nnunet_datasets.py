@@ -19,6 +19,8 @@ from sweep.vocabulary.errors import InputError, Mistake
 NAME = re.compile(r"Dataset(\d{3,})_.+")
 FOLDS = 5
 """Number of folds in nnU-Net, unless splits_final.json says otherwise."""
+SHOWN = "[!.]*"
+"""Names of files that are not hidden: Finder and others leave theirs in any folder."""
 
 
 def is_planned(trainer: NnunetTrainer) -> bool:
@@ -49,7 +51,7 @@ def preprocessed_cases(trainer: NnunetTrainer) -> tuple[int, int]:
         raise InputError(mistakes)
     assert isinstance(total, int)
     # This file of a case is written last.
-    done = sum(1 for _ in (folder / data_identifier(folder, trainer)).glob("*.pkl"))
+    done = sum(1 for _ in (folder / data_identifier(folder, trainer)).glob(f"{SHOWN}.pkl"))
     return done, total
 
 

@@ -12,6 +12,7 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, split
 from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, cases_of
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
+    SHOWN,
     data_identifier,
     find_dataset,
     is_planned,
@@ -34,9 +35,9 @@ def fingerprint(trainer: NnunetTrainer) -> str | None:
         return None
     packed = folder / data_identifier(folder, trainer)
     # Without the files that nnU-Net unpacks beside them while it trains.
-    made = sorted(path for path in packed.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
+    made = sorted(path for path in packed.glob(SHOWN) if path.suffix in (".b2nd", ".npz", ".pkl"))
     listed = [(path.name, path.stat().st_size) for path in made]
-    references = sorted((folder / "gt_segmentations").glob("*"))
+    references = sorted((folder / "gt_segmentations").glob(SHOWN))
     parts = {
         f"{trainer.plans}.json": _text(folder / f"{trainer.plans}.json"),
         "dataset.json": _text(folder / "dataset.json"),

@@ -8,12 +8,11 @@ from typing import Any
 from sweep.plugins.plugin_kinds import SCHEDULER
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.search.search_strategy import CustomScheduler
-from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Status
 
 
 class PluginScheduler:
-    """Ends the sweep in words where a plug-in returns anything but a `Decision`.
+    """Ends the sweep in words where a plug-in fails or returns anything but a `Decision`.
 
     Args:
         settings: which plug-in, with its options, filled in.
@@ -27,28 +26,34 @@ class PluginScheduler:
         )
 
     def expect(self, to_come: int) -> None:
-        self._made.expect(to_come)
+        self._call("expect", to_come)
 
     def start(self, trial_id: str) -> None:
-        self._made.start(trial_id)
+        self._call("start", trial_id)
 
     def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
-        return self._checked("report", self._made.report(trial_id, epochs, value))
+        return self._checked("report", self._call("report", trial_id, epochs, value))
 
     def end(self, trial_id: str, status: Status) -> None:
-        self._made.end(trial_id, status)
+        self._call("end", trial_id, status)
 
     def let_on(self, trial_id: str) -> None:
-        self._made.let_on(trial_id)
+        self._call("let_on", trial_id)
 
     def decided(self) -> Iterable[tuple[str, Decision]]:
-        for trial_id, decision in self._made.decided():
-            yield trial_id, self._checked("decided", decision)
+        with SCHEDULER.calling(self._name, "decided"):
+            for trial_id, decision in self._made.decided():
+                yield trial_id, self._checked("decided", decision)
+
+    def _call(self, method: str, *given: object) -> object:
+        with SCHEDULER.calling(self._name, method):
+            found: object = getattr(self._made, method)(*given)
+            return found
 
     def _checked(self, method: str, decision: object) -> Decision:
         if isinstance(decision, Decision):
             return decision
-        raise SweepFailed(
-            f"the scheduler `{self._name}`: `{method}` must return Decision.CONTINUE, STOP or"
-            f" PAUSE, but returned {decision!r}"
+        raise SCHEDULER.failed(
+            self._name,
+            f"`{method}` must return Decision.CONTINUE, STOP or PAUSE, but returned {decision!r}",
         )

@@ -31,7 +31,7 @@ class OptunaMethod:
         remembers: whether the sampler notes its own state in the study when it proposes.
         learns: whether a proposal depends on what the study has of other trials.
         undrawn: what the study has of parameters that a trial does not draw.
-        grouping: makes the sampler for spaces with conditions, where it is another one.
+        grouping: makes the sampler of a space with conditions or dependent bounds, if another.
     """
 
     make: Callable[[int], BaseSampler]
@@ -40,11 +40,6 @@ class OptunaMethod:
     learns: bool = True
     undrawn: Undrawn = "proposed"
     grouping: Callable[[int], BaseSampler] | None = None
-
-    @property
-    def make_linked(self) -> Callable[[int], BaseSampler]:
-        """`make` for a space with conditions or dependent bounds."""
-        return self.grouping or self.make
 
 
 def tpe(startup_trials: int) -> OptunaMethod:

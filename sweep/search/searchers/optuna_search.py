@@ -73,7 +73,8 @@ class OptunaSearch:
         linked = is_linked(space)
         self._translator = LinkedTranslator(space, method.undrawn) if linked else Translator(space)
         # TPE shows itself what it proposes for a running trial, also what the trial does not draw.
-        method = replace(method, make=method.make_linked, remembers=True) if linked else method
+        if linked:
+            method = replace(method, make=method.grouping or method.make, remembers=True)
         self._seed = seed
         self._method = method
         self._priors = PriorTrials(space, seed, first)

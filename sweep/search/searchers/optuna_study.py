@@ -182,12 +182,7 @@ class Translator:
 
     def proposed(self, record: TrialRecord) -> FrozenTrial:
         """The trial without a result, which has all parameters inside the space."""
-        params = self.completed(self.inside(record.parameters))
-        return create_trial(
-            state=TrialState.RUNNING,
-            params=params,
-            distributions={name: self.distributions[name] for name in params},
-        )
+        return self.written(record, {}, state=TrialState.RUNNING)
 
     def frozen(self, record: TrialRecord, worst: float | None, **attributes: object) -> FrozenTrial:
         """The trial in its present state, with user attributes.

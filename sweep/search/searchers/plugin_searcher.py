@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.plugins.plugin_kinds import SEARCHER
@@ -13,7 +12,6 @@ from sweep.spec.space.distribution_yaml import as_yaml
 from sweep.spec.space.distributions import Distribution
 from sweep.spec.space.linked_space import drawn_in, holds, lies_in
 from sweep.spec.words.phrases import quoted, shown
-from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.parameter_values import without_arrays
 from sweep.vocabulary.record import ParameterValue, TrialRecord
@@ -37,7 +35,7 @@ class PluginSearcher:
         self._made = SEARCHER.make(settings.entry, space, seed, options=settings.options)
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
-        with self._blaming(f"ask({number})"):
+        with SEARCHER.calling(self._name, f"ask({number})"):
             found = self._made.ask(number)
         if found is None:
             return None
@@ -47,9 +45,10 @@ class PluginSearcher:
         drawn = drawn_in(self._space, found)
         for key, value in ((key, found[key]) for key in drawn):
             if not holds(self._space[key], value, found):
-                raise self._failed(
+                raise SEARCHER.failed(
+                    self._name,
                     f"`ask({number})` returned {_written(returned[key])} for {quoted(key)}, which"
-                    f" the space does not hold: it has {shown(as_yaml(self._space[key]))}"
+                    f" the space does not hold: it has {shown(as_yaml(self._space[key]))}",
                 )
         proposed = {key: found[key] for key in drawn}
         if not lies_in(self._space, proposed):
@@ -63,41 +62,30 @@ class PluginSearcher:
         return RandomSearch(self._space, self._seed).complete(number, given)
 
     def tell(self, record: TrialRecord) -> None:
-        with self._blaming("tell"):
-            self._made.tell(record)
+        self._call("tell", record)
 
     def judge(self, number: int, rung: int, score: float) -> None:
-        judge = getattr(self._made, "judge", None)  # a plug-in can do without it
-        if judge is not None:
-            with self._blaming("judge"):
-                judge(number, rung, score)
+        if hasattr(self._made, "judge"):  # a plug-in can do without it
+            self._call("judge", number, rung, score)
 
     def replicate(self, number: int, scores: Sequence[float], diverged: int) -> None:
-        replicate = getattr(self._made, "replicate", None)  # likewise
-        if replicate is not None:
-            with self._blaming("replicate"):
-                replicate(number, scores)
+        if hasattr(self._made, "replicate"):  # likewise
+            self._call("replicate", number, scores)
 
     def learn(self, record: TrialRecord) -> None:
-        with self._blaming("learn"):
-            self._made.learn(record)
+        self._call("learn", record)
 
-    @contextmanager
-    def _blaming(self, call: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # whatever a user's code raises
-            raise self._failed(f"`{call}` failed: {blamed(error)}") from error
+    def _call(self, method: str, *given: object) -> None:
+        with SEARCHER.calling(self._name, method):
+            getattr(self._made, method)(*given)
 
     def _lacks(self, number: int, found: object) -> SweepFailed:
         keys = [*found] if isinstance(found, Mapping) else found
-        return self._failed(
+        return SEARCHER.failed(
+            self._name,
             f"`ask({number})` must return a value for each of {[*self._space]}, but returned"
-            f" {keys!r}"
+            f" {keys!r}",
         )
-
-    def _failed(self, what: str) -> SweepFailed:
-        return SweepFailed(f"the searcher `{self._name}`: {what}")
 
 
 def _plain(value: Any) -> Any:

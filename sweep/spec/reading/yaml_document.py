@@ -41,11 +41,6 @@ class Place:
     file: str
     line: int | None = None
 
-    @property
-    def is_override(self) -> bool:
-        """Whether it is a ``--set`` argument."""
-        return self.file.startswith(OVERRIDE)
-
 
 @dataclass
 class Document:
@@ -134,7 +129,8 @@ class Document:
         path = tuple(key.split("."))
         around = (self.places.get(path[:length]) for length in range(len(path), 0, -1))
         place = next(filter(None, around), None)
-        return place is not None and place.is_override and self.written(key) is not None
+        is_override = place is not None and place.file.startswith(OVERRIDE)
+        return is_override and self.written(key) is not None
 
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""

@@ -64,11 +64,10 @@ class Condition:
     @property
     def words(self) -> str:
         """As a user writes it: `when: {optimizer.name: sgd}`."""
-        written = self.written
-        if isinstance(written, dict):
-            value = "{" + ", ".join(f"{word}: {bound:g}" for word, bound in written.items()) + "}"
-        else:
-            value = shown(written)
+        value = shown(self.written)
+        if not self.values:
+            bounds = (f"{word}: {shown(bound)}" for word, bound in self.written.items())
+            value = f"{{{', '.join(bounds)}}}"
         return f"`when: {{{self.on}: {value}}}`"
 
 

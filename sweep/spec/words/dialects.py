@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sweep.spec.words.phrases import shown
-from sweep.spec.words.slips import number_of
+from sweep.spec.words.slips import in_full, number_of
 from sweep.spec.words.synonyms import plain
 from sweep.vocabulary.parameter_values import is_number
 
@@ -115,7 +115,7 @@ def _range(word: str, unnamed: list[Any], named: Mapping[str, Any]) -> str | Non
     if word == "exponents":
         if 0 < low < high < 1:  # likely the values themselves
             return None
-        low, high = math.exp(low), math.exp(high)
+        low, high = (float(f"{math.exp(end):.6g}") for end in (low, high))
     log = "log" in word or word == "exponents" or named.get("log") is True
     whole = "int" in word or not (word or log or {type(low), type(high)} - {int})
     if not low < high or (log and low <= 0):
@@ -154,4 +154,4 @@ def _number(value: Any) -> float | None:
 def _scalar(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value):
         return value
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else shown(value)
+    return in_full(value) if isinstance(value, float) and math.isfinite(value) else shown(value)

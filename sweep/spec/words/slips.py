@@ -38,7 +38,13 @@ def meant_value(value: Any, kinds: Collection[str], nullable: bool = False) -> s
         return None
     if "float_type" not in kinds or isinstance(number, int):
         return f"{int(number)}{_without_quotes(value)}"
-    return f"{number:g}{_without_quotes(value)}"
+    return f"{in_full(number)}{_without_quotes(value)}"
+
+
+def in_full(number: float) -> str:
+    """A number as short as possible, to the last digit: ``1`` for 1.0."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def number_of(value: Any) -> float | None:

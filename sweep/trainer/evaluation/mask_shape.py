@@ -67,13 +67,14 @@ def _compactness(parts: Parts, areas: Areas) -> Values:
 
 
 def _eccentricity(parts: Parts, areas: Areas) -> Values:
-    """Of each part, from its second moments, which are whole numbers if multiplied by its area²."""
+    """Of each part, from the second moments around a pixel near its centre."""
     y, x = np.nonzero(parts)
-    own = parts[y, x]
+    own = parts[y, x] - 1
 
-    def total(values: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.bincount(own, weights=values)[1:].astype(np.int64)
+    def total(values: NDArray[np.int64]) -> Values:  # whole numbers, far below 2^53
+        return np.bincount(own, weights=values).astype(np.float64)
 
+    y, x = (along - (total(along) // areas).astype(np.int64)[own] for along in (y, x))
     sum_y, sum_x = total(y), total(x)
     yy, xx = areas * total(y * y) - sum_y**2, areas * total(x * x) - sum_x**2
     yx = areas * total(y * x) - sum_y * sum_x
