@@ -97,6 +97,18 @@ def test_every_optimizer_of_torch_takes_its_steps_and_never_one_that_is_not_fini
     assert verdict.weights_finite
 
 
+def test_class_may_use_the_options_of_the_settings_in_its_own_optimizer(tmp_path: Path) -> None:
+    """Nobody but the class knows whether it does: they are not read back."""
+    hook = HOOK.format(
+        "torch.optim.RAdam(self.model.parameters(), **self.settings.optimizer.options)"
+    )
+    optimizer = {"name": "torch.optim:RAdam", "options": {"eps": 1e-4}}
+    entry, provenance = write_trainer(tmp_path, hook), tmp_path / "provenance.json"
+    history(entry, optimizer=optimizer, provenance=provenance)
+    [run] = json.loads(provenance.read_text())["runs"]
+    assert run["effective"]["optimizer.groups"][0]["eps"] == 1e-4
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_skipped_step_changes_neither_weights_nor_state(tmp_path: Path, name: str) -> None:
     entry = write_trainer(tmp_path, LINEAR + HOOK.format(made(name)))

@@ -22,7 +22,7 @@ from sweep.trainer.runs.returned_values import described, number
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import Objective
 
-OF_OPTIMIZER = ("name", "lr", "momentum", "weight_decay")
+OF_OPTIMIZER = ("name", "lr", "momentum", "weight_decay", "options")
 OF_SCHEDULE = ("lr", "momentum", "schedule", "poly_exponent")
 """Settings below ``optimizer`` that a user's own optimizer, or scheduler, replaces."""
 
