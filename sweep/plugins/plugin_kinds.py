@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import BeforeValidator, TypeAdapter
 
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
-from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of
+from sweep.spec.words.phrases import did_you_mean, meant_among, must_be, near_miss, one_of
 from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import InputError, SweepError, SweepFailed
 from sweep.vocabulary.record import ParameterValue
@@ -93,8 +93,10 @@ class PluginKind:
         arguments, keywords = self.arguments(found, self.given, dict.fromkeys(self.if_taken))
         if is_made_first:
             arguments, keywords = (), {}
+        if twice := [f"`{option}`" for option in options if option in keywords]:
+            raise self.wrong(f"`{name}` is called with {twice[0]} anyway: it cannot be an option")
         try:
-            inspect.signature(found).bind(*arguments, **{**keywords, **options})
+            inspect.signature(found).bind(*arguments, **keywords, **options)
         except TypeError as error:
             wanted = ", ".join([*arguments, *keywords, *(f"{option}=…" for option in options)])
             why = "is a class, so it is made before it is called: it " if is_made_first else ""
@@ -230,11 +232,16 @@ def own_or_plugin(kind: PluginKind, own: Any) -> BeforeValidator:
     Args:
         own: a Literal of our names.
     """
-    names = TypeAdapter[str](own)
-    return BeforeValidator(
-        lambda name: kind.entry(name, get_args(own)) or names.validate_python(name),
-        json_schema_input_type=own | PluginName,
-    )
+    names, adapter = get_args(own), TypeAdapter[str](own)
+
+    def known(name: object) -> str:
+        if entry := kind.entry(name, names):
+            return entry
+        if isinstance(name, str) and name not in names and not meant_among(name, names):
+            raise ValueError(must_be(f"{one_of(names)}, or a plug-in as {kind.example}", name))
+        return adapter.validate_python(name)
+
+    return BeforeValidator(known, json_schema_input_type=own | PluginName)
 
 
 def short_name(entry: str) -> str:

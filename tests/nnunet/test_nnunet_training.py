@@ -298,3 +298,14 @@ def test_what_the_plans_decide_cannot_be_asked_for(preprocessed: Path, tmp_path:
     assert "source: shapes" not in effective  # there is no such data
     (tmp_path / "trial.yaml").write_text(effective)
     assert load_trial(tmp_path / "trial.yaml") == load_sweep(file).trial({})
+
+
+def test_optimizer_of_another_package_trains_nnunet_and_resumes_bit_for_bit(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    optimizer = {"name": "torch.optim:RAdam", "lr": 1e-3, "schedule": "cosine"}
+    settings = trial(optimizer=optimizer | {"options": {"weight_decay": 1e-4}})
+    whole = history(settings)
+    assert [epoch["learning_rate"] for epoch in whole] == pytest.approx([1e-3, 7.5e-4, 2.5e-4])
+    cut_short(settings, 2, checkpoint=Checkpoints(tmp_path))
+    assert history(settings, checkpoint=Checkpoints(tmp_path)) == whole

@@ -91,6 +91,17 @@ def test_function_gets_its_options_with_class_indices_of_64_bits(
     assert "missing a required argument: 'share'" in refused(loss={"main": f"{file}:half"})
 
 
+def test_loss_that_takes_targets_of_another_shape_fails_with_the_shapes(
+    batch: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    told = (
+        r"`torch\.nn:CrossEntropyLoss` fails with logits \[2, 3, 8, 8\] and class indices"
+        r" \[2, 1, 8, 8\]: RuntimeError: only batches of spatial targets"
+    )
+    with pytest.raises(TrainerError, match=told):
+        loss_of(main="torch.nn:CrossEntropyLoss")(*batch)
+
+
 def test_option_of_a_loss_is_searched_and_told_among_the_methods(tmp_path: Path) -> None:
     results = sweep.run(
         {
@@ -168,6 +179,73 @@ def test_optimizer_that_the_guard_cannot_step_fails_its_trial_in_words() -> None
 def test_settings_of_our_optimizers_are_refused_beside_another(key: str) -> None:
     optimizer = {"name": "torch.optim:RAdam", key: 0.5}
     assert "a plug-in is set by `optimizer.options`" in refused(optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "option"),
+    [
+        ({"optimizer": {"name": "torch.optim:RAdam", "options": {"lr": 1}}}, "RAdam", "lr"),
+        (
+            {"network": {"name": "monai.networks.nets:BasicUNet", "options": {"in_channels": 3}}},
+            "BasicUNet",
+            "in_channels",
+        ),
+    ],
+)
+def test_what_a_plugin_gets_anyway_is_no_option(
+    settings: dict[str, Any], name: str, option: str
+) -> None:
+    """A schedule sets the learning rate, and the data have their channels."""
+    assert refused(**settings).endswith(
+        f"{name}` is called with `{option}` anyway: it cannot be an option"
+    )
+
+
+def test_name_like_none_of_ours_is_told_how_plugins_are_named() -> None:
+    assert refused(optimizer={"name": "Lion"}) == (
+        'must be `sgd` or `adamw`, or a plug-in as my_package.module:MyOptimizer, but is "Lion"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            {"choice": ["sgd", "torch.optim:RAdam"]},
+            "searched (learning rate 0.01, momentum searched, weight decay 3e-5,"
+            " where it is not ours: eps 1e-8; ",
+        ),
+        (
+            {"choice": ["torch.optim:NAdam", "torch.optim:RAdam"]},
+            "searched (learning rate 0.01, where it is not ours: eps 1e-8; ",
+        ),
+    ],
+)
+def test_methods_of_a_searched_optimizer_say_what_each_has(
+    name: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    optimizer = {"name": "torch.optim:RAdam", "lr": 0.01, "options": {"eps": 1e-8}}
+    space = {"optimizer.name": name}
+    if "sgd" in name["choice"]:
+        space["optimizer.momentum"] = {"choice": [0.9], "when": {"optimizer.name": "sgd"}}
+    results = sweep.run(
+        {
+            "name": "searched",
+            "trials": 1,
+            "searcher": "random",
+            "scheduler": "none",
+            "presets": [],
+            "data": {"source": "shapes", "count": 6, "size": 32},
+            "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
+            "network": {"name": "unet", "channels": [4, 8]},
+            "optimizer": optimizer,
+            "space": space,
+        },
+        results=tmp_path,
+        executor="local",
+        progress=False,
+    )
+    assert f"The optimizer was {told}" in str(methods(read_results(results.folder)))
 
 
 def test_options_beside_a_loss_of_our_own_are_refused() -> None:

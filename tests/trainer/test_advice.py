@@ -167,6 +167,9 @@ def test_a_clip_is_advised_only_where_it_would_have_acted() -> None:
 def test_rate_that_is_advised_is_one_that_hardly_ever_diverges() -> None:
     absurd = case(EXPLODED, LOSS, "ce", EARLY, {"optimizer": {"lr": 1e20}})
     assert advise(absurd).cure == "Lower optimizer.lr to 0.01."
+    plugin = {"name": "torch.optim:RAdam", "lr": 1e20}
+    absurd = case(EXPLODED, LOSS, "ce", EARLY, {"optimizer": plugin | {"gradient_clip": None}})
+    assert advise(absurd).cure == "Lower optimizer.lr to 0.1."  # also where a clip is missing
 
 
 @pytest.mark.parametrize("cause", VERDICTS)

@@ -276,13 +276,17 @@ def _loss(of: Selected) -> Iterator[str]:
 def _optimizer(of: Selected) -> Iterator[str]:
     if of.results.spec.trainer.traits.is_own_loop:
         return
-    name = of.text("optimizer.name")
-    own = [f"learning rate {of.text('optimizer.lr')}", *_options(of, "optimizer.options")]
-    if of.results.spec.optimizer.is_plugin:
-        name = f"`{_without_folder(name)}`"
-    else:
-        keys = ["weight_decay"] if name == "adamw" else ["momentum", "weight_decay"]
-        own += [f"{key.replace('_', ' ')} {of.text(f'optimizer.{key}')}" for key in keys]
+    name, names = of.text("optimizer.name"), {*of.results.spec.values_of("optimizer.name")}
+    own = [f"learning rate {of.text('optimizer.lr')}"]
+    own += [f"momentum {of.text('optimizer.momentum')}"] if "sgd" in names else []
+    if names & OPTIMIZERS.keys():
+        own.append(f"weight decay {of.text('optimizer.weight_decay')}")
+    options = _options(of, "optimizer.options")
+    if names == {name}:  # not searched
+        own += options
+        name = OPTIMIZERS.get(name, f"`{_without_folder(name)}`")
+    elif options:
+        own.append(f"where it is not ours: {', '.join(options)}")
     schedule = of.text("optimizer.schedule")
     if schedule == "poly":
         schedule = f"polynomial, exponent {of.text('optimizer.poly_exponent')}"
@@ -291,8 +295,7 @@ def _optimizer(of: Selected) -> Iterator[str]:
     clip = of.text("optimizer.gradient_clip")
     clipped = f", gradients clipped at norm {clip}" if of.is_on("optimizer.gradient_clip") else ""
     yield (
-        f"The optimizer was {OPTIMIZERS.get(name, name)} ({', '.join(own)}; learning rate schedule:"
-        f" {schedule}{clipped})."
+        f"The optimizer was {name} ({', '.join(own)}; learning rate schedule: {schedule}{clipped})."
     )
 
 

@@ -22,7 +22,7 @@ CENTERED = "loss.sqrt_mode: centered"
 """The root that adds nothing to a perimeter for any ε."""
 
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
-"""Learning rates that rarely diverge: nnU-Net's and Adam's default. Of a plug-in nobody knows."""
+"""Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
 FAR_TOO_HIGH = 10
 """Times the usual rate from which on a clip does not cure: its steps are still too long."""
@@ -201,8 +201,7 @@ def clip_the_gradient(case: Case) -> Advice | None:
     optimizer = case.settings.optimizer
     if optimizer.gradient_clip is not None:
         return None
-    usual = USUAL_RATES.get(optimizer.name, math.inf)
-    if not case.optimizer_is_own and optimizer.lr > FAR_TOO_HIGH * usual:
+    if not case.optimizer_is_own and optimizer.lr > FAR_TOO_HIGH * _usual_rate(case):
         return None
     if case.gradient is None or case.gradient <= CLIP:
         return None
@@ -249,10 +248,14 @@ def lower_the_rate(case: Case) -> Advice:
             " or a root of 0; else lower the learning rate of your optimizer tenfold.",
         )
     rate = case.settings.optimizer.lr
-    usual = USUAL_RATES.get(case.settings.optimizer.name, math.inf)
     return Advice(
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"
         " from any minimum" + (", geometric loss or not." if any(case.weights.values()) else "."),
         "optimizer.lr",
-        f"Lower optimizer.lr to {min(rate / 10, usual):g}.",
+        f"Lower optimizer.lr to {min(rate / 10, _usual_rate(case)):g}.",
     )
+
+
+def _usual_rate(case: Case) -> float:
+    """Of a plug-in one that no clip is too weak for."""
+    return USUAL_RATES.get(case.settings.optimizer.name, FAR_TOO_HIGH_ANYWHERE / FAR_TOO_HIGH)

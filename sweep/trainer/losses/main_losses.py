@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from sweep.data.nnunet_raw.regions import Regions, labels_mask
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]
@@ -109,7 +110,15 @@ def _of_plugin(settings: LossSettings) -> Term:
     def value(logits: Tensor, target: Tensor) -> Tensor:
         if isinstance(loss, nn.Module):  # weights of classes, say
             loss.to(logits.device)
-        found = loss(_at_least_float32(logits), target.long())
+        try:
+            found = loss(_at_least_float32(logits), target.long())
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise TrainerError(
+                f"the main loss `{entry}` fails with logits {[*logits.shape]} and class indices"
+                f" {[*target.shape]}: {last_line(error)}"
+            ) from error
         if not isinstance(found, Tensor) or found.ndim:
             what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise TrainerError(f"the main loss `{entry}` must return a scalar, but returned {what}")

@@ -59,7 +59,7 @@ def _of_plugin(
     name, options = settings.name, dict(settings.options)
     make = OPTIMIZER.resolve(name, options)
     arguments, keywords = OPTIMIZER.arguments(make, [[*parameters]], {"lr": settings.lr})
-    optimizer: torch.optim.Optimizer = make(*arguments, **{**keywords, **options})
+    optimizer: torch.optim.Optimizer = make(*arguments, **keywords, **options)
     if (why := why_not(optimizer)) is not None:
         raise TrainerError(f"the optimizer `{name}` {why}")
     optimizer.sweep_settings = {"name": name, "options": options}  # type: ignore[attr-defined]

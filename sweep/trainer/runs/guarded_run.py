@@ -259,5 +259,7 @@ def copy_to_cpu(value: Any) -> Any:
         return {key: copy_to_cpu(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         copied = map(copy_to_cpu, value)
+        if hasattr(value, "_fields"):  # a namedtuple
+            return type(value)(*copied)
         return list(copied) if isinstance(value, list) else tuple(copied)
     return value
