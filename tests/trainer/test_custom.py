@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cut_short import cut_short
 
 from sweep.plugins.entry_names import module_of
@@ -17,6 +19,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.custom.custom_run import CustomTraining
 from sweep.trainer.custom.entry_point import load_entry
+from sweep.trainer.runs.guarded_run import copy_to_cpu
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.trainer_check import TrainerCheck
@@ -260,3 +263,14 @@ def test_shipped_example_is_a_sweep_without_mistakes() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "12 trials of up to 8 epochs over 3 settings" in done.stdout
+
+
+def test_copy_for_a_rewind_keeps_named_tuples_and_shares_no_tensor() -> None:
+    pair = namedtuple("Pair", "mean step")
+    state = {"pair": pair(torch.zeros(2), 3), "plain": (torch.zeros(2),)}
+    found = copy_to_cpu(state)
+    for one in (*state["pair"][:1], *state["plain"]):
+        one += 1
+    assert found["pair"].step == 3
+    assert not found["pair"].mean.any()
+    assert not found["plain"][0].any()
