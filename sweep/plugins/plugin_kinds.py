@@ -15,8 +15,8 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
 from sweep.spec.words.phrases import did_you_mean, meant_among, must_be, near_miss, one_of
-from sweep.vocabulary.error_lines import blamed
-from sweep.vocabulary.errors import InputError, SweepError, SweepFailed
+from sweep.vocabulary.error_lines import blamed, last_line
+from sweep.vocabulary.errors import InputError, SweepError, SweepFailed, TrainerError
 from sweep.vocabulary.record import ParameterValue
 
 Options = Mapping[str, ParameterValue]
@@ -113,7 +113,8 @@ class PluginKind:
         """
         found = self.resolve(name, options)
         if self._is_made_first(found):
-            made: Callable[..., Any] = found(**options)
+            with self.making(name, options):
+                made: Callable[..., Any] = found(**options)
             return made
         return partial(found, **options) if options else found
 
@@ -166,6 +167,24 @@ class PluginKind:
             raise
         except Exception as error:  # whatever a user's code raises
             raise self.failed(name, f"`{what}` failed: {blamed(error)}") from error
+
+    @contextmanager
+    def making(self, name: str, options: Options) -> Iterator[None]:
+        """An error of a library that makes a plug-in fails the trial with the options.
+
+        Raises:
+            TrainerError: with the plug-in, the options and the error. One with a line of the user's
+                own code passes.
+        """
+        try:
+            yield
+        except Exception as error:
+            if blamed(error) != last_line(error):
+                raise
+            given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+            raise TrainerError(
+                f"the {self.word} `{name}` cannot be made with ({given}): {last_line(error)}"
+            ) from error
 
     def failed(self, name: str, what: str) -> SweepFailed:
         """The end of a sweep by a plug-in of this kind."""

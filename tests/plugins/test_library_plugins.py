@@ -175,6 +175,18 @@ def test_optimizer_that_the_guard_cannot_step_fails_its_trial_in_words() -> None
         build_optimizer(settings, torch.nn.Linear(1, 1).parameters())
 
 
+def test_value_that_a_library_does_not_take_is_told_with_its_option() -> None:
+    settings = OptimizerSettings(name="torch.optim:RAdam", options={"weight_decay": "none"})
+    told = (
+        r"the optimizer `torch\.optim:RAdam` cannot be made with \(weight_decay='none'\): TypeError"
+    )
+    with pytest.raises(TrainerError, match=told):
+        build_optimizer(settings, torch.nn.Linear(1, 1).parameters())
+    loss = {"main": "monai.losses:TverskyLoss", "main_options": {"reduction": "middle"}}
+    with pytest.raises(TrainerError, match=r"cannot be made with \(reduction='middle'\)"):
+        loss_of(**loss)
+
+
 @pytest.mark.parametrize("key", ["momentum", "weight_decay"])
 def test_settings_of_our_optimizers_are_refused_beside_another(key: str) -> None:
     optimizer = {"name": "torch.optim:RAdam", key: 0.5}

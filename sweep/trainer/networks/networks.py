@@ -81,7 +81,8 @@ def build_network(
     make = NETWORK.resolve(settings.name, options)
     axes = {"spatial_dims": spatial_dims}
     arguments, keywords = NETWORK.arguments(make, (channels, classes), axes)
-    network = make(*arguments, **keywords, **options)
+    with NETWORK.making(settings.name, options):
+        network = make(*arguments, **keywords, **options)
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"

@@ -26,8 +26,7 @@ def build_optimizer(
     """SGD with Nesterov momentum, or AdamW, both fused; or that of a plug-in.
 
     Raises:
-        TrainerError: the guard cannot take the steps of a plug-in. Its own errors pass: they are
-            those of a trial with these options.
+        TrainerError: a plug-in cannot be made with its options, or the guard cannot take its steps.
     """
     if settings.is_plugin:
         return _of_plugin(settings, parameters)
@@ -59,7 +58,8 @@ def _of_plugin(
     name, options = settings.name, dict(settings.options)
     make = OPTIMIZER.resolve(name, options)
     arguments, keywords = OPTIMIZER.arguments(make, [[*parameters]], {"lr": settings.lr})
-    optimizer: torch.optim.Optimizer = make(*arguments, **keywords, **options)
+    with OPTIMIZER.making(name, options):
+        optimizer: torch.optim.Optimizer = make(*arguments, **keywords, **options)
     if (why := why_not(optimizer)) is not None:
         raise TrainerError(f"the optimizer `{name}` {why}")
     optimizer.sweep_settings = {"name": name, "options": options}  # type: ignore[attr-defined]
