@@ -365,7 +365,7 @@ def test_source_of_a_plugin_is_written_once_and_read_like_a_folder(
 WRITES = """
 from functools import partial
 from example_plugin import squares
-from beside import COUNT
+from count_beside import COUNT
 
 def write(folder):
     squares(folder, count=COUNT)
@@ -386,7 +386,7 @@ def test_source_is_written_again_if_its_file_or_one_beside_it_changes(
     (file := tmp_path / "writes.py").write_text(WRITES)
     settings = PluginData(source="custom", entry=f"{file}:{name}", folds=2)
     for count, datasets in ((10, 1), (10, 1), (12, 2)):
-        (tmp_path / "beside.py").write_text(f"COUNT = {count}\n")
+        (tmp_path / "count_beside.py").write_text(f"COUNT = {count}\n")
         assert check_pixels(settings)[0] == []
         assert len([*(tmp_path / "cache").glob("written-*/")]) == datasets
 
