@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from sweep.plugins.entry_names import PluginName, as_entry, module_of
 from sweep.spec.words.phrases import did_you_mean, meant_among, must_be, near_miss, one_of
-from sweep.vocabulary.error_lines import blamed, last_line
+from sweep.vocabulary.error_lines import blamed, has_own_line, last_line
 from sweep.vocabulary.errors import InputError, SweepError, SweepFailed, TrainerError
 from sweep.vocabulary.record import ParameterValue
 
@@ -90,7 +90,7 @@ class PluginKind:
         if inspect.isclass(found):
             self._require_methods(found, name)
         is_made_first = self._is_made_first(found)
-        arguments, keywords = self.arguments(found, self.given, dict.fromkeys(self.if_taken))
+        arguments, keywords = self._arguments(found, self.given, dict.fromkeys(self.if_taken))
         if is_made_first:
             arguments, keywords = (), {}
         if twice := [f"`{option}`" for option in options if option in keywords]:
@@ -113,24 +113,32 @@ class PluginKind:
         """
         found = self.resolve(name, options)
         if self._is_made_first(found):
-            with self.making(name, options):
+            with self._making(name, options):
                 made: Callable[..., Any] = found(**options)
             return made
         return partial(found, **options) if options else found
 
-    def arguments(
-        self, found: Callable[..., Any], given: Sequence[Any], if_taken: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], dict[str, Any]]:
-        """What a plug-in gets besides its options, by position and by name.
+    def build(self, name: str, options: Options, *given: Any, **if_taken: Any) -> Any:
+        """What the plug-in of a trial returns.
 
         Args:
             given: in the order of the kind.
             if_taken: by the names of the kind.
+        Raises:
+            InputError: as of `resolve`.
+            TrainerError: a library refuses the options. Errors with a line of the user's own code
+                pass: they are those of a trial with these options.
         """
-        try:
-            taken = inspect.signature(found).parameters
-        except ValueError:  # it is written in C
-            return given, {}
+        make = self.resolve(name, options)
+        arguments, keywords = self._arguments(make, given, if_taken)
+        with self._making(name, options):
+            return make(*arguments, **keywords, **options)
+
+    def _arguments(
+        self, found: Callable[..., Any], given: Sequence[Any], if_taken: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """What a plug-in gets besides its options, by position and by name."""
+        taken = _parameters(found)
         keywords = {name: value for name, value in if_taken.items() if name in taken}
         named = [next(filter(taken.__contains__, names), "") for names in self.names]
         if named and all(named):
@@ -169,7 +177,7 @@ class PluginKind:
             raise self.failed(name, f"`{what}` failed: {blamed(error)}") from error
 
     @contextmanager
-    def making(self, name: str, options: Options) -> Iterator[None]:
+    def _making(self, name: str, options: Options) -> Iterator[None]:
         """An error of a library that makes a plug-in fails the trial with the options.
 
         Raises:
@@ -179,7 +187,7 @@ class PluginKind:
         try:
             yield
         except Exception as error:
-            if blamed(error) != last_line(error):
+            if has_own_line(error):
                 raise
             given = ", ".join(f"{option}={value!r}" for option, value in options.items())
             raise TrainerError(
@@ -226,10 +234,15 @@ class PluginKind:
 
 def takes(plugin: Callable[..., Any], name: str) -> bool:
     """Whether a class or function has a parameter of this name."""
+    return name in _parameters(plugin)
+
+
+def _parameters(plugin: Callable[..., Any]) -> Collection[str]:
+    """Names of the parameters of a class or function, as far as it tells them."""
     try:
-        return name in inspect.signature(plugin).parameters
+        return inspect.signature(plugin).parameters
     except ValueError:  # it is written in C
-        return False
+        return ()
 
 
 def required_entry(kind: PluginKind, name: str) -> str:

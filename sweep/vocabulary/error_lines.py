@@ -46,6 +46,11 @@ def blamed(error: BaseException) -> str:
     return last_line(error) + (f", at {place}" if place else "")
 
 
+def has_own_line(error: BaseException) -> bool:
+    """Whether an exception comes from, or through, a line of the user's code: see `blamed`."""
+    return bool(_place(error))
+
+
 def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename and is_users(error.filename):
         return f"{_near(error.filename)}:{error.lineno}"

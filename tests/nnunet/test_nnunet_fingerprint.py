@@ -39,12 +39,18 @@ def test_moved_dataset_is_the_same_and_another_is_refused(
     assert "(nnUNetPlans.json differ)" in str(caught.value)
 
 
+def copy_without_folds(preprocessed: Path, to: Path) -> tuple[Path, Path]:
+    """A copy of nnU-Net's folder, and the dataset in it."""
+    copy = shutil.copytree(preprocessed, to / "copy")
+    folder = next(copy.glob("Dataset502*/"))
+    (folder / "splits_final.json").unlink(missing_ok=True)
+    return copy, folder
+
+
 def test_hidden_files_that_a_file_manager_leaves_are_no_part_of_the_dataset(
     preprocessed: Path, tmp_path: Path
 ) -> None:
-    copy = shutil.copytree(preprocessed, tmp_path / "copy")
-    folder = next(copy.glob("Dataset502*/"))
-    (folder / "splits_final.json").unlink(missing_ok=True)
+    copy, folder = copy_without_folds(preprocessed, tmp_path)
     asked = of(copy).model_copy(update={"groups": "(\\d+)$"})
     recorded = fingerprint(asked)
     case = next((folder / "gt_segmentations").iterdir()).name
@@ -60,9 +66,7 @@ def test_hidden_files_that_a_file_manager_leaves_are_no_part_of_the_dataset(
 def test_folds_of_groups_are_written_once_and_known_by_the_fingerprint(
     preprocessed: Path, tmp_path: Path
 ) -> None:
-    copy = shutil.copytree(preprocessed, tmp_path / "copy")
-    folder = next(copy.glob("Dataset502*/"))
-    (folder / "splits_final.json").unlink(missing_ok=True)
+    copy, folder = copy_without_folds(preprocessed, tmp_path)
     cases = sorted(path.stem for path in (folder / "gt_segmentations").iterdir())
     groups = {case: f"patient{n // 2}" for n, case in enumerate(cases)}
     file = tmp_path / "groups.json"

@@ -102,29 +102,29 @@ def test_loss_that_takes_targets_of_another_shape_fails_with_the_shapes(
         loss_of(main="torch.nn:CrossEntropyLoss")(*batch)
 
 
+def swept(folder: Path, **more: Any) -> sweep.SweepResults:
+    values: dict[str, Any] = {
+        "name": "library",
+        "trials": 3,
+        "searcher": "grid",
+        "scheduler": "none",
+        "presets": [],
+        "data": {"source": "shapes", "count": 6, "size": 32},
+        "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
+        "network": {"name": "unet", "channels": [4, 8]},
+    }
+    return sweep.run(values | more, results=folder, executor="local", progress=False)
+
+
 def test_option_of_a_loss_is_searched_and_told_among_the_methods(tmp_path: Path) -> None:
-    results = sweep.run(
-        {
-            "name": "tversky",
-            "trials": 3,
-            "searcher": "grid",
-            "scheduler": "none",
-            "presets": [],
-            "data": {"source": "shapes", "count": 6, "size": 32},
-            "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
-            "network": {
-                "name": "monai.networks.nets:BasicUNet",
-                "options": {"features": list(FEATURES)},
-            },
-            "loss": {
-                "main": "monai.losses:TverskyLoss",
-                "main_options": {"to_onehot_y": True, "softmax": True, "alpha": 0.5},
-            },
-            "space": {"loss.main_options.alpha": {"grid": [0.1, 0.5, 0.9]}},
+    results = swept(
+        tmp_path,
+        network={"name": "monai.networks.nets:BasicUNet", "options": {"features": list(FEATURES)}},
+        loss={
+            "main": "monai.losses:TverskyLoss",
+            "main_options": {"to_onehot_y": True, "softmax": True, "alpha": 0.5},
         },
-        results=tmp_path,
-        executor="local",
-        progress=False,
+        space={"loss.main_options.alpha": {"grid": [0.1, 0.5, 0.9]}},
     )
     found = {one: results[one].config.loss.main_options["alpha"] for one in results}
     assert sorted(found.values()) == [0.1, 0.5, 0.9]
@@ -143,21 +143,14 @@ def test_option_without_a_value_is_not_searched() -> None:
 
 
 def test_optimizer_of_torch_is_named_searched_and_resumed_bit_for_bit(tmp_path: Path) -> None:
-    spec = {
-        "name": "optimizers",
-        "trials": 3,
-        "searcher": "grid",
-        "scheduler": "none",
-        "presets": [],
-        "data": {"source": "shapes", "count": 6, "size": 32},
-        "trainer": {"epochs": 4, "batch_size": 2, "device": "cpu"},
-        "network": {"name": "unet", "channels": [4, 8]},
-        "optimizer": {"name": "torch.optim:RAdam", "lr": 0.01, "options": {"eps": 1e-8}},
-        "loss": {"warmup_epochs": 2, "rampup_epochs": 0},
-        "early_stopping": {"patience": None},
-        "space": {"optimizer.options.eps": {"grid": [1e-8, 1e-4, 1e-2]}},
-    }
-    results = sweep.run(spec, results=tmp_path, executor="local", progress=False)
+    results = swept(
+        tmp_path,
+        trainer={"epochs": 4, "batch_size": 2, "device": "cpu"},
+        optimizer={"name": "torch.optim:RAdam", "lr": 0.01, "options": {"eps": 1e-8}},
+        loss={"warmup_epochs": 2, "rampup_epochs": 0},
+        early_stopping={"patience": None},
+        space={"optimizer.options.eps": {"grid": [1e-8, 1e-4, 1e-2]}},
+    )
     assert results.best.status.value == "completed"
     told = str(methods(read_results(results.folder)))
     assert "The optimizer was `torch.optim:RAdam` (learning rate 0.01, eps searched;" in told
@@ -240,23 +233,7 @@ def test_methods_of_a_searched_optimizer_say_what_each_has(
     space = {"optimizer.name": name}
     if "sgd" in name["choice"]:
         space["optimizer.momentum"] = {"choice": [0.9], "when": {"optimizer.name": "sgd"}}
-    results = sweep.run(
-        {
-            "name": "searched",
-            "trials": 1,
-            "searcher": "random",
-            "scheduler": "none",
-            "presets": [],
-            "data": {"source": "shapes", "count": 6, "size": 32},
-            "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
-            "network": {"name": "unet", "channels": [4, 8]},
-            "optimizer": optimizer,
-            "space": space,
-        },
-        results=tmp_path,
-        executor="local",
-        progress=False,
-    )
+    results = swept(tmp_path, trials=1, searcher="random", optimizer=optimizer, space=space)
     assert f"The optimizer was {told}" in str(methods(read_results(results.folder)))
 
 

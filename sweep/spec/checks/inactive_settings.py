@@ -118,6 +118,10 @@ def _unless_read(group: str, instead: str) -> Rule:
     return Rule(tuple(GROUPS[group]), reads, why, refused=True)
 
 
+def _options(key: str, name: str, own: Sequence[str]) -> Rule:
+    return Rule((key,), {name: _is_not(*own)}, "only a plug-in has options", refused=True)
+
+
 RULES = (
     _unless_read("data", "the data is its own: nnU-Net's dataset, or what a custom class reads"),
     _unless_read("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
@@ -129,12 +133,7 @@ RULES = (
         "a plug-in is set by `network.options`",
         refused=True,
     ),
-    Rule(
-        ("network.options",),
-        {"network.name": _is_not(*OWN_NETWORKS)},
-        "only a plug-in has options",
-        refused=True,
-    ),
+    _options("network.options", "network.name", OWN_NETWORKS),
     Rule(("data.oversample_foreground",), {"data.patch_size": _is_not(None)}, "images are whole"),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
@@ -156,12 +155,7 @@ RULES = (
         "a plug-in is set by `optimizer.options`",
         refused=True,
     ),
-    Rule(
-        ("optimizer.options",),
-        {"optimizer.name": _is_not(*OWN_OPTIMIZERS)},
-        "only a plug-in has options",
-        refused=True,
-    ),
+    _options("optimizer.options", "optimizer.name", OWN_OPTIMIZERS),
     Rule(
         ("optimizer.poly_exponent",),
         {"optimizer.schedule": _is("poly")},
@@ -187,12 +181,7 @@ RULES = (
         "a plug-in is the whole main loss",
         refused=True,
     ),
-    Rule(
-        ("loss.main_options",),
-        {"loss.main": _is_not(*OWN_MAIN_LOSSES)},
-        "only a plug-in has options",
-        refused=True,
-    ),
+    _options("loss.main_options", "loss.main", OWN_MAIN_LOSSES),
     Rule(("loss.focal_gamma",), {"loss.pixel_weight": _above(0)}, "the focal term has no weight"),
     Rule(
         ("loss.warmup_epochs", "loss.rampup_epochs"),

@@ -52,15 +52,12 @@ def check_plugins(settings: TrialSettings, unsure: Container[str]) -> Iterator[F
 
 def _of_trial(settings: TrialSettings) -> Iterator[Named]:
     reads = settings.trainer.traits.reads
-    for name in _values(settings, NETWORK.key):
-        if "network" in reads and name not in OWN_NETWORKS:
-            yield NETWORK, name, settings.network.options
-    for name in _values(settings, OPTIMIZER.key):
-        if name not in OWN_OPTIMIZERS:
-            yield OPTIMIZER, name, settings.optimizer.options
-    for name in _values(settings, MAIN_LOSS.key):
-        if name not in OWN_MAIN_LOSSES:
-            yield MAIN_LOSS, name, settings.loss.main_options
+    for kind, own, options in (
+        *[(NETWORK, OWN_NETWORKS, settings.network.options)] * ("network" in reads),
+        (OPTIMIZER, OWN_OPTIMIZERS, settings.optimizer.options),
+        (MAIN_LOSS, OWN_MAIN_LOSSES, settings.loss.main_options),
+    ):
+        yield from ((kind, one, options) for one in _values(settings, kind.key) if one not in own)
     for term in settings.loss.terms:
         yield LOSS_TERM, term, {}
     for metric in settings.evaluation.metrics:

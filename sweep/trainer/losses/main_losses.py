@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from sweep.data.nnunet_raw.regions import Regions, labels_mask
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.vocabulary.error_lines import blamed, last_line
+from sweep.vocabulary.error_lines import has_own_line, last_line
 from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]
@@ -115,7 +115,7 @@ def _of_plugin(settings: LossSettings) -> Term:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            if blamed(error) != last_line(error):  # with a line of the user's own code
+            if has_own_line(error):
                 raise
             raise TrainerError(
                 f"the main loss `{entry}` fails with logits {[*logits.shape]} and class indices"

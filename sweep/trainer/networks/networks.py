@@ -78,11 +78,7 @@ def build_network(
         network: nn.Module = BUILDERS[settings.name](settings, shape)
         return network
     options = dict(settings.options)
-    make = NETWORK.resolve(settings.name, options)
-    axes = {"spatial_dims": spatial_dims}
-    arguments, keywords = NETWORK.arguments(make, (channels, classes), axes)
-    with NETWORK.making(settings.name, options):
-        network = make(*arguments, **keywords, **options)
+    network = NETWORK.build(settings.name, options, channels, classes, spatial_dims=spatial_dims)
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"

@@ -56,10 +56,7 @@ def _of_plugin(
     settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
     name, options = settings.name, dict(settings.options)
-    make = OPTIMIZER.resolve(name, options)
-    arguments, keywords = OPTIMIZER.arguments(make, [[*parameters]], {"lr": settings.lr})
-    with OPTIMIZER.making(name, options):
-        optimizer: torch.optim.Optimizer = make(*arguments, **keywords, **options)
+    optimizer: torch.optim.Optimizer = OPTIMIZER.build(name, options, [*parameters], lr=settings.lr)
     if (why := why_not(optimizer)) is not None:
         raise TrainerError(f"the optimizer `{name}` {why}")
     optimizer.sweep_settings = {"name": name, "options": options}  # type: ignore[attr-defined]
