@@ -179,9 +179,11 @@ function drawAxes() {
 }
 
 onChange(() => {  // a map is one of the trials that the filter keeps
-  clearTimeout(drawAxes.later);
+  if (mapped === page.kept || !axes.isMap) return;
   const { x, y, third } = drawnAxes(page.data);
-  if (mapped !== page.kept && axes.isMap && mayBeMap(x, y, third)) drawAxes.later = setTimeout(drawAxes, 150);
+  mapped = page.kept;
+  clearTimeout(drawAxes.later);
+  if (mayBeMap(x, y, third)) drawAxes.later = setTimeout(drawAxes, 150);
 });
 
 /** The figures of the data, and this one after those of the sweep. */
