@@ -27,12 +27,12 @@ COMPLETED = Outcome(status=Status.COMPLETED)
 class Trials:
     """A controller of trials that train a number of epochs each; nobody is pruned."""
 
-    def __init__(self, count: int, waits: bool = False) -> None:
+    def __init__(self, count: int, waiting: int = 0) -> None:
         self.queue = deque(Path(f"t{number:04}") for number in range(count))
         self.ends: dict[str, Outcome] = {}
         self.epochs: dict[str, int] = {}
         self.paused: set[str] = set()
-        self.has_waiting = waits
+        self.waiting = waiting
         self.finished = False
 
     def next_trial(self) -> Path | None:
@@ -91,12 +91,13 @@ def test_trial_that_ends_or_pauses_gives_its_place_to_the_next() -> None:
 
 
 def test_pack_without_trials_stays_while_trials_wait_for_a_warmup_and_a_while_longer() -> None:
-    trials = Trials(0, waits=True)
+    trials = Trials(0, waiting=1)
     placed = placement(trials, 2)
     assert placed.open("a")
+    assert not placed.open("b")  # which would be one more than trials that wait
     for _ in range(2 * STEPS_WITHOUT_TRIALS):
         assert not placed.is_over("a")
-    trials.has_waiting = False
+    trials.waiting = 0
     assert placed.is_over("a")
     assert not placed.open("b")
 
@@ -118,7 +119,7 @@ def test_pack_without_trials_ends_with_the_sweep_and_not_as_soon_as_all_trials_p
 
 
 def test_spoilt_pack_trains_its_trials_to_the_end_and_takes_no_further_one() -> None:
-    trials = Trials(3, waits=True)
+    trials = Trials(3, waiting=1)
     placed = placement(trials, 2)
     placed.open("a")
     placed.fill()
