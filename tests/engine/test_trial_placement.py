@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -213,6 +214,48 @@ def test_trial_in_whose_turn_a_file_could_not_be_read_is_alone_to_blame() -> Non
     placed.open("d")
     placed.fill()
     assert set(placed.trials("d")) == {"t0000", "t0002"}
+
+
+def test_process_that_dies_as_it_takes_on_a_trial_costs_it_no_retry_once_it_has_trained() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 1)
+    placed.open("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    assert placed.fill() == [("a", Path("t0001"))]
+    placed.lost("a", [DIED])  # perhaps of what the first one left behind
+    placed.open("b")
+    placed.report("b", [("t0001", epoch(0))])
+    for before, name in pairwise("bcde"):
+        assert "t0001" not in trials.ends
+        placed.lost(before, [DIED])
+        placed.open(name)
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
+def test_trial_that_kills_every_process_that_takes_it_on_fails_in_the_end() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 1)
+    placed.open("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    placed.fill()
+    for before, name in pairwise("abc"):
+        placed.lost(before, [DIED])
+        assert placed.open(name)
+    placed.lost("c", [DIED])
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
+def test_trial_that_trained_alone_keeps_its_process_unless_others_must_be_alone_too() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 2)
+    placed.open("a")
+    placed.fill()
+    placed.lost("a", [DIED])
+    placed.open("b")
+    assert placed.report("b", [("t0000", epoch(0))]) == ["t0000"]
+    assert placed.fill() == [("b", Path("t0001"))]
+    assert placed.report("b", [("t0001", epoch(0))]) == []
+    assert placed.fill() == [("b", Path("t0000"))]
 
 
 def test_trials_of_a_lost_node_are_suspected_only_the_second_time() -> None:

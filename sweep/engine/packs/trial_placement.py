@@ -29,6 +29,8 @@ class _Pack:
     Args:
         trials: folders of the trials that it trains, by id, or will train once it has started.
         started: whether the process has started.
+        used: whether it has trained a trial that has left it.
+        unheard: trials that came after such a one, and have reported nothing yet.
         alone: whether its one trial is suspected of having killed a process.
         spoilt: whether it must take no further trial.
         card: name of its GPU; None if it has none, or has not reported yet.
@@ -37,6 +39,8 @@ class _Pack:
 
     trials: dict[str, Path] = field(default_factory=dict)
     started: bool = False
+    used: bool = False
+    unheard: set[str] = field(default_factory=set)
     alone: bool = False
     spoilt: bool = False
     card: str | None = None
@@ -52,7 +56,8 @@ class TrialPlacement:
     A process that dies does not say which of its trials is to blame. So each of them goes on alone
     in a process until it has trained an epoch. For those that do, the dead process does not count.
     One that kills its process alone, too, has `RETRIES` as any other trial. The same holds for a
-    trial that runs out of memory beside others: it fails only if it does so alone, too.
+    trial that runs out of memory beside others: it fails only if it does so alone, too. And for one
+    whose process dies before it has reported anything: it may have died of the trial before it.
 
     Args:
         controller: has the trials.
@@ -131,13 +136,14 @@ class TrialPlacement:
             the trials that the pack's process must drop.
         """
         pack = self._packs[name]
-        has_company, left = len(pack.trials) > 1, []
+        count, left = len(pack.trials), list[str]()
         for trial_id, message in messages:
             if trial_id not in pack.trials:
                 continue
+            pack.unheard.discard(trial_id)
             if isinstance(message, Outcome):
                 folder = pack.trials.pop(trial_id)
-                if has_company and is_out_of_memory(message):
+                if count > 1 and is_out_of_memory(message):
                     self._sizes.too_many(pack.card, len(pack.trials) + 1)
                     self._suspects.append(folder)
                 else:
@@ -146,6 +152,7 @@ class TrialPlacement:
                 del pack.trials[trial_id]
                 left.append(trial_id)
         pack.alone = pack.alone and bool(pack.trials)
+        pack.used = pack.used or len(pack.trials) < count
         return left
 
     def is_new(self, trial_id: str, metrics: EpochMetrics) -> bool:
@@ -185,8 +192,9 @@ class TrialPlacement:
         Raises:
             SweepFailed: results cannot be written.
         """
-        trials = self._packs.pop(name).trials
-        by = next(iter(trials)) if len(trials) == 1 else by
+        pack = self._packs.pop(name)
+        trials = pack.trials
+        by = next(iter(trials)) if len(trials) == 1 and not pack.unheard else by
         for trial_id, folder in trials.items():
             if by in trials and trial_id != by:
                 self._controller.hand_back(trial_id)
@@ -247,6 +255,8 @@ class TrialPlacement:
         else:
             return False
         pack.trials[folder.name] = folder
+        if pack.used and not pack.alone:
+            pack.unheard.add(folder.name)
         return True
 
     @property
