@@ -119,6 +119,18 @@ def test_pack_without_trials_ends_with_the_sweep_and_not_as_soon_as_all_trials_p
     assert placed.is_over("a")
 
 
+def test_process_without_a_trial_takes_one_that_waits_for_a_process() -> None:
+    placed = placement(Trials(3), 1)
+    for name in "abc":
+        assert placed.open(name)
+    placed.start("b")
+    placed.report("b", [("t0001", COMPLETED)])
+    assert placed.fill() == [("b", Path("t0000"))]
+    placed.report("b", [("t0000", COMPLETED)])
+    assert placed.fill() == [("b", Path("t0002"))]  # though "a", without one, is the older
+    assert placed.start("a") == placed.start("c") == []
+
+
 def test_spoilt_pack_trains_its_trials_to_the_end_and_takes_no_further_one() -> None:
     trials = Trials(3, waiting=1)
     placed = placement(trials, 2)

@@ -103,7 +103,7 @@ class TrialPlacement:
         return [*pack.trials.values()]
 
     def fill(self, *, beside_others: bool = True) -> list[tuple[str, Path]]:
-        """Give trials to packs with room, to the smallest first.
+        """Give trials to packs with room, to the smallest first, of these to one that has started.
 
         While trials wait to be alone, the smallest pack takes no more: it is theirs once it is
         empty.
@@ -115,13 +115,14 @@ class TrialPlacement:
         """
         added: list[tuple[str, Path]] = []
         while True:
+            emptied = self._emptied
             open_packs = {
-                name: len(pack.trials)
+                name: (len(pack.trials), not pack.started)
                 for name, pack in self._packs.items()
-                if self._takes_more(pack) and name != self._emptied
+                if self._takes_more(pack) and name != emptied
             }
             smallest = min(open_packs, key=open_packs.__getitem__, default=None)
-            if smallest is None or (open_packs[smallest] and not beside_others):
+            if smallest is None or (open_packs[smallest][0] and not beside_others):
                 return added
             if not self._add_to(self._packs[smallest]):
                 return added
