@@ -131,6 +131,24 @@ def test_process_without_a_trial_takes_one_that_waits_for_a_process() -> None:
     assert placed.start("a") == placed.start("c") == []
 
 
+def test_trials_of_a_process_that_does_not_start_go_to_another_one_by_one() -> None:
+    trials = Trials(6)
+    placed = placement(trials, 3)
+    for name in "ab":
+        placed.open(name)
+    placed.fill()
+    placed.start("a")
+    ends = [(name, COMPLETED) for name in placed.trials("a")]
+    placed.report("a", ends)
+    given = placed.fill()
+    while given:
+        assert [name for name, _ in given] == ["a"]
+        assert placed.trials("a") == (given[0][1].name,)
+        placed.report("a", [(given[0][1].name, COMPLETED)])
+        given = placed.fill()
+    assert len(trials.ends) == 6
+
+
 def test_spoilt_pack_trains_its_trials_to_the_end_and_takes_no_further_one() -> None:
     trials = Trials(3, waiting=1)
     placed = placement(trials, 2)

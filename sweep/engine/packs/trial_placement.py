@@ -50,8 +50,8 @@ class _Pack:
 class TrialPlacement:
     """Distribute the controller's trials over packs, and find out which trial killed a process.
 
-    A process takes seconds to start, and on a full cluster hours. Its trial does not wait for it: a
-    process that has nothing to train meanwhile takes it.
+    A process takes seconds to start, and on a full cluster hours. Its trials do not wait for it: a
+    process that has nothing to train meanwhile takes one of them.
 
     A process that dies does not say which of its trials is to blame. So each of them goes on alone
     in a process until it has trained an epoch. For those that do, the dead process does not count.
@@ -244,8 +244,9 @@ class TrialPlacement:
     def _add_to(self, pack: _Pack) -> bool:
         """Give a pack a trial; False if there is none."""
         if pack.started and not pack.trials and (other := self._not_started) is not None:
+            trial_id = next(iter(other.trials))
+            pack.trials[trial_id] = other.trials.pop(trial_id)
             pack.alone, other.alone = other.alone, False
-            pack.trials, other.trials = other.trials, {}
             return True
         if not self._has_room:
             return False
