@@ -18,6 +18,7 @@ from ray._raylet import getproctitle
 
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerReport
 from sweep.trainer.runs.monai_run import MonaiTraining
+from sweep.trial import gpu_memory
 from sweep.trial import process_state as process
 from sweep.trial.process_state import CleanProcess
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -166,19 +167,24 @@ def test_nothing_of_a_network_is_left_when_the_next_trial_begins(
     assert networks() == before
 
 
+@pytest.fixture
+def enough() -> Iterator[threading.Event]:
+    """Ends the threads that wait for it with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
-    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch, enough: threading.Event
 ) -> None:
     monkeypatch.setattr(process, "SECONDS_TO_END", 0.05)
-    enough = threading.Event()
     thread = threading.Thread(target=enough.wait, name="prefetch")
     thread.start()
     take(actor, make("next"))
     report = step(actor)
     assert (report.spoilt, report.refused, report.trained) == (True, ("next",), ())
     assert "still runs: prefetch" in actor._pack.spoilt[0]
-    enough.set()
-    thread.join()
 
 
 def test_worker_that_cannot_be_restored_takes_no_further_trial(
@@ -304,10 +310,12 @@ def test_bar_of_tqdm_does_not_spoil_its_worker(
     )
     for name in ("one", "two"):
         take(actor, foreign(make(name), f"{file}:train"))
-        assert status(actor) is Status.COMPLETED
+        assert not step(actor).refused
         assert "tqdm_monitor" in [thread.name for thread in threading.enumerate()]
+        assert status(actor) is Status.COMPLETED
+        assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
     take(actor, make("next"))
-    assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
+    assert not step(actor).spoilt
 
 
 NASTY = """\
@@ -379,13 +387,21 @@ def test_function_that_was_pruned_leaves_its_worker_to_the_next_trial(
     assert status(actor) is Status.COMPLETED
 
 
+def test_share_of_the_memory_is_set_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        gpu_memory.limit_gpu_memory(0.25)
+    assert shares == [0.25]
+
+
 def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_when_it_lacks_more(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What torch makes of the share is seen on a GPU alone."""
     shares: list[float] = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    monkeypatch.setattr(gpu_memory, "limit_gpu_memory", shares.append)
     lacks = "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')"
     entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {lacks}\n")
     folder = foreign(make("foreign"), entry)

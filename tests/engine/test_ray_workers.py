@@ -113,11 +113,18 @@ def test_nobody_is_blamed_for_a_gpu_that_broke(actor: TrialActor, tmp_path: Path
     assert (report.fault is None, report.by) == (False, None)
 
 
+@pytest.fixture
+def enough() -> Iterator[threading.Event]:
+    """Ends the threads that wait for it with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 def test_worker_that_cannot_be_restored_takes_no_further_trial_and_trains_the_others_on(
-    actor: TrialActor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    actor: TrialActor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: threading.Event
 ) -> None:
     monkeypatch.setattr(process_state, "SECONDS_TO_END", 0.05)
-    enough = threading.Event()
     monkeypatch.setattr(foreign, "ENOUGH", enough, raising=False)
     leaves = (
         "import foreign, threading\n"
@@ -130,7 +137,6 @@ def test_worker_that_cannot_be_restored_takes_no_further_trial_and_trains_the_ot
     add(actor, tmp_path, "t0003")
     report = step(actor)
     assert (report.spoilt, report.refused, report.trained) == (True, ("t0003",), ("t0001",))
-    enough.set()
 
 
 # The driver.

@@ -89,7 +89,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._pack, self._streams = Pack(clean_process(config["kind"])), (sys.stdout, sys.stderr)
+        self._pack = Pack(clean_process(config["kind"]), in_worker=True)
+        self._streams = sys.stdout, sys.stderr
         self._sweep, self._of_all = config["sweep"], config
         self._judged_by = Objective(**config["objective"])
         self._labels, self._last, self._refused = {}, {}, []
