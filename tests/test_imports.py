@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from synthetic import drawn, write_sweep
 
 import sweep
 from sweep.cli import COMMANDS
@@ -111,13 +112,18 @@ def test_function_of_the_user_and_pixels_are_prepared_with_torch_alone() -> None
     assert loaded(code) & (HEAVY | {"scipy"}) == {"torch"}
 
 
-def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray_nor_http() -> None:
+@pytest.mark.parametrize(("options", "heavy"), [([], set()), (["--format", "csv"], {"pandas"})])
+def test_ranking_of_a_folder_is_printed_without_anything_heavy(
+    options: list[str], heavy: set[str], tmp_path: Path
+) -> None:
+    """Pandas takes as long to load as the histories of 5,000 trials to read."""
+    folder = write_sweep(tmp_path / "synthetic", map(drawn, range(3)))
     code = (
-        "import sweep.rank\n"
-        "from sweep.analysis.ranking.ranking_frame import ranking_frame\n"
-        "ranking_frame([], [])"
+        f"import sweep.rank; sys.argv = ['rank', {str(folder)!r}, *{options}]\n"
+        "try: sweep.rank.run_alone(sweep.rank.command)\n"
+        "except SystemExit as end: assert not end.code"
     )
-    assert loaded(code) & (HEAVY | {"http", "ssl"}) == {"pandas"}
+    assert loaded(code) & (HEAVY | {"http", "ssl"}) == heavy
 
 
 def test_sweep_file_is_read_without_the_sources_of_its_settings() -> None:
