@@ -58,6 +58,9 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
 """Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
 
+REPEATED = ("Int64", "string")
+"""Types of columns with few different cells, each of which is put into words once. Numbers of other
+types may be equal and read differently, as 0.0 and -0.0 do."""
 OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
 """Columns with values of the objective."""
 
@@ -115,7 +118,11 @@ def _columns(
     headings: Mapping[str, str],
 ) -> list[Column]:
     def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        return Column(name, heading, tuple(map(text, rows[source or name])))
+        cells, kind = rows.columns[source or name]
+        if kind in REPEATED:
+            told = {cell: text(cell) for cell in {*cells}}
+            return Column(name, heading, tuple(map(told.__getitem__, cells)))
+        return Column(name, heading, tuple(map(text, cells)))
 
     def judged(name: str, one: Objective) -> Column:
         return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)

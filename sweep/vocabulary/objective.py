@@ -143,7 +143,7 @@ class Objective:
         self, history: Sequence[EpochMetrics], scores: Sequence[float | None]
     ) -> int | None:
         """The place of that epoch. Args: scores: of the history, or of its first epochs."""
-        known = [score for score in scores if score is not None]
+        known: Any = [one for one in scores if one is not None] if None in scores else scores
         if not known:
             return None
         most = max(known)
