@@ -68,6 +68,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
             ],
         ),
         (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
+        (HEAVY | {"scipy"}, ["trainer.custom.entry_point"]),
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
         ({"torch", "ray", "optuna", "mlflow"}, ["tracking.wandb_tracker"]),
@@ -101,12 +102,14 @@ def test_function_of_the_user_and_pixels_are_prepared_with_torch_alone() -> None
     """What a worker needs for the one, and a driver and each node for the other. MONAI takes
     three times as long as torch, and itself loads Optuna and pandas."""
     code = (
-        "import numpy, sweep.trial.fit, sweep.trainer.custom.function_run\n"
+        "import numpy, sweep.trial.fit\n"
+        "from sweep.trial.kinds.kind_table import KINDS\n"
+        "for module in KINDS['custom'].imports: __import__(module)\n"
         "import sweep.data.prepared.prepare\n"
         "from sweep.data.files.normalize import normalize\n"
         "normalize(numpy.eye(2, dtype=numpy.float32)[None], 'zscore')"
     )
-    assert loaded(code) & HEAVY == {"torch"}
+    assert loaded(code) & (HEAVY | {"scipy"}) == {"torch"}
 
 
 @pytest.mark.parametrize(("options", "heavy"), [([], set()), (["--format", "csv"], {"pandas"})])

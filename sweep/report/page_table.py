@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameter_axes import Categories, make_axis
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     HEADINGS,
@@ -36,7 +37,7 @@ from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.parameter_values import is_number
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 MEASURED = ("hd95", "delta_baseline", "test_dice")
 """Columns of the ranking that are shown if they were measured, as in the terminal. Dice beside
@@ -55,7 +56,8 @@ class TableColumn:
         name: that of ranking.csv, such as ``val_dice`` or ``loss.sqrt_epsilon``. Filters use it.
         title: its heading.
         kind: ``number`` or ``text``, by which it is sorted and aligned.
-        is_parameter: whether it is a searched parameter.
+        scale: of the values of a searched parameter, as of its space: ``linear``, ``log``, or the
+            listed values in order, each with its text; None for other columns.
         values: what rows are sorted and filtered by; None where a cell is empty.
         texts: what the cells show.
     """
@@ -63,7 +65,7 @@ class TableColumn:
     name: str
     title: str
     kind: str
-    is_parameter: bool
+    scale: str | tuple[tuple[float | str, str], ...] | None
     values: tuple[float | str | None, ...]
     texts: tuple[str, ...]
 
@@ -211,7 +213,7 @@ def _columns(results: Results) -> list[TableColumn]:
                 name=name,
                 title=title,
                 kind="text" if name in TEXTS else "number",
-                is_parameter=False,
+                scale=None,
                 values=tuple(values),
                 texts=tuple(texts),
             )
@@ -226,19 +228,28 @@ def _parameter(results: Results, name: str) -> TableColumn:
     def value(record: TrialRecord) -> float | str | None:
         if record.trial_id not in acting or name not in record.parameters:
             return None
-        found = record.parameters[name]
-        return float(found) if is_number(found) else value_words(found)
+        return _cell(record.parameters[name])
 
     def text(record: TrialRecord) -> str:
         return value_words(record.parameters.get(name)) if record.trial_id in acting else EMPTY
 
     values = [value(record) for record in results.ended]
+    axis = make_axis(name, results.spec.space[name])
     is_text = any(isinstance(one, str) for one in values)
     return TableColumn(
         name=name,
         title=short_names(results.parameters)[name],
         kind="text" if is_text else "number",
-        is_parameter=True,
+        scale=(
+            tuple((_cell(one), value_words(one)) for one in axis.values)
+            if isinstance(axis, Categories)
+            else ("log" if axis.log else "linear")
+        ),
         values=tuple(values),
         texts=tuple(text(record) for record in results.ended),
     )
+
+
+def _cell(value: ParameterValue) -> float | str:
+    """What a value is sorted and filtered by."""
+    return float(value) if is_number(value) else value_words(value)
