@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.patience.patience_replay import Tradeoff
+from sweep.analysis import ranked_table
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
@@ -118,11 +119,7 @@ def _columns(
     headings: Mapping[str, str],
 ) -> list[Column]:
     def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        cells, kind = rows.columns[source or name]
-        if kind in REPEATED:
-            told = {cell: text(cell) for cell in {*cells}}
-            return Column(name, heading, tuple(map(told.__getitem__, cells)))
-        return Column(name, heading, tuple(map(text, cells)))
+        return Column(name, heading, _texts(rows.columns[source or name], text))
 
     def judged(name: str, one: Objective) -> Column:
         return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
@@ -161,6 +158,14 @@ def _columns(
     for name, short in short_names(parameters).items():
         found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _texts(column: ranked_table.Column, text: Callable[[Any], str]) -> tuple[str, ...]:
+    cells, kind = column
+    if kind not in REPEATED:
+        return tuple(map(text, cells))
+    told = {cell: text(cell) for cell in {*cells}}
+    return tuple(map(told.__getitem__, cells))
 
 
 def _in_lines(name: str) -> str:
