@@ -12,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis import ranked_table
+from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
