@@ -348,7 +348,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.analysis.ranking.row_selection import pareto
 
-        return pareto(self.frame, self.spec.judged_by)
+        return pareto(self._read.table, self.spec.judged_by).frame()
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
@@ -359,14 +359,14 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.analysis.ranking.per_class import with_classes
 
-        return with_classes(self.frame, self.folder)
+        return with_classes(self._read.table, self.folder).frame()
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
         """The finalists' replicates, one per row, as in ``replicates.csv``."""
-        from sweep.analysis.ranking.ranking_columns import replicates_frame
+        from sweep.analysis.ranking.ranking_columns import replicates_table
 
-        return replicates_frame(self._all, list(self.frame["trial_id"]))
+        return replicates_table(self._all, self._read.table["trial_id"]).frame()
 
     @cached_property
     def test(self) -> pd.DataFrame | None:
@@ -385,7 +385,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.analysis.ranking.ranking_frame import winner
 
-        if (best := winner(self.frame)) is None:
+        if (best := winner(self._read.table)) is None:
             raise ResultsError(f"no trial of {self.spec.name} has a result")
         return self[best]
 

@@ -25,6 +25,7 @@ SCRIPTS = (
     "table.js",
     "explore.js",
     "axes.js",
+    "map.js",
     "address.js",
     "views.js",
     "pictures.js",

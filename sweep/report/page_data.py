@@ -46,7 +46,8 @@ class PageData:
         figures: in the order of the page: the words of each `ReportFigure`, its height in pixels,
             and plotly's ``data`` and ``layout``; 0 and None where nothing is drawn. A trace whose
             points are trials has their ids as ``ids``; one that is a trial's curve has
-            ``meta={"trial": id}``.
+            ``meta={"trial": id}``. ``layout.meta.curves``: the epochs of the
+            longest of its curves, which readers may smooth.
         trials: see `page_trials`.
     """
 

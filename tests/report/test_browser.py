@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate, pairwise
@@ -12,13 +13,16 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
+from scipy.spatial import ConvexHull
 from scipy.stats import rankdata
 from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.parameters.contour import BANDWIDTH, LEAST_WEIGHT
 from sweep.analysis.report_words import status as status_words
 from sweep.report.page import page
 from sweep.report.page_data import PageData, dumped, page_data
@@ -288,6 +292,13 @@ def test_groups_have_the_mean_of_their_trials_without_pruned_ones(
         values = [d for t in members if (d := dice[t]) is not None and t not in pruned]
         assert (int(row[1]), int(row[3])) == (len(members), len(pruned))
         assert row[4] == (f"{sum(values) / len(values):.4f}" if values else "–")  # type: ignore[arg-type]
+    opened.select_option("#group", "status")
+    sizes = opened.eval_on_selector_all(
+        "#groups tbody tr",
+        "all => all.map(({ cells }) => [cells[0], cells[1]].map((c) => c.textContent))",
+    )
+    counts = Counter(status_words(Status(one)) for one in status.values())
+    assert {name: int(size) for name, size in sizes} == counts
 
 
 def test_quarters_hold_every_trial_once_and_name_their_best(
@@ -517,7 +528,7 @@ def test_smoothed_curves_lie_over_the_measured_ones(
     file, data = explored
     trial_id = data.tables[0].trials[0]
     opened = open_page(f"{file.as_uri()}#trial/{trial_id}")
-    opened.select_option("dialog [name=smoothing]", "0.5")
+    opened.fill("dialog [name=smoothing]", "0.5")
     assert opened.evaluate("document.activeElement.name") == "smoothing"
     drawn = opened.eval_on_selector(
         f"[data-key='{trial_id} value']", "place => place.data.map(({ y }) => [...y])"
@@ -547,7 +558,7 @@ def test_how_curves_are_drawn_hides_no_value_and_holds_only_where_it_can_be_chos
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
     opened = open_page(f"{file.as_uri()}#trial/t0000")
     opened.click("dialog summary >> text=1 more curve: hd95")
-    opened.select_option("dialog [name=smoothing]", "0.8")
+    opened.fill("dialog [name=smoothing]", "0.8")
     traces = "place => place.data.map(({ mode, connectgaps }) => [mode, Boolean(connectgaps)])"
     sparse = [["lines+markers", False], ["lines", True]]
     assert opened.eval_on_selector("[data-key='t0000 metrics/hd95']", traces) == sparse
@@ -932,6 +943,141 @@ def test_a_third_column_is_the_colour_by_its_rank(
         ".map(({ marker }) => marker.color)"
     )
     assert len(legend) > len({*legend}) == 1  # no colour of the legend is one of the scale
+
+
+def test_a_map_of_two_settings_is_a_kernel_mean_within_the_hull_of_the_trials_that_are_kept(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    weight, epochs = column(data, "loss.weights.compactness"), column(data, "loss.warmup_epochs")
+    dice, status = column(data, "val_dice"), column(data, "status")
+    link = "#?across=loss.weights.compactness&up=loss.warmup_epochs&colour=val_dice"
+    opened = open_page(f"{file.as_uri()}{link}")
+    shown_map = "document.getElementById('figure-axes').data.find(({ type }) => type === 'contour')"
+    for statuses in (("completed", "pruned"), ("completed",)):
+        if len(statuses) == 1:
+            opened.click(".chip[data-status=completed]")
+            opened.wait_for_selector("#axes .finding:has-text('that the filter keeps')")
+        draw(opened, "axes")
+        ids = [t for t in dice if dice[t] is not None and status[t] in statuses]
+        assert opened.inner_text("#axes .finding").startswith(f"{len(ids)} trials ")
+        x, y, z = opened.evaluate(f"(({{ x, y, z }}) => [x, y, z])({shown_map})")
+        points = np.array([[math.log10(weight[t]), epochs[t]] for t in ids])  # type: ignore[arg-type]
+        low, span = points.min(axis=0), np.ptp(points, axis=0)
+        own, values = (points - low) / span, np.array([dice[t] for t in ids])
+        places = np.array([[math.log10(across), up] for up in y for across in x])
+        places = (places - low) / span
+        distances = ((places[:, None] - own[None]) / BANDWIDTH) ** 2
+        near = np.exp(-0.5 * distances.sum(axis=2))  # [places, trials]
+        faces = ConvexHull(own).equations
+        outside = (places @ faces[:, :2].T + faces[:, 2]).max(axis=1)
+        known = (outside <= 0) & (near.sum(axis=1) >= LEAST_WEIGHT)
+        sure = abs(outside) > 1e-6  # an edge is in or out by rounding
+        found = np.array([np.nan if one is None else one for row in z for one in row])
+        assert (np.isfinite(found) == known)[sure].all()
+        told = known & sure
+        assert found[told] == pytest.approx((near @ values / near.sum(axis=1))[told])
+        assert 0 < told.sum() < sure.sum()
+    opened.uncheck("#axes [name=map]")
+    opened.wait_for_function("location.hash.includes('map=off')")
+    assert opened.evaluate(f"{shown_map} === undefined")
+    opened.check("#axes [name=map]")
+    opened.click(".chip[data-status=completed]")
+    opened.select_option("#axes [name=y]", "loss.sqrt_epsilon")
+    draw(opened, "axes")
+    listed = "document.getElementById('figure-axes').data.find(({ type }) => type === 'heatmap')"
+    rows = opened.evaluate(f"{listed}.y.map((text, row) => [text, {listed}.z[row]])")
+    assert [text for text, _ in rows] == ["0", "1e-8", "1e-6", "1e-4"]
+    assert not any(rows[0][1]), "all diverged there, so nothing is drawn"
+    assert all(any(z) for _, z in rows[1:])
+
+
+def test_columns_are_moved_by_mouse_and_by_keys_and_stay_so_in_newer_data_and_in_a_link(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri(), 700)
+    heads = "all => all.map((head) => head.dataset.name)"
+    natural = opened.eval_on_selector_all("#ranking th[data-name]", heads)
+    assert natural[:2] == ["rank", "trial_id"]
+    box = "#ranking th[data-name='{}'] button"
+    opened.focus(box.format("epochs"))
+    opened.keyboard.press("Shift+ArrowLeft")
+    at = natural.index("epochs")
+    swapped = [*natural[: at - 1], "epochs", natural[at - 1], *natural[at + 1 :]]
+    assert opened.eval_on_selector_all("#ranking th[data-name]", heads) == swapped
+    assert opened.evaluate("document.activeElement.dataset.name") == "epochs"
+    assert f"epochs is column {at} of {len(natural)}." in opened.locator("#ranking").aria_snapshot()
+    opened.locator("#ranking").scroll_into_view_if_needed()
+    grip, aim = (opened.locator(box.format(n)).bounding_box() for n in ("val_dice", "trial_id"))
+    assert grip is not None
+    assert aim is not None
+    opened.mouse.move(grip["x"] + 9, grip["y"] + 9)
+    opened.mouse.down()
+    opened.mouse.move(aim["x"] + 20, aim["y"] + 9, steps=3)
+    opened.mouse.move(aim["x"] + 3, aim["y"] + 9)
+    opened.mouse.up()
+    order = ["rank", "val_dice", *(n for n in swapped if n not in ("rank", "val_dice"))]
+    assert opened.eval_on_selector_all("#ranking th[data-name]", heads) == order
+    assert opened.locator("#ranking [data-sorted]").count() == 0, "a drag is no click"
+    newer = json.loads(dumped(data.to_json()))
+    columns = newer["tables"][0]["columns"]
+    place = next(n for n, one in enumerate(columns) if one["name"] == "epochs")
+    columns.insert(place + 1, columns[place] | {"name": "new", "title": "new"})
+    opened.evaluate("(data) => sweepPage.update(data)", newer)
+    longer = [*order]
+    longer.insert(longer.index("epochs") + 1, "new")
+    assert opened.eval_on_selector_all("#ranking th[data-name]", heads) == longer
+    opened.wait_for_function("location.hash.includes('column=')")
+    linked = open_page(opened.url, 700)
+    assert linked.eval_on_selector_all("#ranking th[data-name]", heads) == order
+    cells = linked.locator("#ranking tbody tr[data-id] >> nth=0 >> td, th").all_inner_texts()
+    assert cells[2] == data.tables[0].columns[natural.index("val_dice")].texts[0]
+    linked.locator(".grid").evaluate("grid => { grid.scrollLeft = 400; }")
+    left = "one => one.getBoundingClientRect().left"
+    assert 0 < linked.locator("#ranking td.frozen >> nth=2").evaluate(left) < 160, "pinned"
+    linked.click("summary:has-text('Columns')")
+    linked.click("text=Order as before")
+    assert linked.eval_on_selector_all("#ranking th[data-name]", heads) == natural
+    linked.wait_for_function("!location.hash.includes('column=')")
+
+
+def test_all_curves_are_smoothed_each_from_its_own_first_epoch_and_hovering_tells_what_was_measured(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(f"{file.as_uri()}#?smooth=0.5")
+    draw(opened, "learning-curves")
+    traces = opened.evaluate(
+        "document.getElementById('figure-learning-curves').data"
+        ".map(({ name, y, ids, customdata, hovertemplate, opacity }) =>"
+        " ({ name, y, ids, customdata, hovertemplate, opacity }))"
+    )
+    (others,) = (one for one in traces if one["name"] == "others")
+    curves: dict[str, list[float]] = {}
+    for trial_id, value in zip(others["ids"], others["y"], strict=True):
+        curves.setdefault(trial_id, []).extend([] if value is None else [value])
+    assert len(curves) > 20
+    for trial_id, drawn_ones in curves.items():
+        a, b, *_ = (v for v in data.trials[trial_id]["curves"]["value"] if v is not None)
+        # By hand: the first is itself, then (0.5 a + b) / 1.5.
+        assert drawn_ones[:2] == pytest.approx([a, (0.5 * a + b) / 1.5], abs=1e-4)
+    leader = data.tables[0].trials[0]
+    smooth, measured = (one for one in traces if one["name"] == f"1. {leader}")
+    assert (smooth["opacity"], measured["opacity"]) == (None, 0.3)
+    assert smooth["customdata"] == measured["y"] != smooth["y"]
+    assert "%{customdata" in smooth["hovertemplate"]
+    slider = opened.locator("#learning-curves [name=smoothing]")
+    assert slider.input_value() == "0.5"
+    opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(data.to_json())))
+    assert slider.input_value() == "0.5"
+    opened.check("#learning-curves [name=log]")
+    slider.fill("0")
+    draw(opened, "learning-curves")
+    place = "document.getElementById('figure-learning-curves')"
+    assert opened.evaluate(f"{place}.layout.yaxis.type") == "log"
+    assert opened.evaluate(f"{place}.data.length") == len(traces) - 5
+    opened.wait_for_function("location.hash === '#?log=1'")
 
 
 def test_an_axis_of_statuses_has_the_words_of_the_table(

@@ -77,7 +77,7 @@ def test_ranking_and_budget_are_the_same_to_the_byte(
     found = [
         Results(folder=folder, spec=read_spec(folder), records=tuple(records)) for records in both
     ]
-    one, other = ((ranking_json(r.frame), csv_text(r.frame), spent(r)) for r in found)
+    one, other = ((ranking_json(r.table), csv_text(r.frame), spent(r)) for r in found)
     assert one == other
 
 

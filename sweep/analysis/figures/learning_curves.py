@@ -169,6 +169,7 @@ def _figure(
             },
             annotation_position="bottom left",
         )
+    figure.update_layout(meta={"curves": longest})
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
     if longest <= SHORT:
         figure.update_xaxes(dtick=1)

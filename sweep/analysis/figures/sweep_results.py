@@ -16,8 +16,9 @@ from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spe
 from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
@@ -90,9 +91,14 @@ class Results:
         return self.spec.judged_by
 
     @cached_property
-    def frame(self) -> pd.DataFrame:
+    def table(self) -> RankedTable:
         """The rows of ranking.csv."""
-        return with_texts(ranking_frame(self.runs, self.parameters, self.spec), self.texts)
+        return with_texts(ranking(self.runs, self.parameters, self.spec), self.texts)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The same as a frame."""
+        return self.table.frame()
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
@@ -109,12 +115,12 @@ class Results:
     @cached_property
     def held_out(self) -> HeldOut | None:
         """The finalists on the test split; None where none was tested."""
-        return held_out(self.runs, list(self.frame["trial_id"]))
+        return held_out(self.runs, self.table["trial_id"])
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
         """Trials with a final status, in the order of the ranking."""
-        return [self._by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
+        return [self._by_id[trial_id] for trial_id in self.table["trial_id"]]
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:

@@ -10,8 +10,9 @@ function choices() {
   const named = selection && selection.size <= MOST_NAMED ? page.ids.filter((id) => selection.has(id)) : [];
   return [
     ["filter", filter], ...[...statuses].map((status) => ["status", status]), ["group", group],
-    ...sorts.map(({ name, falls }) => ["sort", (falls ? "-" : "") + name]), ...[...hidden].map((name) => ["hide", name]),
+    ...sorts.map(({ name, falls }) => ["sort", (falls ? "-" : "") + name]), ...[...hidden].map((name) => ["hide", name]), ...moved.map((name) => ["column", name]),
     ["select", named.join()], ["brushed", named.length && from !== "table" ? "1" : ""], ["up", axes.y], ["across", axes.x], ["colour", axes.colour],
+    ["map", axes.isMap ? "" : "off"], ["smooth", curveLook.smoothing ? String(curveLook.smoothing) : ""], ["log", curveLook.isLog ? "1" : ""],
   ].filter(([, text]) => text);
 }
 
@@ -32,7 +33,9 @@ function readAddress() {
   sorts.splice(0, sorts.length, ...asked.getAll("sort").map((one) => ({ name: one.replace(/^-/, ""), falls: one.startsWith("-") })));
   hidden.clear();
   for (const name of asked.getAll("hide")) hidden.add(name);
-  Object.assign(axes, { y: text("up"), x: text("across"), colour: text("colour") });
+  Object.assign(axes, { y: text("up"), x: text("across"), colour: text("colour"), isMap: text("map") !== "off" });
+  moved.splice(0, moved.length, ...asked.getAll("column"));
+  Object.assign(curveLook, { smoothing: Math.min(MOST_SMOOTHING, Math.max(0, Number(text("smooth")) || 0)), isLog: text("log") === "1" });
   const ids = text("select").split(",").filter((id) => page.ids.includes(id));
   page.selection = ids.length ? new Set(ids) : null;
   page.from = !ids.length ? "" : text("brushed") ? "address" : "table";
@@ -44,6 +47,7 @@ function readAddress() {
   applyFilter(text("filter"));
   drawFigures(figuresOf(page.data));
   drawAxisChoices(page.data);
+  drawCurves();
 }
 
 onChange(() => {  // soon: browsers refuse a page that changes its address at every key

@@ -31,7 +31,7 @@ function purge(home) {
   for (const place of home.querySelectorAll(".js-plotly-plot")) Plotly.purge(place);
 }
 
-/** A property that is computed when it is first read. */
+/** The object with a property that is computed when it is first read. */
 function lazily(object, name, compute) {
   Object.defineProperty(object, name, {
     configurable: true,
@@ -42,6 +42,7 @@ function lazily(object, name, compute) {
       return value;
     },
   });
+  return object;
 }
 
 /** A sentence with its `code` as elements, in which no line begins with a percent sign. */

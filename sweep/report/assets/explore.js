@@ -14,13 +14,15 @@ function drawControls() {
   controls.statuses = element("div", { class: "chips", role: "group", "aria-label": "Keep only trials of a status" });
   controls.group = element("select", { id: "group", change: () => { page.group = controls.group.value; changed(); } });
   controls.columns = element("div", { class: "chips", role: "group", "aria-label": "Columns of the table" });
+  controls.reorder = element("button", { type: "button", hidden: true, click: () => { moved.length = 0; reorder(); } }, "Order as before");
   controls.groups = element("div", { id: "groups" });
   controls.curves = element("div", { class: "figure", style: "height: 340px", role: "img", "aria-label": "Mean curves of the groups" });
   controls.box = element("div", { class: "controls" },
     element("label", { class: "field grow" }, element("span", {}, "Filter"), controls.filter, controls.names),
     element("label", { class: "field" }, element("span", {}, "Group by"), controls.group),
     controls.statuses, controls.wrong,
-    element("details", { class: "hint" }, element("summary", {}, "Columns"), controls.columns),
+    element("details", { class: "hint" }, element("summary", {}, "Columns"), controls.columns,
+      element("p", { class: "reading" }, "Press a column to leave it out. Drag it, here or by its heading, to move it; or focus it and press ", element("kbd", {}, "Shift"), " with an arrow key. What stands before the trial's name stays in place when the table scrolls. ", controls.reorder)),
     element("p", { class: "reading hint" }, "Tick rows, or drag over the points and parallel axes of the figures: the table and all figures follow. Click a trial, or a point, for its own view. Keys: ",
       element("kbd", {}, "/"), " filter, ", element("kbd", {}, "C"), " compare what is ticked, ", element("kbd", {}, "Esc"), " clear, ",
       element("kbd", {}, "Shift"), " with a click on a heading: sort by one more column. The address keeps your choices."));
@@ -40,16 +42,15 @@ function updateControls(data) {
   const metric = names.includes(data.objective.metric) ? data.objective.metric : "epochs";
   controls.filter.placeholder = `${metric} > ${example(metric)} and status = completed`;
   refill(controls.names, ...names.map((name) => element("option", { value: `${name} ` })));
-  const parameters = data.tables[0]?.columns.filter(({ is_parameter }) => is_parameter) ?? [];
-  const chosen = page.group;
-  refill(controls.group, element("option", { value: "" }, "nothing"),
-    ...parameters.map(({ name, title }) => element("option", { value: name }, title)));
-  const shown = new Map(data.tables.flatMap(({ columns }) => columns).filter(({ name }) => !FROZEN.has(name)).map(({ name, title }) => [name, title]));
-  refill(controls.columns, ...[...shown].map(([name, title]) => element("button", {
-    type: "button", class: "chip", title: name, "aria-pressed": String(!hidden.has(name)),
+  const chosen = page.group, shown = allColumns(data).filter(({ name }) => !KEPT.has(name));
+  const [settings, results] = [true, false].map((isSetting) => shown.filter(({ scale }) => Boolean(scale) === isSetting).map(({ name, title }) => element("option", { value: name }, title)));
+  refill(controls.group, element("option", { value: "" }, "nothing"), element("optgroup", { label: GROUPS[0] }, ...settings), element("optgroup", { label: GROUPS[1] }, ...results));
+  controls.reorder.hidden = !moved.length;
+  refill(controls.columns, ...shown.map(({ name, title }) => movable(element("button", {
+    type: "button", class: "chip", title: name, "data-name": name, "aria-pressed": String(!hidden.has(name)),
     click: ({ currentTarget: button }) => { hide(name, !hidden.has(name)); button.setAttribute("aria-pressed", String(!hidden.has(name))); },
-  }, title)));
-  controls.group.value = parameters.some(({ name }) => name === chosen) ? chosen : "";
+  }, title))));
+  controls.group.value = shown.some(({ name }) => name === chosen) ? chosen : "";
   page.group = controls.group.value;
   const statuses = page.columns.get("status")?.of ?? new Map(), counts = new Map();
   for (const status of statuses.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
@@ -160,7 +161,7 @@ function drawGroups() {
         .map((text) => element("td", { class: "n" }, String(text))),
       element("td", {}, best ? element("a", { href: `#trial/${best}` }, best) : "–"));
   });
-  const title = page.data.parameters[page.group] ?? page.group;
+  const { title } = page.columns.get(page.group);
   const heads = [title, "trials", "diverged", "pruned", `mean ${heading}`, "SD", "best", "best trial"];
   const left = groups.length - MOST_GROUPS;
   home.replaceChildren(

@@ -7,7 +7,7 @@ const options = {
   showSendToCloud: false,  // plotly's default offers to upload each figure to its makers
   toImageButtonOptions: { format: "svg" },
 };
-const plots = new Map();  // name of a figure → {place, figure, text, revision, zoom, isDrawn, isStale, isSeen, isUnlinked}
+const plots = new Map();  // name of a figure → {place, figure, text, revision, zoom, isDrawn, isStale, isSeen, isUnlinked, isLog}
 const touches = window.matchMedia("(pointer: coarse)").matches;  // there a drag scrolls the page
 const FADED = 0.12;
 
@@ -15,6 +15,8 @@ const isParallel = (trace) => trace.type === "parcoords";
 const MOST_BESIDE = 8, AXIS = 88, PARALLEL_MARGIN = 160;  // parallel axes that always fit, and pixels of others
 const isPoints = (trace) => Boolean(trace.ids) && !isParallel(trace) && (trace.mode ?? "markers").includes("markers");
 const isJoined = (trace) => Boolean(trace.ids) && trace.mode === "lines";  // curves of many trials in one trace
+const isCurve = (trace) => Boolean(trace.meta?.trial) || isJoined(trace);
+const hasCurves = (plot) => plot.figure.layout.meta?.curves >= LEAST_SMOOTHED;  // lines that may be smoothed
 const isLinked = (trace) => Boolean(trace.ids) || Boolean(trace.meta?.trial);
 
 const observer = new IntersectionObserver((entries) => {
@@ -31,6 +33,12 @@ function shown(plot) {
   const kept = active();
   const isFaded = (trace) => kept && trace.ids && isParallel(trace) && page.from !== plot.name;
   const traces = plot.figure.data.map((trace) => (isFaded(trace) ? { ...trace, line: fadedLines(trace, kept) } : trace));
+  const isLog = isLogarithmic(plot);
+  if (plot.isLog !== isLog) {  // a range of values is none of logarithms
+    Object.assign(plot, { isLog, revision: plot.revision + 1 });
+    delete plot.zoom.yaxis;
+  }
+  const drawn = hasCurves(plot) ? smoothedCurves(traces) : traces;
   const mayBrush = plot.figure.data.some(isPoints) && !plot.figure.data.some(isJoined);
   const layout = {
     ...themed(plot.figure.layout),
@@ -42,10 +50,30 @@ function shown(plot) {
   };
   for (const [axis, given] of Object.entries(layout).filter(([key]) => /^[xy]axis\d*$/.test(key))) {
     const range = plot.zoom[axis];
-    if (range) layout[axis] = { ...given, range, autorange: false };
+    if (axis === "yaxis" && isLog) layout[axis] = logarithmic(given, range);
+    else if (range) layout[axis] = { ...given, range, autorange: false };
     else if (!given.range) layout[axis] = { autorange: true, ...given };  // plotly: -1 to 4, if it had one before
   }
-  return [themed(traces), layout];
+  return [themed(drawn), layout];
+}
+
+/** The curves as the reader wants them: smoothed, and those that have a trace each also as they were measured. */
+function smoothedCurves(traces) {
+  const { smoothing } = curveLook;
+  if (!smoothing) return traces;
+  const measured = traces.filter(({ meta }) => meta?.trial).map((trace) => ({ ...trace, mode: "lines", opacity: 0.3, showlegend: false, hoverinfo: "skip", hovertemplate: null }));
+  const smooth = (trace) => ({ ...trace, y: smoothed(trace.y, smoothing, trace.ids), customdata: trace.y, hovertemplate: trace.hovertemplate.replace("%{y", "%{customdata") });
+  return [...traces.map((trace) => (isCurve(trace) ? smooth(trace) : trace)), ...measured];
+}
+
+const isPositive = ({ y }) => !y || y.every((value) => value === null || value > 0);
+const mayBeLogarithmic = (plot) => plot.figure.data.every(isPositive);
+const isLogarithmic = (plot) => hasCurves(plot) && curveLook.isLog && mayBeLogarithmic(plot);
+
+/** An axis with the logarithms of its values: so are the ranges that plotly takes and tells. */
+function logarithmic({ range, tickformatstops, ...given }, zoomed) {
+  const whole = range?.[0] > 0 ? { range: range.map(Math.log10), autorange: false } : { autorange: true };
+  return { ...given, type: "log", exponentformat: "e", ...(zoomed ? { range: zoomed, autorange: false } : whole) };
 }
 
 /**
@@ -57,7 +85,7 @@ function fade(plot, isAnew = false) {
   const kept = active();
   plot.isUnlinked = false;
   for (const node of plot.place.querySelectorAll(".scatterlayer .trace")) {
-    const full = node.__data__?.[0]?.trace, trace = full && plot.figure.data[full.index];
+    const full = node.__data__?.[0]?.trace, trace = full && plot.place.data[full.index];
     if (!trace || !isLinked(trace)) continue;
     const id = trace.meta?.trial;
     if (id) node.style.opacity = kept && !kept.has(id) ? FADED : full.opacity ?? 1;
@@ -241,17 +269,44 @@ function drawFigures(figures) {
     if (home.children[place] !== section) home.insertBefore(section, home.children[place] ?? null);
     section.classList.toggle("broad", broad.has(one.name));
     section.classList.toggle("many", hasPanels(one));
-    section.querySelector("h2").textContent = one.title;
-    refill(section.querySelector(".finding"), ...prose(one.finding));
-    refill(section.querySelector(".reading"), ...prose(one.reading));
-    plot.place.style.height = `${one.height}px`;
-    plot.place.style.minWidth = leastWidth(one);
-    const text = JSON.stringify(one.figure);
-    if (text === plot.text) return;
-    Object.assign(plot, { figure: one.figure, text });
-    if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
+    showFigure(plot, one);
   });
   undrawn(figures.filter(({ figure }) => !figure), home);
+}
+
+/** The words of a figure, and what it draws where that has changed. */
+function showFigure(plot, one) {
+  const section = plot.place.closest("section"), text = JSON.stringify(one.figure);
+  section.querySelector("h2").textContent = one.title;
+  refill(section.querySelector(".finding"), ...prose(one.finding));
+  refill(section.querySelector(".reading"), ...prose(one.reading));
+  plot.place.style.height = `${one.height}px`;
+  plot.place.style.minWidth = leastWidth(one);
+  if (text === plot.text) return;
+  Object.assign(plot, { figure: one.figure, text });
+  redraw(plot);
+  if (hasCurves(plot)) drawCurveChoices(plot);
+}
+
+/** Draws a figure anew, soon if nobody sees it now. */
+function redraw(plot) {
+  if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
+}
+
+/** How the curves of a figure are drawn, for the reader to choose: above it, as in the views of trials. */
+function drawCurveChoices(plot) {
+  const section = plot.place.closest("section"), home = section.querySelector(".choices") ?? curveChoices();
+  if (!home.parentElement) section.querySelector(".wide").before(home);
+  showCurveLook(home).querySelector("[name=log]").disabled = !mayBeLogarithmic(plot);
+}
+
+/** Draws the figures with curves anew, as the reader has just chosen. */
+function drawCurves() {
+  for (const plot of plots.values()) {
+    if (!hasCurves(plot)) continue;
+    drawCurveChoices(plot);
+    redraw(plot);
+  }
 }
 
 function newPlot({ name }, home) {
@@ -260,7 +315,7 @@ function newPlot({ name }, home) {
   home.append(element("section", { id: name, "data-figure": name },
     element("h2", { id: `title-${name}` }), element("p", { class: "finding", id: `finding-${name}` }),
     element("div", { class: "wide" }, place), hint));
-  const plot = { name, place, figure: null, text: "", revision: 0, zoom: {}, isDrawn: false, isStale: false, isSeen: false, isUnlinked: false };
+  const plot = { name, place, figure: null, text: "", revision: 0, zoom: {}, isDrawn: false, isStale: false, isSeen: false, isUnlinked: false, isLog: false };
   plots.set(name, plot);
   observer.observe(place);
   return plot;
@@ -279,9 +334,5 @@ function drawAll() {
 }
 
 onChange(() => requestAnimationFrame(relink));
-onColours(() => {
-  for (const plot of plots.values()) {
-    if (plot.isDrawn && plot.isSeen) draw(plot); else plot.isStale = plot.isDrawn;
-  }
-});
+onColours(() => plots.forEach(redraw));
 window.addEventListener("beforeprint", drawAll);

@@ -3,10 +3,12 @@
 const ROW = 30;  // pixels; as in page.css
 const MARGIN = 12;  // rows drawn above and below what is seen
 const PRINTED = 100;  // rows on paper
-const FROZEN = new Set(["rank", "trial_id"]);
+const KEPT = new Set(["rank", "trial_id"]);  // columns that are never left out
+const PINNED = 2 / 3;  // of the table's width, which columns that stay in place may fill
 const grids = new Map();  // name of a table → its parts
 const sorts = [];         // how the reader has sorted them: {name, falls}, the first decides first
 const hidden = new Set();  // names of the columns that the reader has left out
+const moved = [];  // names of the columns in the reader's order; empty: that of the data
 
 function drawTables(data) {
   const home = document.getElementById("tables");
@@ -47,9 +49,10 @@ function newGrid({ name, title }, home) {
   grid.scroll = element("div", { class: "grid", tabindex: "0", role: "region", "aria-label": title || "Ranking" }, grid.view);
   grid.order = element("p", { class: "reading" });
   grid.more = element("p", { class: "more", "aria-live": "polite" });
+  grid.said = element("p", { class: "unseen", role: "status" });
   grid.scroll.addEventListener("scroll", () => { drawRows(grid); tellMore(grid); }, { passive: true });
-  new ResizeObserver(() => { drawRows(grid); tellMore(grid); }).observe(grid.scroll);
-  home.append(element("div", { class: "part" }, title ? element("h3", {}, title) : null, grid.order, grid.more, grid.scroll));
+  new ResizeObserver(() => { if (moved.length) refit(grid); drawRows(grid); tellMore(grid); }).observe(grid.scroll);
+  home.append(element("div", { class: "part" }, title ? element("h3", {}, title) : null, grid.order, grid.more, grid.said, grid.scroll));
   grids.set(name, grid);
   return grid;
 }
@@ -69,19 +72,105 @@ function headWidth(word) {
   return headWidth.pen.measureText(word).width;
 }
 
-/** The columns of a table that the reader has not left out. */
-const columnsOf = ({ table }) => table.columns.filter(({ name }) => FROZEN.has(name) || !hidden.has(name));
+/** The columns of a table in the reader's order, without those that are left out. */
+const columnsOf = ({ table }) => inOrder(table.columns).filter(({ name }) => KEPT.has(name) || !hidden.has(name));
+
+/** Columns in the reader's order. One that has come since then follows the one before it. */
+function inOrder(columns) {
+  if (!moved.length) return columns;
+  const found = moved.map((name) => columns.find((one) => one.name === name)).filter(Boolean);
+  columns.forEach((column, n) => {
+    if (!found.includes(column)) found.splice(n ? found.indexOf(columns[n - 1]) + 1 : 0, 0, column);
+  });
+  return found;
+}
+
+/** All columns of the tables in the reader's order. */
+const allColumns = (data) => inOrder([...new Map(data.tables.flatMap(({ columns }) => columns).map((one) => [one.name, one])).values()]);
+
+/** Moves a column in front of the one named `before`; null: to the end. The focus goes with it. */
+function move(name, before) {
+  if (name === before) return;
+  const home = document.activeElement?.closest(".grid thead, .chips");
+  const names = allColumns(page.data).map((one) => one.name).filter((one) => one !== name);
+  names.splice(before === null ? names.length : names.indexOf(before), 0, name);
+  moved.splice(0, moved.length, ...names);
+  reorder();
+  home?.querySelector(`button[data-name="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
+  for (const { said, table } of grids.values()) {
+    const at = inOrder(table.columns).findIndex((one) => one.name === name);
+    if (at >= 0) said.textContent = `${table.columns.find((one) => one.name === name).title} is column ${at + 1} of ${table.columns.length}.`;
+  }
+}
+
+/** Draws the columns in an order that has just changed. */
+function reorder() {
+  grids.forEach(drawHead);
+  updateControls(page.data);
+  changed();
+}
+
+/**
+ * Lets the reader move a column by the button that stands for it: by Shift and the arrow keys, or by
+ * dragging it over another button of the same row.
+ */
+function movable(button) {
+  const { name } = button.dataset, siblings = () => [...button.closest("tr, .chips").querySelectorAll("button[data-name]")];
+  const after = (other) => siblings()[siblings().indexOf(other) + 1]?.dataset.name ?? null;
+  const place = (other, isBehind) => move(name, isBehind ? after(other) : other.dataset.name);
+  let start = null, over = null, isMoved = false;
+  const mark = (side) => { if (over) over.dataset.drop = side; };
+  const forget = () => { if (over) delete over.dataset.drop; over = null; };
+  const isBehind = ({ clientX }) => { const { left, width } = over.getBoundingClientRect(); return clientX > left + width / 2; };
+  button.addEventListener("keydown", (event) => {
+    const step = event.shiftKey && { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const beside = siblings()[siblings().indexOf(button) + step];
+    if (beside) place(beside, step > 0);
+  });
+  button.addEventListener("pointerdown", ({ button: pressed, clientX, pointerId }) => {
+    isMoved = false;
+    start = pressed ? null : clientX;
+    button.setPointerCapture(pointerId);  // the pointer's next place may be over another button
+  });
+  button.addEventListener("pointermove", (event) => {
+    if (start === null || (!isMoved && Math.abs(event.clientX - start) < 6)) return;
+    isMoved = true;
+    forget();
+    const found = document.elementFromPoint(event.clientX, event.clientY)?.closest("th, .chip");
+    over = siblings().find((one) => one !== button && found?.contains(one)) ?? null;
+    if (over) mark(isBehind(event) ? "behind" : "before");
+    const grid = button.closest(".grid"), edges = grid?.getBoundingClientRect();
+    if (edges) grid.scrollLeft += event.clientX > edges.right - 30 ? 15 : event.clientX < edges.left + 30 ? -15 : 0;
+  });
+  button.addEventListener("pointerup", (event) => {
+    const other = over, behind = over && isBehind(event);
+    start = null;
+    forget();
+    if (other) place(other, behind);
+  });
+  button.addEventListener("pointercancel", () => { start = null; forget(); });
+  button.addEventListener("click", (event) => { if (isMoved) event.stopImmediatePropagation(); isMoved = false; }, true);
+  return button;
+}
+
+/** Draws a table anew in which other columns stay in place, as its width has changed. */
+function refit(grid) {
+  const before = String(grid.lefts);
+  drawHead(grid);
+  if (before !== String(grid.lefts)) refresh(grid);
+}
 
 function drawHead(grid) {
-  const columns = columnsOf(grid);
-  const text = JSON.stringify(columns.map(({ name, title, kind }) => [name, title, kind]));
+  const columns = columnsOf(grid), last = columns.findIndex(({ name }) => name === "trial_id");
   grid.widths = columns.map(widthOf);
   let left = 34;
-  grid.lefts = columns.map(({ name }, n) => {
-    if (!FROZEN.has(name)) return null;
+  grid.lefts = columns.map((_, n) => {  // up to the trial's name they stay in place, as far as there is room
     left += grid.widths[n];
-    return left - grid.widths[n];
+    return n <= last && (n < 2 || left < PINNED * grid.scroll.clientWidth) ? left - grid.widths[n] : null;
   });
+  const text = JSON.stringify(columns.map(({ name, title, kind }, n) => [name, title, kind, grid.lefts[n]]));
   grid.view.style.width = `${34 + grid.widths.reduce((sum, width) => sum + width, 0)}px`;
   grid.columns.replaceChildren(...[34, ...grid.widths].map((width) =>
     element("col", { style: `width: ${width}px` })));
@@ -91,7 +180,7 @@ function drawHead(grid) {
   grid.all = all;
   const heads = columns.map(({ name, title, kind }, n) => {
     const label = title.split(/(?<=[._ ])/).flatMap((one, at) => (at ? [element("wbr"), one] : [one]));
-    const button = element("button", { type: "button", title: name, click: ({ shiftKey }) => sortBy(name, shiftKey) }, ...label);
+    const button = movable(element("button", { type: "button", title: name, "data-name": name, click: ({ shiftKey }) => sortBy(name, shiftKey) }, ...label));
     const style = grid.lefts[n] === null ? null : `left: ${grid.lefts[n]}px`;
     const marks = [kind === "number" ? "n" : "", style ? "frozen" : ""].join(" ").trim();
     return element("th", { scope: "col", "data-name": name, class: marks || null, style }, button);
@@ -133,7 +222,7 @@ function refresh(grid) {
   grid.ids = kept ? table.trials.filter((id) => kept.has(id)) : [...table.trials];
   const order = sorts.map((one) => comparison(grid, one));
   if (order.length) grid.ids.sort((one, other) => order.reduce((found, by) => found || by(one, other), 0));
-  for (const head of grid.head.querySelectorAll("[data-name]")) {
+  for (const head of grid.head.querySelectorAll("th[data-name]")) {
     const place = sorts.findIndex(({ name }) => name === head.dataset.name), { falls } = sorts[place] ?? {};
     if (place === 0) head.setAttribute("aria-sort", falls ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");

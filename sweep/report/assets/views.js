@@ -128,14 +128,17 @@ function commandOf(id, trial) {
 }
 
 const curveLook = { smoothing: 0, isLog: false };  // how the reader wants curves to be drawn
-const SMOOTHINGS = [[0, "none"], [0.5, "0.5"], [0.8, "0.8"], [0.95, "0.95"]];
-const LEAST_SMOOTHED = 10;  // epochs
+const LEAST_SMOOTHED = 10, MOST_SMOOTHING = 0.95;  // epochs; weight
 const mayChoose = (pairs) => pairs.some(([, { epochs }]) => epochs >= LEAST_SMOOTHED);
 
-/** An exponential moving average: the weight of a value falls by `weight` with each later one. No value, no point. */
-function smoothed(values, weight) {
+/**
+ * An exponential moving average: the weight of a value falls by `weight` with each later one. No
+ * value, no point. Where `ids` name the trial of each value, every trial begins anew.
+ */
+function smoothed(values, weight, ids = []) {
   let sum = 0, total = 0;
-  return values.map((value) => {
+  return values.map((value, n) => {
+    if (ids[n] !== ids[n - 1]) sum = total = 0;
     if (value === null) return null;
     sum = weight * sum + value;
     total = weight * total + 1;
@@ -143,34 +146,52 @@ function smoothed(values, weight) {
   });
 }
 
-/** Draws the curves as the reader has just chosen by the control of this name, which keeps the focus. */
-function redrawCurves(name) {
+/** Draws the curves of the page and of the open view as the reader has just chosen by this control. */
+function redrawCurves({ target }) {
+  const { name, type } = target;
+  if (type === "range") curveLook.smoothing = Number(target.value); else curveLook.isLog = target.checked;
+  drawCurves();
+  changed();
+  if (!dialog?.open) return;
   redrawView();
   dialog.querySelector(`[name="${name}"]`)?.focus({ preventScroll: true });
 }
 
 /** The choice of how curves are drawn. */
 function curveChoices() {
-  const smoothing = element("select", { name: "smoothing", change: () => { curveLook.smoothing = Number(smoothing.value); redrawCurves("smoothing"); } },
-    ...SMOOTHINGS.map(([value, text]) => element("option", { value }, text)));
-  smoothing.value = curveLook.smoothing;
-  const log = element("input", { type: "checkbox", name: "log", change: () => { curveLook.isLog = log.checked; redrawCurves("log"); } });
-  log.checked = curveLook.isLog;
-  return element("div", { class: "choices" }, element("label", {}, "Smoothing ", smoothing), element("label", {}, log, " Logarithmic, where all values are positive"));
+  const smoothing = element("input", { type: "range", name: "smoothing", min: 0, max: MOST_SMOOTHING, step: 0.05, input: () => tellSmoothing(home, smoothing.value), change: redrawCurves });
+  const log = element("input", { type: "checkbox", name: "log", change: redrawCurves });
+  const home = element("div", { class: "choices" }, element("label", {}, "Smoothing ", smoothing), element("output"), element("label", {}, log, " Logarithmic, where all values are positive"));
+  return showCurveLook(home);
 }
+
+const tellSmoothing = (home, weight) => {
+  home.querySelector("output").textContent = Number(weight) ? `${weight}; marks, and what hovering tells, are as measured` : "none";
+};
+
+function showCurveLook(home) {
+  home.querySelector("[name=smoothing]").value = curveLook.smoothing;
+  tellSmoothing(home, curveLook.smoothing);
+  home.querySelector("[name=log]").checked = curveLook.isLog;
+  return home;
+}
+
+/** What a curve shows, by its name in the data. */
+const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate" };
+const curveTitle = (name) => CURVES[name] ?? name.replace(/^terms\//, "loss term ").replace(/^metrics\//, "");
 
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */
 function panels(pairs) {
   const names = new Set(pairs.flatMap(([, { curves }]) => Object.keys(curves)));
   const { metric, label } = page.data.objective;
   const blamed = new Set(pairs.map(([, { diagnosis }]) => diagnosis?.term).filter(Boolean));
-  const groups = [[label, "value"]], more = [];
-  if (names.has("val_dice") && metric !== "val_dice") groups.push(["validation Dice", "val_dice"]);
-  if (names.has("train_loss")) groups.push(["training loss", "train_loss"]);
-  if (names.has("grad_norm")) groups.push(["gradient norm", "grad_norm", "log"]);
-  for (const name of names) if (name.startsWith("terms/")) (blamed.has(name.slice(6)) ? groups : more).push([`loss term ${name.slice(6)}`, name]);
-  for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) more.push([name.slice(8), name]);
-  if (names.has("learning_rate")) more.push(["learning rate", "learning_rate", "log"]);
+  const groups = [[label, "value"]], more = [], add = (some, name, type) => some.push([curveTitle(name), name, type]);
+  if (names.has("val_dice") && metric !== "val_dice") add(groups, "val_dice");
+  if (names.has("train_loss")) add(groups, "train_loss");
+  if (names.has("grad_norm")) add(groups, "grad_norm", "log");
+  for (const name of names) if (name.startsWith("terms/")) add(blamed.has(name.slice(6)) ? groups : more, name);
+  for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) add(more, name);
+  if (names.has("learning_rate")) add(more, "learning_rate", "log");
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
   const choice = mayChoose(pairs) ? curveChoices() : null;
   if (!more.length) return [choice, drawn(groups)];

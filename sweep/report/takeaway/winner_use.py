@@ -216,7 +216,7 @@ def _doubts(results: Results, record: TrialRecord) -> Iterator[str]:
         yield f"It was {end}: its weights are not those of a whole training."
     if record.diverged_runs:
         yield f"Trained on a further fold or seed, it diverged ({some(record.diverged_runs)})."
-    on_front = list(front(results.frame)["trial_id"]) if objective.others else []
+    on_front = front(results.table)["trial_id"] if objective.others else []
     if len(on_front) > 1 and record.trial_id in on_front:  # a real validation may choose another
         rest = some([one for one in on_front if one != record.trial_id])
         those = "The other is" if len(on_front) == 2 else "The others are"
