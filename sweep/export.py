@@ -141,7 +141,7 @@ def _texts(
             return dict(zip(paths, (found.plain, found.latex, found.bibtex), strict=True))
         case _:
             path = layout.best_yaml
-            return {path: best_yaml(results.folder, results.frame, results.texts, path)}
+            return {path: best_yaml(results.folder, results.table, results.texts, path)}
 
 
 if __name__ == "__main__":

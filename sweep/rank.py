@@ -15,8 +15,7 @@ from sweep.command_line.rare_collections import rare_collections
 from sweep.vocabulary.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from sweep.analysis.ranked_table import RankedTable
     from sweep.console.sweep_summary import Summary
 
 
@@ -88,29 +87,30 @@ def command(
         form = "json" if as_json else output
         is_table = form == "table"
         found = whole = read(places, per_class=per_class, notes=notes, conclusions=is_table)
-        frame = rows_where(found.frame, conditions)
-        frame = not_beaten(frame, found.objective) if pareto else frame
-        if len(frame) < len(found.frame):
-            found = narrowed(found, frame)
-        frame = sorted_by(frame, sort or [], found.objective)[:top]
+        rows = rows_where(found.rows, conditions)
+        rows = not_beaten(rows, found.objective) if pareto else rows
+        if len(rows) < len(found.rows):
+            found = narrowed(found, rows)
+        rows = sorted_by(rows, sort or [], found.objective).head(top)
         names = listed(columns)
-        show(found, only(frame, names) if names else frame, form)
+        show(found, only(rows, names) if names else rows, form)
         if is_table and len(places) == 1:
-            tell_changes(places[0], whole.frame)
+            tell_changes(places[0], whole.rows)
 
 
-def tell_changes(place: str, frame: pd.DataFrame) -> None:
+def tell_changes(place: str, rows: RankedTable) -> None:
     """Print what changed since the user's last look at a sweep that runs, on a terminal only.
 
     Args:
         place: its results folder, or URI.
-        frame: its whole ranking.
+        rows: its whole ranking.
     """
     from sweep.console.console_words import make_console, print_sentence
 
     console = make_console()
     if not console.is_terminal:
         return
+    from sweep.analysis.ranking.ranking_frame import with_result
     from sweep.console.last_look import since_last_look
     from sweep.store.at_uri.remote_folder import is_uri
     from sweep.store.layout import Layout
@@ -118,17 +118,16 @@ def tell_changes(place: str, frame: pd.DataFrame) -> None:
 
     if is_uri(place) or not is_locked(Layout(Path(place))):
         return
-    leading = list(frame["trial_id"][frame["best_epoch"].notna()])
-    if sentence := since_last_look(Path(place), leading, len(frame)):
+    if sentence := since_last_look(Path(place), with_result(rows), len(rows)):
         print_sentence(console, sentence)
 
 
-def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
+def narrowed(found: Summary, rows: RankedTable) -> Summary:
     """``found`` for some rows of the ranking, without conclusions about all trials."""
     from sweep.vocabulary.record import searched
 
     # The trials of several sweeps have the same ids.
-    shown = set() if "sweep" in frame else set(frame["trial_id"])
+    shown = set() if "sweep" in rows else set(rows["trial_id"])
     records = [record for record in searched(found.records) if record.trial_id in shown]
     return replace(
         found, records=[replace(record, test=()) for record in records], patience={}, outlook=()
@@ -172,7 +171,7 @@ def read(
     each = found.values()
     return Summary(
         title=", ".join(names),
-        frame=together({name: one.frame for name, one in found.items()}, objective),
+        rows=together({name: one.rows for name, one in found.items()}, objective),
         # Replicates of several sweeps are left out, because finalists can have the same id.
         records=[record for one in each for record in searched(one.records)],
         parameters=list(dict.fromkeys(name for one in each for name in one.parameters)),
@@ -195,7 +194,7 @@ def _read_one(
     from sweep.analysis.ranking.further_improvement import outlook_words
     from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
-    from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
+    from sweep.analysis.ranking.ranking_frame import ranking, winner
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
     from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.local_results import local_results
@@ -210,17 +209,17 @@ def _read_one(
         records, parameters = read_records(folder), read_parameter_names(folder)
         known, values = read_known_spec(folder), read_sweep(folder)
         texts = own_texts(folder)
-        frame = with_texts(ranking_frame(records, parameters, known), texts)
+        rows = with_texts(ranking(records, parameters, known), texts)
         if notes:
-            frame = with_notes(frame, folder)
+            rows = with_notes(rows, folder)
         if per_class:
-            frame = with_classes(frame, folder)
+            rows = with_classes(rows, folder)
         trainer = values.get("trainer")
         kind = trainer.get("kind") if isinstance(trainer, dict) else None
         cost = tradeoff(known, records) if conclusions and known and known.replayed else None
         summary = Summary(
             title=name,
-            frame=frame,
+            rows=rows,
             records=records,
             parameters=list(parameters),
             objective=read_objective(folder),
@@ -229,7 +228,7 @@ def _read_one(
             spec=known,
             patience={} if cost is None else {name: cost},
             outlook=outlook_words(folder, known, records) if conclusions else (),
-            edited=[words] if (words := texts.words(winner(frame))) else (),
+            edited=[words] if (words := texts.words(winner(rows))) else (),
             notes={name: list(note_lines(folder))} if notes else {},
         )
         return summary, values
@@ -245,54 +244,54 @@ def _names(results: Sequence[str]) -> list[str]:
     return list(results)
 
 
-def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
-    """Print ``frame``, some rows and columns of the ranking, on stdout."""
+def show(found: Summary, rows: RankedTable, form: Format) -> None:
+    """Print ``rows``, some rows and columns of the ranking, on stdout."""
     from sweep.analysis.ranking.ranking_columns import COLUMNS
     from sweep.analysis.ranking.ranking_frame import csv_text, ranking_json, ranking_markdown
 
     match form:
         case "json":
-            typer.echo(ranking_json(frame))
+            typer.echo(ranking_json(rows))
         case "csv":
-            typer.echo(csv_text(frame), nl=False)
+            typer.echo(csv_text(rows.frame()), nl=False)
         case "markdown":
-            typer.echo(ranking_markdown(frame))
+            typer.echo(ranking_markdown(rows))
         case "latex":
-            typer.echo(as_latex(found, frame), nl=False)
+            typer.echo(as_latex(found, rows), nl=False)
         case "table":
             from sweep.analysis.ranking.per_class import class_columns
             from sweep.console.console_words import make_console
             from sweep.console.ranking_table import plain_table
             from sweep.console.sweep_summary import print_results
 
-            if frame.empty and not found.frame.empty:
+            if len(rows) == 0 and len(found.rows) > 0:
                 typer.echo("No trial matches.")
-            elif set(COLUMNS) <= set(frame.columns):
-                print_results(make_console(), replace(found, frame=frame))
-                if (of_classes := class_columns(frame)) and not frame.empty:
-                    named = [name for name in ("sweep", "trial_id") if name in frame]
-                    make_console().print(plain_table(frame[[*named, *of_classes]]))
+            elif set(COLUMNS) <= set(rows):
+                print_results(make_console(), replace(found, rows=rows))
+                if (of_classes := class_columns(rows)) and len(rows) > 0:
+                    named = [name for name in ("sweep", "trial_id") if name in rows]
+                    make_console().print(plain_table(rows.only([*named, *of_classes])))
             else:
-                make_console().print(plain_table(frame, title=found.title))
+                make_console().print(plain_table(rows, title=found.title))
 
 
-def as_latex(found: Summary, frame: pd.DataFrame) -> str:
-    """``frame`` as a LaTeX table; with chosen columns under their own names."""
+def as_latex(found: Summary, rows: RankedTable) -> str:
+    """``rows`` as a LaTeX table; with chosen columns under their own names."""
     from sweep.analysis.ranking.finalists import confirmation_of
     from sweep.analysis.ranking.ranking_columns import COLUMNS
     from sweep.report.takeaway.latex_ranking import latex_ranking, latex_table
 
-    if not set(COLUMNS) <= set(frame.columns):
-        return latex_table(frame)
+    if not set(COLUMNS) <= set(rows):
+        return latex_table(rows)
     return latex_ranking(
-        frame,
+        rows,
         found.records,
         found.parameters,
         objective=found.objective,
         spec=found.spec,
-        confirmed=None if "sweep" in frame else confirmation_of(found.records, found.spec),
+        confirmed=None if "sweep" in rows else confirmation_of(found.records, found.spec),
         title=found.title,
-        of=len(found.frame),
+        of=len(found.rows),
     )
 
 

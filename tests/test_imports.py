@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from synthetic import drawn, write_sweep
 
 import sweep
 from sweep.cli import COMMANDS
@@ -67,6 +68,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library() -> None:
             ],
         ),
         (HEAVY | {"mlflow"}, ["tracking.tensorboard_tracker"]),
+        (HEAVY | {"scipy"}, ["trainer.custom.entry_point"]),
         ({"torch", "ray", "pandas", "tensorboard", "mlflow"}, ["tracking.study_file"]),
         ({"torch", "ray", "optuna", "tensorboard"}, ["tracking.mlflow_tracker"]),
         ({"torch", "ray", "optuna", "mlflow"}, ["tracking.wandb_tracker"]),
@@ -100,21 +102,28 @@ def test_function_of_the_user_and_pixels_are_prepared_with_torch_alone() -> None
     """What a worker needs for the one, and a driver and each node for the other. MONAI takes
     three times as long as torch, and itself loads Optuna and pandas."""
     code = (
-        "import numpy, sweep.trial.fit, sweep.trainer.custom.function_run\n"
+        "import numpy, sweep.trial.fit\n"
+        "from sweep.trial.kinds.kind_table import KINDS\n"
+        "for module in KINDS['custom'].imports: __import__(module)\n"
         "import sweep.data.prepared.prepare\n"
         "from sweep.data.files.normalize import normalize\n"
         "normalize(numpy.eye(2, dtype=numpy.float32)[None], 'zscore')"
     )
-    assert loaded(code) & HEAVY == {"torch"}
+    assert loaded(code) & (HEAVY | {"scipy"}) == {"torch"}
 
 
-def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray_nor_http() -> None:
+@pytest.mark.parametrize(("options", "heavy"), [([], set()), (["--format", "csv"], {"pandas"})])
+def test_ranking_of_a_folder_is_printed_without_anything_heavy(
+    options: list[str], heavy: set[str], tmp_path: Path
+) -> None:
+    """Pandas takes as long to load as the histories of 5,000 trials to read."""
+    folder = write_sweep(tmp_path / "synthetic", map(drawn, range(3)))
     code = (
-        "import sweep.rank\n"
-        "from sweep.analysis.ranking.ranking_frame import ranking_frame\n"
-        "ranking_frame([], [])"
+        f"import sweep.rank; sys.argv = ['rank', {str(folder)!r}, *{options}]\n"
+        "try: sweep.rank.run_alone(sweep.rank.command)\n"
+        "except SystemExit as end: assert not end.code"
     )
-    assert loaded(code) & (HEAVY | {"http", "ssl"}) == {"pandas"}
+    assert loaded(code) & (HEAVY | {"http", "ssl"}) == heavy
 
 
 def test_sweep_file_is_read_without_the_sources_of_its_settings() -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from sweep.analysis.report_words import percent
 
@@ -116,6 +115,8 @@ def rate_of(exposures: Sequence[Exposure], among: int = 1) -> DivergenceRate:
             their intervals together then hold with `LEVEL` (Bonferroni); one that is picked by its
             estimate would else hold less often than it says.
     """
+    from scipy.special import betaincinv
+
     diverged = sum(one.diverged for one in exposures)
     mean, variance = _posterior(exposures)
     size = mean * (1 - mean) / variance - 1

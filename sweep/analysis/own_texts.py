@@ -11,17 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from sweep.analysis.provenance_facts import AS_FAR_AS_KNOWN
+from sweep.analysis.ranked_table import RankedTable, text_column
 from sweep.analysis.report_words import listed, some
 from sweep.plugins.user_sources import names_files
 from sweep.store.files import read_record
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep, trial_folders
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OWN_FILES = "own_files"
 """Name of the column."""
@@ -107,14 +105,11 @@ def digests(folder: Path) -> Digests:
     return found
 
 
-def with_texts(frame: pd.DataFrame, texts: OwnTexts) -> pd.DataFrame:
+def with_texts(table: RankedTable, edited: OwnTexts) -> RankedTable:
     """A ranking with the texts of each trial in a column, where trials ran with several."""
-    import pandas as pd
-
-    if not texts.letters:
-        return frame
-    cells = [*map(texts.of_trials().get, frame["trial_id"])]
-    return frame.assign(**{OWN_FILES: pd.array(cells, dtype="string")})
+    if not edited.letters:
+        return table
+    return table.beside({OWN_FILES: text_column(map(edited.of_trials().get, table["trial_id"]))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

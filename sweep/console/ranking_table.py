@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis import ranked_table
 from sweep.analysis.patience.patience_replay import Tradeoff
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
     DROPPED,
@@ -25,8 +27,6 @@ from sweep.analysis.ranking.ranking_columns import (
     divider,
     line_words,
     mean_of,
-    plain_cells,
-    rows_of,
     says_something,
 )
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, are_marked
@@ -40,9 +40,6 @@ from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OBJECTIVE = "objective"
 """Name of the objective's column."""
@@ -62,12 +59,15 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
 """Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
 
+REPEATED = ("Int64", "string")
+"""Types of columns with few different cells, each of which is put into words once. Numbers of other
+types may be equal and read differently, as 0.0 and -0.0 do."""
 OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
 """Columns with values of the objective."""
 
 
 def ranking_table(
-    frame: pd.DataFrame,
+    found: RankedTable,
     parameters: Sequence[str],
     *,
     title: str = "",
@@ -82,7 +82,7 @@ def ranking_table(
     `sweep.console.fitting_columns`). The caption sums them up.
 
     Args:
-        frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
+        found: from `sweep.analysis.ranking.ranking_frame.ranking`, all rows or some.
         parameters: names of its parameter columns; shown without their group.
         title: shown above the table.
         objective: the objective that trials are ranked by.
@@ -90,8 +90,8 @@ def ranking_table(
         headings: of columns, with units.
     """
     # The trials of several sweeps have the same ids: a line below could not say which is meant.
-    kept = ("preset",) if "sweep" in frame else ()
-    columns = _columns(frame, parameters, objective, own, headings)
+    kept = ("preset",) if "sweep" in found else ()
+    columns = _columns(found, parameters, objective, own, headings)
     shown, gathered = fitted(columns, width, kept=kept)
     names = {column.name for column in shown}
     left_out = [column for column in columns if column.name not in names]
@@ -105,39 +105,39 @@ def ranking_table(
         columns=apart,
         beside=[" ".join(row) for row in zip(*named, strict=True)] if named else None,
         heading="parameters",
-        rule=divider(frame),
+        rule=divider(found),
         title=one_line(title),
-        caption=_caption(frame, shown, left_out),
+        caption=_caption(found, shown, left_out),
     )
 
 
 def _columns(
-    frame: pd.DataFrame,
+    rows: RankedTable,
     parameters: Sequence[str],
     objective: Objective,
     own: Sequence[str],
     headings: Mapping[str, str],
 ) -> list[Column]:
     def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        return Column(name, heading, tuple(map(text, plain_cells(frame[source or name]))))
+        return Column(name, heading, _texts(rows.columns[source or name], text))
 
     def judged(name: str, one: Objective) -> Column:
         return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
 
     found = [column(name, HEADINGS[name], _value) for name in ("rank", "trial_id")]
-    found += [column(name, name, _value) for name in ("sweep", "preset") if name in frame]
+    found += [column(name, name, _value) for name in ("sweep", "preset") if name in rows]
     status = replace(column("status", "status", lambda v: status_words(Status(v))), styles=STATUSES)
     found = [replace(one, justify="left") for one in [*found, status]]
     found.append(judged(OBJECTIVE, objective))
-    if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
+    if objective.metric != VAL_DICE and rows.known(VAL_DICE):
         found.append(judged(VAL_DICE, DICE))
     best = column("best_epoch", HEADINGS["best_epoch"], _value)
-    pairs = zip(best.cells, are_marked(frame), strict=True)
+    pairs = zip(best.cells, are_marked(rows), strict=True)
     marked = [f"{cell}{MARK if is_marked else ''}" for cell, is_marked in pairs]
     found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     known = {one.name for one in found} | MEASURED.keys()
     found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
-    found += [column(name, name, _value) for name in (PARETO_RANK,) if name in frame]
+    found += [column(name, name, _value) for name in (PARETO_RANK,) if name in rows]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
     texts = {
         **SPECIAL,
@@ -147,17 +147,25 @@ def _columns(
     }
     for name, heading in MEASURED.items():
         source = means.get(name, name)
-        if source != objective.metric and says_something(frame, source):
+        if source != objective.metric and says_something(rows, source):
             heading = headings.get(name, heading)
-            if name == "mean_dice" and (of := mean_of(frame)):
+            if name == "mean_dice" and (of := mean_of(rows)):
                 heading = f"mean\n{of}"
             found.append(column(name, heading, texts.get(name, _value), source))
     for name in own:
-        if name in frame and name not in (*MEASURED, objective.metric):
+        if name in rows and name not in (*MEASURED, objective.metric):
             found.append(replace(column(name, _in_lines(name), _value), spare=True))
     for name, short in short_names(parameters).items():
         found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _texts(column: ranked_table.Column, text: Callable[[Any], str]) -> tuple[str, ...]:
+    cells, kind = column
+    if kind not in REPEATED:
+        return tuple(map(text, cells))
+    told = {cell: text(cell) for cell in {*cells}}
+    return tuple(map(told.__getitem__, cells))
 
 
 def _in_lines(name: str) -> str:
@@ -165,56 +173,53 @@ def _in_lines(name: str) -> str:
     return re.sub(r"(?<=[_.])(?=.)", "\n", one_line(name))
 
 
-def _caption(
-    frame: pd.DataFrame, shown: Sequence[Column], left_out: Sequence[Column]
-) -> Text | None:
+def _caption(rows: RankedTable, shown: Sequence[Column], left_out: Sequence[Column]) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
-    lines = [line] if (line := line_words(frame)) else []
-    lines += [f"{BY_RUNS}."] if RUNS in frame and not line and "sweep" not in frame else []
+    lines = [line] if (line := line_words(rows)) else []
+    lines += [f"{BY_RUNS}."] if RUNS in rows and not line and "sweep" not in rows else []
     lines += [f"In every row: {' '.join(same)}"] if same else []
     names = {column.name for column in left_out}
-    if marked := list(frame["trial_id"][are_marked(frame)]):
+    if marked := [*compress(rows["trial_id"], are_marked(rows))]:
         of = f"The best epoch of {some(marked)}" if "best_epoch" in names else f"{MARK} This epoch"
         lines.append(f"{of} {BEFORE_WORDS}.")
     if "preset" in names:
-        trained = frame[frame["preset"].notna()]
-        pairs = zip(trained["trial_id"], trained["preset"], strict=True)
-        presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
+        pairs = zip(rows["trial_id"], rows["preset"], strict=True)
+        presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs if preset]
         lines += [f"Presets: {', '.join(presets)}"] if presets else []
-    lines += _explained(frame, shown)
+    lines += _explained(rows, shown)
     return Text("\n".join(lines)) if lines else None
 
 
-def _explained(frame: pd.DataFrame, shown: Sequence[Column]) -> Iterator[str]:
+def _explained(rows: RankedTable, shown: Sequence[Column]) -> Iterator[str]:
     """What a stranger cannot know of the columns, where it occurs."""
     cells = {column.name: column.cells for column in shown}
-    gains = zip(cells.get("delta_baseline", ()), frame["status"], strict=False)
+    gains = zip(cells.get("delta_baseline", ()), rows["status"], strict=False)
     if any(gain != "–" and status == Status.PRUNED.value for gain, status in gains):
         yield "Δ baseline of a pruned trial: against the baseline after as many epochs."
-    gains_marked = compress(cells.get("delta_baseline", ()), are_marked(frame))
+    gains_marked = compress(cells.get("delta_baseline", ()), are_marked(rows))
     if "best_epoch" in cells and any(gain != "–" for gain in gains_marked):
         yield f"Δ baseline of a trial with {MARK}: by its best since the switch-on."
     if any("–" in column.cells for column in shown if column.short is not None):
         yield "– under a setting: null, or without effect in that trial."
-    names, values = list(frame["trial_id"]), cells.get(OBJECTIVE, ())
-    is_plain = not {RUNS, PARETO_RANK, "sweep"} & set(frame) and divider(frame) is None
-    if is_plain and frame["rank"].is_monotonic_increasing:
+    names, values = rows["trial_id"], cells.get(OBJECTIVE, ())
+    is_plain = not {RUNS, PARETO_RANK, "sweep"} & set(rows) and divider(rows) is None
+    if is_plain and rows.in_order:
         same = [names[n] for n in range(1, len(values)) if values[n] == values[n - 1] != "–"]
         if same:
             yield f"{some(same)}: a tie with the trial above, in these digits."
 
 
-def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
+def plain_table(found: RankedTable, *, title: str = "") -> Table:
     """Any rows and columns of a ranking, with the columns' own names as headings."""
     table = _table(title)
-    for name, kind in frame.dtypes.items():
-        is_text = str(kind) in ("string", "object")
-        metric, label = split_class(one_line(str(name)))
+    for name, (_, kind) in found.columns.items():
+        is_text = kind in ("string", "object")
+        metric, label = split_class(one_line(name))
         # A class has its line, and its name is broken rather than cut: it tells columns apart.
         heading = Text(metric) if label is None else Text(f"{metric}\n{label}", overflow="fold")
         table.add_column(heading, justify="left" if is_text else "right")
-    for row in rows_of(frame):
+    for row in found.rows():
         table.add_row(*(Text(_value(cell)) for cell in row.values()))
     return table
 
@@ -241,13 +246,11 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
     return table
 
 
-def causes(frame: pd.DataFrame, replicates: Iterable[TrialRecord] = ()) -> list[Text]:
+def causes(rows: RankedTable, replicates: Iterable[TrialRecord] = ()) -> list[Text]:
     """One line for each diverged or failed trial, then for each such replicate of a trial."""
-    broken = frame["status"].isin([one.value for one in Status if not one.has_result])
-    found = [
-        (row["trial_id"], Status(row["status"]), row["cause"])
-        for row in rows_of(frame.loc[broken, ["trial_id", "status", "cause"]])
-    ]
+    broken = {one.value: one for one in Status if not one.has_result}
+    every = zip(rows["trial_id"], rows["status"], rows["cause"], strict=True)
+    found = [(name, broken[status], cause) for name, status, cause in every if status in broken]
     found += [
         (run.trial_id, run.status, run.outcome.cause)
         for run in replicates

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +12,7 @@ from sweep.analysis.confirm.conclusions import caution, on_test_split, reservati
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.finalists import confirmation_of
 from sweep.analysis.ranking.ranking_columns import headings
@@ -26,9 +26,6 @@ from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Summary:
@@ -36,7 +33,7 @@ class Summary:
 
     Args:
         title: names of the sweeps.
-        frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
+        rows: from `sweep.analysis.ranking.ranking_frame.ranking`, all rows or some.
         records: all trials.
         parameters: dotted names of the settings searched in any of the sweeps.
         objective: the objective that trials are ranked by.
@@ -50,7 +47,7 @@ class Summary:
     """
 
     title: str
-    frame: pd.DataFrame
+    rows: RankedTable
     records: Sequence[TrialRecord]
     parameters: Sequence[str] = ()
     objective: Objective = DICE
@@ -65,9 +62,9 @@ class Summary:
 
 def print_results(console: Console, found: Summary) -> None:
     """Print a ranking, why trials diverged and the likely cures, and what patience would cost."""
-    frame, records = found.frame, found.records
+    rows, records = found.rows, found.records
     table = ranking_table(
-        frame,
+        rows,
         found.parameters,
         title=found.title,
         width=console.width,
@@ -76,24 +73,24 @@ def print_results(console: Console, found: Summary) -> None:
         headings=headings(records),
     )
     console.print(table, crop=not table.fits(console.width))  # to crop 10,000 rows takes 0.1 s
-    is_one = "trial_id" in frame and "sweep" not in frame
-    sentence = caution(found.kinds, records, winner(frame) if is_one else None)
+    is_one = "sweep" not in rows
+    sentence = caution(found.kinds, records, winner(rows) if is_one else None)
     narrow = [Text(sentence)] if sentence else []
-    shown = set(frame["trial_id"]) if is_one else set()
+    shown = set(rows["trial_id"]) if is_one else set()
     runs = [one for one in records if one.replicate and one.replicate.of in shown]
     broken = [*searched(records), *runs]
-    sentences = [*causes(frame, runs), *cures(broken), *confirmed(found), *narrow]
+    sentences = [*causes(rows, runs), *cures(broken), *confirmed(found), *narrow]
     print_sentences(console, sentences)
     for sentence in (*found.edited, *found.outlook):
         print_sentence(console, sentence)
     if left_out := unfinished(records):
         print_sentence(console, f"Not ranked: {counted(left_out, 'unfinished trial')}.")
     for name, lines in found.notes.items():
-        place = f" of {name}" if "sweep" in frame else ""
+        place = "" if is_one else f" of {name}"
         for text in [f"Notes{place}:", *lines] if lines else [f"No notes{place}."]:
             print_line(console, one_line(text))
     for name, cost in found.patience.items():
-        print_patience(console, cost, title=name if "sweep" in frame else "")
+        print_patience(console, cost, title="" if is_one else name)
 
 
 def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
@@ -116,14 +113,13 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
 
 def confirmed(of: Summary) -> list[Text]:
     """The conclusions from replicates and test scores; empty without any."""
-    frame, records = of.frame, of.records
+    records = of.records
     sentences = []
     if (found := confirmation_of(records, of.spec)) is not None:
         sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
     if sentence := on_whole_cases(records):
         sentences.append(Text(sentence, "bold"))
-    ranked = list(frame["trial_id"]) if "trial_id" in frame else []
-    if (on_test := held_out(records, ranked)) is not None:
+    if (on_test := held_out(records, of.rows["trial_id"])) is not None:
         sentences.append(Text(on_test_split(on_test)))
     return sentences
 

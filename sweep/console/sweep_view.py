@@ -149,7 +149,7 @@ class TerminalView(View):
         if self._table:
             summary = Summary(
                 title=spec.name,
-                frame=ranking.frame,
+                rows=ranking.table,
                 records=ranking.records,
                 parameters=list(spec.space),
                 objective=spec.judged_by,

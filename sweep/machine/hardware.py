@@ -66,6 +66,11 @@ def gpu_memory() -> float | None:
     return min((int(mib) / 1024 for mib in sizes if mib.isdecimal()), default=None)
 
 
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _nvidia_smi(*options: str) -> list[str]:
     """The lines that it prints; none where it is missing or fails."""
     command = ["nvidia-smi", *options]

@@ -145,7 +145,7 @@ def _lost_words(ranked: Iterable[TrialRecord], form: str) -> str:
 def _front_words(results: Results) -> str:
     """Of several objectives: the trials that no other beats, and which of them is first."""
     objective, first = results.objective, results.ended[0]
-    found = list(front(results.frame)["trial_id"])
+    found = front(results.table)["trial_id"]
     assert first.best is not None
     assert first.value is not None
     at_once = listed([one.short for one in objective.each])

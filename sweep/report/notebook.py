@@ -149,14 +149,14 @@ def _segmentations(results: Results) -> list[Any]:
 
 def _ranking(results: Results) -> list[Any]:
     last = "Diverged and failed trials are last."
-    if divider(results.frame) is None:
+    if divider(results.table) is None:
         return [
             new_markdown_cell(f"## Ranking\n\n{order_of(results)}. {last}"),
             new_code_cell("results.frame.head(20)"),
         ]
-    title, order, other, rest = halves(results.frame)
+    title, order, other, rest = halves(results.table)
     is_first = f'results.frame["{REAL}"].notna()'
-    if divided_by(results.frame) == CONFIRMED:
+    if divided_by(results.table) == CONFIRMED:
         is_first = f'results.frame["{CONFIRMED}"]'
     return [
         new_markdown_cell(f"## Ranking: {title.lower()}\n\n{order}."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,14 +24,13 @@ from sweep.analysis.ranking.ranking_columns import (
     halves,
     headings,
     own_metrics,
-    rows_of,
     says_something,
 )
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
     MARK,
+    are_marked,
     is_before_switch_on,
-    is_marked,
 )
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names
@@ -94,11 +94,11 @@ def page_tables(results: Results) -> tuple[PageTable, ...]:
     columns, trials = _columns(results), [record.trial_id for record in results.ended]
     if not trials:
         return ()
-    first = divider(results.frame)
+    first = divider(results.table)
     if first is None:
         order = _ordered(results, order_of(results))
         return (_part("ranking", "", order, trials, columns, slice(None)),)
-    title, order, other, rest = halves(results.frame)
+    title, order, other, rest = halves(results.table)
     below = _ordered(results, f"{rest}. {NOT_COMPARED}")
     return (
         _part("confirmed", title, f"{order}.", trials, columns, slice(first)),
@@ -122,9 +122,9 @@ def _part(
 def order_of(results: Results) -> str:
     """Order of all rows, if there is one table."""
     label = results.objective.label
-    if divided_by(results.frame):
-        return halves(results.frame).first_order
-    if RUNS in results.frame:
+    if divided_by(results.table):
+        return halves(results.table).first_order
+    if RUNS in results.table:
         return BY_RUNS
     return f"By front, then by best {label}" if results.objective.others else f"By best {label}"
 
@@ -135,17 +135,17 @@ def _ordered(results: Results, order: str) -> str:
 
 def _explained(results: Results) -> Iterator[str]:
     """What a stranger cannot know of the columns."""
-    frame, baseline = results.frame, results.baseline
-    if PARETO_RANK in frame:
+    table, baseline = results.table, results.baseline
+    if PARETO_RANK in table:
         yield (
             f"“{PARETO_RANK}”: the number of the front. No trial beats those of front 0 in all"
             " objectives at once, and only those of earlier fronts beat the others."
         )
-    if frame["best_epoch"].notna().any():
+    if table.known("best_epoch"):
         yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
     if any(is_before_switch_on(results.spec, record) for record in results.ended):
         yield f"{MARK} This epoch {BEFORE_WORDS}."
-    if "delta_baseline" in frame and baseline is not None:
+    if "delta_baseline" in table and baseline is not None:
         since = " since the switch-on" if results.has_geometry else ""
         names = results.unlike_baseline
         also = f" Trials differ from it in {words.listed(names)} too." if names else ""
@@ -155,14 +155,13 @@ def _explained(results: Results) -> Iterator[str]:
             f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
             f" which has no geometric loss{early if is_pruned else ''}.{also}"
         )
-    names = [name for name in results.parameters if name in frame]
-    if names and frame[names].isna().any(axis=None):
+    if any(name in table and None in table[name] for name in results.parameters):
         yield f"“{EMPTY}” under a setting: null, or without effect in that trial."
 
 
 def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     """Column of the ranking → its heading and the text of a value."""
-    objective, frame = results.objective, results.frame
+    objective, table = results.objective, results.table
     judged, mean = objective.metric, confirmed_names(objective)[0]
     own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
     others = {one.metric: one for one in objective.others if not one.is_cost}
@@ -177,7 +176,7 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
         found |= {PARETO_RANK: (PARETO_RANK, str)}
     found |= {judged: (objective.heading, objective.text)}
     found |= {RUNS: (RUNS, str)}
-    if says_something(frame, RUNS_DIVERGED):
+    if says_something(table, RUNS_DIVERGED):
         found |= {RUNS_DIVERGED: (HEADINGS[RUNS_DIVERGED], str)}
     found |= {MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
     found |= {REAL: (HEADINGS[REAL], objective.text)}
@@ -189,10 +188,10 @@ def _headings(results: Results) -> dict[str, tuple[str, Text]]:
     found |= {
         name: (names.get(name, name), special.get(name, Objective(name).text))
         for name in measured
-        if says_something(frame, name)
+        if says_something(table, name)
     }
     found |= {"seconds": ("time", words.duration)}
-    return {name: column for name, column in found.items() if name in frame}
+    return {name: column for name, column in found.items() if name in table}
 
 
 TEXTS = ("trial_id", "preset", "status", "group")
@@ -200,16 +199,13 @@ TEXTS = ("trial_id", "preset", "status", "group")
 
 
 def _columns(results: Results) -> list[TableColumn]:
-    rows = rows_of(results.frame)
+    marks = [MARK if is_marked else "" for is_marked in are_marked(results.table)]
     found = []
     for name, (title, text) in _headings(results).items():
-        values = [row[name] for row in rows]
+        values = results.table[name]
         texts = [EMPTY if value is None else text(value) for value in values]
         if name == "best_epoch":
-            texts = [
-                shown + (MARK if is_marked(row) else "")
-                for shown, row in zip(texts, rows, strict=True)
-            ]
+            texts = [*map(operator.add, texts, marks)]
         if name == "seconds":
             values = [round(record.seconds, 1) for record in results.ended]
         found.append(

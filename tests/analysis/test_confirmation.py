@@ -15,7 +15,13 @@ from scipy import stats
 from synthetic import COMPACTNESS, diverged_at, trial, write_sweep
 
 from sweep.analysis.confirm.confirmation import confirmation
-from sweep.analysis.ranking.ranking_frame import ranking_frame, ranking_json, winner, write_ranking
+from sweep.analysis.ranking.ranking_frame import (
+    ranking,
+    ranking_frame,
+    ranking_json,
+    winner,
+    write_ranking,
+)
 from sweep.vocabulary.record import Outcome, Status
 
 FAILED = Outcome(status=Status.FAILED, cause="OSError: no")
@@ -104,7 +110,7 @@ def test_where_all_diverged_as_often_they_are_compared_and_who_has_no_result_is_
     assert [one.trial_id for one in found.finalists] == ["t0000", "t0001", "t0002"]
     assert found.winner is found.finalists[0]
     assert math.isnan(found.finalists[2].mean)
-    [row] = json.loads(ranking_json(ranking_frame(records, [])))[2:]
+    [row] = json.loads(ranking_json(ranking(records, [])))[2:]
     assert (row["trial_id"], row["mean_dice"], row["replicates"]) == ("t0002", None, 0)
     assert (row["replicates_diverged"], row["group"], row["confirmed"]) == (1, None, True)
 
@@ -169,11 +175,11 @@ def test_sweep_without_replicates_confirms_nothing() -> None:
 
 def test_ranking_has_the_confirmed_first_by_their_mean_and_no_row_for_a_replicate() -> None:
     records = [*TIE, trial(3, Status.COMPLETED, [0.97]), trial(4, diverged_at(1), [0.99])]
-    frame = ranking_frame(random.Random(1).sample(records, len(records)), [])
-    rows = json.loads(ranking_json(frame))
+    table = ranking(random.Random(1).sample(records, len(records)), [])
+    rows = json.loads(ranking_json(table))
     assert [row["trial_id"] for row in rows] == ["t0000", "t0001", "t0002", "t0003", "t0004"]
     assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
-    assert winner(frame) == "t0000"
+    assert winner(table) == "t0000"
     assert rows[0]["mean_dice"] == pytest.approx(0.915)
     # The first of three: its lower end is at 0.05 / 3, since the luckiest of three comes first.
     first = stats.t(3, loc=0.915, scale=stats.sem([0.90, 0.91, 0.92, 0.93]))
@@ -187,7 +193,7 @@ def test_ranking_has_the_confirmed_first_by_their_mean_and_no_row_for_a_replicat
     assert (rows[0]["replicates"], rows[0]["group"]) == (4, "a")
     assert (rows[3]["mean_dice"], rows[3]["group"], rows[3]["replicates"]) == (None, None, None)
     assert [row["confirmed"] for row in rows] == [True, True, True, False, False]
-    pd.testing.assert_frame_equal(frame, ranking_frame(records, []))
+    pd.testing.assert_frame_equal(table.frame(), ranking_frame(records, []))
 
 
 def test_best_yaml_is_the_confirmed_and_replicates_have_a_file_of_their_own(

@@ -215,7 +215,7 @@ def test_divergence_on_a_further_fold_is_told_wherever_the_ranking_is(tmp_path: 
     assert "t0001r2</a> diverged: nonfinite gradient (compactness)" in section.html
     assert "runs diverged" in top_of_ranking(results)
     out = io.StringIO()
-    summary = Summary(title="x", frame=ranking.frame, records=ranking.records, spec=results.spec)
+    summary = Summary(title="x", rows=ranking.table, records=ranking.records, spec=results.spec)
     print_results(Console(file=out, width=300), summary)
     assert "t0001r2 diverged: nonfinite gradient (compactness) at epoch 1 step 0" in out.getvalue()
     assert "Why t0005 and t0001r2 diverged: " in out.getvalue()
@@ -277,11 +277,11 @@ def test_pruned_trial_does_not_lead_where_all_that_went_on_break_on_a_further_fo
         run_of(3, 0, 0.60),
     ]
     told = write_ranking(write_sweep(tmp_path / "raced", runs, YAML))
-    assert list(told.frame["trial_id"]) == ["t0003", "t0000", "t0002", "t0001"]
+    assert list(told.table["trial_id"]) == ["t0003", "t0000", "t0002", "t0001"]
     live = LiveRanking()
     for run in (replace(one, in_race=True) for one in runs):
         live.replicate(run) if run.replicate else live.add(run)
-    assert [one.trial_id for one in live.ranked] == list(told.frame["trial_id"])
+    assert [one.trial_id for one in live.ranked] == list(told.table["trial_id"])
     plain = [run_of(0, 0, 0.5), run_of(1, 0, 0.6, Status.PRUNED)]
     alone = write_ranking(write_sweep(tmp_path / "alone", plain))
-    assert list(alone.frame["trial_id"]) == ["t0001", "t0000"], "there the Dice alone decides"
+    assert list(alone.table["trial_id"]) == ["t0001", "t0000"], "there the Dice alone decides"

@@ -13,7 +13,7 @@ from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameters.importance import importance_for_dice
 from sweep.analysis.patience.patience_replay import tradeoff
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.row_selection import pareto, sorted_by
 from sweep.report.headline import headline
 from sweep.report.report_figures import REPORT_FIGURES
@@ -44,27 +44,24 @@ def results(objective: Objective, count: int = 40) -> Results:
 
 def test_ranking_is_the_same_and_the_values_have_the_other_sign() -> None:
     up, down = (
-        ranking_frame(found.records, list(SPACE), found.spec)
-        for found in (results(UP), results(DOWN))
+        ranking(found.records, list(SPACE), found.spec) for found in (results(UP), results(DOWN))
     )
     same = [name for name in up if name in down]
-    assert up[same].equals(down[same])
+    assert up.only(same).columns == down.only(same).columns
     for name in ("{}", "last_{}", "{}_before_end", "{}_at_enough"):
-        pairs = zip(
-            up[name.format("gain")].dropna(), down[name.format("loss")].dropna(), strict=True
-        )
+        pairs = zip(up.known(name.format("gain")), down.known(name.format("loss")), strict=True)
         assert all(a == -b for a, b in pairs)
-    dice = ranking_frame([drawn(n) for n in range(40)], list(SPACE), results_of().spec)
+    dice = ranking([drawn(n) for n in range(40)], list(SPACE), results_of().spec)
     assert list(up["trial_id"]) == list(dice["trial_id"])
 
 
 def test_selections_are_the_same() -> None:
-    frames = [(found.frame, found.objective) for found in (results(UP), results(DOWN))]
-    fronts = [list(pareto(frame, objective)["trial_id"]) for frame, objective in frames]
+    tables = [(found.table, found.objective) for found in (results(UP), results(DOWN))]
+    fronts = [list(pareto(table, objective)["trial_id"]) for table, objective in tables]
     assert fronts[0] == fronts[1]
     orders = [
-        list(sorted_by(frame, [f"last_{objective.metric}"], objective)["trial_id"])
-        for frame, objective in frames
+        list(sorted_by(table, [f"last_{objective.metric}"], objective)["trial_id"])
+        for table, objective in tables
     ]
     assert orders[0] == orders[1]
 

@@ -14,7 +14,7 @@ from synthetic import SPACE, SWEEP_YAML, drawn, results_of, write_sweep
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_columns import own_metrics
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking, ranking_frame
 from sweep.analysis.ranking.row_selection import direction
 from sweep.console.ranking_table import ranking_table
 from sweep.report.page_data import page_data
@@ -36,8 +36,8 @@ def trials() -> list[TrialRecord]:
 
 def printed(width: int, own: list[str]) -> str:
     console = Console(file=io.StringIO(), width=width)
-    frame = ranking_frame(trials(), list(SPACE))
-    console.print(ranking_table(frame, list(SPACE), width=width, own=own))
+    found = ranking(trials(), list(SPACE))
+    console.print(ranking_table(found, list(SPACE), width=width, own=own))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -63,16 +63,16 @@ def test_no_metric_changes_another_column_whatever_its_name(objective: Objective
         preset = "baseline" if record.number == 2 and record.replicate is None else None
         return replace(record, history=tuple(history), objective=objective, preset=preset)
 
-    def ranking(metrics: dict[str, float]) -> pd.DataFrame:
+    def ranked(metrics: dict[str, float]) -> pd.DataFrame:
         records = [measuring(record, metrics) for record in (*confirmed(), *map(drawn, (2, 3, 4)))]
         spec = results_of(*records, yaml=yaml).spec
         return ranking_frame(records, list(SPACE), spec)
 
-    plain = ranking({})
+    plain = ranked({})
     assert {f"mean_{objective.stem}", "test_dice", "delta_baseline", "enough_patience"} <= {*plain}
     assert {f"{objective.stem}_since_switch_on", f"{objective.metric}_at_enough"} <= {*plain}
     names = [name for name in plain if name != "gain"]
-    named = ranking(dict.fromkeys(names, -1.0))
+    named = ranked(dict.fromkeys(names, -1.0))
     pd.testing.assert_frame_equal(named[list(plain)], plain)
     assert {*named} - {*plain} == {f"metrics/{name}" for name in names}
 
@@ -98,8 +98,8 @@ def test_page_has_a_column_for_each(tmp_path: Path) -> None:
         "trainer: {{epochs", "trainer: {{kind: custom, entry: mine.module:Mine, epochs"
     )
     folder = write_sweep(tmp_path / "synthetic", trials(), yaml)
-    (ranking,) = page_data(read_results(folder)).tables
-    shown = [column.title for column in ranking.columns]
+    (table,) = page_data(read_results(folder)).tables
+    shown = [column.title for column in table.columns]
     assert {"surface_mm", "volume", "metrics/epochs"} <= set(shown)
     assert shown.count("val Dice") == 1
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.ranking.per_class import class_columns, with_classes
 from sweep.analysis.ranking.ranking_columns import headings
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.row_selection import Condition, direction, sorted_by, where
 from sweep.api.results import SweepResults
 from sweep.cli import app
@@ -57,25 +57,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_metric_and_class_is_the_mean_over_the_cases_with_a_value(folder: Path) -> None:
-    plain = ranking_frame(read_records(folder), [])
-    frame = with_classes(plain, folder)
-    assert list(frame.columns) == [*plain.columns, *class_columns(frame)]
-    assert class_columns(frame) == [
+    plain = ranking(read_records(folder), [])
+    table = with_classes(plain, folder)
+    assert list(table) == [*plain, *class_columns(table)]
+    assert class_columns(table) == [
         "val_dice[liver]", f"val_dice[{LEFT}]", "hd95[liver]", f"hd95[{LEFT}]"
     ]  # fmt: skip
-    assert frame["trial_id"].tolist() == ["t0000", "t0001", "t0003", "t0002"]
-    assert frame["val_dice[liver]"].tolist()[:2] == pytest.approx([0.6, 0.7])
-    assert frame[f"val_dice[{LEFT}]"].tolist()[:2] == [1.0, 0.75]
-    assert frame["hd95[liver]"].tolist()[:2] == [3.0, 3.0]
-    assert frame["val_dice[liver]"].isna().tolist() == [False, False, True, True]
-    assert SweepResults(folder).per_class[class_columns(frame)].equals(frame[class_columns(frame)])
+    assert table["trial_id"] == ["t0000", "t0001", "t0003", "t0002"]
+    assert table["val_dice[liver]"][:2] == pytest.approx([0.6, 0.7])
+    assert table["val_dice[liver]"][2:] == [None, None]
+    assert table[f"val_dice[{LEFT}]"][:2] == [1.0, 0.75]
+    assert table["hd95[liver]"][:2] == [3.0, 3.0]
+    own = class_columns(table)
+    assert SweepResults(folder).per_class[own].equals(table.only(own).frame())
 
 
 def test_they_are_selected_and_sorted_like_the_metric_that_they_are_of(folder: Path) -> None:
-    frame = with_classes(ranking_frame(read_records(folder), []), folder)
+    table = with_classes(ranking(read_records(folder), []), folder)
     name = f"val_dice[{LEFT}]"
-    assert where(frame, [Condition.of(f"{name} >= 0.9")])["trial_id"].tolist() == ["t0000"]
-    assert sorted_by(frame, ["val_dice[liver]"])["trial_id"].tolist()[:2] == ["t0001", "t0000"]
+    assert where(table, [Condition.of(f"{name} >= 0.9")])["trial_id"] == ["t0000"]
+    assert sorted_by(table, ["val_dice[liver]"])["trial_id"][:2] == ["t0001", "t0000"]
     assert direction("hd95[liver]") == ("hd95[liver]", False)
     assert direction("nsd[liver]") == ("nsd[liver]", True)
 

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from sweep.analysis.ranking.ranking_columns import COLUMNS
 from sweep.analysis.ranking.ranking_frame import (
+    ranking,
     ranking_frame,
     ranking_json,
     ranking_markdown,
@@ -89,7 +90,7 @@ def test_columns_are_those_of_the_results_contract() -> None:
 
 def test_row_of_a_completed_trial_has_its_best_epoch() -> None:
     [row] = json.loads(
-        ranking_json(ranking_frame([trial(4, Status.COMPLETED, 0.5, 0.75, 0.75, 0.25, a=1)], ["a"]))
+        ranking_json(ranking([trial(4, Status.COMPLETED, 0.5, 0.75, 0.75, 0.25, a=1)], ["a"]))
     )
     assert row == {
         "rank": 1,
@@ -151,7 +152,7 @@ def test_parameter_that_is_named_as_a_column_does_not_replace_it() -> None:
 def test_seconds_beyond_all_numbers_are_null_in_json() -> None:
     history = tuple(EpochMetrics(epoch=e, val_dice=0.5, seconds=1e308) for e in range(2))
     long = replace(trial(0, Status.COMPLETED), history=history)
-    assert json.loads(ranking_json(ranking_frame([long], [])))[0]["seconds"] is None
+    assert json.loads(ranking_json(ranking([long], [])))[0]["seconds"] is None
 
 
 def test_nan_never_hides_a_value() -> None:
@@ -166,12 +167,10 @@ def test_unfinished_trials_are_counted_and_not_ranked() -> None:
 
 
 def test_winner_is_the_first_with_a_result() -> None:
-    assert winner(ranking_frame([], [])) is None
-    assert winner(ranking_frame([trial(0, DIVERGED, 0.9)], [])) is None
-    assert winner(ranking_frame([trial(0, Status.COMPLETED, None)], [])) is None
-    assert winner(ranking_frame([trial(0, DIVERGED, 1.0), trial(1, Status.PRUNED, 0)], [])) == (
-        "t0001"
-    )
+    assert winner(ranking([], [])) is None
+    assert winner(ranking([trial(0, DIVERGED, 0.9)], [])) is None
+    assert winner(ranking([trial(0, Status.COMPLETED, None)], [])) is None
+    assert winner(ranking([trial(0, DIVERGED, 1.0), trial(1, Status.PRUNED, 0)], [])) == ("t0001")
 
 
 dice_values = st.none() | st.floats(0, 1) | st.just(float("nan"))
@@ -218,9 +217,9 @@ def test_every_finished_trial_has_exactly_one_row_and_dice_never_rises(
 def test_csv_and_json_hold_the_same_rows_with_their_exact_values(
     records: list[TrialRecord],
 ) -> None:
-    frame = ranking_frame(records, ["a"])
-    from_csv = list(csv.DictReader(io.StringIO(frame.to_csv(index=False))))
-    from_json = json.loads(ranking_json(frame))
+    table = ranking(records, ["a"])
+    from_csv = list(csv.DictReader(io.StringIO(ranking_frame(records, ["a"]).to_csv(index=False))))
+    from_json = json.loads(ranking_json(table))
     assert from_csv == [
         {name: "" if value is None else str(value) for name, value in row.items()}
         for row in from_json
@@ -243,7 +242,7 @@ def test_whole_numbers_stay_whole_beside_empty_cells() -> None:
 def test_markdown_is_a_table_that_a_cause_cannot_break() -> None:
     failed = Outcome(status=Status.FAILED, cause="ValueError: a|b\nc")
     lines = ranking_markdown(
-        ranking_frame([trial(0, failed), trial(1, Status.COMPLETED, 1 / 3, a=1e-4)], ["a"])
+        ranking([trial(0, failed), trial(1, Status.COMPLETED, 1 / 3, a=1e-4)], ["a"])
     ).splitlines()
     assert lines == [
         f"| {' | '.join([*COLUMNS, 'a'])} |",
@@ -278,7 +277,7 @@ def fill(folder: Path, *records: TrialRecord) -> None:
 def test_best_yaml_is_the_winners_configuration_with_its_origin(folder: Path) -> None:
     fill(folder, trial(0, DIVERGED, 0.9), trial(1, Status.PRUNED, 0.25, 0.5), trial(2, None, 0.9))
     ranking = write_ranking(folder)
-    assert (ranking.winner, unfinished(ranking.records), len(ranking.frame)) == ("t0001", 1, 2)
+    assert (ranking.winner, unfinished(ranking.records), len(ranking.table)) == ("t0001", 1, 2)
     text = (folder / "best.yaml").read_text()
     assert YAML(typ="safe", pure=True).load(text) == {"seed": 1}
     assert "# Best of the sweep example: t0001 (pruned)\n" in text
@@ -300,9 +299,9 @@ def test_ranking_without_a_winner_says_so_and_keeps_what_is_there(folder: Path) 
 def test_ranking_of_an_empty_sweep_is_a_header(folder: Path) -> None:
     fill(folder)
     ranking = write_ranking(folder)
-    assert (ranking.winner, unfinished(ranking.records), len(ranking.frame)) == (None, 0, 0)
+    assert (ranking.winner, unfinished(ranking.records), len(ranking.table)) == (None, 0, 0)
     assert (folder / "ranking.csv").read_text().startswith("rank,trial_id,status,val_dice")
-    assert json.loads(ranking_json(ranking.frame)) == []
+    assert json.loads(ranking_json(ranking.table)) == []
 
 
 def test_ranking_of_what_is_no_results_folder_is_an_error(tmp_path: Path) -> None:
@@ -323,9 +322,9 @@ def test_presets_are_named_in_a_column_of_their_own_where_there_are_any() -> Non
         replace(trial(1, Status.COMPLETED, 0.9, a=2), preset="baseline"),
         replace(trial(2, DIVERGED, 0.1, a=3), preset="geometric-v2.3"),
     ]
-    frame = ranking_frame(records, ["a"])
-    assert list(frame.columns) == [*COLUMNS, "preset", "delta_baseline", "a"]
-    assert [row["preset"] for row in json.loads(ranking_json(frame))] == [
+    table = ranking(records, ["a"])
+    assert list(table) == [*COLUMNS, "preset", "delta_baseline", "a"]
+    assert [row["preset"] for row in json.loads(ranking_json(table))] == [
         "baseline", None, "geometric-v2.3"
     ]  # fmt: skip
     assert "preset" not in ranking_frame(records[:1], ["a"])
@@ -338,7 +337,7 @@ def test_each_trial_is_compared_with_every_preset_that_has_a_result() -> None:
         replace(trial(2, Status.COMPLETED, 0.25), preset="geometric-v2.4"),
         replace(trial(3, DIVERGED, 0.9), preset="geometric-v2.3"),
     ]
-    rows = json.loads(ranking_json(ranking_frame(records, [])))
+    rows = json.loads(ranking_json(ranking(records, [])))
     assert [(row["delta_baseline"], row["delta_geometric-v2.4"]) for row in rows] == [
         (0.25, 0.5), (0.0, 0.25), (-0.25, 0.0), (None, None)
     ]  # fmt: skip
@@ -352,7 +351,7 @@ def test_pruned_trial_is_compared_with_what_the_preset_had_reached_by_then() -> 
         trial(1, Status.PRUNED, 0.25, 0.5, 0.625),
         trial(2, Status.EARLY_STOPPED, 0.25, 0.5, 0.625),  # whoever stops by itself is done
     ]
-    rows = {row["trial_id"]: row for row in json.loads(ranking_json(ranking_frame(records, [])))}
+    rows = {row["trial_id"]: row for row in json.loads(ranking_json(ranking(records, [])))}
     assert [rows[f"t000{n}"]["delta_baseline"] for n in range(3)] == [0.0, 0.125, -0.125]
 
 
@@ -366,7 +365,7 @@ def test_metrics_are_those_of_the_best_epoch_and_no_column_is_taken_by_them() ->
         replace(trial(1, DIVERGED), history=epochs),
         trial(2, Status.COMPLETED, 0.5),
     ]
-    rows = json.loads(ranking_json(ranking_frame(records, [])))
+    rows = json.loads(ranking_json(ranking(records, [])))
     assert [(row["hd95"], row["iou"], row["last_dice"]) for row in rows] == [
         (3.5, 0.6, 0.5), (None, None, 0.5), (None, None, None)
     ]  # fmt: skip

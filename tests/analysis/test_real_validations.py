@@ -16,7 +16,7 @@ from sweep.analysis.confirm.conclusions import caution, reservations, verdict
 from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.ranking.ranking_columns import divider
-from sweep.analysis.ranking.ranking_frame import ranking_frame, write_ranking
+from sweep.analysis.ranking.ranking_frame import ranking, ranking_frame, write_ranking
 from sweep.console.sweep_summary import Summary, print_results
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -80,11 +80,10 @@ def test_real_validations_of_the_leaders_folds_are_told_as_their_mean() -> None:
 
 def test_validated_trials_come_first_by_it_and_the_others_follow_by_the_pseudo_dice() -> None:
     records = searched((0.9, 0.6), (0.8, 0.7), (0.7, None), (0.75, None))
-    frame = ranking_frame(records, [])
-    assert list(frame.trial_id) == ["t0001", "t0000", "t0003", "t0002"]
-    assert list(frame.real_dice[:2]) == [0.7, 0.6]
-    assert frame.real_dice[2:].isna().all()
-    assert divider(frame) == 2
+    table = ranking(records, [])
+    assert table["trial_id"] == ["t0001", "t0000", "t0003", "t0002"]
+    assert table["real_dice"] == [0.7, 0.6, None, None]
+    assert divider(table) == 2
     assert on_whole_cases(records) == (
         "Of 2 finalists t0001 has the highest real validation Dice, 0.7000, 0.1000 ahead of the"
         " next; the search had t0000 first. One run each, on one fold."
@@ -190,7 +189,7 @@ def test_table_and_best_yaml_call_each_dice_by_its_name(tmp_path: Path) -> None:
     assert "# real validation Dice 0.7000\n" in head
     out = io.StringIO()
     summary = Summary(
-        title="toy", frame=ranking.frame, records=ranking.records, objective=SPEC.judged_by
+        title="toy", rows=ranking.table, records=ranking.records, objective=SPEC.judged_by
     )
     print_results(Console(file=out, width=120), summary)
     assert "pseudo Dice" in out.getvalue()

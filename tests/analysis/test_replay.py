@@ -193,7 +193,7 @@ def answered(folder: Path, *more: TrialRecord) -> Path:
 
 def test_ranking_has_what_was_trained_and_what_would_have_been_enough(tmp_path: Path) -> None:
     ranking = write_ranking(answered(tmp_path / "x"))
-    rows = json.loads(ranking_json(ranking.frame))
+    rows = json.loads(ranking_json(ranking.table))
     keys = (
         "trial_id",
         "early_stopping.patience",
@@ -225,7 +225,7 @@ def test_ranking_without_replay_has_no_such_columns(tmp_path: Path) -> None:
     text = SWEEP_YAML + "replay_patience: false\n"
     folder = write_sweep(tmp_path / "x", [trained(0, Status.EARLY_STOPPED, CURVE)], text)
     ranking = write_ranking(folder)
-    assert not [name for name in ranking.frame if "enough" in str(name)]
+    assert not [name for name in ranking.table if "enough" in str(name)]
     assert ranking.patience is None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from finalists import CLEAR, TIE
 from synthetic import diverged_at, trial
 
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import divider
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.row_selection import (
     Condition,
     direction,
@@ -24,14 +24,14 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Status
 
 
-def frame_of(*rows: tuple[float, float | None, int]) -> pd.DataFrame:
+def table_of(*rows: tuple[float, float | None, int]) -> RankedTable:
     """Completed trials of (Dice, HD95, epochs)."""
     records = []
     for number, (dice, distance, epochs) in enumerate(rows):
         best = EpochMetrics(epoch=0, val_dice=dice, metrics={"hd95": distance})
         later = [EpochMetrics(epoch=n, val_dice=0.0) for n in range(1, epochs)]
         records.append(replace(trial(number, Status.COMPLETED, []), history=(best, *later)))
-    return ranking_frame(records, [])
+    return ranking(records, [])
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,9 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("status", ["early-stopped", "early_stopped", "'early-stopped'"])
 def test_status_is_found_in_either_spelling(status: str) -> None:
-    frame = ranking_frame(
-        [trial(0, Status.EARLY_STOPPED, [0.5]), trial(1, Status.COMPLETED, [0.6])], []
-    )
-    assert list(where(frame, [Condition.of(f"status == {status}")])["trial_id"]) == ["t0000"]
-    assert list(where(frame, [Condition.of(f"status != {status}")])["trial_id"]) == ["t0001"]
+    table = ranking([trial(0, Status.EARLY_STOPPED, [0.5]), trial(1, Status.COMPLETED, [0.6])], [])
+    assert list(where(table, [Condition.of(f"status == {status}")])["trial_id"]) == ["t0000"]
+    assert list(where(table, [Condition.of(f"status != {status}")])["trial_id"]) == ["t0001"]
 
 
 @pytest.mark.parametrize(
@@ -107,19 +105,19 @@ def test_direction_of_a_column_is_known_or_said(key: str, expected: tuple[str, b
 
 
 def test_sort_keeps_equals_in_order_and_what_is_empty_behind() -> None:
-    frame = frame_of((0.9, 5.0, 3), (0.8, None, 1), (0.7, 2.0, 1), (0.6, 5.0, 2))
-    assert list(sorted_by(frame, ["hd95"])["val_dice"]) == [0.7, 0.9, 0.6, 0.8]
-    assert list(sorted_by(frame, ["hd95", "epochs"])["val_dice"]) == [0.7, 0.6, 0.9, 0.8]
+    table = table_of((0.9, 5.0, 3), (0.8, None, 1), (0.7, 2.0, 1), (0.6, 5.0, 2))
+    assert list(sorted_by(table, ["hd95"])["val_dice"]) == [0.7, 0.9, 0.6, 0.8]
+    assert list(sorted_by(table, ["hd95", "epochs"])["val_dice"]) == [0.7, 0.6, 0.9, 0.8]
 
 
 def test_pareto_keeps_who_is_best_at_something() -> None:
-    frame = frame_of((0.9, 5.0, 30), (0.8, 2.0, 30), (0.8, 3.0, 40), (0.7, 9.0, 10), (0.6, None, 1))
-    assert list(pareto(frame)["val_dice"]) == [0.9, 0.8, 0.7]
+    table = table_of((0.9, 5.0, 30), (0.8, 2.0, 30), (0.8, 3.0, 40), (0.7, 9.0, 10), (0.6, None, 1))
+    assert list(pareto(table)["val_dice"]) == [0.9, 0.8, 0.7]
 
 
 def test_without_hd95_dice_and_epochs_decide() -> None:
-    frame = frame_of((0.9, None, 30), (0.8, None, 30), (0.7, None, 10))
-    assert list(pareto(frame)["val_dice"]) == [0.9, 0.7]
+    table = table_of((0.9, None, 30), (0.8, None, 30), (0.7, None, 10))
+    assert list(pareto(table)["val_dice"]) == [0.9, 0.7]
 
 
 def test_pruned_trials_are_not_on_the_front_and_beat_nobody() -> None:
@@ -128,37 +126,37 @@ def test_pruned_trials_are_not_on_the_front_and_beat_nobody() -> None:
         trial(1, Status.PRUNED, [0.8]),
         trial(2, Status.EARLY_STOPPED, [0.1, 0.7]),
     ]
-    assert list(pareto(ranking_frame(records, []))["trial_id"]) == ["t0000", "t0002"]
-    assert list(pareto(ranking_frame(records[1:2], []))["trial_id"]) == []
+    assert list(pareto(ranking(records, []))["trial_id"]) == ["t0000", "t0002"]
+    assert list(pareto(ranking(records[1:2], []))["trial_id"]) == []
 
 
 def test_conditions_and_together_keep_the_types_of_the_columns() -> None:
-    first = ranking_frame([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
-    second = ranking_frame(
+    first = ranking([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
+    second = ranking(
         [trial(0, Status.COMPLETED, [0.75], {"a": 2}), trial(1, diverged_at(1), [0.9], {"a": 3})],
         ["a"],
     )
     both = together({"x": first, "y": second})
     assert list(both["sweep"]) == ["y", "x", "y"]
     assert list(both["rank"]) == [1, 2, 3]
-    assert str(both["a"].dtype) == "Int64"
+    assert both.columns["a"].kind == "Int64"
     assert list(where(both, [Condition.of("a <= 2")])["a"]) == [2, 1]
 
 
 def test_sweep_without_a_finished_trial_adds_nothing() -> None:
-    some = ranking_frame([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
-    none = ranking_frame([], ["b"])
+    some = ranking([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
+    none = ranking([], ["b"])
     both = together({"x": none, "y": some})
     assert list(both["sweep"]) == ["y"]
     assert {"a", "b"} <= set(both.columns)
 
 
 def test_letters_of_two_sweeps_are_not_set_beside_each_other() -> None:
-    first, second = ranking_frame(TIE, []), ranking_frame(CLEAR, [])
+    first, second = ranking(TIE, []), ranking(CLEAR, [])
     assert list(first["group"]) == ["a", "a", "b"]
     both = together({"x": first, "y": second})
-    assert both[["p_best", "group"]].isna().all(axis=None)
-    assert both["mean_dice"].notna().all()
+    assert not both.known("p_best") + both.known("group")
+    assert None not in both["mean_dice"]
     assert list(first["group"]) == ["a", "a", "b"]
     assert divider(both) is None
     assert divider(together({"x": first})) is None

@@ -12,6 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import sweep
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import ranking_json
 from sweep.analysis.ranking.row_selection import Condition
 from sweep.store.layout import Layout
@@ -55,7 +56,7 @@ def test_ranking_has_lists_as_yaml_writes_them(folder: Path) -> None:
     cells = pd.read_csv(Layout(folder).ranking_csv)
     assert {*cells["network.channels"]} == {"[4, 8]", "[8, 16, 32]"}
     assert {*cells["data.patch_size"]} == {"32", "[16, 32]"}
-    rows = json.loads(ranking_json(sweep.open(folder).frame))
+    rows = json.loads(ranking_json(read_results(folder).table))
     assert [json.dumps(row["network.channels"]) for row in rows] == [*cells["network.channels"]]
     condition = Condition.of("network.channels == [4,8]")
     assert condition.holds((4, 8))

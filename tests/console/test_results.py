@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from synthetic import results_of, trial, write_sweep
 
-from sweep.analysis.ranking.ranking_frame import ranking_frame, write_ranking
+from sweep.analysis.ranking.ranking_frame import ranking, write_ranking
 from sweep.console.sweep_summary import Summary, cures, print_results
 from sweep.console.sweep_view import TerminalView
 from sweep.vocabulary.divergence import Diagnosis
@@ -56,8 +56,8 @@ def test_ranking_of_nnunet_says_how_far_its_pseudo_dice_carries() -> None:
     records = [replace(diverged(0, None), trial_id="t0000")]
     for kinds, told in ((["monai"], False), (["nnunet"], True)):
         out = io.StringIO()
-        frame = ranking_frame(records, [])
-        summary = Summary(title="x", frame=frame, records=records, kinds=kinds)
+        frame = ranking(records, [])
+        summary = Summary(title="x", rows=frame, records=records, kinds=kinds)
         print_results(Console(file=out, width=300), summary)
         assert ("in 65 % of 150 pairs" in out.getvalue()) == told
 
@@ -73,7 +73,7 @@ def test_ranking_is_followed_by_causes_cures_and_what_is_left_out() -> None:
     running = replace(healthy, trial_id="t0002", number=2, outcome=None)
     records = [diverged(0, ROOT), healthy, running]
     out = io.StringIO()
-    summary = Summary(title="quick", frame=ranking_frame(records, []), records=records)
+    summary = Summary(title="quick", rows=ranking(records, []), records=records)
     print_results(Console(file=out, width=100), summary)
     *_, cause, cure, left_out = out.getvalue().splitlines()
     assert cause == "t0000 diverged: nonfinite gradient at epoch 3 step 0"

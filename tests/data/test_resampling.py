@@ -227,6 +227,17 @@ def test_image_of_one_layer_is_resampled_in_its_plane(tmp_path: Path) -> None:
     assert median.origin["spacing"] == [2, 1]
 
 
+def test_spacing_in_another_unit_is_told_with_the_file_in_place_of_a_size_without_end(
+    tmp_path: Path,
+) -> None:
+    for unit in (1000.0, 0.01):  # a header in metres, one in decimetres
+        folder = write_spacings(tmp_path / f"raw{unit}", [(1, 1, 1), [unit] * 3])
+        (huge,), _ = check_pixels(raw(folder, spatial="volumes", spacing=(1, 1, 1)))
+        assert str(huge.file).endswith("c1_0000.nii.gz")
+        assert "mm from pixel to pixel" in huge.message
+        assert (" GiB, more than this machine has" in huge.message) is (unit > 1)
+
+
 def test_median_does_not_look_at_test_cases(tmp_path: Path) -> None:
     folder = write_spacings(tmp_path / "raw", MIXED)
     for share in (0.0, 0.5):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pandas as pd
 from finalists import CLEAR, TIE
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.analysis.ranked_table import RankedTable, setting_column
 from sweep.report.page_table import page_tables
 from sweep.report.takeaway.latex_ranking import latex_table, top_of_ranking
 from sweep.report.takeaway.latex_text import SPECIAL, escaped, latex
@@ -57,8 +57,8 @@ def test_each_small_greek_letter_is_a_command_of_latex() -> None:
 
 
 def test_no_row_begins_with_an_option_of_the_row_before() -> None:
-    frame = pd.DataFrame({"trainer.patch": [(3, 5), "*"]})
-    assert rows(latex_table(frame)) == [["{[}3, 5]"], ["{*}"]]
+    table = RankedTable({"trainer.patch": setting_column([(3, 5), "*"])})
+    assert rows(latex_table(table)) == [["{[}3, 5]"], ["{*}"]]
 
 
 def test_code_is_set_in_typewriter_and_may_break_after_dots() -> None:

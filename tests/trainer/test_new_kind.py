@@ -13,7 +13,7 @@ import sweep
 from sweep.analysis.confirm.conclusions import caution
 from sweep.analysis.own_texts import OwnTexts
 from sweep.analysis.ranking.ranking_columns import own_metrics
-from sweep.analysis.ranking.ranking_frame import best_yaml, ranking_frame
+from sweep.analysis.ranking.ranking_frame import best_yaml, ranking
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.shape_images import write_shapes
@@ -129,7 +129,7 @@ def test_ranking_asks_a_new_kind_for_its_words_metrics_and_commands(
     with filled(spec, tmp_path) as store:
         records, names = store.records(), list(spec.space)
     assert own_metrics(values, records) == ["giggles"]
-    folder, frame = store.layout.folder, ranking_frame(records, names)
+    folder, frame = store.layout.folder, ranking(records, names)
     text = best_yaml(folder, frame, OwnTexts(), tmp_path / "best.yaml")
     assert text is not None
     assert "\n# Play:\n#   play best.yaml\n" in text

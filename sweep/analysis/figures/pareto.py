@@ -28,10 +28,10 @@ label, as their own would overlap; on a phone the figure is that narrow."""
 
 def pareto_front(results: Results) -> ReportFigure:
     """The objective, Dice or HD95, and epochs together."""
-    found = pareto(results.frame, results.objective)
+    front = pareto(results.table, results.objective)["trial_id"]
     several = bool(results.objective.others)
-    frame = results.frame if several else unpruned(results.frame)
-    measured = goals_of(frame, results.objective)
+    rows = results.table if several else unpruned(results.table)
+    measured = goals_of(rows, results.objective)
     goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
     if not several:  # epochs are shown by the darkness, and have words of their own
         goals = [goal for goal in goals if goal.metric != "epochs"]
@@ -52,16 +52,16 @@ def pareto_front(results: Results) -> ReportFigure:
     return ReportFigure(
         name="pareto",
         title=f"{listed(titles if several else [*titles, 'epochs'])} together",
-        finding=_finding(results, goals, list(found["trial_id"])),
+        finding=_finding(results, goals, front),
         reading=(
             f"Large, with their names: trials that no other one beats, with {listed(aims)}. "
             f"{_about_pruned(results)}The stronger the colour, the more epochs. "
             f"{'All metrics' if several else 'Both'} are of the best "
             f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"
-            f"{_outside(results, goals, set(found['trial_id']))}"
+            f"{_outside(results, goals, set(front))}"
         ),
-        figure=_figure(results, goals, set(found["trial_id"]))
-        if goals[1:] and len(found) and len(results.frame.dropna(subset=axes)) > 1
+        figure=_figure(results, goals, set(front))
+        if goals[1:] and front and len(results.frame.dropna(subset=axes)) > 1
         else None,
     )
 
@@ -75,7 +75,7 @@ def _about_pruned(results: Results) -> str:
     )
 
 
-def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> str:
+def _finding(results: Results, goals: Sequence[Objective], names: Sequence[str]) -> str:
     if not results.ranked:
         return "No trial has a result."
     objective = results.objective

@@ -16,8 +16,9 @@ from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spe
 from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.pruned_expectation import Expectation
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.finalists import confirmation_of, enqueued_by_users
-from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.since_switch_on import comparable_scores, pruned_expectations
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
@@ -52,6 +53,7 @@ class Results:
         notes: what users noted on trials, by their ids.
         waiting: trials of a sweep that runs, but have no worker.
         texts: of the user's own files, where trials ran with several.
+        uri: of the results, where the folder is a copy of them without weights.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Results:
     notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
     texts: OwnTexts = field(default_factory=OwnTexts)
+    uri: str | None = None
 
     @property
     def searched(self) -> int:
@@ -90,9 +93,14 @@ class Results:
         return self.spec.judged_by
 
     @cached_property
-    def frame(self) -> pd.DataFrame:
+    def table(self) -> RankedTable:
         """The rows of ranking.csv."""
-        return with_texts(ranking_frame(self.runs, self.parameters, self.spec), self.texts)
+        return with_texts(ranking(self.runs, self.parameters, self.spec), self.texts)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The same as a frame."""
+        return self.table.frame()
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
@@ -109,12 +117,12 @@ class Results:
     @cached_property
     def held_out(self) -> HeldOut | None:
         """The finalists on the test split; None where none was tested."""
-        return held_out(self.runs, list(self.frame["trial_id"]))
+        return held_out(self.runs, self.table["trial_id"])
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
         """Trials with a final status, in the order of the ranking."""
-        return [self._by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
+        return [self._by_id[trial_id] for trial_id in self.table["trial_id"]]
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
@@ -346,8 +354,12 @@ def divergence_epoch(record: TrialRecord) -> int:
     return len(record.history) if verdict is None else verdict.epoch
 
 
-def read_results(folder: Path | str) -> Results:
+def read_results(folder: Path | str, uri: str | None = None) -> Results:
     """Read a results folder, running or not.
+
+    Args:
+        folder: of the results.
+        uri: as in `Results`.
 
     Raises:
         ResultsError: ``folder`` is not a results folder, or a file in it is broken.
@@ -365,4 +377,5 @@ def read_results(folder: Path | str) -> Results:
         notes=read_notes(layout.folder),
         waiting=waiting_trials(layout.journal) if in_use else frozenset(),
         texts=own_texts(layout.folder),
+        uri=uri,
     )

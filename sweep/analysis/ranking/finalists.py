@@ -30,7 +30,7 @@ WITHOUT_CONFIRM = 5
 
 
 def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The finished trials, best first: see `ranking_frame`."""
+    """The finished trials, best first: see `ranking`."""
     ranked = sorted((record for record in records if record.status.is_final), key=place)
     if not objective_of(ranked).others:
         return ranked

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.report_words import listed
 from sweep.vocabulary.dominance import Point, fronts
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def pareto_ranks(records: Iterable[TrialRecord]) -> list[int | None]:
@@ -55,9 +53,9 @@ def objective_words(row: Mapping[Any, Any], objective: Objective) -> list[str]:
     ]
 
 
-def front(frame: pd.DataFrame) -> pd.DataFrame:
+def front(table: RankedTable) -> RankedTable:
     """The rows of a ranking that no other beats; all columns."""
-    return frame[(frame["pareto"] == 0).fillna(False).astype(bool)]
+    return table.at(n for n, rank in enumerate(table["pareto"]) if rank == 0)
 
 
 def _ranks(found: Sequence[tuple[Point | None, bool]]) -> list[int | None]:
@@ -78,12 +76,10 @@ def _ranks(found: Sequence[tuple[Point | None, bool]]) -> list[int | None]:
 
 
 def _row_point(row: Mapping[Any, Any], objective: Objective) -> Point | None:
-    import pandas as pd
-
     values = [row.get(one.metric) for one in objective.each]
-    if pd.isna(values[0]):
+    if values[0] is None:
         return None
     return tuple(
-        -math.inf if pd.isna(value) else one.turned(float(value))
+        -math.inf if value is None else one.turned(float(value))
         for one, value in zip(objective.each, values, strict=True)
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sweep.analysis.ranked_table import RankedTable, number_column
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import (
@@ -16,11 +16,8 @@ from sweep.vocabulary.class_scores import (
 )
 from sweep.vocabulary.objective import VAL_DICE
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def with_classes(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def with_classes(table: RankedTable, folder: Path) -> RankedTable:
     """A ranking with a column for each metric and class at the end: ``val_dice[liver]``.
 
     The value is the mean over the cases of the trial's best epoch. Cells of trials without a result
@@ -28,33 +25,30 @@ def with_classes(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     writes.
 
     Args:
-        frame: of the sweep in ``folder``.
+        table: of the sweep in ``folder``.
         folder: its results folder.
 
     Raises:
         ResultsError: a table of cases is broken.
     """
-    import pandas as pd
-
     layout = Layout(folder)
     tables: list[tuple[ClassScore, ...]] = [
-        () if empty else read_cases(layout.trial(str(trial_id)).cases)
-        for trial_id, empty in zip(frame["trial_id"], frame["best_epoch"].isna(), strict=True)
+        () if best is None else read_cases(layout.trial(trial_id).cases)
+        for trial_id, best in zip(table["trial_id"], table["best_epoch"], strict=True)
     ]
-    every = [score for table in tables for score in table]
+    every = [score for one in tables for score in one]
     names = dict.fromkeys([*OWN_METRICS, *(name for score in every for name in score.values)])
     labels = list(dict.fromkeys(score.label for score in every))
     found = {}
     for name in names:
-        means = [means_of_classes(table, name) for table in tables]
+        means = [means_of_classes(one, name) for one in tables]
         for label in labels:
             column = of_class(VAL_DICE if name == "dice" else name, label)
             if any(label in of_trial for of_trial in means):
-                values = [of_trial.get(label) for of_trial in means]
-                found[column] = pd.array(values, dtype="Float64")
-    return frame.assign(**found)
+                found[column] = number_column(of_trial.get(label) for of_trial in means)
+    return table.beside(found)
 
 
-def class_columns(frame: pd.DataFrame) -> list[str]:
+def class_columns(table: RankedTable) -> list[str]:
     """The columns of a ranking that `with_classes` added."""
-    return [str(name) for name in frame if without_class(str(name)) != name]
+    return [name for name in table if without_class(name) != name]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.race_words import reason
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import HeldOut
+from sweep.analysis.ranked_table import Column, RankedTable, number_column, typed, typed_rows
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
@@ -17,16 +18,12 @@ from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import (
-    ParameterValue,
     Status,
     TrialRecord,
     distance_unit_of,
     objective_of,
 )
 from sweep.vocabulary.strict_json import finite_or_none
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = {
     "rank": "Int64",
@@ -77,17 +74,15 @@ HEADINGS = {
 """Headings of columns on the screen and in the report; others have the name of their column."""
 
 
-def says_something(frame: pd.DataFrame, name: str) -> bool:
+def says_something(table: RankedTable, name: str) -> bool:
     """Whether a table for people shows a column: it has a value. That no run diverged is none."""
-    if name not in frame:
-        return False
-    return bool(frame[name].sum() if name == RUNS_DIVERGED else frame[name].notna().any())
+    known = table.known(name)
+    return any(known) if name == RUNS_DIVERGED else bool(known)
 
 
-def mean_of(frame: pd.DataFrame) -> str:
+def mean_of(table: RankedTable) -> str:
     """Which of nnU-Net's Dices the means are of; empty for other trainers."""
-    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
-    return known[0] if known else ""
+    return next(iter(table.known(MEAN_OF)), "")
 
 
 def columns_of(objective: Objective) -> dict[str, str]:
@@ -218,7 +213,7 @@ def confirmed_names(objective: Objective) -> tuple[str, str, str]:
     return f"mean_{name}", f"{name}_low", f"{name}_high"
 
 
-def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Any]:
+def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Column]:
     """The column `CONFIRMED`, then those that only finalists fill.
 
     ``mean_dice``, or likewise of another objective.
@@ -253,7 +248,7 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
     return typed_rows(rows, kinds)
 
 
-def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[str, Any]:
+def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[str, Column]:
     """The columns `RUNS` to `MEAN_OF_RUNS`; none without replicates in the search."""
     if not any(one.has_further_runs for one in ranked) and (spec is None or spec.replicate is None):
         return {}
@@ -270,29 +265,14 @@ def run_columns(ranked: Sequence[TrialRecord], spec: SweepSpec | None) -> dict[s
     return typed_rows(rows, {RUNS: "Int64", RUNS_DIVERGED: "Int64", MEAN_OF_RUNS: "Float64"})
 
 
-def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Any]:
+def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Column]:
     """Real validation Dice of the search's own runs; no column where none has one."""
     values = [{REAL: real_dice(record)} for record in ranked]
     known = any(row[REAL] is not None for row in values)
     return typed_rows(values, {REAL: "Float64"}) if known else {}
 
 
-def typed(columns: Mapping[str, Sequence[object]], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """Columns of these names as arrays of these pandas types."""
-    import pandas as pd
-
-    return {
-        name: pd.array(columns[name], dtype=kind)  # type: ignore[call-overload]
-        for name, kind in kinds.items()
-    }
-
-
-def typed_rows(rows: Sequence[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """`typed` of columns that only few rows fill; a cell that a row lacks is empty."""
-    return typed({name: [row.get(name) for row in rows] for name in kinds}, kinds)
-
-
-def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ()) -> pd.DataFrame:
+def replicates_table(records: Iterable[TrialRecord], ranked: Sequence[str] = ()) -> RankedTable:
     """One row per replicate, running ones too, by the rank of its trial, then by seed and fold.
 
     Args:
@@ -300,10 +280,8 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
         ranked: ids of the search's trials, best first.
 
     Returns:
-        As of `ranking_frame`, with ``replicate_of``, ``seed`` and ``fold`` in place of a rank.
+        As of `ranking`, with ``replicate_of``, ``seed`` and ``fold`` in place of a rank.
     """
-    import pandas as pd
-
     places = {trial_id: place for place, trial_id in enumerate(ranked)}
     found = [(record.replicate, record) for record in records if record.replicate is not None]
     found.sort(
@@ -319,46 +297,28 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
     kinds = {"trial_id": "string", "replicate_of": "string", "seed": "Int64", "fold": "Int64"}
     kinds |= columns_of(objective)
     del kinds["rank"]
-    found_columns = typed(columns, kinds)
-    for name, numbers in metrics(records).items():
-        found_columns.setdefault(name, pd.array(numbers, dtype="Float64"))
-    return pd.DataFrame(found_columns)
+    measured = {name: number_column(values) for name, values in metrics(records).items()}
+    return RankedTable(measured | typed(columns, kinds)).only([*kinds, *measured])
 
 
-def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a ranking as plain values; empty cells are None."""
-    plain = {str(name): plain_cells(column) for name, column in frame.items()}
-    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
-
-
-def plain_cells(column: pd.Series[Any]) -> list[Any]:
-    """The cells of a column of a ranking as plain values; empty ones are None."""
-    cells: list[Any] = column.tolist()
-    missing = column.isna()
-    if not missing.any():
-        return cells
-    return [None if empty else cell for cell, empty in zip(cells, missing, strict=True)]
-
-
-def divider(frame: pd.DataFrame) -> int | None:
+def divider(table: RankedTable) -> int | None:
     """Number of rows above the line of a ranking, where others follow; else None.
 
     These are the confirmed ones or, without any, those with a real validation.
     """
-    by = divided_by(frame)
-    ranked = by is not None and "sweep" not in frame and "rank" in frame
-    if not ranked or not frame["rank"].is_monotonic_increasing:
+    by = divided_by(table)
+    if by is None or "sweep" in table or "rank" not in table or not table.in_order:
         return None
-    flags = list(frame[by].fillna(False).astype(bool) if by == CONFIRMED else frame[by].notna())
+    flags = [bool(cell) if by == CONFIRMED else cell is not None for cell in table[by]]
     first = sum(flags)
     return first if 0 < first < len(flags) and all(flags[:first]) else None
 
 
-def divided_by(frame: pd.DataFrame) -> str | None:
+def divided_by(table: RankedTable) -> str | None:
     """The column that divides a ranking; None if nothing does."""
-    if CONFIRMED not in frame and RUNS in frame:  # ordered by the runs of the search
+    if CONFIRMED not in table and RUNS in table:  # ordered by the runs of the search
         return None
-    return next((name for name in (CONFIRMED, REAL) if name in frame), None)
+    return next((name for name in (CONFIRMED, REAL) if name in table), None)
 
 
 class Halves(NamedTuple):
@@ -373,44 +333,32 @@ class Halves(NamedTuple):
 NOT_COMPARED = "These were not compared with the leaders above, and need not be worse"
 
 
-def halves(frame: pd.DataFrame) -> Halves:
+def halves(table: RankedTable) -> Halves:
     """In words, of a ranking that a column divides (`divided_by`)."""
-    if divided_by(frame) == REAL:
+    if divided_by(table) == REAL:
         order = "Trials that were validated on whole cases, by their real validation Dice"
         return Halves(
             "Validated on whole cases", order, "Others", "The others, by their pseudo Dice"
         )
     again = "Leaders that were trained again, by the mean of those runs"
-    if RUNS in frame:
+    if RUNS in table:
         return Halves("Trained again", again, "Not trained again", BY_RUNS)
     return Halves("Trained again", again, "Trained once", "One run each, by its best value")
 
 
-def line_words(frame: pd.DataFrame) -> str:
+def line_words(table: RankedTable) -> str:
     """What is above and below the line of a ranking; empty where it has none."""
-    if divider(frame) is None:
+    if divider(table) is None:
         return ""
-    above, below = (order[0].lower() + order[1:] for order in halves(frame)[1::2])
+    above, below = (order[0].lower() + order[1:] for order in halves(table)[1::2])
     apart = "The two parts were not compared with each other."
     return f"Above the line: {above}. Below: {below}. {apart}"
 
 
-def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:
+def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Column]:
     """Means over the test cases. They do not affect the ranks."""
     means = {
         one.trial_id: {"test_dice": one.mean, "test_hd95": one.mean_hd95} for one in tested.tested
     }
     rows = [means.get(record.trial_id, {}) for record in ranked]
     return typed_rows(rows, {"test_dice": "Float64", "test_hd95": "Float64"})
-
-
-def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
-    """A column of the narrowest type that holds every value as it is; None is empty."""
-    import pandas as pd
-
-    kinds = {*map(type, values)} - {type(None)}
-    kind = kinds.pop() if len(kinds) == 1 else object
-    if kind is int and any(abs(value) >= 2**63 for value in values if isinstance(value, int)):
-        kind = object
-    dtype: Any = {bool: "boolean", float: "Float64", int: "Int64"}.get(kind, object)
-    return pd.Series(values, dtype=dtype)

@@ -16,6 +16,14 @@ from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.own_texts import OwnTexts, own_texts, with_texts
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
+from sweep.analysis.ranked_table import (
+    Column,
+    RankedTable,
+    number_column,
+    setting_column,
+    text_column,
+    typed,
+)
 from sweep.analysis.ranking import ranking_columns as columns
 from sweep.analysis.ranking.finalists import best_first, confirmation_of
 from sweep.analysis.ranking.pareto_ranks import objective_words, pareto_ranks
@@ -50,7 +58,7 @@ class Ranking:
     """What `write_ranking` wrote.
 
     Args:
-        frame: the rows of ranking.csv.
+        table: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
         patience: what each replayed patience costs; None where none is replayed, or no curve
@@ -58,16 +66,16 @@ class Ranking:
         texts: of the user's own files, where trials ran with several.
     """
 
-    frame: pd.DataFrame
+    table: RankedTable
     winner: str | None
     records: list[TrialRecord]
     patience: Tradeoff | None
     texts: OwnTexts
 
 
-def ranking_frame(
+def ranking(
     records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
-) -> pd.DataFrame:
+) -> RankedTable:
     """One row per finished trial of the search, best first; the order of ``records`` is irrelevant.
 
     Confirmed leaders come first, by their replicates. The column ``confirmed`` divides them from
@@ -103,8 +111,6 @@ def ranking_frame(
         so that no sort puts them first; ``val_dice_before_end`` has what they had reached.
         ``best_epoch`` counts from 0, ``epochs`` is a number of epochs.
     """
-    import pandas as pd
-
     records = list(records)
     objective = spec.judged_by if spec and not records else objective_of(records)
     ranked, confirmed = best_first(searched(records)), confirmation_of(records, spec)
@@ -114,17 +120,15 @@ def ranking_frame(
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
     results = columns.own_columns(ranked, objective) | {"rank": [*range(1, len(ranked) + 1)]}
-    found = columns.typed(results, columns.columns_of(objective))
+    found = typed(results, columns.columns_of(objective))
     if objective.others:
-        found[PARETO_RANK] = pd.array(pareto_ranks(ranked), dtype="Int64")
+        found[PARETO_RANK] = Column(pareto_ranks(ranked), "Int64")
     presets = [record.preset for record in ranked]
     if any(presets):
-        found["preset"] = pd.array(presets, dtype="string")
-    found |= {
-        name: columns.parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
-    }
-    for name, numbers in (columns.deltas(ranked, spec) | columns.metrics(ranked)).items():
-        found.setdefault(name, pd.array(numbers, dtype="Float64"))
+        found["preset"] = text_column(presets)
+    found |= {name: setting_column(own) for name, own in switch_on_columns(ranked, spec).items()}
+    for name, values in (columns.deltas(ranked, spec) | columns.metrics(ranked)).items():
+        found.setdefault(name, number_column(values))
     if confirmed is not None:
         found |= columns.confirmed_columns(ranked, confirmed)
     found |= columns.run_columns(ranked, spec)
@@ -136,9 +140,16 @@ def ranking_frame(
         name: [None if name in without else values.get(name) for values, without in drawn]
         for name in parameters
     }
-    for name, values in (own | enough_columns(ranked, spec)).items():
-        found.setdefault(name, columns.parameter_column(values))
-    return pd.DataFrame(found)
+    for name, chosen in (own | enough_columns(ranked, spec)).items():
+        found.setdefault(name, setting_column(chosen))
+    return RankedTable(found)
+
+
+def ranking_frame(
+    records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
+) -> pd.DataFrame:
+    """`ranking` as a frame of pandas."""
+    return ranking(records, parameters, spec).frame()
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
@@ -146,21 +157,26 @@ def unfinished(records: Iterable[TrialRecord]) -> int:
     return sum(not record.status.is_final for record in searched(records))
 
 
-def winner(frame: pd.DataFrame) -> str | None:
-    """The first trial of a ranking as `ranking_frame` sorts it, where it has a result."""
-    first = frame[frame["best_epoch"].notna()].head(1)
-    return None if first.empty else str(first["trial_id"].item())
+def with_result(table: RankedTable) -> list[str]:
+    """Ids of the trials with a result, in the order of the rows."""
+    pairs = zip(table["trial_id"], table["best_epoch"], strict=True)
+    return [trial_id for trial_id, epoch in pairs if epoch is not None]
 
 
-def ranking_json(frame: pd.DataFrame) -> str:
+def winner(table: RankedTable) -> str | None:
+    """The first trial of a ranking as `ranking` sorts it, where it has a result."""
+    return next(iter(with_result(table)), None)
+
+
+def ranking_json(table: RankedTable) -> str:
     """The rows of ranking.csv as strict JSON; empty cells are null."""
-    return json.dumps(finite_or_none(columns.rows_of(frame)), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(table.rows()), indent=2, allow_nan=False)
 
 
-def ranking_markdown(frame: pd.DataFrame) -> str:
+def ranking_markdown(table: RankedTable) -> str:
     """The ranking as a Markdown table, numbers rounded for reading."""
-    header = [str(name) for name in frame.columns]
-    body = [[_short(cell) for cell in row.values()] for row in columns.rows_of(frame)]
+    header = list(table)
+    body = [[_short(cell) for cell in row.values()] for row in table.rows()]
     lines = [header, ["---"] * len(header), *body]
     escaped = ([one_line(" ".join(c.replace("|", "\\|").split())) for c in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
@@ -174,20 +190,21 @@ def write_ranking(folder: Path) -> Ranking:
         SweepFailed: the files cannot be written.
     """
     layout, records, spec = Layout(folder), read_records(folder), read_known_spec(folder)
-    frame = ranking_frame(records, read_parameter_names(folder), spec)
-    ranked, texts = list(frame["trial_id"]), own_texts(folder)
-    write_csv(layout.ranking_csv, with_texts(frame, texts))
-    if len(repeated := columns.replicates_frame(records, ranked)):
-        write_csv(layout.replicates_csv, repeated)
+    edited = own_texts(folder)
+    table = with_texts(ranking(records, read_parameter_names(folder), spec), edited)
+    ranked = list(table["trial_id"])
+    write_csv(layout.ranking_csv, table.frame())
+    if len(repeated := columns.replicates_table(records, ranked)):
+        write_csv(layout.replicates_csv, repeated.frame())
     if len(validated := runs_frame(records, ranked)):
         write_csv(layout.nnunet_validation, validated)
         write_csv(layout.nnunet_cases, real_cases(records, ranked))
     if (tested := held_out(records, ranked)) is not None:
         write_csv(layout.test_csv, cases_frame(tested))
-    if (text := best_yaml(folder, frame, texts, layout.best_yaml)) is not None:
+    if (text := best_yaml(folder, table, edited, layout.best_yaml)) is not None:
         atomic_write_text(layout.best_yaml, text)
     patience = tradeoff(spec, records) if spec and spec.replayed else None
-    return Ranking(with_texts(frame, texts), winner(frame), records, patience, texts)
+    return Ranking(table, winner(table), records, patience, edited)
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -208,22 +225,22 @@ def csv_text(frame: pd.DataFrame) -> str:
     return text
 
 
-def best_yaml(folder: Path, frame: pd.DataFrame, texts: OwnTexts, path: Path) -> str | None:
+def best_yaml(folder: Path, table: RankedTable, edited: OwnTexts, path: Path) -> str | None:
     """The winner's configuration under a comment that says where it comes from.
 
     Args:
         folder: the results folder.
-        frame: its ranking.
-        texts: of the user's own files.
+        table: its ranking.
+        edited: the texts of the user's own files.
         path: the file to which the text will be written; the comment names it.
 
     Returns:
         None where no trial has a result.
     """
-    best = winner(frame)
+    best = winner(table)
     if best is None:
         return None
-    row, name = columns.rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
+    row, name = table.head(1).rows()[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
     run = Layout(folder).trial(best)
     header = [
@@ -234,12 +251,12 @@ def best_yaml(folder: Path, frame: pd.DataFrame, texts: OwnTexts, path: Path) ->
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
         *_means(row, objective),
-        *([sentence] if (sentence := texts.words(best)) else []),
+        *([sentence] if (sentence := edited.words(best)) else []),
     ]
-    if "group" in frame:
-        groups = [set(letters) for letters in frame["group"].fillna("")]
+    if "group" in table:
+        groups = [set(letters or "") for letters in table["group"]]
         tied = [n for n, group in enumerate(groups) if n and group & groups[0]]
-        others = listed(list(frame["trial_id"].iloc[tied]))
+        others = listed([table["trial_id"][n] for n in tied])
         header += [f"cannot be told apart from {others}"] if tied else []
     header.append(f"python -m sweep.train {shlex.quote(str(path))}")
     kind = _kind(folder)

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sweep.analysis.ranked_table import RankedTable, text_column
 from sweep.store.layout import trial_place
 from sweep.store.spool.trial_notes import read_notes
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NOTES = "notes"
 """Name of the column."""
 
 
-def with_notes(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def with_notes(table: RankedTable, folder: Path) -> RankedTable:
     """A ranking with the notes on each trial in the last column, empty where there is none.
 
     Args:
-        frame: of the sweep in ``folder``.
+        table: of the sweep in ``folder``.
         folder: its results folder.
 
     Raises:
         ResultsError: the journal is broken.
     """
-    import pandas as pd
-
     found = read_notes(folder)
-    texts = [
-        "; ".join(note.text for note in found.get(str(trial_id), ())) or None
-        for trial_id in frame["trial_id"]
-    ]
-    return frame.assign(**{NOTES: pd.array(texts, dtype="string")})
+    cells = (
+        "; ".join(note.text for note in found.get(trial_id, ())) or None
+        for trial_id in table["trial_id"]
+    )
+    return table.beside({NOTES: text_column(cells)})
 
 
 def note_lines(folder: Path) -> Iterator[str]:

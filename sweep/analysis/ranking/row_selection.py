@@ -6,10 +6,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import Any
 
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.pareto_ranks import front
-from sweep.analysis.ranking.ranking_columns import plain_cells
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.dominance import unbeaten
@@ -17,9 +18,6 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.parameter_values import as_text
 from sweep.vocabulary.record import Status
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RISING = re.compile(r"iou|nsd|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
 """Columns of which more is better, beside those of the objective; of all others less is better."""
@@ -82,38 +80,37 @@ class Condition:
         return OPERATORS[self.sign](cell, self.value)
 
 
-def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+def where(table: RankedTable, conditions: Sequence[Condition]) -> RankedTable:
     """The rows that fulfil all conditions; `InputError` where a column is unknown."""
     for condition in conditions:
-        require_column(frame, condition.key, "--where")
-        frame = frame.loc[[condition.holds(cell) for cell in plain_cells(frame[condition.key])]]
-    return frame
+        require_column(table, condition.key, "--where")
+        cells = table[condition.key]
+        table = table.at(n for n, cell in enumerate(cells) if condition.holds(cell))
+    return table
 
 
-def sorted_by(
-    frame: pd.DataFrame, keys: Sequence[str], objective: Objective = DICE
-) -> pd.DataFrame:
+def sorted_by(table: RankedTable, keys: Sequence[str], objective: Objective = DICE) -> RankedTable:
     """The rows sorted by the first key, of equals by the next; a stable sort.
 
     Diverged and failed trials stay last whatever the keys are, after those with an empty cell.
 
     Args:
-        frame: a ranking.
+        table: a ranking.
         keys: names of columns, with ``:asc`` or ``:desc`` to override a column's own direction.
         objective: what the trials are ranked by.
     """
     for text in reversed(keys):
         key, rises = direction(text, objective)
-        require_column(frame, key, "--sort")
-        cells = plain_cells(frame[key])
+        require_column(table, key, "--sort")
+        cells = table[key]
         filled = [n for n, cell in enumerate(cells) if cell is not None]
         is_mixed = len({isinstance(cells[n], str) for n in filled}) > 1
         comparable = [str(cell) for cell in cells] if is_mixed else cells
         filled.sort(key=lambda n: comparable[n], reverse=rises)  # stable
         empty = [n for n, cell in enumerate(cells) if cell is None]
-        frame = frame.iloc[[*filled, *empty]]
-    has_result = [Status(status).has_result for status in frame["status"]]
-    return frame.iloc[sorted(range(len(frame)), key=lambda n: not has_result[n])]
+        table = table.at([*filled, *empty])
+    broken = {status.value for status in Status if not status.has_result}
+    return table.at(sorted(range(len(table)), key=lambda n: table["status"][n] in broken))
 
 
 def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
@@ -131,7 +128,7 @@ def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     return key, RISING.fullmatch(without_class(key)) is not None
 
 
-def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:
+def goals_of(table: RankedTable, objective: Objective = DICE) -> dict[str, bool]:
     """The goals that were measured, the objective before `PARETO`, and whether more is better.
 
     Of a sweep with several objectives, these are its goals.
@@ -139,10 +136,10 @@ def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool
     goals = {one.metric: one.mode == "max" for one in objective.each}
     if not objective.others:
         goals |= {name: more for name, more in PARETO.items() if name not in goals}
-    return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
+    return {name: more for name, more in goals.items() if table.known(name)}
 
 
-def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
+def pareto(table: RankedTable, objective: Objective = DICE) -> RankedTable:
     """The rows that no other beats in Dice, HD95 and epochs at once, nor in the objective.
 
     One row beats another if it is at least as good in all goals and better in one. Where HD95 was
@@ -151,30 +148,31 @@ def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
     several objectives: its first front.
     """
     if objective.others:
-        return front(frame)
-    frame = unpruned(frame)
-    goals = goals_of(frame, objective)
-    complete = frame.dropna(subset=list(goals)) if goals else frame.head(0)
+        return front(table)
+    table = unpruned(table)
+    goals = goals_of(table, objective)
+    cells = zip(*(table[name] for name in goals), strict=True)
+    points = {n: point for n, point in enumerate(cells) if None not in point}
     signs = [1.0 if more else -1.0 for more in goals.values()]
-    points = complete[list(goals)].to_numpy(dtype=float) * signs
-    return complete.loc[unbeaten([tuple(point) for point in points])]
+    scores = [tuple(map(operator.mul, point, signs)) for point in points.values()]
+    return table.at(compress(points, unbeaten(scores)))
 
 
-def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
+def unpruned(table: RankedTable) -> RankedTable:
     """The rows of trials that no scheduler stopped."""
-    return frame[frame["status"] != Status.PRUNED.value]
+    return table.at(n for n, status in enumerate(table["status"]) if status != Status.PRUNED.value)
 
 
-def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def only(table: RankedTable, columns: Sequence[str]) -> RankedTable:
     """The named columns, in that order."""
     for name in columns:
-        require_column(frame, name, "--columns")
-    return frame[list(dict.fromkeys(columns))]
+        require_column(table, name, "--columns")
+    return table.only(columns)
 
 
-def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
+def require_column(table: RankedTable, name: str, option: str) -> None:
     """Raises `InputError`, with the near miss, where there is no such column."""
-    names = [str(column) for column in frame.columns]
+    names = list(table)
     if name not in names:
         # A searched parameter may be named as in a table: without its group.
         whole = next((full for full in names if full.endswith(f".{name}")), None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sweep.analysis.ranked_table import Column, RankedTable
 from sweep.analysis.ranking.pareto_ranks import pareto_ranks_of_rows
 from sweep.spec.settings.data_settings import DATA_SOURCES, CommonData
 from sweep.spec.settings.objective_settings import PARETO_RANK
@@ -16,9 +17,6 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 TRAINING_ONLY = frozenset({"patch_size", "oversample_foreground", "spacing", "spatial"})
 """Settings of ``data`` that do not change the cases on which a trial is measured: whole ones, on
 the grids of their own files. Only the brain is cut into other cases by `spatial`."""
@@ -26,45 +24,44 @@ WITHIN_ONE = ["p_best", "group"]
 """Columns that compare the finalists of one sweep with each other; empty in a joint ranking."""
 
 
-def together(frames: Mapping[str, pd.DataFrame], objective: Objective = DICE) -> pd.DataFrame:
+def together(tables: Mapping[str, RankedTable], objective: Objective = DICE) -> RankedTable:
     """The rows of several rankings in one order, by the best of the objective in the search.
 
     Means over replicates do not count here, since each sweep may have used other seeds. The columns
     `WITHIN_ONE` are left empty.
 
     Args:
-        frames: name of the sweep → its ranking.
+        tables: name of the sweep → its ranking.
         objective: of all of them.
 
     Returns:
         A new ``rank``, then ``sweep``, then all columns that any of them has.
     """
-    import pandas as pd
-
-    named = []
-    for name, frame in frames.items():
-        one = frame.copy()
-        for column in one.columns.intersection(WITHIN_ONE):
-            one[column] = one[column].mask(one[column].notna())  # keeps the type
-        one.insert(1, "sweep", pd.Series(name, index=one.index, dtype="string"))
-        named.append(one)
-    columns = list(dict.fromkeys(column for one in named for column in one.columns))
+    named = [_named(name, table) for name, table in tables.items()]
     filled = [one for one in named if len(one)] or named[:1]
-    rows = [row for one in filled for row in one.astype(object).to_dict("records")]
+    rows = [row for one in filled for row in one.rows()]
     rows.sort(key=lambda row: _place(row, objective))
     if objective.others:
         ranks = pareto_ranks_of_rows(rows, objective)
         rows = [row | {PARETO_RANK: rank} for row, rank in zip(rows, ranks, strict=True)]
         rows.sort(key=lambda row: math.inf if row[PARETO_RANK] is None else row[PARETO_RANK])
-    kinds = {str(name): kind for one in reversed(named) for name, kind in one.dtypes.items()}
-    return pd.DataFrame(
-        {
-            name: list(range(1, len(rows) + 1))
-            if name == "rank"
-            else _column([row.get(name) for row in rows], kinds[str(name)], name, filled)
-            for name in columns
-        }
-    )
+    found = {}
+    for name in dict.fromkeys(name for one in named for name in one):
+        kinds = {one.columns[name].kind for one in filled if name in one}
+        kind = kinds.pop() if len(kinds) == 1 else "object"
+        found[name] = Column([row.get(name) for row in rows], kind)
+    return RankedTable(found | {"rank": Column([*range(1, len(rows) + 1)], "Int64")})
+
+
+def _named(name: str, table: RankedTable) -> RankedTable:
+    """One of several rankings: with the sweep's name, and what is its own alone left empty."""
+    first = {"rank": table.columns["rank"], "sweep": Column([name] * len(table), "string")}
+    empty = {
+        column: Column([None] * len(table), table.columns[column].kind)
+        for column in WITHIN_ONE
+        if column in table
+    }
+    return RankedTable({**first, **table.columns, **empty})
 
 
 def common_objective(objectives: Mapping[str, Objective]) -> Objective:
@@ -123,19 +120,7 @@ def _measured_on(spec: Mapping[str, Any], objective: Objective) -> dict[str, Any
 
 
 def _place(row: Mapping[Any, Any], objective: Objective) -> tuple[int, float, float, int]:
-    import pandas as pd
-
-    if pd.notna(value := row.get(objective.metric)):
-        dice = 0.0 if pd.isna(row["val_dice"]) else float(row["val_dice"])
-        return 0, -objective.turned(float(value)), -dice, int(row["epochs"])
+    if (value := row.get(objective.metric)) is not None:
+        return 0, -objective.turned(value), -(row["val_dice"] or 0.0), row["epochs"]
     last = {Status.DIVERGED: 2, Status.FAILED: 3}
     return last.get(Status(row["status"]), 1), 0.0, 0.0, 0
-
-
-def _column(values: Sequence[Any], kind: Any, name: Any, frames: Sequence[pd.DataFrame]) -> Any:
-    """A column of the type that it has in every sweep, or of objects where the types differ."""
-    import pandas as pd
-
-    if all(str(frame[name].dtype) == str(kind) for frame in frames if name in frame):
-        return pd.array(values, dtype=kind)
-    return pd.Series([None if pd.isna(value) else value for value in values], dtype=object)

@@ -16,15 +16,13 @@ epoch; where all are stopped at the same epochs, their score is used as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.analysis.effective_settings import ramp_of
 from sweep.analysis.pruned_expectation import Expectation, expectations
+from sweep.analysis.ranked_table import RankedTable
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BEFORE = "best_before_switch_on"
 MARK = "*"
@@ -94,13 +92,9 @@ def is_marked(row: Mapping[str, Any]) -> bool:
     return row.get(BEFORE) is True
 
 
-def are_marked(frame: pd.DataFrame) -> list[bool]:
+def are_marked(table: RankedTable) -> list[bool]:
     """`is_marked` for each row."""
-    return (
-        [cell is True for cell in frame[BEFORE].tolist()]
-        if BEFORE in frame
-        else [False] * len(frame)
-    )
+    return [cell is True for cell in table[BEFORE]] if BEFORE in table else [False] * len(table)
 
 
 def switch_on_columns(

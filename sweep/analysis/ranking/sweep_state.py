@@ -32,7 +32,7 @@ _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
 
 class LiveRanking:
-    """The trials that have ended, in the order of `ranking_frame`.
+    """The trials that have ended, in the order of `ranking`.
 
     A trial that ends is inserted at its place: the others are not sorted again. A view may read in
     another thread.
@@ -133,8 +133,7 @@ class RankingFile(Observer):
         if not self._is_behind or started < self._due:
             return
         records = [*self._ranking.ranked, *self._replicates]
-        frame = ranking_frame(records, list(self._spec.space), self._spec)
-        write_csv(self._path, frame)
+        write_csv(self._path, ranking_frame(records, list(self._spec.space), self._spec))
         self._is_behind = False
         now = self._clock()
         self._due = now + max(LEAST_SECONDS, 19 * (now - started))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.image_geometry import Array
+from sweep.data.files.image_geometry import Array, size
 from sweep.data.files.nnunet_normalize import DatasetIntensities, normalized_by_name
 from sweep.data.files.normalize import Normalization, correct_bias_field, normalize
 from sweep.data.files.resampling import (
@@ -24,8 +25,9 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.regions import Labelled
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
+from sweep.machine.hardware import memory
 from sweep.spec.settings.data_settings import BY_NAME
-from sweep.vocabulary.errors import Mistake
+from sweep.vocabulary.errors import InputError, Mistake
 
 
 def prepared_case(
@@ -56,7 +58,8 @@ def prepared_case(
         spacing: to resample to, as for `resampled`; None: it stays as it is.
 
     Raises:
-        InputError: the bias field cannot be corrected, or a channel is not what its name says.
+        InputError: the bias field cannot be corrected, a channel is not what its name says, or
+            nothing sensible is left at ``spacing``.
     """
     if label is None:
         label = np.zeros(image.shape[1:], dtype=np.uint8)
@@ -77,7 +80,10 @@ def prepared_case(
         foreground=dataset.held_by(label),
         spacing=array_spacing(grid, slice_axis),
     )
-    return case if spacing is None else resampled(case, spacing, dataset)
+    if spacing is None:
+        return case
+    _require_size(case, spacing, file)
+    return resampled(case, spacing, dataset)
 
 
 def constant_channels(
@@ -170,6 +176,26 @@ def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
     if len(kept) == 3:
         kept.insert(0, kept.pop(slice_axis))
     return tuple(float(step) for step in kept)
+
+
+def _require_size(case: CaseArrays, target: Sequence[float], file: str) -> None:
+    """Refuse a spacing at which a case is a single pixel, or larger than this machine's memory.
+
+    A header or the setting is then in another unit: in metres, or in centimetres.
+    """
+    assert case.spacing is not None
+    axes, steps = len(target), case.spacing[-len(target) :]
+    shape = resampled_shape(case.labels.shape[-axes:], steps, target)
+    others = len(case.labels) if axes == 2 else 1
+    needed = math.prod(shape) * others * case.images.shape[1] * np.float64().itemsize
+    if max(shape) > 1 and needed <= memory():
+        return
+    cost = f": {needed / 2**30:,.0f} GiB, more than this machine has" if max(shape) > 1 else ""
+    message = (
+        f"is {size(steps, '.3g')} mm from pixel to pixel, and would be {size(shape)} pixels at"
+        f" {size(target, '.3g')} mm{cost}; check both spacings, which are in millimetres"
+    )
+    raise InputError([Mistake(message, file=file, kind="resampled size")])
 
 
 def resampled(case: CaseArrays, target: Sequence[float], labelled: Labelled) -> CaseArrays:

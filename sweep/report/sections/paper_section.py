@@ -50,7 +50,7 @@ def paper_section(results: Results) -> PageSection | None:
         text=text,
         to_add=to_add(results),
         ranking=top_of_ranking(results),
-        top=min(TOP, len(results.frame)),
+        top=min(TOP, len(results.table)),
         name=results.spec.name,
         command=shlex.join([*export, "--format", "svg,pdf"]),
     )

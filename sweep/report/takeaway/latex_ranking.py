@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.per_class import class_columns
 from sweep.analysis.ranking.ranking_columns import (
     MEAN_OF_RUNS,
@@ -21,7 +22,6 @@ from sweep.analysis.ranking.ranking_columns import (
     line_words,
     mean_of,
     own_metrics,
-    rows_of,
     says_something,
 )
 from sweep.report.takeaway.latex_text import escaped, table
@@ -31,9 +31,6 @@ from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord, distance_unit_of, searched
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TOP = 20
 """Rows of a table in a paper, unless more are asked for."""
@@ -50,7 +47,7 @@ class _Column(NamedTuple):
 
 
 def latex_ranking(
-    frame: pd.DataFrame,
+    rows: RankedTable,
     records: Sequence[TrialRecord],
     parameters: Sequence[str],
     *,
@@ -66,44 +63,44 @@ def latex_ranking(
     first row is bold only where it was told apart from all other finalists.
 
     Args:
-        frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
+        rows: from `sweep.analysis.ranking.ranking_frame.ranking`, all rows or some.
         records: all trials.
         parameters: dotted names of the searched parameters.
         objective: the objective that trials are ranked by.
         spec: of the sweep, if it is known.
         confirmed: what the replicates show of the finalists; None where there are none.
         title: name of the sweep, for the caption.
-        of: number of rows of the whole ranking, where ``frame`` has only the first of them.
+        of: number of rows of the whole ranking, where ``rows`` has only the first of them.
     """
     winner = confirmed.winner.trial_id if confirmed is not None and confirmed.winner else None
-    columns = _columns(frame, records, objective, spec, winner)
-    varied, same = _parameters(frame, parameters)
+    columns = _columns(rows, records, objective, spec, winner)
+    varied, same = _parameters(rows, parameters)
     columns += varied
-    columns += [_plain_column(name) for name in (*class_columns(frame), "notes") if name in frame]
-    lines = [" & ".join(column.cell(row) for column in columns) for row in rows_of(frame)]
-    if (first := divider(frame)) is not None:
+    columns += [_plain_column(name) for name in (*class_columns(rows), "notes") if name in rows]
+    lines = [" & ".join(column.cell(row) for column in columns) for row in rows.rows()]
+    if (first := divider(rows)) is not None:
         lines.insert(first, "")
-    return _table(columns, lines, escaped(_caption(frame, objective, winner, title, of, same)))
+    return _table(columns, lines, escaped(_caption(rows, objective, winner, title, of, same)))
 
 
 def top_of_ranking(results: Results, top: int = TOP) -> str:
     """The first rows of a sweep's ranking as a LaTeX table."""
     return latex_ranking(
-        results.frame.head(top),
+        results.table.head(top),
         results.runs,
         results.parameters,
         objective=results.objective,
         spec=results.spec,
         confirmed=results.confirmation,
         title=results.spec.name,
-        of=len(results.frame),
+        of=len(results.table),
     )
 
 
-def latex_table(frame: pd.DataFrame) -> str:
+def latex_table(rows: RankedTable) -> str:
     """Any rows and columns of a ranking, with the columns' own names as headings."""
-    columns = [_plain_column(str(name)) for name in frame.columns]
-    lines = [" & ".join(column.cell(row) for column in columns) for row in rows_of(frame)]
+    columns = [_plain_column(name) for name in rows]
+    lines = [" & ".join(column.cell(row) for column in columns) for row in rows.rows()]
     return _table(columns, lines, "Ranking.")
 
 
@@ -129,14 +126,14 @@ def _plain(value: Any) -> str:
 
 
 def _columns(
-    frame: pd.DataFrame,
+    rows: RankedTable,
     records: Sequence[TrialRecord],
     objective: Objective,
     spec: SweepSpec | None,
     winner: str | None,
 ) -> list[_Column]:
     def column(name: str, heading: str, text: Text = str, align: str = "r") -> list[_Column]:
-        if not says_something(frame, name):
+        if not says_something(rows, name):
             return []
 
         def cell(row: Mapping[str, Any]) -> str:
@@ -152,7 +149,7 @@ def _columns(
     found += column(RUNS, "runs")
     found += column(RUNS_DIVERGED, "runs diverged")
     found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
-    found += _mean(frame, objective, winner)
+    found += _mean(rows, objective, winner)
     found += column(REAL, "real validation Dice", DICE.text)
     found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
     measured = [one for one in (DICE, *objective.others) if one.metric != objective.metric]
@@ -165,15 +162,15 @@ def _columns(
     for name in own_metrics(spec.model_dump(include={"trainer"}), records) if spec else []:
         if name not in {objective.metric, "hd95", "nsd"}:
             found += column(name, name, Objective(name).text)
-    return found + _test(frame, records) + column("epochs", "epochs")
+    return found + _test(rows, records) + column("epochs", "epochs")
 
 
-def _mean(frame: pd.DataFrame, objective: Objective, winner: str | None) -> list[_Column]:
+def _mean(rows: RankedTable, objective: Objective, winner: str | None) -> list[_Column]:
     """The mean over replicates with its interval, bold of the winner."""
     names = confirmed_names(objective)
-    if names[0] not in frame:
+    if names[0] not in rows:
         return []
-    label = mean_of(frame) or objective.label
+    label = mean_of(rows) or objective.label
 
     def cell(row: Mapping[str, Any]) -> str:
         text = _with_interval(objective.text, *(row.get(name) for name in names))
@@ -183,11 +180,11 @@ def _mean(frame: pd.DataFrame, objective: Objective, winner: str | None) -> list
     return [_Column(escaped(f"mean {label} (95 % CI)"), "r", cell)]
 
 
-def _test(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[_Column]:
+def _test(rows: RankedTable, records: Sequence[TrialRecord]) -> list[_Column]:
     """The mean over the test cases, with its interval where there are enough of them."""
-    if not says_something(frame, "test_dice"):
+    if not says_something(rows, "test_dice"):
         return []
-    found = held_out(records, list(frame["trial_id"])) if "sweep" not in frame else None
+    found = held_out(records, rows["trial_id"]) if "sweep" not in rows else None
     ends = {} if found is None else {one.trial_id: (one.low, one.high) for one in found.tested}
 
     def cell(row: Mapping[str, Any]) -> str:
@@ -208,7 +205,7 @@ def _with_interval(
 
 
 def _parameters(
-    frame: pd.DataFrame, parameters: Sequence[str]
+    rows: RankedTable, parameters: Sequence[str]
 ) -> tuple[list[_Column], Mapping[str, str]]:
     """The columns of those that differ, and name → value of those that are the same in all rows."""
     short = short_names(parameters)
@@ -216,12 +213,12 @@ def _parameters(
     def cell_of(name: str) -> Callable[[Mapping[str, Any]], str]:
         return lambda row: NOTHING if row.get(name) is None else escaped(words(row[name]))
 
-    shown = [name for name in parameters if says_something(frame, name)]
+    shown = [name for name in parameters if says_something(rows, name)]
     names = {name: short[name].replace("_", " ") for name in shown}
     same = {
-        names[name]: words(frame[name].iloc[0])
+        names[name]: words(rows[name][0])
         for name in shown
-        if len({*map(str, frame[name])}) == 1 and len(frame) > 1
+        if len({*map(str, rows[name])}) == 1 and len(rows) > 1
     }
     varied = [
         _Column(escaped(title), "r", cell_of(name))
@@ -232,7 +229,7 @@ def _parameters(
 
 
 def _caption(
-    frame: pd.DataFrame,
+    rows: RankedTable,
     objective: Objective,
     winner: str | None,
     title: str,
@@ -241,19 +238,19 @@ def _caption(
 ) -> str:
     of_sweep = f" of {title}" if title else ""
     best = "higher" if objective.mode == "max" else "lower"
-    in_order = "rank" not in frame or frame["rank"].is_monotonic_increasing
+    in_order = "rank" not in rows or rows.in_order
     what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
     sentences = [f"{what} by {objective.label} ({best} is better)."]
-    sentences += [line] if (line := line_words(frame)) else []
+    sentences += [line] if (line := line_words(rows)) else []
     if winner is not None:
         sentences.append("Bold: told apart from all other finalists.")
-    elif "group" in frame and frame["group"].notna().any():
+    elif rows.known("group"):
         sentences.append("Configurations with a common letter cannot be told apart.")
     if same:
         pairs = [f"{name} {value}" for name, value in same.items()]
         sentences.append(f"In every row: {', '.join(pairs)}.")
-    if not all(Status(value).has_result for value in frame.get("status", ())):
+    if not all(Status(value).has_result for value in rows.known("status")):
         sentences.append("Diverged and failed runs are ranked last, in no order of merit.")
-    if of is not None and of > len(frame):
-        sentences.append(f"The first {len(frame)} of {of} rows.")
+    if of is not None and of > len(rows):
+        sentences.append(f"The first {len(rows)} of {of} rows.")
     return " ".join(sentences)

@@ -15,16 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sweep.machine.codebase import PACKAGE
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import TRAIN_LOSS, Objective
+
+if TYPE_CHECKING:  # a command that looks at a function which needs no torch needs none either
+    from torch import Tensor
 
 ROUNDING = 1e-6
 """How far a Dice may lie outside [0, 1]: the rounding of sums of a million pixels in float32."""
@@ -231,13 +232,15 @@ def _number(value: object, what: str, method: Method) -> float | None:
 
 def _held(value: Any, place: str) -> Any:
     """See `state`; TypeError with value and place where it cannot be held."""
+    import torch
+
     if value is None or type(value) in PLAIN:
         return value
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         if value.is_meta or value.layout is not torch.strided:
             what = "without values" if value.is_meta else f"that is {value.layout}"
             raise TypeError(f"{described(value)} {what} at {place}")
-        return value.detach().as_subclass(Tensor).to("cpu", copy=True)
+        return value.detach().as_subclass(torch.Tensor).to("cpu", copy=True)
     if isinstance(value, np.generic):
         return _held(value.item(), place)
     if isinstance(value, PLAIN):  # a subclass of them
@@ -257,7 +260,9 @@ def _held(value: Any, place: str) -> Any:
 
 def tensors(held: object, place: str = "state") -> Iterator[tuple[str, Tensor]]:
     """The tensors of floating-point numbers in what `state` gave, each with its place."""
-    if isinstance(held, Tensor) and held.is_floating_point():
+    import torch
+
+    if isinstance(held, torch.Tensor) and held.is_floating_point():
         yield place, held
     elif isinstance(held, Mapping | list | tuple):
         for key, item in held.items() if isinstance(held, Mapping) else enumerate(held):

@@ -10,17 +10,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from sweep.spec.settings.trial_settings import Expectation, TrialSettings
-from sweep.trainer.divergence.guard import Diverged
 from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
+
+if TYPE_CHECKING:  # imported to look at a user's trainer, which may need no torch
+    import torch
+    from torch import nn
+
+    from sweep.trainer.divergence.guard import Diverged
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class EffectiveConfiguration:
     @property
     def device(self) -> torch.device:
         """Device of the network; without one, the effective ``trainer.device``."""
+        import torch
+
         if self.model is None:
             return torch.device(self.effective["trainer.device"])
         return next(self.model.parameters()).device

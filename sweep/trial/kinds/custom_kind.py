@@ -40,7 +40,7 @@ def _entry(settings: TrialSettings) -> str:
 
 CUSTOM = Kind(
     preparing="Loading the trainer's class",
-    imports=("sweep.trainer.custom.custom_run", "sweep.trainer.custom.foreign_run"),
+    imports=("sweep.trainer.custom.foreign_run", "sweep.trainer.custom.function_run"),
     look=lambda settings: FirstLook(entry_mistakes(_entry(settings))),
     make_ready=_make_ready,
     make_run=_make_run,
