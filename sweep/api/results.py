@@ -296,8 +296,8 @@ class SweepResults(Mapping[str, TrialResult]):
     """
 
     def __init__(self, folder: str | Path, uri: str | None = None) -> None:
-        self._read = read_results(folder)
-        self._uri = uri
+        found = read_results(folder, uri)
+        self._read = replace(found, folder=found.folder.absolute())  # whatever folder is current
 
     @classmethod
     def at(cls, place: str) -> SweepResults:
@@ -312,9 +312,9 @@ class SweepResults(Mapping[str, TrialResult]):
 
     def fetch(self, files: Iterable[Path]) -> None:
         """Download those of ``files`` that a copy of results at a URI lacks and the URI has."""
-        if self._uri is not None:
+        if self._read.uri is not None:
             missing = [file for file in files if not file.exists()]
-            Mirror(self.folder, RemoteFolder(self._uri)).fetch_files(missing)
+            Mirror(self.folder, RemoteFolder(self._read.uri)).fetch_files(missing)
 
     @property
     def folder(self) -> Path:
@@ -406,7 +406,7 @@ class SweepResults(Mapping[str, TrialResult]):
 
         >>> import sweep
         >>> sweep.open("results/doctest").page()
-        <PageWidget of results/doctest: shown by a notebook>
+        <PageWidget of ...results/doctest: shown by a notebook>
         """
         from sweep.report.page import page
 
@@ -422,7 +422,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.api.user_requests import ask_to_stop
 
-        return _answer(ask_to_stop(self._uri or self.folder, [trial_id])[0])
+        return _answer(ask_to_stop(self._read.uri or self.folder, [trial_id])[0])
 
     @for_python
     def enqueue(self, parameters: Mapping[str, Any]) -> Asked:
@@ -436,7 +436,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.api.user_requests import ask_for_trial
 
-        return _answer(ask_for_trial(self._uri or self.folder, parameters))
+        return _answer(ask_for_trial(self._read.uri or self.folder, parameters))
 
     @for_python
     def note(self, trial_id: str, text: str) -> Asked:
@@ -448,7 +448,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.api.user_requests import ask_to_note
 
-        return _answer(ask_to_note(self._uri or self.folder, trial_id, text))
+        return _answer(ask_to_note(self._read.uri or self.folder, trial_id, text))
 
     def __getitem__(self, trial_id: str) -> TrialResult:
         """A trial or a replicate.

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis import ranked_table
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import (
@@ -58,6 +59,9 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
 """Columns beside the objective, shown if any trial has them and there is room. Means are of the
 objective."""
 
+REPEATED = ("Int64", "string")
+"""Types of columns with few different cells, each of which is put into words once. Numbers of other
+types may be equal and read differently, as 0.0 and -0.0 do."""
 OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
 """Columns with values of the objective."""
 
@@ -115,7 +119,7 @@ def _columns(
     headings: Mapping[str, str],
 ) -> list[Column]:
     def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        return Column(name, heading, tuple(map(text, rows[source or name])))
+        return Column(name, heading, _texts(rows.columns[source or name], text))
 
     def judged(name: str, one: Objective) -> Column:
         return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
@@ -154,6 +158,14 @@ def _columns(
     for name, short in short_names(parameters).items():
         found.append(replace(column(name, _in_lines(short), _value), short=short))
     return found
+
+
+def _texts(column: ranked_table.Column, text: Callable[[Any], str]) -> tuple[str, ...]:
+    cells, kind = column
+    if kind not in REPEATED:
+        return tuple(map(text, cells))
+    told = {cell: text(cell) for cell in {*cells}}
+    return tuple(map(told.__getitem__, cells))
 
 
 def _in_lines(name: str) -> str:

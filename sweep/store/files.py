@@ -13,11 +13,12 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
@@ -166,7 +167,7 @@ def read_json(path: Path | str, parse: Callable[[Mapping[str, Any]], T]) -> T:
 def read_record(path: Path | str, cls: type[T]) -> T:
     """`parsed` of the object in ``path``; raises `ResultsError` if it is broken.
 
-    Fast as `read_fields_of_lines`.
+    Fast as `JsonLines`.
     """
     content, kind = read_bytes(path), cast(Any, cls)
     if not _is_odd(content):
@@ -187,23 +188,43 @@ def read_jsonl(path: Path | str, parse: Callable[[Mapping[str, Any]], T]) -> Ite
             yield value
 
 
-def read_fields_of_lines(path: Path | str, cls: type) -> list[dict[str, Any]]:
-    """The fields of a ``cls`` in each line in order, without a torn last line; raises as
-    `read_jsonl`.
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """The complete lines of a file, each a JSON object, without a torn last line.
 
-    A field that may be missing is missing here too: its default is that of ``cls``.
+    Their fields are read fast: they become no instances, and `parse_json` reads only what the
+    parser in Rust refuses. So a number too large for a float, in a key that is ignored, is no error
+    here. A field that may be missing, of a type that can change, is missing here too.
 
-    Fast for many lines: they become no instances, and `parse_json` reads only what the parser in
-    Rust refuses. So a number too large for a float, in a key that is ignored, is no error here.
+    Args:
+        path: of the file.
+        lines: None where they are too long to be in memory.
     """
-    content = _first_bytes(path, MOST_BYTES)
-    lines = content.split(b"\n")
-    is_long = len(content) == MOST_BYTES or max(map(len, lines)) >= MOST_BYTES_OF_A_LINE
-    fields = _fields_of(cls)
-    if not is_long and not _is_odd(content):
-        with suppress(ValidationError):
-            return [*map(fields.of_json, lines[:-1])]
-    return [*read_jsonl(path, lambda line: _checked(fields.of_values, line))]
+
+    path: Path | str
+    lines: Sequence[bytes] | None
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Raises `ResultsError` where the file cannot be read."""
+        content = _first_bytes(path, MOST_BYTES)
+        lines = content.split(b"\n")
+        is_long = len(content) == MOST_BYTES or max(map(len, lines)) >= MOST_BYTES_OF_A_LINE
+        return cls(path, None if is_long or _is_odd(content) else lines[:-1])
+
+    def fields(self, kind: type, only: int | None = None) -> list[dict[str, Any]]:
+        """The fields of a ``kind`` in each line in order; raises as `read_jsonl`.
+
+        Args:
+            kind: a dataclass.
+            only: the number of the one line to read, from 0; None: all.
+        """
+        fields = _fields_of(kind)
+        wanted = slice(None) if only is None else slice(only, only + 1)
+        if self.lines is not None:
+            with suppress(ValidationError):
+                return [*map(fields.of_json, self.lines[wanted])]
+        return [*read_jsonl(self.path, lambda line: _checked(fields.of_values, line))][wanted]
 
 
 def _is_odd(content: bytes) -> bool:
@@ -367,19 +388,17 @@ class _Fields(NamedTuple):
 
 @cache
 def _fields_of(kind: Any) -> _Fields:
-    fields = {
-        field["name"]: typed_dict_field(
-            field["schema"]["schema"]
-            if (has_default := field["schema"]["type"] == "default")
-            else field["schema"],
-            required=not has_default,
-        )
-        for field in cast(Any, _adapter(kind).core_schema)["schema"]["fields"]
-    }
-    schema = typed_dict_schema(fields, extra_behavior="ignore")
+    fields = {}
+    for field in cast(Any, _adapter(kind).core_schema)["schema"]["fields"]:
+        schema = field["schema"]
+        may_be_missing = schema["type"] == "default"
+        if may_be_missing and "default" not in schema:  # a factory takes longer than a look-up
+            schema = schema["schema"]
+        fields[field["name"]] = typed_dict_field(schema, required=not may_be_missing)
+    every = typed_dict_schema(fields, extra_behavior="ignore")
     return _Fields(
-        SchemaValidator(_with_finite_floats(schema)).validate_json,
-        SchemaValidator(schema).validate_python,
+        SchemaValidator(_with_finite_floats(every)).validate_json,
+        SchemaValidator(every).validate_python,
     )
 
 

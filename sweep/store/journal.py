@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sweep.store.files import (
+    JsonLines,
     append_line,
     drop_torn_line,
     parsed,
-    read_fields_of_lines,
     read_jsonl,
     sync,
     to_json,
@@ -309,7 +309,7 @@ def waiting_trials(path: Path) -> frozenset[str]:
     if not os.path.lexists(path):  # a folder of version 0.1 may have none
         return frozenset()
     telling = {NAMES[kind] for kind in (TrialWaits, EpochRecorded, TrialEnded)}
-    lines = read_fields_of_lines(path, _Line)
+    lines = JsonLines.read(path).fields(_Line)
     last = {one.get("trial_id"): one["event"] for one in lines if one["event"] in telling}
     return frozenset(trial for trial, event in last.items() if event == NAMES[TrialWaits] and trial)
 

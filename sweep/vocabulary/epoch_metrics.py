@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -11,6 +15,7 @@ from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.strict_json import finite_fields, known_fields
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_COMPARED = itemgetter("val_dice", "seconds", "steps", "shared", "distance_unit", "warnings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,7 @@ class EpochColumns:
     """
 
     val_dice: tuple[float | None, ...]
-    seconds: tuple[float, ...]
+    seconds: Sequence[float]
     steps: tuple[int, ...]
     shared: tuple[bool, ...]
     metrics: Mapping[str, tuple[float | None, ...]]
@@ -100,20 +105,26 @@ class EpochColumns:
     distance_unit: DistanceUnit | None = None
 
     @classmethod
-    def of(cls, epochs: Sequence[Mapping[str, Any]], metrics: Iterable[str]) -> EpochColumns:
-        """Args: epochs: the fields of each, without those that have their default."""
-        measured = [epoch.get("metrics", _NOTHING) for epoch in epochs]
-        units = [unit for epoch in epochs if (unit := epoch.get("distance_unit"))]
-        warnings = [text for epoch in epochs for text in epoch.get("warnings", ())]
+    def of(cls, epochs: Sequence[Mapping[str, Any]], metrics: Collection[str]) -> EpochColumns:
+        """Args: epochs: the fields of each; ``metrics`` may be missing."""
+        every = [*zip(*map(_COMPARED, epochs), strict=True)] or ((),) * 6
+        val_dice, seconds, steps, shared, units, warnings = every
+        measured = [epoch.get("metrics", _NOTHING) for epoch in epochs] if metrics else []
         return cls(
-            val_dice=tuple([epoch["val_dice"] for epoch in epochs]),
-            seconds=tuple([epoch.get("seconds", 0.0) for epoch in epochs]),
-            steps=tuple([epoch.get("steps", 0) for epoch in epochs]),
-            shared=tuple([epoch.get("shared", False) for epoch in epochs]),
+            val_dice=val_dice,
+            seconds=array("d", seconds),
+            steps=_one_copy("steps", steps),
+            shared=_one_copy("shared", shared),
             metrics={name: tuple([one.get(name) for one in measured]) for name in metrics},
-            warnings=tuple(dict.fromkeys(warnings)),
-            distance_unit=units[0] if units else None,
+            warnings=tuple(dict.fromkeys(chain.from_iterable(warnings))),
+            distance_unit=next(filter(None, units), None),
         )
+
+
+@lru_cache(maxsize=1000)
+def _one_copy(_name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What most trials have in common. The name: ``(1, 0)`` equals ``(True, False)``."""
+    return values
 
 
 class StoredHistory(Sequence[EpochMetrics]):

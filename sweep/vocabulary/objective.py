@@ -121,15 +121,15 @@ class Objective:
         """Epoch and score of each epoch, as early stopping takes them."""
         return zip(column(history, "epoch"), self.scores(history), strict=True)
 
-    def values(self, history: Sequence[EpochMetrics]) -> list[float | None]:
+    def values(self, history: Sequence[EpochMetrics]) -> Sequence[float | None]:
         """The `value` in each epoch."""
         is_dice = self.metric == VAL_DICE
         measured = column(history, VAL_DICE) if is_dice else metric_column(history, self.metric)
         if None not in measured and all(map(math.isfinite, measured)):  # as nearly always
-            return [*measured]
+            return measured
         return [None if v is None or not math.isfinite(v) else v for v in measured]
 
-    def scores(self, history: Sequence[EpochMetrics]) -> list[float | None]:
+    def scores(self, history: Sequence[EpochMetrics]) -> Sequence[float | None]:
         """The `score` in each epoch."""
         values = self.values(history)
         return values if self.mode == "max" else [None if v is None else -v for v in values]
@@ -143,7 +143,7 @@ class Objective:
         self, history: Sequence[EpochMetrics], scores: Sequence[float | None]
     ) -> int | None:
         """The place of that epoch. Args: scores: of the history, or of its first epochs."""
-        known = [score for score in scores if score is not None]
+        known: Any = [one for one in scores if one is not None] if None in scores else scores
         if not known:
             return None
         most = max(known)

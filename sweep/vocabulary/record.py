@@ -269,12 +269,12 @@ class TrialRecord:
         return self.outcome is not None and self.outcome.cause.startswith(BY_HAND)
 
     @cached_property
-    def values(self) -> list[float | None]:
+    def values(self) -> Sequence[float | None]:
         """The objective in each epoch; None where it was not measured or is not finite."""
         return self.objective.values(self.history)
 
     @cached_property
-    def scores(self) -> list[float | None]:
+    def scores(self) -> Sequence[float | None]:
         """The same as scores: higher is better."""
         if self.objective.mode == "max":
             return self.values

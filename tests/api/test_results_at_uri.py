@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import html
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,12 @@ def test_weights_are_downloaded_when_they_are_asked_for(uri: str) -> None:
     results = sweep.open(uri)
     assert not [*results.folder.rglob("*.pt*")]
     assert results["t0000"].weights() == {"bias": 3.0}
+
+
+def test_page_says_how_to_predict_with_the_weights_at_the_uri(uri: str) -> None:
+    page = sweep.open(uri).page()._repr_html_()
+    assert "No weights" not in page
+    assert f"python -m sweep.predict {uri} IMAGES -o MASKS" in html.unescape(html.unescape(page))
 
 
 def test_note_that_would_be_lost_with_the_copy_is_refused(uri: str) -> None:

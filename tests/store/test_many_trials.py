@@ -14,7 +14,7 @@ from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_frame import csv_text, ranking_json
 from sweep.store import read_results
-from sweep.store.files import parsed, read_fields_of_lines, read_jsonl
+from sweep.store.files import JsonLines, parsed, read_jsonl
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
 from sweep.vocabulary.epoch_metrics import EpochMetrics, StoredHistory
@@ -127,7 +127,7 @@ def test_fast_reader_says_the_same_of_a_line_as_the_other(tmp_path: Path, line: 
     def said(fast: bool) -> object:
         try:
             if fast:
-                return [EpochMetrics(**line) for line in read_fields_of_lines(path, EpochMetrics)]
+                return [EpochMetrics(**line) for line in JsonLines.read(path).fields(EpochMetrics)]
             return [*read_jsonl(path, lambda values: parsed(EpochMetrics, values))]
         except ResultsError as error:
             return str(error)

@@ -53,6 +53,7 @@ class Results:
         notes: what users noted on trials, by their ids.
         waiting: trials of a sweep that runs, but have no worker.
         texts: of the user's own files, where trials ran with several.
+        uri: of the results, where the folder is a copy of them without weights.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Results:
     notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
     texts: OwnTexts = field(default_factory=OwnTexts)
+    uri: str | None = None
 
     @property
     def searched(self) -> int:
@@ -352,8 +354,12 @@ def divergence_epoch(record: TrialRecord) -> int:
     return len(record.history) if verdict is None else verdict.epoch
 
 
-def read_results(folder: Path | str) -> Results:
+def read_results(folder: Path | str, uri: str | None = None) -> Results:
     """Read a results folder, running or not.
+
+    Args:
+        folder: of the results.
+        uri: as in `Results`.
 
     Raises:
         ResultsError: ``folder`` is not a results folder, or a file in it is broken.
@@ -371,4 +377,5 @@ def read_results(folder: Path | str) -> Results:
         notes=read_notes(layout.folder),
         waiting=waiting_trials(layout.journal) if in_use else frozenset(),
         texts=own_texts(layout.folder),
+        uri=uri,
     )

@@ -71,6 +71,7 @@ def replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator
     """
     values, scores, history = record.values, record.scores, record.history
     waits: dict[tuple[float, int], list[int]] = {}
+    known: dict[int, Replay] = {}
     for stopping in stoppings:
         rule = stopping.min_delta, stopping.first_epoch
         if rule not in waits:
@@ -84,8 +85,10 @@ def replays(record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> Iterator
         else:
             yield None
             continue
-        place = record.objective.best_place(history, scores[:epochs])
-        yield Replay(None if place is None else values[place], place, epochs)
+        if epochs not in known:
+            place = record.objective.best_place(history, scores[:epochs])
+            known[epochs] = Replay(None if place is None else values[place], place, epochs)
+        yield known[epochs]
 
 
 class Candidates:

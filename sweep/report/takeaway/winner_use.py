@@ -18,6 +18,7 @@ from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
+from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import InputError, ResultsError
@@ -162,14 +163,16 @@ def _prediction(
     elif not isinstance(kind.predictor, str):
         yield Step(
             "Predict images with it",
-            (predict_command(layout.folder),),
+            (predict_command(results.uri or layout.folder),),
             f"{_who_predicts(kept)} {IMAGES} is a folder with images of the format that it was"
             f" trained on, named CASE_0000 and so on, {MASKS} a new folder. With `--labels` and a"
             " folder of references it also scores the masks.",
         )
     elif kind.tools is None:
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
-        weights = layout.trial(kept[0].trial_id).best_checkpoint
+        weights: Path | str = layout.trial(kept[0].trial_id).best_checkpoint
+        if results.uri is not None:
+            weights = RemoteFolder(results.uri).below(_weights(kept[0])).uri
         yield Step("Predict with it", (), f"{remark} The weights: {weights}.")
     if kind.tools is None:
         return
@@ -189,8 +192,16 @@ def _prediction(
 
 def _kept(results: Results, record: TrialRecord) -> list[TrialRecord]:
     """The runs with weights that predict for a trial, as `sweep.predict` chooses them."""
-    layout, runs = Layout(results.folder), representing(runs_of(results.runs, record.trial_id))
-    return [run for run in runs if layout.trial(run.trial_id).best_checkpoint.exists()]
+    runs = representing(runs_of(results.runs, record.trial_id))
+    if results.uri is None:
+        return [run for run in runs if (results.folder / _weights(run)).exists()]
+    there = RemoteFolder(results.uri).files()  # the folder is a copy without weights
+    return [run for run in runs if _weights(run) in there]
+
+
+def _weights(run: TrialRecord) -> str:
+    """The file with its weights, within the results."""
+    return Layout(Path()).trial(run.trial_id).best_checkpoint.as_posix()
 
 
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:
