@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.analysis.ranking import sweep_state
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.sweep_state import (
     LATEST,
@@ -90,6 +92,26 @@ def test_leaders_are_the_first_rows_with_a_value_also_of_several_objectives(
         assert ranking.leader is next(iter(ranking.leaders(1)), None)
     latest = [record.trial_id for record in records][-LATEST:]
     assert list(ranking.latest) == (latest if len(records) > LATEST else [])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES[1:])
+def test_leaders_of_several_objectives_come_from_those_whom_few_beat(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_state, "KEPT_LEADERS", 3)
+    rng, ranking, records = Random(5), LiveRanking(), []
+    for number in range(150):
+        dice = [rng.choice([None, *range(20)]) for _ in range(rng.randrange(5))]
+        one = replace(trial(number, rng.choice(FINAL), *dice), objective=objective)
+        if dice and one.best:  # outlines that do not follow Dice
+            best = replace(one.best, metrics={"hd95": float(rng.randrange(20))})
+            one = replace(one, history=[best if e is one.best else e for e in one.history])
+        records.append(one)
+        ranking.add(one)
+        frame = ranking_frame(records, [])
+        first = list(frame[frame["best_epoch"].notna()]["trial_id"])
+        assert [leader.trial_id for leader in ranking.leaders(3)] == first[:3]
+    assert len(ranking._rivals) < 60
 
 
 def test_live_ranking_keeps_little_of_an_epoch_that_is_not_the_best() -> None:

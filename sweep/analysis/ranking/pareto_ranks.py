@@ -20,10 +20,12 @@ def pareto_ranks(records: Iterable[TrialRecord]) -> list[int | None]:
     Where a cost is an objective, pruned trials are compared among themselves, behind all others.
     They trained few epochs because they were stopped, not because few were enough.
     """
-    return _ranks([
-        (record.point, record.objective.has_cost and record.status is Status.PRUNED)
-        for record in records
-    ])  # fmt: skip
+    return _ranks([(record.point, stands_apart(record)) for record in records])
+
+
+def stands_apart(record: TrialRecord) -> bool:
+    """Whether a trial comes behind those that nobody stopped, whatever its point."""
+    return record.objective.has_cost and record.status is Status.PRUNED
 
 
 def pareto_ranks_of_rows(

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sweep.analysis.ranking.finalists import Planned, best_first, place
+from sweep.analysis.ranking.pareto_ranks import stands_apart
 from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
+from sweep.vocabulary.dominance import Point, dominates
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, Status, TrialRecord
@@ -45,10 +47,15 @@ class LiveRanking:
         self._latest = deque[str](maxlen=LATEST)
         self._changes = 0
         self._leaders: tuple[int, list[TrialRecord]] = (0, [])  # after so many changes
+        self._rivals: dict[str, _Rival] = {}
+        """Of several objectives: the trials that fewer than `KEPT_LEADERS` others beat. Nobody else
+        can be a leader, and who beats one of them is one of them."""
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended; each trial once."""
         insort(self.ranked, _light(record), key=place)
+        if record.objective.others:
+            self._compete(record)
         self._latest.append(record.trial_id)
         self._changes += 1
 
@@ -56,12 +63,26 @@ class LiveRanking:
         """The first of the ranking that have a value; at most `KEPT_LEADERS`."""
         changes, (known, found) = self._changes, self._leaders
         if known != changes:
-            # Only several objectives need all trials: a new one may beat another in a front.
-            several = bool(self.ranked[0].objective.others)
-            first = best_first(self.ranked[: None if several else KEPT_LEADERS])[:KEPT_LEADERS]
+            if self.ranked[0].objective.others:
+                able = [one for one in self.ranked if one.trial_id in self._rivals]
+            else:
+                able = self.ranked[:KEPT_LEADERS]
+            first = best_first(able)[:KEPT_LEADERS]
             found = [one for one in first if one.status.has_result and one.best]
             self._leaders = changes, found
         return found[:most]
+
+    def _compete(self, record: TrialRecord) -> None:
+        if (point := record.point) is None:
+            return
+        own = _Rival(point, stands_apart(record))
+        rivals = {
+            name: replace(one, beaten_by=one.beaten_by + own.beats(one))
+            for name, one in self._rivals.items()
+        }
+        beaten_by = sum(one.beats(own) for one in self._rivals.values())
+        rivals[record.trial_id] = replace(own, beaten_by=beaten_by)
+        self._rivals = {n: one for n, one in rivals.items() if one.beaten_by < KEPT_LEADERS}
 
     @property
     def latest(self) -> Collection[str]:
@@ -88,6 +109,20 @@ class LiveRanking:
     def leader(self) -> TrialRecord | None:
         """The best trial with a result, None where there is none."""
         return next(iter(self.leaders(1)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rival:
+    """A trial by its scores; those that stand apart come behind all others (`pareto_ranks`)."""
+
+    point: Point
+    apart: bool
+    beaten_by: int = 0
+
+    def beats(self, other: _Rival) -> bool:
+        if self.apart is not other.apart:
+            return other.apart
+        return dominates(self.point, other.point)
 
 
 class RankingFile(Observer):
