@@ -25,7 +25,9 @@ from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.page import page
 
 TRIALS = (100, 500, 5000)
-FIGURES = ("learning-curves", "slices", "pareto", "parallel")
+FIGURES = ("learning-curves", "slices", "pareto", "parallel", "axes")
+MAP = "#?across=optimizer.lr&up=optimizer.momentum&colour=val_dice"
+"""The reader's own figure, which the address asks for: of two settings, with a map."""
 BRUSHES = 5
 BRUSH = """async (tenth) => {
   select(new Set(sweepPage.page.ids.filter((_, n) => n % 10 === tenth)), "benchmark");
@@ -68,7 +70,7 @@ def measure(trials: int) -> None:
         opened = context.new_page()
         session = context.new_cdp_session(opened)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        opened.goto(file.as_uri())
+        opened.goto(file.as_uri() + MAP)
         opened.wait_for_selector("body[data-ready]")
         paint = opened.evaluate("performance.getEntriesByType('paint')[0].startTime")
         ready = busy(session)

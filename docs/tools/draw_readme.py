@@ -28,7 +28,7 @@ COLUMNS = (("learning-curves", "timeline"), ("stability",))
 """The sections of figures.png, a column each."""
 COLUMN = 820
 """Width of the window in which those are drawn."""
-BARE = """.reading { display: none } section { border: 0 !important }
+BARE = """.reading, .choices { display: none } section { border: 0 !important }
 .figure { min-width: 0 !important }"""
 """They are drawn without the small print below each figure."""
 GAP = 40

@@ -178,7 +178,7 @@ def train(
     *,
     name: str | None = None,
     results: str | Path = "results",
-    track: Sequence[str] = (),
+    track: str | Sequence[str] = (),
     all_cases: bool = False,
     progress: bool = True,
 ) -> TrialResult:
@@ -189,7 +189,7 @@ def train(
         overrides: as of `load`.
         name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
-        track: trackers, ``tensorboard``, ``mlflow`` or ``wandb``.
+        track: trackers, ``tensorboard``, ``mlflow`` or ``wandb``: one or several.
         all_cases: train on the validation cases too, until the epoch in which the results beside
             the file of ``config`` were best; for all epochs if there are none. Dice and metrics are
             then of training cases, and the weights are those of the last epoch.
@@ -282,17 +282,20 @@ def predict(
     True
     """
     from sweep.api.predict_images import predict_images, runs_of_model
-    from sweep.api.results import SweepResults
+    from sweep.api.results import SweepResults, TrialResult
     from sweep.console.prediction_view import PredictionLines, PredictionView
     from sweep.machine.user_identity import settle_user
     from sweep.machine.user_paths import argument
 
     settle_user()
     view = PredictionLines() if progress else PredictionView()
-    if not isinstance(model, str | Path):
+    if isinstance(model, SweepResults | TrialResult):
         trial = model.best if isinstance(model, SweepResults) else model
         trial.fetch_weights()
         model = model.folder
+    elif not isinstance(model, str | Path):
+        kind = type(model).__name__
+        raise TypeError(f"`model` must be results, a trial, or the folder of one, but is a {kind}")
     runs = runs_of_model(argument(model, "model"), single=single, warn=view.warn)
     return predict_images(
         runs,

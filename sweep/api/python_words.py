@@ -1,19 +1,24 @@
 """Messages for callers from Python: the keyword of a function where they name the command's option.
 
+What a caller gave in place of a path or of settings is told too, by the name of the argument.
+
 Messages are written once, in the words of the commands. Here they are put into those of `sweep.run`
 and its like, for whatever of them raises, warns or says something.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from os import PathLike
+from typing import Any, ParamSpec, TypeVar
 
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import InputError, Mistake, SweepError
 
 P = ParamSpec("P")
@@ -40,6 +45,18 @@ KEYWORDS = {
     "verbose": "verbose=True",
 }
 """Option of a command → the keyword that does the same."""
+
+PATHS = {"folder": "a path", "results": "a path", "images": "a path", "output": "a path"}
+SOURCES = dict.fromkeys(
+    ("source", "spec", "config"),
+    "a YAML file, a mapping of what one would hold, or loaded settings",
+)
+MAPPINGS = {
+    "overrides": 'a mapping, such as {"trainer.epochs": 5}',
+    "extend": 'a mapping, such as {"trials": "+20"}',
+    "parameters": 'a mapping, such as {"optimizer.lr": 0.1}',
+}
+"""Arguments that must be mappings, with an example of each."""
 
 QUOTED = r"""'[^']*'|"[^"\\]*\""""
 OVERRIDE = rf"--set (?:{QUOTED}|[^\s`,;)'\"\\])+"
@@ -71,10 +88,15 @@ def _with_value(found: re.Match[str]) -> str:
 
 
 def for_python(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with its errors in the words of Python."""
+    """The function with its errors in the words of Python. Raises `TypeError` for an argument that
+    is no path, settings or mapping where it must be one."""
+    parameters = inspect.signature(function).parameters
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in {**dict(zip(parameters, args, strict=False)), **kwargs}.items():
+            if name in parameters and value is not parameters[name].default:
+                _require_kind(name, value)
         try:
             return function(*args, **kwargs)
         except SweepError as error:
@@ -86,6 +108,28 @@ def for_python(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return called
+
+
+def _require_kind(name: str, value: Any) -> None:
+    """Raise `TypeError` for an argument of a wrong kind, with what would be right."""
+    if name in PATHS:
+        wanted, is_right = "a path", isinstance(value, str | PathLike)
+    elif name in MAPPINGS:
+        listed = isinstance(value, list | tuple) and name == "overrides"
+        wanted, is_right = MAPPINGS[name], listed or isinstance(value, Mapping)
+    elif name in SOURCES:
+        wanted = "a YAML file, a mapping of what one would hold, or loaded settings"
+        is_right = isinstance(value, str | PathLike | Mapping | TrialSettings)
+        trained = name == "config"
+        if hasattr(type(value), "spec"):  # results, which are a mapping too
+            wanted += f", such as its `{'best.config' if trained else 'spec'}`"
+            is_right = False
+        elif hasattr(type(value), "config") and trained:
+            wanted += ", such as its `config`"
+    else:
+        return
+    if not is_right:
+        raise TypeError(f"`{name}` must be {wanted}, but is a {type(value).__name__}")
 
 
 def _mistake(of_command: Mistake) -> Mistake:

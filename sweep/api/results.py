@@ -296,7 +296,8 @@ class SweepResults(Mapping[str, TrialResult]):
     """
 
     def __init__(self, folder: str | Path, uri: str | None = None) -> None:
-        self._read = read_results(folder, uri)
+        found = read_results(folder, uri)
+        self._read = replace(found, folder=found.folder.absolute())  # whatever folder is current
 
     @classmethod
     def at(cls, place: str) -> SweepResults:
@@ -406,7 +407,7 @@ class SweepResults(Mapping[str, TrialResult]):
 
         >>> import sweep
         >>> sweep.open("results/doctest").page()
-        <PageWidget of results/doctest: shown by a notebook>
+        <PageWidget of ...results/doctest: shown by a notebook>
         """
         from sweep.report.page import page
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from sweep.console.sweep_view import View
 from sweep.engine.session.ending import Ending, note
@@ -18,6 +18,7 @@ from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import must_be, one_of
 from sweep.store.store import Store
 from sweep.vocabulary.errors import InputError, ResultsError, SweepFailed
 
@@ -58,6 +59,8 @@ class Session:
     verbose: bool = False
 
     def __post_init__(self) -> None:
+        if self.executor not in (known := get_args(Executor)):
+            raise InputError.single(must_be(one_of(known), self.executor, known), key="executor")
         if self.executor == "local" and self.location.address is not None:
             message = "trials run in this process, not on a cluster: leave it out"
             raise InputError.single(message, key="--address")

@@ -37,7 +37,7 @@ def train_alone(
     *,
     name: str | None,
     results: Path,
-    track: Sequence[str],
+    track: str | Sequence[str],
     all_cases: bool,
     warn: Warn,
     lines: bool = True,
@@ -188,9 +188,9 @@ def _checked_name(name: str) -> str:
         raise InputError.single(str(error), key="--name") from None
 
 
-def _chosen_trackers(names: Sequence[str]) -> tuple[TrackerName, ...]:
+def _chosen_trackers(names: str | Sequence[str]) -> tuple[TrackerName, ...]:
     """Trackers by name; raises InputError for unknown ones."""
-    known, wrong = chosen(names)
+    known, wrong = chosen([names] if isinstance(names, str) else names)
     if wrong:
         raise InputError([Mistake(message, key="--track") for message in wrong])
     return known

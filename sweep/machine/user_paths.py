@@ -66,7 +66,7 @@ def argument(path: str | Path, name: str) -> Path:
 
 def results_argument(results: str | Path, name: str = "RESULTS") -> str:
     """As `argument`, for a path or a URI, which is a text: a `Path` makes one slash of two."""
-    if isinstance(results, Path):
+    if not isinstance(results, str):
         _refuse_uri(results, name, "is a URI: give it as a text, not as a Path")
     elif "://" in results:
         return _expanded_argument(results, name)

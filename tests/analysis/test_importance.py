@@ -51,7 +51,7 @@ def test_pruning_after_each_trials_own_warm_up_makes_the_warm_up_matter_to_nobod
 def test_below_a_stated_number_of_trials_nothing_is_told(made: ModuleType) -> None:
     few = made.sweep_of("compactness", "nobody", LEAST_TRIALS, 0)  # the first is the baseline
     assert importance_for_dice(few) is None
-    assert dice_importance(few).finding == ("11 trials; importances need at least 12.")
+    assert dice_importance(few).finding == ("11 trials can be used; importances need at least 12.")
 
 
 def test_chance_of_a_split_is_that_of_shuffled_targets() -> None:

@@ -7,11 +7,14 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import sweep
+from sweep import SweepResults, TrialResult
 
 DOOR = {
     "CustomTraining",
@@ -104,3 +107,45 @@ def test_overrides_of_python_are_read_as_the_values_of_a_mapping_are(tmp_path: P
     for wrong in (object(), np.float32):
         with pytest.raises(sweep.InputError, match=r"but this is a (object|type):"):
             sweep.load(base, {"optimizer.name": wrong})
+
+
+def test_argument_of_another_kind_is_told_by_its_name_and_with_what_would_be_right() -> None:
+    here: Any = sweep  # as for a caller without a type checker
+    results, trial = SweepResults.__new__(SweepResults), TrialResult.__new__(TrialResult)
+    mapping = r"must be a mapping, such as"
+    for call, message in {
+        lambda: here.load(None): r"`source` must be a YAML file, .* but is a NoneType",
+        lambda: here.run(results): r"`spec` must be .*, such as its `spec`, but is a SweepResults",
+        lambda: here.train(results): r"`config` must be .*, such as its `best.config`",
+        lambda: here.train(config=trial): r"`config` must be .*, such as its `config`",
+        lambda: here.load({}, "trials=5"): rf"`overrides` {mapping} .*, but is a str",
+        lambda: here.run({}, extend="trials=+5"): rf"`extend` {mapping} .*, but is a str",
+        lambda: here.open(results): "`folder` must be a path, but is a SweepResults",
+        lambda: here.train({}, results=None): "`results` must be a path, but is a NoneType",
+        lambda: here.predict("x", ["a.png"], "out"): "`images` must be a path, but is a list",
+        lambda: here.predict({}, "in", "out"): "`model` must be results, .* but is a dict",
+    }.items():
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_unknown_executor_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    spec = sweep.load(yaml.safe_load(SWEEP) | {"name": "never"})
+    wrong: Any = "loca"
+    with pytest.raises(sweep.InputError, match=r"executor: must be .*; did you mean `local`"):
+        sweep.run(spec, executor=wrong, results=tmp_path, progress=False)
+    assert not any(tmp_path.iterdir())
+
+
+def test_results_opened_by_a_relative_path_are_read_from_another_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = sweep.load(yaml.safe_load(SWEEP) | {"name": "here", "trials": 1, "pictures": None})
+    sweep.run(spec, executor="local", progress=False)
+    results = sweep.open("results/here")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert results.best.config.trainer.epochs == 3
+    assert results.best.weights()
+    assert len(results.per_class) == 1

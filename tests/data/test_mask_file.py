@@ -72,6 +72,18 @@ def test_mask_has_the_geometry_of_its_image_for_nibabel_and_for_itk(
     np.testing.assert_array_equal(sitk.GetArrayFromImage(seen), classes.T)
 
 
+def test_mask_of_an_image_with_a_broken_orientation_has_that_too(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.zeros((5, 4, 3), np.int16), np.eye(4))
+    image.header["srow_x"][0] = np.nan  # read with a warning, as if there were no orientation
+    like, path = tmp_path / "image.nii", tmp_path / "mask.nii"
+    like.write_bytes(image.header.binaryblock + bytes(4) + bytes(120))
+    write_mask(path, np.ones((5, 4, 3), np.uint8), like)
+    mask, own = nibabel.load(path), nibabel.load(like)
+    assert np.asanyarray(mask.dataobj).all()
+    np.testing.assert_array_equal(mask.affine, own.affine)
+    assert mask.header["sform_code"] == own.header["sform_code"] > 0
+
+
 def test_same_mask_gives_the_same_bytes_and_nothing_else_is_left(tmp_path: Path) -> None:
     like = tmp_path / "image.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.float32), np.eye(4)), like)

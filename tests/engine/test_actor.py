@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from foreign import write_trainer
 from ray._raylet import getproctitle
 
-from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerSpoilt
+from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerReport
 from sweep.trainer.runs.monai_run import MonaiTraining
+from sweep.trial import gpu_memory
 from sweep.trial import process_state as process
 from sweep.trial.process_state import CleanProcess
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -37,41 +37,64 @@ UNET = "unet, channels: [4, 8, 16]"
 # Its deepest level is one pixel, too small for its norm: it raises in the first step.
 TOO_DEEP = "dynunet, channels: [4, 4, 4, 4, 4, 4]"
 
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., Path]
 Told = list[EpochMetrics | Outcome]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes the folder of a trial; returns what Ray sends to a worker of it."""
+    """Makes the folder of a trial, which it returns."""
 
     def make(
         name: str, network: str = UNET, amp: str = "off", epsilon: float = 1e-6, threads: int = 1
-    ) -> dict[str, Any]:
+    ) -> Path:
         folder = tmp_path / "trials" / name
         folder.mkdir(parents=True)
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
-        trial = {"sweep": "tiny", "folder": str(folder), "label": "", "uri": None, "branching": []}
-        resources = {"cpu": 1.0, "gpu": 0.0}
-        return trial | {"kind": "monai", "objective": asdict(DICE), "resources": resources}
+        return folder
 
     return make
 
 
+OF_ALL = {"sweep": "tiny", "worker": "worker0000", "kind": "monai", "uri": None, "branching": []}
+
+
+def started(objective: Objective = DICE, gpu: float = 0.0) -> TrialActor:
+    """A worker that has no trial yet."""
+    resources = {"cpu": 1.0, "gpu": gpu}
+    return TrialActor(config=OF_ALL | {"objective": asdict(objective), "resources": resources})
+
+
 @pytest.fixture
 def actor(make: Make) -> Iterator[TrialActor]:
-    actor = TrialActor(config=make("first"))
+    actor = started()
+    actor.add(str(make("first")), "")
     yield actor
     actor.stop()
+
+
+def step(actor: TrialActor) -> WorkerReport:
+    report = actor.train()[MESSAGE]
+    assert isinstance(report, WorkerReport)
+    return report
+
+
+def take(actor: TrialActor, folder: Path, label: str = "") -> None:
+    """The driver sends the next trial, and drops the one before unless it has ended."""
+    for trial_id in actor._pack.names:
+        actor.drop(trial_id)
+    actor.add(str(folder), label)
 
 
 def told(actor: TrialActor) -> Told:
     """All that a trial tells, wall times left out."""
     epochs: Told = []
-    while not isinstance(message := actor.train()[MESSAGE], Outcome):
+    while True:
+        [(_, message)] = step(actor).messages
+        if isinstance(message, Outcome):
+            return [*epochs, message]
         epochs += [replace(metrics, seconds=0) for metrics in message]
-    return [*epochs, message]
 
 
 def status(actor: TrialActor) -> Status:
@@ -80,8 +103,8 @@ def status(actor: TrialActor) -> Status:
     return outcome.status
 
 
-def best(config: dict[str, Any]) -> dict[str, torch.Tensor]:
-    state = torch.load(Path(config["folder"], "best.pt"), weights_only=True)
+def best(folder: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(folder / "best.pt", weights_only=True)
     weights: dict[str, torch.Tensor] = state["model"]
     return weights
 
@@ -111,21 +134,22 @@ def test_trial_after_nasty_ones_is_bit_for_bit_the_first_of_its_worker(
     expected = told(actor)
     assert [type(message) for message in expected] == [EpochMetrics] * 4 + [Outcome]
 
-    actor.reset(make("diverged", epsilon=0, threads=3), None)
+    take(actor, make("diverged", epsilon=0, threads=3))
     assert status(actor) is Status.DIVERGED
-    actor.reset(make("failed", network=TOO_DEEP), None)
+    take(actor, make("failed", network=TOO_DEEP))
     assert status(actor) is Status.FAILED
     with monkeypatch.context() as patch:
         patch.setattr(MonaiTraining, "epoch_in_turns", spoil)
-        actor.reset(make("nasty"), None)
+        take(actor, make("nasty"))
         assert status(actor) is Status.FAILED
-    actor.reset(make("pruned", amp="fp16", threads=2), None)
-    assert not isinstance(actor.train()[MESSAGE], Outcome)
+    take(actor, make("pruned", amp="fp16", threads=2))
+    [(_, message)] = step(actor).messages
+    assert not isinstance(message, Outcome)
 
     last = make("last")
-    actor.reset(last, None)
+    take(actor, last)
     assert told(actor) == expected
-    first = best({"folder": str(Path(last["folder"]).with_name("first"))})
+    first = best(last.with_name("first"))
     for name, weights in best(last).items():
         assert torch.equal(weights, first[name])
 
@@ -136,24 +160,31 @@ def test_nothing_of_a_network_is_left_when_the_next_trial_begins(
     before = networks()
     actor.train()
     assert networks() > before
-    actor.reset(make("failed", network=TOO_DEEP), None)
+    take(actor, make("failed", network=TOO_DEEP))
     assert networks() == before
     told(actor)
-    actor.reset(make("next"), None)
+    take(actor, make("next"))
     assert networks() == before
+
+
+@pytest.fixture
+def enough() -> Iterator[threading.Event]:
+    """Ends the threads that wait for it with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
-    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch, enough: threading.Event
 ) -> None:
     monkeypatch.setattr(process, "SECONDS_TO_END", 0.05)
-    enough = threading.Event()
     thread = threading.Thread(target=enough.wait, name="prefetch")
     thread.start()
-    with pytest.raises(WorkerSpoilt, match="still runs: prefetch"):
-        actor.reset(make("next"), None)
-    enough.set()
-    thread.join()
+    take(actor, make("next"))
+    report = step(actor)
+    assert (report.spoilt, report.refused, report.trained) == (True, ("next",), ())
+    assert "still runs: prefetch" in actor._pack.spoilt[0]
 
 
 def test_worker_that_cannot_be_restored_takes_no_further_trial(
@@ -163,8 +194,10 @@ def test_worker_that_cannot_be_restored_takes_no_further_trial(
         raise RuntimeError("a stream is lost")
 
     monkeypatch.setattr(CleanProcess, "restore", restore)
-    with pytest.raises(WorkerSpoilt, match="RuntimeError: a stream is lost"):
-        actor.reset(make("next"), None)
+    take(actor, make("next"))
+    report = step(actor)
+    assert (report.spoilt, report.refused, report.trained) == (True, ("next",), ())
+    assert "RuntimeError: a stream is lost" in actor._pack.spoilt[0]
 
 
 # Trainers of somebody else's.
@@ -178,25 +211,29 @@ loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
 SIGTERM_AS_RAY_SHOWS_IT = "end = SystemExit(1); end.ray_terminate_msg = 'SIGTERM'; raise end"
 
 
-def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
-    Path(config["folder"], "config.yaml").write_text(FOREIGN.format(entry=entry))
-    return config
+def foreign(folder: Path, entry: str) -> Path:
+    (folder / "config.yaml").write_text(FOREIGN.format(entry=entry))
+    return folder
 
 
 def test_process_is_titled_by_its_trial_and_where_that_is_by_the_objective(
-    actor: TrialActor, make: Make, tmp_path: Path
+    make: Make, tmp_path: Path
 ) -> None:
-    assert repr(actor) == "tiny worker"  # what Ray asks for once, and shows for all trials
     measure = "def validate(self, epoch):\n    return Validation(dice=0.5, metrics={'mm': 3.25})\n"
-    config = foreign(make("t0001"), write_trainer(tmp_path, measure))
+    folder = foreign(make("t0001"), write_trainer(tmp_path, measure))
     both = ((DICE, "Dice 0.5000"), (Objective("mm", "min"), "mm 3.2500"))
     for epoch, (objective, value) in enumerate(both):  # the second goes on from the checkpoint
-        actor.reset(config | {"label": "epsilon=1e-06", "objective": asdict(objective)}, None)
+        actor = started(objective)
+        assert repr(actor) == "tiny worker"  # what Ray asks for once, and shows for all trials
+        take(actor, folder, "epsilon=1e-06")
         actor.train()
         assert getproctitle() == "ray::t0001 epsilon=1e-06"
         actor.train()
         assert getproctitle() == f"ray::t0001 epsilon=1e-06 epoch {epoch} {value}"
-    assert repr(actor) == "tiny worker"
+        actor.drop("t0001")
+        actor.train()
+        assert getproctitle() == f"ray::{actor!r}" == "ray::tiny worker"
+        actor.stop()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +259,7 @@ def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
     actor: TrialActor, make: Make, tmp_path: Path, validate: str, cause: str
 ) -> None:
     entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {validate}\n")
-    actor.reset(foreign(make("foreign"), entry), None)
+    take(actor, foreign(make("foreign"), entry))
     [outcome] = told(actor)
     assert isinstance(outcome, Outcome)
     assert outcome.status is Status.FAILED
@@ -235,7 +272,7 @@ def test_worker_that_is_told_to_end_ends_and_fails_no_trial(
     actor: TrialActor, make: Make, tmp_path: Path
 ) -> None:
     entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {SIGTERM_AS_RAY_SHOWS_IT}\n")
-    actor.reset(foreign(make("foreign"), entry), None)
+    take(actor, foreign(make("foreign"), entry))
     with pytest.raises(SystemExit):
         actor.train()
 
@@ -252,14 +289,15 @@ def test_what_a_pruned_trial_raises_at_its_end_leaves_its_worker_alive(
             exec(ends)
         return Outcome(status=Status.COMPLETED)
 
-    actor._run = run("raise KeyboardInterrupt('its own')")
-    actor.train()
-    actor.reset(make("next"), None)
+    actor.drop("first")
+    actor._pack.add("pruned", run("raise KeyboardInterrupt('its own')"))
+    actor._pack.step()
+    take(actor, make("next"))
     assert "KeyboardInterrupt: its own" in capsys.readouterr().err
-    actor._run = run(SIGTERM_AS_RAY_SHOWS_IT)
-    actor.train()
+    actor._pack.add("told to end", run(SIGTERM_AS_RAY_SHOWS_IT))
+    actor._pack.step()
     with pytest.raises(SystemExit):
-        actor.leave()
+        actor.drop("told to end")
 
 
 def test_bar_of_tqdm_does_not_spoil_its_worker(
@@ -271,11 +309,13 @@ def test_bar_of_tqdm_does_not_spoil_its_worker(
         "    for epoch in tqdm(range(trial.epochs)):\n        trial.report(epoch, 0.5)\n"
     )
     for name in ("one", "two"):
-        actor.reset(foreign(make(name), f"{file}:train"), None)
-        assert status(actor) is Status.COMPLETED
+        take(actor, foreign(make(name), f"{file}:train"))
+        assert not step(actor).refused
         assert "tqdm_monitor" in [thread.name for thread in threading.enumerate()]
-    actor.reset(make("next"), None)
-    assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
+        assert status(actor) is Status.COMPLETED
+        assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
+    take(actor, make("next"))
+    assert not step(actor).spoilt
 
 
 NASTY = """\
@@ -301,11 +341,11 @@ def test_module_of_a_function_is_as_new_to_each_trial(
     file, heard = tmp_path / "nasty.py", []
     file.write_text(NASTY)
     for name in ("one", "two", "three"):
-        actor.reset(foreign(make(name), f"{file}:train"), None)
+        take(actor, foreign(make(name), f"{file}:train"))
         heard.append(told(actor))
     with monkeypatch.context() as patch:
         patch.setattr(sys, "modules", {k: v for k, v in sys.modules.items() if "nasty" not in k})
-        actor.reset(make("last"), None)
+        take(actor, make("last"))
     assert heard[0][0].metrics["trials"] == 0  # type: ignore[union-attr]
     assert heard[0] == heard[1] == heard[2]
 
@@ -322,7 +362,7 @@ def test_verdict_that_no_record_can_hold_fails_its_trial(
         "from sweep.vocabulary.record import Divergence\n"
         "from sweep.trainer.divergence.guard import Diverged",
     )
-    actor.reset(foreign(make("foreign"), entry), None)
+    take(actor, foreign(make("foreign"), entry))
     [_, outcome] = told(actor)
     assert isinstance(outcome, Outcome)
     assert outcome.cause == "TypeError: Object of type int64 is not JSON serializable"
@@ -338,12 +378,22 @@ def test_function_that_was_pruned_leaves_its_worker_to_the_next_trial(
         "def train(config, trial):\n    try:\n        for epoch in range(trial.epochs):\n"
         "            trial.report(epoch, 0.5)\n    finally:\n        1 / 0\n"
     )
-    actor.reset(foreign(make("pruned"), f"{file}:train"), None)
-    assert not isinstance(actor.train()[MESSAGE], Outcome)
-    actor.reset(make("next"), None)
+    take(actor, foreign(make("pruned"), f"{file}:train"))
+    [(_, message)] = step(actor).messages
+    assert not isinstance(message, Outcome)
+    take(actor, make("next"))
     assert threading.active_count() == before
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert status(actor) is Status.COMPLETED
+
+
+def test_share_of_the_memory_is_set_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        gpu_memory.limit_gpu_memory(0.25)
+    assert shares == [0.25]
 
 
 def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_when_it_lacks_more(
@@ -351,14 +401,14 @@ def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_w
 ) -> None:
     """What torch makes of the share is seen on a GPU alone."""
     shares: list[float] = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    monkeypatch.setattr(gpu_memory, "limit_gpu_memory", shares.append)
     lacks = "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')"
     entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {lacks}\n")
-    config = foreign(make("foreign"), entry)
+    folder = foreign(make("foreign"), entry)
     causes = []
     for gpu in (1.0, 0.25):
-        actor = TrialActor(config=config | {"resources": {"cpu": 1.0, "gpu": gpu}})
+        actor = started(gpu=gpu)
+        take(actor, folder)
         [outcome] = told(actor)
         actor.stop()
         assert isinstance(outcome, Outcome)

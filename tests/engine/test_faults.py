@@ -13,7 +13,7 @@ from ray._raylet import (  # type: ignore[attr-defined]
     raise_sys_exit_with_custom_error_message,
 )
 
-from sweep.engine.decisions.faults import is_infrastructure, outcome_of, read_failures, was_refused
+from sweep.engine.decisions.faults import is_infrastructure, outcome_of, read_failures
 from sweep.vocabulary.errors import InputError, NotApplied, ResultsError, StorageFailed, SweepFailed
 from sweep.vocabulary.record import Status
 
@@ -112,15 +112,6 @@ def test_results_that_cannot_be_written_end_the_sweep_and_fail_no_trial() -> Non
     with pytest.raises(SweepFailed) as caught:
         outcome_of([DIED, RAISED.format(f"sweep.vocabulary.errors.StorageFailed: {told}")], 2)
     assert str(caught.value) == told
-
-
-def test_worker_that_refuses_a_trial_is_told_from_one_that_died_of_it() -> None:
-    refused = RAISED.format(
-        "sweep.engine.on_ray.trial_actor.WorkerSpoilt: a thread still runs: prefetch"
-    )
-    assert was_refused([DIED, refused])
-    assert not was_refused([refused, DIED])
-    assert not was_refused([])
 
 
 @dataclass

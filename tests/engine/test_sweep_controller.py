@@ -739,7 +739,7 @@ def test_pruned_trial_gets_its_record_once_and_later_reports_answer_stop(store: 
     assert controller.report(bad, epoch(0, 0.1)) is Decision.STOP
     [_, pruned] = store.records()
     assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epoch")
-    assert controller.executing == 1
+    assert [*controller._open_trials] == [good]
 
     assert controller.report(bad, epoch(1, 1.0)) is Decision.STOP
     controller.end(bad, Outcome(status=Status.COMPLETED))
@@ -772,10 +772,10 @@ def test_unfinished_trials_are_handed_out_first_after_a_restart_in_their_order(
     controller.report(names[0], epoch(0))
     controller.end(names[1], Outcome(status=Status.COMPLETED))
     again = SweepController(spec, store)
-    assert again.executing == 0
+    assert again.waiting == 3
     handed_out = [begin(again) for _ in range(4)]
     assert handed_out == ["t0000", "t0002", "t0003", "t0004"]
-    assert again.executing == 4
+    assert again.waiting == 0
 
 
 def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorded(
@@ -831,8 +831,9 @@ def test_trial_that_is_handed_back_is_the_next_one_and_its_trunk_is_free(store: 
     controller = SweepController(spec_of(space=space, loss=loss, trials=3), store)
     first = begin(controller)
     assert controller.next_trial() is None  # it trains what the others wait for
+    assert controller.waiting == 2
     controller.hand_back(first)
-    assert controller.executing == 0
+    assert controller.waiting == 3
     controller.hand_back(first)
     controller.hand_back("no-trial")
     assert begin(controller) == first

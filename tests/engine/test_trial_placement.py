@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -27,12 +28,12 @@ COMPLETED = Outcome(status=Status.COMPLETED)
 class Trials:
     """A controller of trials that train a number of epochs each; nobody is pruned."""
 
-    def __init__(self, count: int, waits: bool = False) -> None:
+    def __init__(self, count: int, waiting: int = 0) -> None:
         self.queue = deque(Path(f"t{number:04}") for number in range(count))
         self.ends: dict[str, Outcome] = {}
         self.epochs: dict[str, int] = {}
         self.paused: set[str] = set()
-        self.has_waiting = waits
+        self.waiting = waiting
         self.finished = False
 
     def next_trial(self) -> Path | None:
@@ -91,12 +92,13 @@ def test_trial_that_ends_or_pauses_gives_its_place_to_the_next() -> None:
 
 
 def test_pack_without_trials_stays_while_trials_wait_for_a_warmup_and_a_while_longer() -> None:
-    trials = Trials(0, waits=True)
+    trials = Trials(0, waiting=1)
     placed = placement(trials, 2)
     assert placed.open("a")
+    assert not placed.open("b")  # which would be one more than trials that wait
     for _ in range(2 * STEPS_WITHOUT_TRIALS):
         assert not placed.is_over("a")
-    trials.has_waiting = False
+    trials.waiting = 0
     assert placed.is_over("a")
     assert not placed.open("b")
 
@@ -117,8 +119,38 @@ def test_pack_without_trials_ends_with_the_sweep_and_not_as_soon_as_all_trials_p
     assert placed.is_over("a")
 
 
+def test_process_without_a_trial_takes_one_that_waits_for_a_process() -> None:
+    placed = placement(Trials(3), 1)
+    for name in "abc":
+        assert placed.open(name)
+    placed.start("b")
+    placed.report("b", [("t0001", COMPLETED)])
+    assert placed.fill() == [("b", Path("t0000"))]
+    placed.report("b", [("t0000", COMPLETED)])
+    assert placed.fill() == [("b", Path("t0002"))]  # though "a", without one, is the older
+    assert placed.start("a") == placed.start("c") == []
+
+
+def test_trials_of_a_process_that_does_not_start_go_to_another_one_by_one() -> None:
+    trials = Trials(6)
+    placed = placement(trials, 3)
+    for name in "ab":
+        placed.open(name)
+    placed.fill()
+    placed.start("a")
+    ends = [(name, COMPLETED) for name in placed.trials("a")]
+    placed.report("a", ends)
+    given = placed.fill()
+    while given:
+        assert [name for name, _ in given] == ["a"]
+        assert placed.trials("a") == (given[0][1].name,)
+        placed.report("a", [(given[0][1].name, COMPLETED)])
+        given = placed.fill()
+    assert len(trials.ends) == 6
+
+
 def test_spoilt_pack_trains_its_trials_to_the_end_and_takes_no_further_one() -> None:
-    trials = Trials(3, waits=True)
+    trials = Trials(3, waiting=1)
     placed = placement(trials, 2)
     placed.open("a")
     placed.fill()
@@ -212,6 +244,48 @@ def test_trial_in_whose_turn_a_file_could_not_be_read_is_alone_to_blame() -> Non
     placed.open("d")
     placed.fill()
     assert set(placed.trials("d")) == {"t0000", "t0002"}
+
+
+def test_process_that_dies_as_it_takes_on_a_trial_costs_it_no_retry_once_it_has_trained() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 1)
+    placed.open("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    assert placed.fill() == [("a", Path("t0001"))]
+    placed.lost("a", [DIED])  # perhaps of what the first one left behind
+    placed.open("b")
+    placed.report("b", [("t0001", epoch(0))])
+    for before, name in pairwise("bcde"):
+        assert "t0001" not in trials.ends
+        placed.lost(before, [DIED])
+        placed.open(name)
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
+def test_trial_that_kills_every_process_that_takes_it_on_fails_in_the_end() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 1)
+    placed.open("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    placed.fill()
+    for before, name in pairwise("abc"):
+        placed.lost(before, [DIED])
+        assert placed.open(name)
+    placed.lost("c", [DIED])
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
+def test_trial_that_trained_alone_keeps_its_process_unless_others_must_be_alone_too() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 2)
+    placed.open("a")
+    placed.fill()
+    placed.lost("a", [DIED])
+    placed.open("b")
+    assert placed.report("b", [("t0000", epoch(0))]) == ["t0000"]
+    assert placed.fill() == [("b", Path("t0001"))]
+    assert placed.report("b", [("t0001", epoch(0))]) == []
+    assert placed.fill() == [("b", Path("t0000"))]
 
 
 def test_trials_of_a_lost_node_are_suspected_only_the_second_time() -> None:

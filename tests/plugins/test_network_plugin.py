@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import sweep
+from sweep.plugins.plugin_kinds import NETWORK
 from sweep.spec.load import load_trial
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.trainer.networks.networks import build_network
@@ -156,3 +157,13 @@ def test_network_that_returns_another_size_fails_its_trial_in_words(
 def test_file_that_does_not_exist_is_named(nets: Path) -> None:
     found = refused(network={"name": f"{nets}/stranger_net.py:Tiny", "options": {"width": 2}})
     assert found == [f"network.name: {nets}/stranger_net.py does not exist"]
+
+
+def test_short_name_of_a_package_that_is_installed_meanwhile_is_found(nets: Path) -> None:
+    assert "wide" not in NETWORK.registered
+    package = nets / "wide-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Name: wide\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(f"[{NETWORK.group}]\nwide = stranger_nets:Tiny\n")
+    assert NETWORK.registered["wide"].value == "stranger_nets:Tiny"
+    assert NetworkSettings(name="wide").name == "wide"

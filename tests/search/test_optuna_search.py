@@ -65,6 +65,16 @@ def test_study_is_told_the_truth(
     assert trial.constraints.get("diverged") == diverged
 
 
+def test_gp_that_knows_only_a_diverged_trial_proposes_without_a_warning_of_its_arithmetic() -> None:
+    space: dict[str, Distribution] = {
+        "loss.sqrt_epsilon": Choice((0, 1e-6, 1e-4)),
+        "loss.weights.compactness": LogUniform(1e-3, 1.0),
+    }
+    searcher = OptunaSearch(space, 0, gp(1))
+    searcher.tell(record_of(0, searcher.ask(0), Status.DIVERGED, 0.1))
+    searcher.ask(1)  # warnings are errors in tests
+
+
 def test_trial_that_waits_at_a_rung_is_told_like_one_that_was_pruned_there() -> None:
     searcher = OptunaSearch(SPACE, 7, tpe(10))
     parameters = [searcher.ask(number) for number in range(3)]

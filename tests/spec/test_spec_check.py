@@ -240,7 +240,7 @@ def test_searched_weights_that_never_act_are_a_mistake(tmp_path) -> None:
     searched = BASE + "  loss.weights.aspect: {uniform: [0, 1]}\n"
     message = (
         "the shortest warm-up is 30 of 24 epochs: the geometric loss never switches on, "
-        "so its searched weights have no effect"
+        "so its searched weights have no effect; shorten it, or raise `trainer.epochs`"
     )
     assert told(tmp_path, searched + "loss: {warmup_epochs: 30}\n") == [
         f"5: loss.warmup_epochs: {message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +177,27 @@ def test_rate_that_is_advised_is_one_that_hardly_ever_diverges() -> None:
 def test_where_no_cure_fits_a_lower_rate_is_advised(cause: str) -> None:
     advice = advise(case(cause, None, None, EARLY, {}))
     assert advice.cure == "Lower optimizer.lr to 0.001."
+
+
+@pytest.mark.parametrize("stage", [LOSS, GRADIENT])
+def test_value_that_breaks_before_any_step_is_not_blamed_on_the_rate(stage: Stage) -> None:
+    first = advise(case(NONFINITE, stage, "ce", 0, {}))
+    assert first.setting == "loss.main"
+    assert first.cause.startswith(f"The {stage} broke in the very first step, before any was taken")
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}}
+    assert advise(case(NONFINITE, stage, "ce", 0, own)).setting == "trainer.entry"
+    assert advise(case(NONFINITE, WEIGHTS, None, 0, {})).setting == "optimizer.lr"
+
+
+def test_total_that_breaks_though_its_terms_are_finite_is_not_blamed_on_the_rate() -> None:
+    for terms, setting in [
+        ({"dice": "0.5", "ce": "0.1"}, "loss.main"),
+        ({"dice": "0.5", "ce": "inf"}, "optimizer.lr"),
+        ({}, "optimizer.lr"),
+    ]:
+        found = case(NONFINITE, LOSS, None, EARLY, {})
+        advice = advise(replace(found, verdict=replace(found.verdict, terms=terms)))
+        assert advice.setting == setting
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def dice_contour(results: Results) -> ReportFigure:
     names = by_importance(results)[:2]
     records = results.acting(results.compared, *names)
     finding = (
-        f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
+        f"Needs two parameters that vary and {LEAST_TRIALS} trials with a comparable "
+        f"{results.objective.short}; there are "
         f"{len(results.varied)} and {len(results.compared)}."
     )
     figure = None

@@ -185,7 +185,7 @@ def _conditional_words(results: Results) -> str:
 
 def _finding(found: Importance | None, trials: int, what: str) -> str:
     if found is None and trials < LEAST_TRIALS:
-        return f"{counted(trials, 'trial')}; importances need at least {LEAST_TRIALS}."
+        return f"{counted(trials, 'trial')} can be used; importances need at least {LEAST_TRIALS}."
     if found is None:
         return f"{trials} trials, too much alike: importances have nothing to share out."
     (first, share), *rest = found.shares.items()

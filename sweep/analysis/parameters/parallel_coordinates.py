@@ -60,7 +60,8 @@ def _is_enough(results: Results) -> bool:
 
 def _finding(results: Results) -> str:
     if not _is_enough(results):
-        return f"{counted(len(results.compared), 'trial')} with a result: too few for a pattern."
+        trials, short = counted(len(results.compared), "trial"), results.objective.short
+        return f"{trials} with a comparable {short}: too few for a pattern."
     measured = [one for one in results.compared if one.trial_id not in results.expected]
     best = measured[: round(BEST_SHARE * len(results.compared))]
     if len(best) < BEST_SHARE * LEAST_TRIALS:

@@ -87,7 +87,7 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
 def _finding(results: Results) -> str:
     found = correlations(results)
     if not found:
-        return "Too few trials with a result to show a trend."
+        return f"Too few trials with a comparable {results.objective.short} to show a trend."
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))

@@ -87,8 +87,8 @@ def mask(classes: NDArray[np.uint8], like: Path) -> bytes:
     header = image.header.copy()
     header.set_data_dtype(np.uint8)
     header["cal_min"] = header["cal_max"] = 0  # the image's range of grey levels
-    # An unchanged affine leaves `qform` and `sform` as they are.
-    made = type(image)(classes.reshape(image.shape), image.affine, header)
+    # Without an affine, `qform` and `sform` stay as they are, also those that no affine has.
+    made = type(image)(classes.reshape(image.shape), None, header)
     content: bytes = made.to_bytes()
     # Without the time, so that the same mask gives the same bytes.
     return gzip.compress(content, mtime=0) if like.suffix.lower() == ".gz" else content

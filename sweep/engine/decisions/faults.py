@@ -24,7 +24,6 @@ _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 _UNWRITABLE = re.compile(
     rf"^{re.escape(StorageFailed.__module__)}\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE
 )
-_REFUSED = re.compile(r"^sweep\.[\w.]+\.WorkerSpoilt: ", re.MULTILINE)
 _TASK = re.compile(r"ray::.+ \(pid=")
 _NODE = re.compile(r"\bits node has died\b")
 _MEMORY = re.compile(r"(\w+\.)*(OutOfMemoryError|MemoryError)\b|.*can't allocate memory")
@@ -68,11 +67,6 @@ def memory_hint(error: BaseException, others: int) -> str:
         return ""
     trials = "another trial" if others == 1 else f"{others} other trials"
     return f"; it shared its process with {trials}: lower `resources.trials_per_gpu`"
-
-
-def was_refused(failures: list[str]) -> bool:
-    """Whether the last failure was that a worker refused the trial."""
-    return bool(failures and _REFUSED.search(failures[-1]))
 
 
 def node_was_lost(failures: list[str]) -> bool:

@@ -60,11 +60,6 @@ class OpenTrials(Mapping[str, OpenTrial]):
         return len(self._trials)
 
     @property
-    def executing(self) -> int:
-        """Number of trials that are executed."""
-        return len(self._trials) - len(self._waiting) - len(self._held)
-
-    @property
     def waiting(self) -> tuple[str, ...]:
         """Those that wait to be executed; the next one first, unless it waits for its warm-up."""
         return tuple(self._waiting)

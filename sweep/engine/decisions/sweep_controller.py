@@ -109,14 +109,9 @@ class SweepController:
         self._observers.add(observer)
 
     @property
-    def executing(self) -> int:
-        """Number of trials that are being executed."""
-        return self._open_trials.executing
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether a trial waits to be executed as soon as it may start."""
-        return bool(self._open_trials.waiting)
+    def waiting(self) -> int:
+        """Number of trials that wait to be executed as soon as they may start."""
+        return len(self._open_trials.waiting)
 
     @property
     def finished(self) -> bool:

@@ -21,7 +21,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.error_lines import last_line
 
 if TYPE_CHECKING:
-    from sweep.engine.on_ray.ray_tune import Doors, Supervised
+    from sweep.engine.on_ray.workers import Workers
 
 NO_GPU = (
     "One trial at a time on each worker: `resources.trials_per_gpu: auto` finds no GPU, and a CPU"
@@ -71,11 +71,16 @@ def execute(
             announce(found)
         from sweep.engine.on_ray.node_checks import clean_nodes
         from sweep.engine.on_ray.prometheus_metrics import Exporter
-        from sweep.engine.on_ray.ray_tune import DeferredError, Stopped, Supervised, make_tuner
+        from sweep.engine.on_ray.ray_tune import (
+            DeferredError,
+            Stopped,
+            Supervised,
+            make_tuner,
+            sent_to_workers,
+        )
 
         door = DeferredError()
         supervised = Supervised(
-            controller,
             door,
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
@@ -87,16 +92,18 @@ def execute(
             whose = "The sweep failed" if error is door.failure else "Ray broke down"
             return with_cure(f"{whose}: {last_line(error)}", error)
 
-        doors = _doors(spec, location, supervised, packing)
+        workers = _workers(controller, spec, location, packing)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
-            tuner = make_tuner(doors, scratch, verbose=verbose)
+            of_all = sent_to_workers(spec, workers.capacity.resources, location.uri)
+            tuner = make_tuner(workers, supervised, of_all, scratch, verbose=verbose)
             with reporting_errors(log, describe):
                 try:
                     with _callbacks_uncounted():
                         tuner.fit()
-                    door.require()  # an error in Ray's last step
                 except Stopped as stopped:
-                    return stopped.ending
+                    if stopped.ending is not Ending.FINISHED:
+                        return stopped.ending
+                door.require()  # an error in Ray's last step
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
         over = controller.finished
         if over and location.uri is not None:
@@ -125,23 +132,15 @@ def _callbacks_uncounted() -> Iterator[None]:
         usage.tag_callbacks = usual
 
 
-def _doors(
-    spec: SweepSpec,
-    location: SweepLocation,
-    supervised: Supervised,
-    packing: Packing,
-) -> Doors:
+def _workers(
+    controller: SweepController, spec: SweepSpec, location: SweepLocation, packing: Packing
+) -> Workers:
     from sweep.engine.on_ray.capacity import Capacity
-    from sweep.engine.on_ray.ray_packs import in_packs
-    from sweep.engine.on_ray.ray_tune import one_by_one, sent_to_workers
+    from sweep.engine.on_ray.workers import Workers
 
     capacity = Capacity(spec, grows=location.address is not None)
-    of_all = sent_to_workers(spec, capacity, location.uri)
     trials = spec.resources.trials_per_gpu
     if trials == "auto" and not capacity.resources["gpu"]:
         packing.say(NO_GPU)
         trials = 1
-    if trials == 1:
-        return one_by_one(capacity, of_all, supervised)
-    sizes = PackSizes(trials, packing)
-    return in_packs(capacity, of_all, supervised, sizes, spec.max_concurrent)
+    return Workers(controller, PackSizes(trials, packing), capacity, spec.max_concurrent)

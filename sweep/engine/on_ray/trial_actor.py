@@ -1,47 +1,200 @@
-"""The Ray side of one trial: a worker process that trains one configuration after another."""
+"""The Ray side of a worker: a process that trains one trial after the other, or several in turn."""
 
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ray import tune
 
-from sweep.engine.decisions.faults import is_ordered_end, is_out_of_memory
-from sweep.engine.session.train_trial import (
-    Training,
-    clean_process,
-    left_behind,
-    next_message,
-    train_trial,
-)
+from sweep.engine.decisions.faults import device_broke, is_ordered_end, is_out_of_memory
+from sweep.engine.session.pack import Pack
+from sweep.engine.session.train_trial import Message, clean_process, train_trial
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:
-    from sweep.trial.process_state import CleanProcess
+    from sweep.trial.gpu_memory import CardInUse
 
 MESSAGE = "message"
-"""Key of a Ray result that holds a `Message` of `train_trial`."""
-
-NO_TRIAL = "no-trial"
-"""Folder name of a pseudo-trial that only starts a worker."""
-
-
-class WorkerSpoilt(Exception):
-    """The previous trial changed something in this process that cannot be undone; names it."""
+"""Key of a Ray result that holds a `WorkerReport`."""
+SECONDS_OF_A_STEP = 1.0
+"""After this time a step of several trials returns even if none has finished an epoch."""
+SECONDS_WITHOUT_TRIALS = 0.2
+"""How long a step takes that has nothing to train."""
 
 
-def resource_request(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    """As `tune.with_resources`, which would rename the class in the dashboard."""
-    resources = config["resources"]
-    return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a step of a worker reports.
+
+    Args:
+        trained: ids of the trials that had a turn.
+        messages: of trials that have something to report.
+        refused: trials that the process did not take.
+        seconds: wall time of the step.
+        card: the GPU in use, if any.
+        spoilt: whether the process must take no further trial.
+        fault: the traceback of a fault of the machine, after which the process must end.
+        by: the trial in whose turn that was; None if another one may have caused it.
+    """
+
+    trained: tuple[str, ...] = ()
+    messages: tuple[tuple[str, Message], ...] = ()
+    refused: tuple[str, ...] = ()
+    seconds: float = 0.0
+    card: CardInUse | None = None
+    spoilt: bool = False
+    fault: str | None = None
+    by: str | None = None
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc]
+    """Trains the trials that the driver adds: the ``config.yaml`` of each one's folder.
+
+    It begins without a trial. The driver calls `add` and `drop` between two Ray steps. A step lasts
+    until a trial has something to report: its next epoch, or its end. Epochs that were trained
+    before, by this trial or its shared warm-up, are reported at once.
+
+    If a folder has a checkpoint (the worker died, the sweep was interrupted), its trial continues
+    from there. If the folder is at a URI, the worker trains in a copy and sends the files that it
+    writes.
+
+    An exception of the trainer is the trial's outcome: it would be the same on every retry. Faults
+    of the machine (a kill, the node, a full disk) end the process, and the driver hands its trials
+    out again.
+    """
+
+    _sweep: str
+    _of_all: Mapping[str, Any]
+    _judged_by: Objective
+    _pack: Pack
+    _labels: dict[str, str]
+    _last: dict[str, EpochMetrics]
+    _refused: list[str]
+    _streams: tuple[TextIO, TextIO]
+    _share: float | None = None
+
+    @classmethod
+    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        """As `tune.with_resources`, which would rename the class in the dashboard."""
+        resources = config["resources"]
+        return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._pack = Pack(clean_process(config["kind"]), in_worker=True)
+        self._streams = sys.stdout, sys.stderr
+        self._sweep, self._of_all = config["sweep"], config
+        self._judged_by = Objective(**config["objective"])
+        self._labels, self._last, self._refused = {}, {}, []
+        share = config["resources"]["gpu"]
+        self._share = share if 0 < share < 1 else None
+        self._limit_memory(self._share)
+
+    def add(self, folder: str, label: str) -> None:
+        """Take up the trial in ``folder``, from its checkpoint if it has one.
+
+        Args:
+            label: says in the process list what the trial is.
+        """
+        path = Path(folder)
+        if self._pack.spoilt:
+            self._refused.append(path.name)
+            return
+        if not self._pack.names:
+            sys.stdout, sys.stderr = self._streams  # here alone: nobody else writes to a worker's
+        training = train_trial(path, self._of_all["uri"], self._of_all["branching"])
+        self._pack.add(path.name, training)
+        self._labels[path.name] = label
+        self._last.pop(path.name, None)
+
+    def drop(self, trial_id: str) -> None:
+        """Close a trial that was stopped or paused, and release its folder.
+
+        An exception that it raises now is only printed: the worker belongs to other trials.
+        """
+        try:
+            self._pack.drop(trial_id)
+        except BaseException as error:
+            if is_ordered_end(error):
+                raise
+            traceback.print_exc()
+
+    def step(self) -> dict[str, Any]:
+        show_in_process_list(self._title())
+        start, trained = time.perf_counter(), self._pack.names
+        refused, self._refused = tuple(self._refused), []
+        messages: list[tuple[str, Message]] = []
+        if not trained:
+            time.sleep(SECONDS_WITHOUT_TRIALS)
+        try:
+            while not messages and self._pack.names:
+                messages = [(name, self._noted(name, said)) for name, said in self._pack.step()]
+                if time.perf_counter() - start > SECONDS_OF_A_STEP:
+                    break
+        except BaseException as error:
+            if is_ordered_end(error):
+                raise
+            by = None if device_broke(error) else self._pack.turn
+            fault = "".join(traceback.format_exception(error))
+            return {MESSAGE: WorkerReport(trained, refused=refused, fault=fault, by=by)}
+        report = WorkerReport(
+            trained=trained,
+            messages=tuple(messages),
+            refused=refused,
+            seconds=time.perf_counter() - start,
+            card=_card(),
+            spoilt=bool(self._pack.spoilt),
+        )
+        return {MESSAGE: report}
+
+    def cleanup(self) -> None:
+        for trial_id in self._pack.names:
+            self.drop(trial_id)
+        self._limit_memory(None)
+
+    def __repr__(self) -> str:
+        """The actor's name in the dashboard, which asks once, after `setup`: no trial's name."""
+        return f"{self._sweep} worker"
+
+    def _noted(self, name: str, said: Message) -> Message:
+        """Take note of what a trial says."""
+        if not isinstance(said, Outcome):
+            self._last[name] = said[-1]
+        elif self._share is not None and is_out_of_memory(said):
+            hint = f"; `resources.gpu` lets it use {self._share:g} of the GPU's memory"
+            return replace(said, cause=said.cause + hint)
+        return said
+
+    def _title(self) -> str:
+        """What the process trains now; of a trial that is alone also how it stands."""
+        if not self._pack.names:
+            return repr(self)
+        name, *others = self._pack.names
+        if others:
+            return " ".join(self._pack.names)
+        title, last = f"{name} {self._labels[name]}".rstrip(), self._last.get(name)
+        if last is None:
+            return title
+        value, judged_by = self._judged_by.value(last), self._judged_by
+        score = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
+        return f"{title} epoch {last.epoch}{score}"
+
+    def _limit_memory(self, share: float | None) -> None:
+        """Keep a worker that shares a GPU by fractions from taking its neighbours' memory."""
+        if self._share is None:
+            return
+        with suppress(Exception):  # of a GPU that broke: the trial says so
+            from sweep.trial.gpu_memory import limit_gpu_memory
+
+            limit_gpu_memory(1.0 if share is None else share)
 
 
 def show_in_process_list(title: str) -> None:
@@ -55,114 +208,9 @@ def show_in_process_list(title: str) -> None:
         setproctitle(f"ray::{title}")
 
 
-class TrialActor(tune.Trainable):  # type: ignore[misc]
-    """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
+def _card() -> CardInUse | None:
+    with suppress(Exception):  # the device broke: the next turn of a trial says so
+        from sweep.trial.gpu_memory import card_in_use
 
-    Epochs that were trained before, by this trial or its trunk, are reported in a first step, all
-    at once. The step after the last epoch has the outcome. It is not marked as Ray's ``done``: Ray
-    shows such results to no scheduler, and our scheduler records them.
-
-    The worker trains what is in the folder: nothing else is sent to it. If the folder has a
-    checkpoint (the worker died, the sweep was interrupted), the trial continues from there. If the
-    folder is at a URI, the worker trains in a copy and sends the files that it writes.
-
-    An exception of the trainer is the trial's outcome: it would be the same on every retry. Faults
-    of the machine (a kill, the node, a full disk) are left to Ray's retries, each in a fresh
-    process.
-    """
-
-    _sweep: str
-    _name: str
-    _judged_by: Objective
-    _run: Training | None = None
-    _last: EpochMetrics | None = None
-    _clean: CleanProcess | None = None
-    _streams: tuple[TextIO, TextIO]
-    _share: float | None = None
-
-    @classmethod
-    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        return resource_request(config)
-
-    def setup(self, config: dict[str, Any]) -> None:
-        self._clean, self._streams = clean_process(config["kind"]), (sys.stdout, sys.stderr)
-        self._sweep = config["sweep"]
-        share = config["resources"]["gpu"]
-        self._share = share if 0 < share < 1 else None
-        self._limit_memory(self._share)
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial in the same process, which imports and reads the data only once.
-
-        Raises:
-            WorkerSpoilt: this process refuses further trials. Ray then ends it and gives up the
-                trial, which the driver hands out again
-                (`sweep.engine.on_ray.ray_tune.Supervision`). Ray 2.60 does not report False, the
-                other way to refuse.
-        """
-        self.leave()
-        sys.stdout, sys.stderr = self._streams  # here alone: nobody else writes to a worker's
-        if left := left_behind(self._clean):
-            raise WorkerSpoilt("; ".join(left))
-        self._begin(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        show_in_process_list(self._title())
-        if self._run is None:
-            return {MESSAGE: ()}
-        message = next_message(self._run)
-        if not isinstance(message, Outcome):
-            self._last = message[-1]
-        elif self._share is not None and is_out_of_memory(message):
-            hint = f"; `resources.gpu` lets it use {self._share:g} of the GPU's memory"
-            message = replace(message, cause=message.cause + hint)
-        return {MESSAGE: message}
-
-    def leave(self) -> None:
-        """Close the trial, if it paused or was pruned, and release its folder.
-
-        An exception that it raises now is only printed: the worker belongs to the next trial.
-        """
-        run, self._run = self._run, None
-        try:
-            if run is not None:
-                run.close()
-        except BaseException as error:
-            if is_ordered_end(error):
-                raise
-            traceback.print_exc()
-
-    def cleanup(self) -> None:
-        self.leave()
-        self._limit_memory(None)
-
-    def _limit_memory(self, share: float | None) -> None:
-        """Keep a trial that shares a GPU by fractions from taking its neighbours' memory."""
-        if self._share is None:
-            return
-        with suppress(Exception):  # of a GPU that broke: the trial says so
-            from sweep.trial.gpu_memory import limit_gpu_memory
-
-            limit_gpu_memory(1.0 if share is None else share)
-
-    def __repr__(self) -> str:
-        """The actor's name in the dashboard, which asks once, after `setup`: no trial's name."""
-        return f"{self._sweep} worker"
-
-    def _title(self) -> str:
-        """What the process trains now, and how it stands."""
-        if self._last is None:
-            return self._name
-        value, judged_by = self._judged_by.value(self._last), self._judged_by
-        last = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
-        return f"{self._name} epoch {self._last.epoch}{last}"
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        folder = Path(config["folder"])
-        self._name = f"{folder.name} {config['label']}".rstrip()
-        self._judged_by = Objective(**config["objective"])
-        self._last = None
-        if config["folder"] != NO_TRIAL:
-            self._run = train_trial(folder, config["uri"], config["branching"])
+        return card_in_use()
+    return None

@@ -1,4 +1,4 @@
-"""Which worker trains which trial, where a worker trains several at once: a *pack*.
+"""Which worker trains which trial. What a worker trains at once is a *pack*, often of one trial.
 
 Nothing here is recorded: the records are the same wherever a trial was trained.
 """
@@ -27,7 +27,10 @@ class _Pack:
     """A worker's process.
 
     Args:
-        trials: folders of the trials that it trains, by id.
+        trials: folders of the trials that it trains, by id, or will train once it has started.
+        started: whether the process has started.
+        used: whether it has trained a trial that has left it.
+        unheard: trials that came after such a one, and have reported nothing yet.
         alone: whether its one trial is suspected of having killed a process.
         spoilt: whether it must take no further trial.
         card: name of its GPU; None if it has none, or has not reported yet.
@@ -35,6 +38,9 @@ class _Pack:
     """
 
     trials: dict[str, Path] = field(default_factory=dict)
+    started: bool = False
+    used: bool = False
+    unheard: set[str] = field(default_factory=set)
     alone: bool = False
     spoilt: bool = False
     card: str | None = None
@@ -44,10 +50,14 @@ class _Pack:
 class TrialPlacement:
     """Distribute the controller's trials over packs, and find out which trial killed a process.
 
+    A process takes seconds to start, and on a full cluster hours. Its trials do not wait for it: a
+    process that has nothing to train meanwhile takes one of them.
+
     A process that dies does not say which of its trials is to blame. So each of them goes on alone
     in a process until it has trained an epoch. For those that do, the dead process does not count.
     One that kills its process alone, too, has `RETRIES` as any other trial. The same holds for a
-    trial that runs out of memory beside others: it fails only if it does so alone, too.
+    trial that runs out of memory beside others: it fails only if it does so alone, too. And for one
+    whose process dies before it has reported anything: it may have died of the trial before it.
 
     Args:
         controller: has the trials.
@@ -75,43 +85,48 @@ class TrialPlacement:
         return tuple(self._packs[pack].trials)
 
     def open(self, name: str) -> bool:
-        """Add a pack with its first trial, or without one while all trials wait for a warm-up.
+        """Add a pack with its first trial, or without one for a trial that waits for a warm-up.
 
         False, and no pack, if there is nothing for it to train.
         """
         pack = _Pack()
-        is_wanted = self._add_to(pack) or (self._has_room and self._controller.has_waiting)
+        empty = sum(not other.trials for other in self._packs.values())
+        is_wanted = self._add_to(pack) or (self._has_room and self._controller.waiting > empty)
         if is_wanted:
             self._packs[name] = pack
         return is_wanted
 
-    def fill(self) -> list[tuple[str, Path]]:
-        """Give trials to packs with room, to the smallest first.
+    def start(self, name: str) -> list[Path]:
+        """The process of a pack has started. Returns the folders of its trials."""
+        pack = self._packs[name]
+        pack.started = True
+        return [*pack.trials.values()]
+
+    def fill(self, *, beside_others: bool = True) -> list[tuple[str, Path]]:
+        """Give trials to packs with room, to the smallest first, of these to one that has started.
 
         While trials wait to be alone, the smallest pack takes no more: it is theirs once it is
         empty.
 
+        Args:
+            beside_others: also to packs that have trials.
         Returns:
             each pack that got a trial, and the trial's folder.
         """
         added: list[tuple[str, Path]] = []
         while True:
-            smallest = min(
-                (
-                    name
-                    for name, pack in self._packs.items()
-                    if self._takes_more(pack) and name != self._emptied
-                ),
-                key=lambda name: len(self._packs[name].trials),
-                default=None,
-            )
-            if smallest is None or not self._add_to(self._packs[smallest]):
+            emptied = self._emptied
+            open_packs = {
+                name: (len(pack.trials), not pack.started)
+                for name, pack in self._packs.items()
+                if self._takes_more(pack) and name != emptied
+            }
+            smallest = min(open_packs, key=open_packs.__getitem__, default=None)
+            if smallest is None or (open_packs[smallest][0] and not beside_others):
+                return added
+            if not self._add_to(self._packs[smallest]):
                 return added
             added.append((smallest, [*self._packs[smallest].trials.values()][-1]))
-
-    def folders(self, pack: str) -> list[Path]:
-        """Folders of the trials of a pack."""
-        return [*self._packs[pack].trials.values()]
 
     def report(
         self, name: str, messages: Iterable[tuple[str, Sequence[EpochMetrics] | Outcome]]
@@ -122,13 +137,14 @@ class TrialPlacement:
             the trials that the pack's process must drop.
         """
         pack = self._packs[name]
-        has_company, left = len(pack.trials) > 1, []
+        count, left = len(pack.trials), list[str]()
         for trial_id, message in messages:
             if trial_id not in pack.trials:
                 continue
+            pack.unheard.discard(trial_id)
             if isinstance(message, Outcome):
                 folder = pack.trials.pop(trial_id)
-                if has_company and is_out_of_memory(message):
+                if count > 1 and is_out_of_memory(message):
                     self._sizes.too_many(pack.card, len(pack.trials) + 1)
                     self._suspects.append(folder)
                 else:
@@ -137,6 +153,7 @@ class TrialPlacement:
                 del pack.trials[trial_id]
                 left.append(trial_id)
         pack.alone = pack.alone and bool(pack.trials)
+        pack.used = pack.used or len(pack.trials) < count
         return left
 
     def is_new(self, trial_id: str, metrics: EpochMetrics) -> bool:
@@ -160,7 +177,7 @@ class TrialPlacement:
         pack.idle = 0 if pack.trials else pack.idle + 1
         if pack.trials or pack.spoilt or self._controller.finished:
             return not pack.trials
-        expects = bool(self._suspects) or self._controller.has_waiting
+        expects = bool(self._suspects) or self._controller.waiting > 0
         return not expects and pack.idle > STEPS_WITHOUT_TRIALS
 
     def close(self, name: str) -> None:
@@ -176,8 +193,9 @@ class TrialPlacement:
         Raises:
             SweepFailed: results cannot be written.
         """
-        trials = self._packs.pop(name).trials
-        by = next(iter(trials)) if len(trials) == 1 else by
+        pack = self._packs.pop(name)
+        trials = pack.trials
+        by = next(iter(trials)) if len(trials) == 1 and not pack.unheard else by
         for trial_id, folder in trials.items():
             if by in trials and trial_id != by:
                 self._controller.hand_back(trial_id)
@@ -225,6 +243,11 @@ class TrialPlacement:
 
     def _add_to(self, pack: _Pack) -> bool:
         """Give a pack a trial; False if there is none."""
+        if pack.started and not pack.trials and (other := self._not_started) is not None:
+            trial_id = next(iter(other.trials))
+            pack.trials[trial_id] = other.trials.pop(trial_id)
+            pack.alone, other.alone = other.alone, False
+            return True
         if not self._has_room:
             return False
         if self._suspects and not pack.trials:
@@ -234,7 +257,15 @@ class TrialPlacement:
         else:
             return False
         pack.trials[folder.name] = folder
+        if pack.used and not pack.alone:
+            pack.unheard.add(folder.name)
         return True
+
+    @property
+    def _not_started(self) -> _Pack | None:
+        """A pack with trials whose process has not started."""
+        packs = self._packs.values()
+        return next((pack for pack in packs if pack.trials and not pack.started), None)
 
     def _goes_on(self, pack: _Pack, trial_id: str, epochs: Sequence[EpochMetrics]) -> bool:
         """Pass on epochs of a trial. Whether it stays in its pack."""
@@ -245,6 +276,8 @@ class TrialPlacement:
             self._epochs[trial_id] = max(self._epochs[trial_id], metrics.epoch + 1)
             if pack.alone and is_new:
                 self._clear(trial_id)
-                self._controller.hand_back(trial_id)  # the next suspect is alone now
-                return False
+                pack.alone = False
+                if self._suspects:  # the next one is alone now
+                    self._controller.hand_back(trial_id)
+                    return False
         return True

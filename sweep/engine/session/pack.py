@@ -37,6 +37,8 @@ class Pack:
     Args:
         clean: the process before its first trial, of `clean_process`; None if it could not be
             recorded, because what all trials import cannot be imported.
+        in_worker: nothing but its trials runs in this process. What appears between their turns is
+            then theirs, too.
 
     Attributes:
         spoilt: what trials that have ended did to the process and cannot be undone, in sentences.
@@ -44,8 +46,9 @@ class Pack:
         turn: name of the trial whose turn it is. After `step` has raised, it is that trial's error.
     """
 
-    def __init__(self, clean: CleanProcess | None) -> None:
+    def __init__(self, clean: CleanProcess | None, *, in_worker: bool = False) -> None:
         self._clean = clean
+        self._in_worker = in_worker
         self._members: dict[str, _Member] = {}
         self._said: list[tuple[str, Message]] = []
         self._found: Mapping[str, Any] | None = None  # once modules of users were run again
@@ -129,8 +132,10 @@ class Pack:
                 raise
             traceback.print_exc()  # nobody waits for this trial any more
         finally:
-            started = None if member.own is None else member.own.started
-            self.spoilt += left_behind(self._clean, started, alone=not self._members)
+            alone = not self._members
+            every = alone and self._in_worker
+            started = None if member.own is None or every else member.own.started
+            self.spoilt += left_behind(self._clean, started, alone=alone)
             if turns is not None:
                 turns.look()
                 self._found = self._found if self._members else turns.now

@@ -7,7 +7,7 @@ const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing 
 const GREY = "#4b5563", FAINT = "#c4cad0", INK = "#1f2933";  // of what is no trial, of values without a colour of their own, of outlines
 let mapped = null;  // what the filter kept when the map was drawn
 const ROLES = [["y", "Up"], ["x", "Across"], ["colour", "Colour"]];
-const GROUPS = ["Settings", "Results", "In the best epoch"];
+const GROUPS = ["Settings", "Results", "Recorded values"];
 
 /** The columns that an axis can have: name → {title, kind, scale, group, of}. */
 function axisColumns(data) {
@@ -24,7 +24,7 @@ function axisColumns(data) {
   for (const curve of new Set(page.ids.flatMap((id) => Object.keys(data.trials[id].curves)))) {
     if (curve === "value" || ranked.has(curve.replace("metrics/", ""))) continue;
     const best = (id) => data.trials[id].curves[curve]?.[data.trials[id].best_epoch] ?? null;
-    add(curve, curveTitle(curve), "number", GROUPS[2], () => new Map(page.ids.map((id) => [id, best(id)])));
+    add(curve, `${curveTitle(curve)} (best epoch)`, "number", GROUPS[2], () => new Map(page.ids.map((id) => [id, best(id)])));
   }
   return found;
 }
@@ -69,7 +69,7 @@ function chosenAxes(data) {
   return {
     name: "axes", title: "Your own figure", height: 460,
     finding: `${map ? `${map.finding} ` : ""}${thinned}${left ? `${counted(left, "trial")} without one of these values ${left > 1 ? "are" : "is"} left out.` : ""}`.trim(),
-    reading: `Choose the columns. A setting has the scale of its search space; another column is logarithmic where its values are positive and differ a hundredfold. ${map?.reading ?? colours?.reading ?? "With two settings as axes and a measured value as the colour, a map shows which region does well."}`,
+    reading: `Choose the columns. A setting has the scale of its search space; another column is logarithmic where its values are positive and differ a hundredfold. ${map?.reading ?? colours?.reading ?? (Object.keys(data.parameters).length > 1 ? "With two settings as axes and a measured value as the colour, a map shows which region does well." : "")}`.trim(),
     figure: { data: traces, layout: { height: 460, hovermode: "closest", margin: { l: 64, r: 24, t: 48, b: 56 }, xaxis: axis(x), yaxis: axis(y), ...(colours?.coloraxis ? { coloraxis: colours.coloraxis } : {}),
       font: { size: 13, color: INK, family: "system-ui, -apple-system, sans-serif" }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true } },
   };
@@ -179,9 +179,11 @@ function drawAxes() {
 }
 
 onChange(() => {  // a map is one of the trials that the filter keeps
-  clearTimeout(drawAxes.later);
+  if (mapped === page.kept || !axes.isMap) return;
   const { x, y, third } = drawnAxes(page.data);
-  if (mapped !== page.kept && axes.isMap && mayBeMap(x, y, third)) drawAxes.later = setTimeout(drawAxes, 150);
+  mapped = page.kept;
+  clearTimeout(drawAxes.later);
+  if (mayBeMap(x, y, third)) drawAxes.later = setTimeout(drawAxes, 150);
 });
 
 /** The figures of the data, and this one after those of the sweep. */

@@ -111,7 +111,10 @@ function tellSelection() {
 // Groups.
 
 const LOOKS = [["#08306b", "solid"], ["#c05621", "dash"], ["#3f8fc5", "dot"], ["#5b7553", "dashdot"], ["#8e6c8a", "longdash"], ["#4b5563", "longdashdot"]];
-const MOST_GROUPS = LOOKS.length, MOST_COMPARED = LOOKS.length;
+const MOST_GROUPS = LOOKS.length, MOST_COMPARED = 2 * LOOKS.length;
+
+/** Colour and dash of the n-th of up to twelve: a colour that comes again has another dash. */
+const lookOf = (n) => [LOOKS[n % LOOKS.length][0], LOOKS[(n + 3 * Math.floor(n / LOOKS.length)) % LOOKS.length][1]];
 
 /**
  * The trials by the values of a parameter, [text, ids], each in the order of the ranking. Many numbers

@@ -219,10 +219,12 @@ function panel(title, name, pairs, type) {
   const key = keyOf(pairs, name);
   const place = figureIn(key, "small", `${title} over the epochs`);
   const { smoothing, isLog } = mayChoose(pairs) ? curveLook : {};
+  const named = pairs.length > 1 && name === "value", legend = named ? 27 * Math.ceil(pairs.length / 3) : 0;  // pixels, three trials a line
+  if (legend) place.style.height = `${203 + legend}px`;
   const traces = pairs.flatMap(([id, { curves }], n) => {  // whoever lacks this curve keeps its colour for the others
     if (!curves[name]) return [];
-    const [color, dash] = LOOKS[n], y = curves[name], x = y.map((_, epoch) => epoch);
-    const line = { x, name: id, legendgroup: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: pairs.length > 1 && name === "value" };
+    const [color, dash] = lookOf(n), y = curves[name], x = y.map((_, epoch) => epoch);
+    const line = { x, name: id, legendgroup: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: named };
     const hasGaps = y.includes(null);  // a point between two of them is no line
     const raw = { ...line, y, mode: y.length < 40 || hasGaps ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
     if (!smoothing) return [raw];
@@ -233,7 +235,7 @@ function panel(title, name, pairs, type) {
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
   const scale = (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e" } : { type: "linear" };
   drawLater.push(() => plain(place, traces, {
-    title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: pairs.length > 1 && name === "value" ? 52 : 30, b: 32 },
+    title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: 30 + legend, b: 32 },
     uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: { ...scale, uirevision: `${key} ${scale.type}` },
   }));
   return place;

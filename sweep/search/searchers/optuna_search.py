@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, PartialFixedSampler
@@ -109,7 +110,8 @@ class OptunaSearch:
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._index:
             self.study.sampler = self._sampler(number)
-            self._translator.suggested(self.study.ask())
+            with np.errstate(all="ignore"):  # GP divides by 0 where one point is far above all
+                self._translator.suggested(self.study.ask())
             self._take_in(number)
         return self._translator.decode(self._evidence[self._index[number]].proposed.params)
 

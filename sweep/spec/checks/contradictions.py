@@ -209,7 +209,8 @@ def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
     if shortest >= most and any(key in spec.space for key in spec.loss.weights.keys):
         message = (
             f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "
-            "switches on, so its searched weights have no effect"
+            "switches on, so its searched weights have no effect; shorten it, or raise"
+            " `trainer.epochs`"
         )
         yield Finding(spec.place_of("loss.warmup_epochs"), message)
 
@@ -277,8 +278,8 @@ def _check_several_objectives(spec: SweepSpec) -> Iterator[Finding]:
     if objective.has_cost and spec.replayed:
         keys = ", ".join(f"`{key}`" for key in spec.replayed)
         message = (
-            f"{keys} is searched by replaying curves: every trial trains as long as the most"
-            " patient one, so costs do not differ by it; add `replay_patience: false`"
+            "every trial trains as long as the most patient one, because curves are replayed for"
+            f" {keys}: costs do not differ by that; add `replay_patience: false`"
         )
         yield Finding(("objective",), message)
 

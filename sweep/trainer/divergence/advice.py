@@ -213,6 +213,28 @@ def clip_the_gradient(case: Case) -> Advice | None:
     )
 
 
+def examine_the_loss(case: Case) -> Advice | None:
+    """For a value that no learning rate explains: it broke before any step was taken, or the total
+    broke and not one of the terms that it is made of.
+    """
+    verdict, terms = case.verdict, case.verdict.terms.values()
+    is_first = verdict.counts_steps and (verdict.epoch, verdict.step) == (0, 0)
+    is_first = is_first and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
+    finite = [math.isfinite(float(value)) for value in terms]
+    is_total = verdict.stage is Stage.LOSS and verdict.term is None and all(finite) and any(finite)
+    if not is_first and not is_total:
+        return None
+    what = f"The {verdict.stage} broke in the very first step, before any was taken"
+    if not is_first:
+        what = "The loss is not finite, though each of its terms is"
+    return Advice(
+        f"{what}: the loss or the network divides by 0 there, or takes a logarithm or a root of 0,"
+        " or the batch holds a value that is not finite.",
+        "trainer.entry" if case.settings.trainer.traits.is_own_loop else "loss.main",
+        "Look into the batch, and into what the loss adds to its terms.",
+    )
+
+
 def lower_the_far_too_high_own_rate(case: Case) -> Advice | None:
     """For an optimizer of the user's code whose steps made the weights overflow or grow far beyond
     any that are trained, unless a clip would have kept these steps short.

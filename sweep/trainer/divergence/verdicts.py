@@ -17,6 +17,7 @@ from sweep.trainer.divergence.advice import (
     Case,
     clip_the_gradient,
     examine_the_images,
+    examine_the_loss,
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
@@ -48,6 +49,7 @@ class Nonfinite(Verdict):
         raise_epsilon,
         widen_the_precision,
         lower_the_broken_weight,
+        examine_the_loss,
         lower_the_far_too_high_own_rate,
         clip_the_gradient,
     )
