@@ -347,7 +347,8 @@ class SweepResults(Mapping[str, TrialResult]):
         """
         from sweep.analysis.ranking.row_selection import pareto
 
-        return pareto(self._read.table, self.spec.judged_by).frame()
+        found = pareto(self._read.table, self.spec.judged_by)["trial_id"]
+        return self.frame[self.frame["trial_id"].isin(found)]
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
