@@ -328,6 +328,19 @@ def test_trial_that_trained_alone_keeps_its_process_unless_others_must_be_alone_
     assert placed.fill() == [("b", Path("t0000"))]
 
 
+def test_trial_makes_way_for_no_other_suspect_where_every_trial_is_alone_anyway() -> None:
+    placed = placement(Trials(3), 1)
+    for name in "abc":
+        placed.open(name)
+    for name in "ab":
+        placed.lost(name, [DIED])
+    placed.report("c", [("t0002", COMPLETED)])
+    assert placed.fill() == [("c", Path("t0000"))]
+    assert placed.report("c", [("t0000", epoch(0))]) == []
+    assert placed.report("c", [("t0000", COMPLETED)]) == []
+    assert placed.fill() == [("c", Path("t0001"))]
+
+
 def test_trials_of_a_lost_node_are_suspected_only_the_second_time() -> None:
     placed = placement(Trials(2), 2)
     for name, together in (("a", 2), ("b", 2), ("c", 1)):

@@ -282,7 +282,8 @@ class TrialPlacement:
                 pack.alone = False
             if self._controller.report(trial_id, metrics) is not Decision.CONTINUE:
                 return False
-            if proves and self._suspects:  # the next one is alone now
+            # The next one is alone now. In a pack of one trial each is, and none need make way.
+            if proves and self._suspects and self._sizes.of(pack.card) > 1:
                 self._controller.hand_back(trial_id)
                 return False
         return True
