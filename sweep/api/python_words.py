@@ -46,11 +46,9 @@ KEYWORDS = {
 }
 """Option of a command → the keyword that does the same."""
 
-PATHS = {"folder": "a path", "results": "a path", "images": "a path", "output": "a path"}
-SOURCES = dict.fromkeys(
-    ("source", "spec", "config"),
-    "a YAML file, a mapping of what one would hold, or loaded settings",
-)
+PATHS = ("folder", "results", "images", "output")
+SOURCES = ("source", "spec", "config")
+"""Arguments that must be settings, in whatever form."""
 MAPPINGS = {
     "overrides": 'a mapping, such as {"trainer.epochs": 5}',
     "extend": 'a mapping, such as {"trials": "+20"}',
