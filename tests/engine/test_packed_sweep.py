@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ def test_free_place_is_taken_by_the_next_trial_at_once(tmp_path: Path) -> None:
     assert order[:5] == [0.05, 0.1, 0.05, 0.15, 0.05]
     assert [results[name].status for name in sorted(results)].count(Status.FAILED) == 1
     assert [results[name].status for name in sorted(results)].count(Status.COMPLETED) == 4
+
+
+def test_at_most_max_concurrent_trials_take_turns(tmp_path: Path) -> None:
+    values = scripted(tmp_path, DICE, presets=[], trials=3, max_concurrent=1)
+    journal = run(values, tmp_path / "results", 3).folder / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    ids = [event["trial_id"] for event in events]
+    assert len(set(ids)) == 3
+    assert ids == sorted(ids)
 
 
 def test_interrupted_sweep_of_packs_ends_as_one_left_alone(tmp_path: Path) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import foreign
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ray._raylet import getproctitle
+from ray.exceptions import RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.execute import NO_GPU, _workers
+from sweep.engine.on_ray.ray_cluster import ENVIRONMENT
 from sweep.engine.on_ray.ray_tune import (
     ControlledScheduler,
     ControlledSearcher,
@@ -328,6 +333,16 @@ def test_process_that_has_died_is_replaced_and_its_trials_go_on() -> None:
     driver.door.require()
 
 
+def test_ray_does_not_restart_the_worker_of_a_preempted_node_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    trial = Trial("x", stub=True, max_failures=0)
+    trial._handle_ray_actor_error(RayActorError(preempted=True))
+    assert not trial.should_recover()
+
+
 def test_auto_doubles_the_trials_of_every_pack_of_a_card_until_they_do_not_pay() -> None:
     said: list[str] = []
     driver = Driver(Queue(64), PackSizes("auto", Packing(say=said.append)), slots=2)
@@ -405,3 +420,181 @@ def test_worker_trains_several_trials_only_where_that_is_asked_for_and_auto_only
     location, controller = SweepLocation(Path("results/toy")), cast(SweepController, Queue(1))
     workers = _workers(controller, spec, location, Packing(say=heard.append))
     assert (workers.sizes.largest, heard) == (largest, said)
+
+
+# Anything may happen in any order.
+
+MEMORY = Outcome(status=Status.FAILED, cause="OutOfMemoryError: CUDA out of memory. Tried …")
+NODE = "The actor died because its node has died. Node Id: 1"
+
+
+class Sweep(Queue):
+    """Trials of which some pause, and some wait until the first one has ended."""
+
+    def __init__(self, count: int, behind: int) -> None:
+        super().__init__(count)
+        self.behind = {path.name for path in [*self.queue][1 : 1 + behind]}
+        self.asked: set[str] = set()
+        self.held: list[str] = []
+        self.ended: list[str] = []
+
+    @property
+    def finished(self) -> bool:
+        return super().finished and not self.held
+
+    @property
+    def ready(self) -> list[Path]:
+        waits = set() if "t0000" in self.ended else self.behind
+        return [path for path in self.queue if path.name not in waits]
+
+    @property
+    def waiting(self) -> int:  # type: ignore[override]
+        return len(self.behind & {path.name for path in self.queue})
+
+    def next_trial(self) -> Path | None:
+        if not self.ready:
+            return None
+        folder = self.ready[0]
+        self.queue.remove(folder)
+        self.running.add(folder.name)
+        return folder
+
+    def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
+        if trial_id not in self.paused:
+            return Decision.CONTINUE
+        self.paused.remove(trial_id)
+        self.running.remove(trial_id)
+        self.held.append(trial_id)
+        return Decision.PAUSE
+
+    def end(self, trial_id: str, outcome: Outcome) -> None:
+        super().end(trial_id, outcome)
+        self.ended.append(trial_id)
+
+
+class Process:
+    """A worker's process: it takes up what it was sent between two of its steps."""
+
+    def __init__(self, trial: Trial, handle: Handle) -> None:
+        self.trial, self.handle = trial, handle
+        self.name = trial.config["worker"]
+        self.trials: list[str] = []
+        self.spoilt = False
+        self.report = WorkerReport()
+
+    def begin(self, messages: Callable[[str], tuple[EpochMetrics, ...] | Outcome | None]) -> None:
+        """Begin the next step, which reports the messages of its trials."""
+        refused = []
+        for verb, trial_id in self.handle.sent:
+            if verb == "drop":
+                self.trials.remove(trial_id)
+            elif self.spoilt:
+                refused.append(trial_id)
+            else:
+                self.trials.append(trial_id)
+        self.handle.sent.clear()
+        said = tuple((name, what) for name in self.trials if (what := messages(name)) is not None)
+        for name, what in said:
+            if isinstance(what, Outcome):
+                self.trials.remove(name)
+        self.report = WorkerReport(messages=said, refused=tuple(refused), spoilt=self.spoilt)
+
+
+class Chaos:
+    """Ray with room for some or all of the workers: they start late or never, and may die."""
+
+    def __init__(self, random: Random, trials: Sweep, size: int, slots: int, most: int) -> None:
+        self.random, self.trials, self.size, self.most = random, trials, size, most
+        self.driver = Driver(trials, PackSizes(size), slots)
+        self.driver.workers.placement._most = most
+        self.room = random.randint(1, slots)
+        self.opened: list[Any] = []
+        self.processes: list[Process] = []
+        self.epochs: Counter[str] = Counter()
+        self.calm = False
+
+    def act(self) -> bool:
+        """One event, and what Ray does in each step of its loop. Whether the sweep is over."""
+        picked = self.random.choice(self.processes) if self.processes else None
+        match self.random.randrange(4 if self.calm else 8):
+            case 0:
+                config = self.driver.searcher.suggest("x")
+                if isinstance(config, dict):
+                    self.opened.append(config)
+            case 1 if self.opened and len(self.processes) < self.room:
+                config = self.opened.pop(self.random.randrange(len(self.opened)))
+                self.processes.append(Process(*self.driver.start(config)))
+            case 2 | 3 | 4 if picked is not None:
+                self.step(picked)
+            case 5 if picked is not None:
+                self.processes.remove(picked)
+                self.kill(picked)
+            case 6 if self.opened:
+                config = self.opened.pop(self.random.randrange(len(self.opened)))
+                self.driver.workers.lost(config["worker"], [])
+            case 7 if self.trials.running:
+                self.trials.paused.add(self.random.choice(sorted(self.trials.running)))
+        if self.trials.held and (self.calm or self.random.random() < 0.3):
+            self.trials.queue.append(Path(self.trials.held.pop()))
+        try:
+            self.driver.supervision.on_step_begin(0, [])
+        except Stopped:
+            return True
+        self.driver.door.require()
+        self.check()
+        return self.trials.finished and not self.processes and not self.opened
+
+    def kill(self, process: Process) -> None:
+        fault = WorkerReport(fault="OSError", by=self.random.choice([*process.trials, None]))
+        match self.random.randrange(3):
+            case 0:
+                assert self.driver.take(process.trial, fault) == TrialScheduler.STOP
+            case 1:
+                self.driver.workers.lost(process.name, [NODE])
+            case 2:
+                self.driver.supervision.on_trial_error(0, [], process.trial)
+
+    def step(self, process: Process) -> None:
+        if self.driver.take(process.trial, process.report) == TrialScheduler.STOP:
+            self.processes.remove(process)
+            return
+        process.spoilt |= not self.calm and self.random.random() < 0.05
+        process.begin(self.say)
+        placed = self.driver.workers.placement.trials(process.name)
+        ended = [name for name, what in process.report.messages if isinstance(what, Outcome)]
+        assert sorted(placed) == sorted([*process.trials, *ended, *process.report.refused])
+
+    def say(self, trial_id: str) -> tuple[EpochMetrics, ...] | Outcome | None:
+        """What a trial reports in a step."""
+        if not self.calm and self.random.random() < 0.3:
+            return self.random.choice([None, MEMORY])
+        self.epochs[trial_id] += 1
+        return COMPLETED if self.epochs[trial_id] > 3 else epoch(self.epochs[trial_id] - 1)
+
+    def check(self) -> None:
+        placement = self.driver.workers.placement
+        unstarted = [name for config in self.opened for name in placement.trials(config["worker"])]
+        packs = [placement.trials(process.name) for process in self.processes]
+        placed = [*unstarted, *(name for pack in packs for name in pack)]
+        assert len(placed) == len(set(placed)) <= self.most
+        assert set(placed) <= self.trials.running
+        assert len(set(self.trials.ended)) == len(self.trials.ended)
+        if any(
+            not pack and not process.spoilt
+            for pack, process in zip(packs, self.processes, strict=True)
+        ):
+            assert not unstarted
+            assert not self.trials.ready or len(placed) == self.most
+
+
+@given(st.integers(0), st.integers(1, 9), st.integers(0, 4), st.integers(1, 4), st.integers(1, 3))
+def test_every_trial_ends_whatever_happens_and_no_process_idles_while_one_could_be_trained(
+    seed: int, count: int, behind: int, size: int, slots: int
+) -> None:
+    random = Random(seed)
+    chaos = Chaos(random, Sweep(count, behind), size, slots, most=random.randint(1, 6))
+    for number in range(5000):
+        chaos.calm = number > 120
+        if chaos.act():
+            break
+    assert sorted(chaos.trials.ended) == [f"t{number:04}" for number in range(count)]

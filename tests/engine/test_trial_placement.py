@@ -21,6 +21,7 @@ from sweep.vocabulary.record import Outcome, Status
 
 DIED = "The actor died unexpectedly before finishing this task."
 NODE = "The actor died because its node has died. Node Id: 1"
+PREEMPTED = f"{NODE}\n\tthe actor's node was preempted: the spot instance was taken back"
 MEMORY = Outcome(status=Status.FAILED, cause="OutOfMemoryError: CUDA out of memory. Tried …")
 COMPLETED = Outcome(status=Status.COMPLETED)
 
@@ -262,6 +263,45 @@ def test_process_that_dies_as_it_takes_on_a_trial_costs_it_no_retry_once_it_has_
     assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
 
 
+def test_it_costs_no_retry_either_if_the_trial_came_from_a_process_that_had_not_started() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 1)
+    for name in "ab":
+        placed.open(name)
+    placed.start("a")
+    placed.report("a", [("t0000", COMPLETED)])
+    assert placed.fill() == [("a", Path("t0001"))]
+    placed.lost("a", [DIED])
+    assert placed.fill() == [("b", Path("t0001"))]
+    placed.report("b", [("t0001", epoch(0))])
+    for before, name in pairwise("bcde"):
+        assert "t0001" not in trials.ends
+        placed.lost(before, [DIED])
+        placed.open(name)
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
+def test_trial_that_pauses_after_an_epoch_alone_is_no_longer_suspected() -> None:
+    trials = Trials(2)
+    placed = placement(trials, 2)
+    placed.open("a")
+    placed.fill()
+    placed.lost("a", [DIED])
+    trials.paused.add("t0000")
+    for name in "bc":
+        placed.open(name)
+    placed.report("b", [("t0000", epoch(0))])
+    placed.report("c", [("t0001", COMPLETED)])
+    trials.paused.clear()
+    trials.hand_back("t0000")
+    for name in "bcd":
+        assert "t0000" not in trials.ends
+        placed.open(name)
+        placed.fill()
+        placed.lost(name, [DIED])
+    assert trials.ends["t0000"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
 def test_trial_that_kills_every_process_that_takes_it_on_fails_in_the_end() -> None:
     trials = Trials(2)
     placed = placement(trials, 1)
@@ -295,6 +335,15 @@ def test_trials_of_a_lost_node_are_suspected_only_the_second_time() -> None:
         placed.fill()
         assert len(placed.trials(name)) == together
         placed.lost(name, [NODE])
+
+
+def test_node_that_is_preempted_counts_against_no_trial_however_often() -> None:
+    trials = Trials(1)
+    placed = placement(trials, 1)
+    for number in range(2 * RETRIES):
+        assert placed.open(str(number))
+        placed.lost(str(number), [PREEMPTED])
+    assert not trials.ends
 
 
 def test_lack_of_memory_beside_others_makes_the_packs_smaller() -> None:

@@ -26,6 +26,7 @@ _UNWRITABLE = re.compile(
 )
 _TASK = re.compile(r"ray::.+ \(pid=")
 _NODE = re.compile(r"\bits node has died\b")
+_PREEMPTED = re.compile(r"\bnode was preempted\b")
 _MEMORY = re.compile(r"(\w+\.)*(OutOfMemoryError|MemoryError)\b|.*can't allocate memory")
 
 
@@ -72,6 +73,11 @@ def memory_hint(error: BaseException, others: int) -> str:
 def node_was_lost(failures: list[str]) -> bool:
     """Whether the last failure was that the worker's node was lost."""
     return bool(failures and _NODE.search(failures[-1]))
+
+
+def was_preempted(failures: list[str]) -> bool:
+    """Whether the last failure was that a cloud took the worker's node back, as announced."""
+    return bool(failures and _PREEMPTED.search(failures[-1]))
 
 
 def is_out_of_memory(outcome: Outcome) -> bool:

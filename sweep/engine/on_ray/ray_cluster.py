@@ -47,6 +47,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; copies as CSV and JSON cost
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we handle Ctrl-C: see `sweep.engine.session.ending`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Ray restarts such a worker itself
     "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose only as many trials as there is room for
     "RAY_prestart_worker_first_driver": "0",  # else an idle process for each core of the machine
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.engine.decisions.faults import RETRIES, is_out_of_memory, node_was_lost, outcome_of
+from sweep.engine.decisions.faults import (
+    RETRIES,
+    is_out_of_memory,
+    node_was_lost,
+    outcome_of,
+    was_preempted,
+)
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.packs.pack_sizes import PackSizes
 from sweep.search.schedulers.decision import Decision
@@ -168,6 +174,7 @@ class TrialPlacement:
         pack = self._packs[name]
         pack.card, pack.spoilt = card, pack.spoilt or spoilt
         for trial_id in refused:
+            pack.unheard.discard(trial_id)
             if pack.trials.pop(trial_id, None) is not None:
                 self._controller.hand_back(trial_id)
 
@@ -197,7 +204,7 @@ class TrialPlacement:
         trials = pack.trials
         by = next(iter(trials)) if len(trials) == 1 and not pack.unheard else by
         for trial_id, folder in trials.items():
-            if by in trials and trial_id != by:
+            if was_preempted(failures) or (by in trials and trial_id != by):
                 self._controller.hand_back(trial_id)
             elif trial_id != by and node_was_lost(failures) and trial_id not in self._lost_a_node:
                 self._lost_a_node.add(trial_id)  # a second time may be its fault
@@ -244,13 +251,11 @@ class TrialPlacement:
     def _add_to(self, pack: _Pack) -> bool:
         """Give a pack a trial; False if there is none."""
         if pack.started and not pack.trials and (other := self._not_started) is not None:
-            trial_id = next(iter(other.trials))
-            pack.trials[trial_id] = other.trials.pop(trial_id)
+            folder = other.trials.pop(next(iter(other.trials)))
             pack.alone, other.alone = other.alone, False
-            return True
-        if not self._has_room:
+        elif not self._has_room:
             return False
-        if self._suspects and not pack.trials:
+        elif self._suspects and not pack.trials:
             pack.alone, folder = True, self._suspects.popleft()
         elif (found := self._controller.next_trial()) is not None:
             folder = found
@@ -270,14 +275,14 @@ class TrialPlacement:
     def _goes_on(self, pack: _Pack, trial_id: str, epochs: Sequence[EpochMetrics]) -> bool:
         """Pass on epochs of a trial. Whether it stays in its pack."""
         for metrics in epochs:
-            if self._controller.report(trial_id, metrics) is not Decision.CONTINUE:
-                return False
-            is_new = self.is_new(trial_id, metrics)
+            proves = pack.alone and self.is_new(trial_id, metrics)
             self._epochs[trial_id] = max(self._epochs[trial_id], metrics.epoch + 1)
-            if pack.alone and is_new:
+            if proves:
                 self._clear(trial_id)
                 pack.alone = False
-                if self._suspects:  # the next one is alone now
-                    self._controller.hand_back(trial_id)
-                    return False
+            if self._controller.report(trial_id, metrics) is not Decision.CONTINUE:
+                return False
+            if proves and self._suspects:  # the next one is alone now
+                self._controller.hand_back(trial_id)
+                return False
         return True

@@ -53,7 +53,8 @@ def execute_here(
         SweepFailed: results cannot be written, or the sweep's own code failed.
     """
     deadline = math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget
-    most = 1 if spec.resources.trials_per_gpu == "auto" else spec.resources.trials_per_gpu
+    in_turn = 1 if spec.resources.trials_per_gpu == "auto" else spec.resources.trials_per_gpu
+    most = min(in_turn, spec.max_concurrent or in_turn)
     steer()
     if controller.finished:
         return Ending.FINISHED

@@ -3,7 +3,7 @@
 // measured in its best epoch.
 
 const axes = { x: "", y: "", colour: "", isMap: true };  // names of columns that the reader has chosen
-const MOST_POINTS = 1000;  // more of them slow a browser down and show nothing more
+const MOST_POINTS = 1000, MOST_OVER_MAP = 300;  // more of them slow a browser down and show nothing more, or hide the map
 const GREY = "#4b5563", FAINT = "#c4cad0", INK = "#1f2933";  // of what is no trial, of values without a colour of their own, of outlines
 let mapped = null;  // what the filter kept when the map was drawn
 const ROLES = [["y", "Up"], ["x", "Across"], ["colour", "Colour"]];
@@ -56,10 +56,10 @@ function chosenAxes(data) {
   const { x, y, third } = drawnAxes(data);
   if (!x || !y) return null;
   const every = page.ids.filter((id) => [x, y, third].every((one) => !one || (one.of.get(id) ?? null) !== null));
-  const step = Math.max(1, every.length / MOST_POINTS), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
-  if (!there.length) return null;
+  if (!every.length) return null;
   mapped = page.kept;
   const map = mayBeMap(x, y, third) && axes.isMap ? mapOf(x, y, third, every.filter((id) => !page.kept || page.kept.has(id))) : null;
+  const step = Math.max(1, every.length / (map?.trace ? MOST_OVER_MAP : MOST_POINTS)), there = every.filter((_, n) => Math.floor(n / step) > Math.floor((n - 1) / step));
   const colours = third && (isWords(third) ? colourWords(third, there) : map?.trace ? map.colours : colourRanks(third, there, data.scale));
   const traces = [...(map?.trace ? [map.trace] : []), ...pointsOf(data, there, { x, y, third, colours })];
   if (["number", "started"].includes(x.name) && y.name === data.objective.metric) traces.push(bestSoFar(data, every, x.of, y.of));

@@ -49,7 +49,7 @@ function mapOf(x, y, third, ids) {
     },
     colours: { isMap: true, of: (value) => value, marker: { ...scale, cmin: least, cmax: most } },  // a colour axis for both hangs plotly
     finding: `${who} stand behind the map, which goes from ${short(least)} to ${short(most)}. The ${isLowBest ? "lowest" : "highest"} place, at ${at}, rests on ${top.weight.toFixed(1)} trials' worth of evidence${top.weight < 1 ? ": it is a guess" : ""}.`,
-    reading: `The map is a mean of the trials around each place, weighted by a Gaussian kernel of 12 % of each axis${isSmooth ? "" : "; listed values stand alone"}. It is empty outside the hull of the trials, and where less than half a trial's worth of evidence is near. It smooths over all other settings, so a peak between trials is a guess.${pruned ? ` ${counted(pruned, "trial")} behind it ${pruned > 1 ? "were" : "was"} pruned and ${pruned > 1 ? "count" : "counts"} with what was reached by then; the filter \`not pruned\` leaves ${pruned > 1 ? "them" : "it"} out.` : ""} The points have their own values on the same scale.`,
+    reading: `The map is a mean of the trials around each place, weighted by a Gaussian kernel of 12 % of each axis${isSmooth ? "" : "; listed values stand alone"}. It is empty outside the hull of the trials, and where less than half a trial's worth of evidence is near. It smooths over all other settings, so a peak between trials is a guess.${pruned ? ` ${counted(pruned, "trial")} behind it ${pruned > 1 ? "were" : "was"} pruned and ${pruned > 1 ? "count" : "counts"} with what was reached by then; the filter \`not pruned\` leaves ${pruned > 1 ? "them" : "it"} out.` : ""} The points have their own values on the same scale; beyond its ends they have the colour of the end.`,
   };
 }
 
