@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from finalists import CLEAR, TIE
-from synthetic import diverged_at, trial
+from synthetic import diverged_at, trial, write_sweep
 
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.ranking_columns import divider
@@ -19,6 +20,7 @@ from sweep.analysis.ranking.row_selection import (
     where,
 )
 from sweep.analysis.ranking.several_sweeps import together
+from sweep.api.results import SweepResults
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Status
@@ -160,3 +162,10 @@ def test_letters_of_two_sweeps_are_not_set_beside_each_other() -> None:
     assert list(first["group"]) == ["a", "a", "b"]
     assert divider(both) is None
     assert divider(together({"x": first})) is None
+
+
+def test_pareto_of_results_has_rows_of_the_frame_under_their_index(tmp_path: Path) -> None:
+    records = [trial(n, Status.COMPLETED, [0.5 - n / 8] * (3 - n // 2)) for n in range(4)]
+    results = SweepResults(write_sweep(tmp_path / "synthetic", records))
+    assert list(results.pareto.index) == [0, 2]
+    assert results.pareto.equals(results.frame.loc[[0, 2]])
