@@ -17,6 +17,7 @@ from foreign import write_trainer
 from ray._raylet import getproctitle
 
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerReport
+from sweep.engine.session.pack import Pack
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial import gpu_memory
 from sweep.trial import process_state as process
@@ -198,6 +199,19 @@ def test_worker_that_cannot_be_restored_takes_no_further_trial(
     report = step(actor)
     assert (report.spoilt, report.refused, report.trained) == (True, ("next",), ())
     assert "RuntimeError: a stream is lost" in actor._pack.spoilt[0]
+
+
+def test_worker_that_cannot_take_up_a_trial_says_so_in_its_next_step(
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(*_: object) -> None:
+        raise RuntimeError("CUDA error: no stream")  # what a GPU says that broke
+
+    monkeypatch.setattr(Pack, "add", add)
+    actor.add(str(make("next")), "")
+    report = step(actor)
+    assert report.fault is not None
+    assert report.fault.rstrip().endswith("RuntimeError: CUDA error: no stream")
 
 
 # Trainers of somebody else's.

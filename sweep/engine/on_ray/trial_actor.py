@@ -81,6 +81,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     _refused: list[str]
     _streams: tuple[TextIO, TextIO]
     _share: float | None = None
+    _broken: Exception | None = None
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -111,7 +112,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         if not self._pack.names:
             sys.stdout, sys.stderr = self._streams  # here alone: nobody else writes to a worker's
         training = train_trial(path, self._of_all["uri"], self._of_all["branching"])
-        self._pack.add(path.name, training)
+        try:
+            self._pack.add(path.name, training)
+        except Exception as error:  # noqa: BLE001 - the next step reports it, nobody waits for this
+            self._broken = error
         self._labels[path.name] = label
         self._last.pop(path.name, None)
 
@@ -135,6 +139,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         if not trained:
             time.sleep(SECONDS_WITHOUT_TRIALS)
         try:
+            if self._broken is not None:
+                raise self._broken
             while not messages and self._pack.names:
                 messages = [(name, self._noted(name, said)) for name, said in self._pack.step()]
                 if time.perf_counter() - start > SECONDS_OF_A_STEP:
