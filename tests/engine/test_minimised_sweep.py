@@ -96,7 +96,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     file.write_text(SWEEP.format(entry=write_scripted(folder, VALIDATE)))
     spec = load_sweep(file)
     execute(spec, folder / "results")
-    return Done(spec, folder / "results", write_ranking(folder / "results").frame)
+    return Done(spec, folder / "results", write_ranking(folder / "results").table.frame())
 
 
 def test_lowest_value_ranks_first_and_dice_decides_nothing(done: Done) -> None:
