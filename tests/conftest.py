@@ -65,7 +65,7 @@ ON_A_CLUSTER = {
     "tests/api/test_notebook_progress.py": 2,
 }
 """Files whose tests start Ray, and the process that runs them. They wait more than they compute,
-and take longest: both processes begin with theirs."""
+and take longest: two processes begin with theirs, and the third with the other slow ones."""
 
 SLOW = (
     *ON_A_CLUSTER,
@@ -186,8 +186,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (file_group(item.nodeid), not item.nodeid.startswith(SLOW)))
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For two cores: a third process computes while two wait for Ray."""
+    return 2 if config.option.markexpr == "not slow" else 3
+
+
 def file_group(nodeid: str) -> int:
-    """The process that must run the tests of a file: 1 or 2, and 3 for either."""
+    """The process that must run the tests of a file: 1 or 2, and 3 for any."""
     return ON_A_CLUSTER.get(nodeid.partition("::")[0], 3)
 
 
