@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -233,6 +234,14 @@ def _imported_from_where_it_is_installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.machine.codebase._location", lambda _: PACKAGE)
         yield
+
+
+@pytest.fixture
+def enough() -> Iterator[threading.Event]:
+    """Ends the threads that wait for it with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 @pytest.fixture(scope="session")

@@ -168,14 +168,6 @@ def test_nothing_of_a_network_is_left_when_the_next_trial_begins(
     assert networks() == before
 
 
-@pytest.fixture
-def enough() -> Iterator[threading.Event]:
-    """Ends the threads that wait for it with the test."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
     actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch, enough: threading.Event
 ) -> None:

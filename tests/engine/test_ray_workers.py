@@ -118,14 +118,6 @@ def test_nobody_is_blamed_for_a_gpu_that_broke(actor: TrialActor, tmp_path: Path
     assert (report.fault is None, report.by) == (False, None)
 
 
-@pytest.fixture
-def enough() -> Iterator[threading.Event]:
-    """Ends the threads that wait for it with the test."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def test_worker_that_cannot_be_restored_takes_no_further_trial_and_trains_the_others_on(
     actor: TrialActor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: threading.Event
 ) -> None:

@@ -247,6 +247,15 @@ def test_trial_in_whose_turn_a_file_could_not_be_read_is_alone_to_blame() -> Non
     assert set(placed.trials("d")) == {"t0000", "t0002"}
 
 
+def assert_all_retries_are_left(trials: Trials, placed: TrialPlacement) -> None:
+    """The trial t0001, alone in the pack b, fails by its third death from now on."""
+    for before, name in pairwise("bcde"):
+        assert "t0001" not in trials.ends
+        placed.lost(before, [DIED])
+        placed.open(name)
+    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+
+
 def test_process_that_dies_as_it_takes_on_a_trial_costs_it_no_retry_once_it_has_trained() -> None:
     trials = Trials(2)
     placed = placement(trials, 1)
@@ -256,11 +265,7 @@ def test_process_that_dies_as_it_takes_on_a_trial_costs_it_no_retry_once_it_has_
     placed.lost("a", [DIED])  # perhaps of what the first one left behind
     placed.open("b")
     placed.report("b", [("t0001", epoch(0))])
-    for before, name in pairwise("bcde"):
-        assert "t0001" not in trials.ends
-        placed.lost(before, [DIED])
-        placed.open(name)
-    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+    assert_all_retries_are_left(trials, placed)
 
 
 def test_it_costs_no_retry_either_if_the_trial_came_from_a_process_that_had_not_started() -> None:
@@ -274,11 +279,7 @@ def test_it_costs_no_retry_either_if_the_trial_came_from_a_process_that_had_not_
     placed.lost("a", [DIED])
     assert placed.fill() == [("b", Path("t0001"))]
     placed.report("b", [("t0001", epoch(0))])
-    for before, name in pairwise("bcde"):
-        assert "t0001" not in trials.ends
-        placed.lost(before, [DIED])
-        placed.open(name)
-    assert trials.ends["t0001"].cause.startswith(f"its worker died {RETRIES + 1} times")
+    assert_all_retries_are_left(trials, placed)
 
 
 def test_trial_that_pauses_after_an_epoch_alone_is_no_longer_suspected() -> None:

@@ -111,6 +111,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             return
         if not self._pack.names:
             sys.stdout, sys.stderr = self._streams  # here alone: nobody else writes to a worker's
+            self._labels, self._last = {}, {}
         training = train_trial(path, self._of_all["uri"], self._of_all["branching"])
         try:
             self._pack.add(path.name, training)

@@ -153,10 +153,10 @@ def _prediction(
     results: Results, record: TrialRecord, kind: Kind | None, config: Path
 ) -> Iterator[Step]:
     """Steps that need its weights, and those of other tools."""
-    layout = Layout(whole_path(results.folder))
-    kept = _kept(results, record)
     if kind is None:
         return
+    layout = Layout(whole_path(results.folder))
+    kept = _kept(results, record)
     if not kept:
         remark = f"No weights of {record.trial_id} were kept. Train it again first."
         yield Step("Predict with it", (), remark)
@@ -172,7 +172,7 @@ def _prediction(
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
         weights: Path | str = layout.trial(kept[0].trial_id).best_checkpoint
         if results.uri is not None:
-            weights = RemoteFolder(results.uri).below(_weights(kept[0])).uri
+            weights = RemoteFolder(results.uri).below(_weights(kept[0]).as_posix()).uri
         yield Step("Predict with it", (), f"{remark} The weights: {weights}.")
     if kind.tools is None:
         return
@@ -195,13 +195,14 @@ def _kept(results: Results, record: TrialRecord) -> list[TrialRecord]:
     runs = representing(runs_of(results.runs, record.trial_id))
     if results.uri is None:
         return [run for run in runs if (results.folder / _weights(run)).exists()]
-    there = RemoteFolder(results.uri).files()  # the folder is a copy without weights
-    return [run for run in runs if _weights(run) in there]
+    there = RemoteFolder(results.uri)  # the folder is a copy without weights
+    places = [(run, _weights(run)) for run in runs]  # one by one: all trials have many more files
+    return [run for run, own in places if own.name in there.below(own.parent.as_posix()).files()]
 
 
-def _weights(run: TrialRecord) -> str:
+def _weights(run: TrialRecord) -> Path:
     """The file with its weights, within the results."""
-    return Layout(Path()).trial(run.trial_id).best_checkpoint.as_posix()
+    return Layout(Path()).trial(run.trial_id).best_checkpoint
 
 
 def _who_predicts(kept: Sequence[TrialRecord]) -> str:

@@ -53,10 +53,12 @@ def check_plugins(settings: TrialSettings, unsure: Container[str]) -> Iterator[F
 def _of_trial(settings: TrialSettings) -> Iterator[Named]:
     reads = settings.trainer.traits.reads
     for kind, own, options in (
-        *[(NETWORK, OWN_NETWORKS, settings.network.options)] * ("network" in reads),
+        (NETWORK, OWN_NETWORKS, settings.network.options),
         (OPTIMIZER, OWN_OPTIMIZERS, settings.optimizer.options),
         (MAIN_LOSS, OWN_MAIN_LOSSES, settings.loss.main_options),
     ):
+        if kind is NETWORK and "network" not in reads:
+            continue
         yield from ((kind, one, options) for one in _values(settings, kind.key) if one not in own)
     for term in settings.loss.terms:
         yield LOSS_TERM, term, {}
