@@ -75,9 +75,8 @@ class OnRay:
         from sweep.engine.on_ray.capacity import trial_resources
         from sweep.engine.on_ray.finalist_tasks import on_nodes
 
-        for number, result in on_nodes(
-            self.location, trial_resources(self.spec), do, groups, *arguments
-        ):
+        needs, log = trial_resources(self.spec), self.store.layout.log
+        for number, result in on_nodes(self.location, needs, log, do, groups, *arguments):
             for trial_id in groups[number]:
                 self.store.fetch_predictions(trial_id)
             yield number, result

@@ -14,7 +14,6 @@ from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.at_uri.worker_folder import borrowed
 from sweep.store.layout import Layout
-from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import ResultsError, SweepError
 
 T = TypeVar("T")
@@ -27,6 +26,7 @@ are soonest done one after the other, in one process."""
 def on_nodes(
     location: SweepLocation,
     needs: Mapping[str, float],
+    log: Path,
     do: Callable[..., T],
     groups: Sequence[Sequence[str]],
     *arguments: Any,
@@ -38,6 +38,7 @@ def on_nodes(
     Args:
         location: of the results.
         needs: CPU and GPU of one task.
+        log: has Ray's own messages.
         do, groups, arguments: as there.
     """
     import ray
@@ -62,7 +63,8 @@ def on_nodes(
             except RayTaskError as error:
                 raise error.cause from error
             except RayError as error:
-                result = ResultsError(f"its process has ended: {last_line(error)}")
+                tries = f"its process died {1 + RETRIES} times"
+                result = ResultsError(f"{tries}: {type(error).__name__} (more in {log})")
             yield running.pop(reference), result
 
 
