@@ -18,7 +18,7 @@ from sweep.vocabulary.errors import ResultsError, SweepError
 
 T = TypeVar("T")
 
-SECONDS_ALONE = 20.0
+SECONDS_ALONE = 30.0
 """After this time further processes start. Each takes seconds to start, and tasks that take less
 are soonest done one after the other, in one process."""
 
