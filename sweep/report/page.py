@@ -21,6 +21,7 @@ SCRIPTS = (
     "filter.js",
     "state.js",
     "theme.js",
+    "curves.js",
     "figures.js",
     "table.js",
     "explore.js",

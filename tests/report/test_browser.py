@@ -14,6 +14,7 @@ from random import Random
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import Page
 from scipy.spatial import ConvexHull
@@ -528,16 +529,16 @@ def test_smoothed_curves_lie_over_the_measured_ones(
     file, data = explored
     trial_id = data.tables[0].trials[0]
     opened = open_page(f"{file.as_uri()}#trial/{trial_id}")
-    opened.fill("dialog [name=smoothing]", "0.5")
+    opened.fill("dialog [name=smoothing]", "1")
     assert opened.evaluate("document.activeElement.name") == "smoothing"
     drawn = opened.eval_on_selector(
         f"[data-key='{trial_id} value']", "place => place.data.map(({ y }) => [...y])"
     )
     measured = data.trials[trial_id]["curves"]["value"]
-    # By hand: (0.25 a + 0.5 b + c) / 1.75 in epoch 2.
+    # By hand, over 3 epochs: (4/9 a + 2/3 b + c) / (19/9) in epoch 2.
     a, b, c = measured[:3]
     assert drawn[0] == measured
-    assert drawn[1][2] == pytest.approx((0.25 * a + 0.5 * b + c) / 1.75)
+    assert drawn[1][2] == pytest.approx((4 * a + 6 * b + 9 * c) / 19)
     opened.check("dialog [name=log]")
     kind = "place => place._fullLayout.yaxis.type"
     assert opened.eval_on_selector(f"[data-key='{trial_id} value']", kind) == "log"
@@ -558,7 +559,7 @@ def test_how_curves_are_drawn_hides_no_value_and_holds_only_where_it_can_be_chos
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
     opened = open_page(f"{file.as_uri()}#trial/t0000")
     opened.click("dialog summary >> text=1 more curve: hd95")
-    opened.fill("dialog [name=smoothing]", "0.8")
+    opened.fill("dialog [name=smoothing]", "3")
     traces = "place => place.data.map(({ mode, connectgaps }) => [mode, Boolean(connectgaps)])"
     sparse = [["lines+markers", False], ["lines", True]]
     assert opened.eval_on_selector("[data-key='t0000 metrics/hd95']", traces) == sparse
@@ -1068,9 +1069,11 @@ def test_all_curves_are_smoothed_each_from_its_own_first_epoch_and_hovering_tell
     assert smooth["customdata"] == measured["y"] != smooth["y"]
     assert "%{customdata" in smooth["hovertemplate"]
     slider = opened.locator("#learning-curves [name=smoothing]")
-    assert slider.input_value() == "0.5"
+    slider.fill("2")
+    told = ("over 5 epochs", "2")
+    assert (slider.get_attribute("aria-valuetext"), slider.input_value()) == told
     opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(data.to_json())))
-    assert slider.input_value() == "0.5"
+    assert (slider.get_attribute("aria-valuetext"), slider.input_value()) == told
     opened.check("#learning-curves [name=log]")
     slider.fill("0")
     draw(opened, "learning-curves")
@@ -1078,6 +1081,32 @@ def test_all_curves_are_smoothed_each_from_its_own_first_epoch_and_hovering_tell
     assert opened.evaluate(f"{place}.layout.yaxis.type") == "log"
     assert opened.evaluate(f"{place}.data.length") == len(traces) - 5
     opened.wait_for_function("location.hash === '#?log=1'")
+
+
+def test_each_way_of_smoothing_is_a_mean_over_as_many_epochs_where_not_all_were_measured(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    opened = open_page(explored[0].as_uri())
+    rng = Random(0)
+    values = [None if n % 7 == 3 else rng.random() for n in range(40)]
+    measured = pd.Series(values, dtype=float)
+    lags = np.subtract.outer(np.arange(40), np.arange(40))
+    bell = np.exp(-math.pi * (lags / 9) ** 2) * measured.notna().to_numpy()
+    assert np.exp(-math.pi * (np.arange(-90, 91) / 9) ** 2).sum() == pytest.approx(9)
+    wanted = {
+        # An epoch that was not measured is no reason to weigh those before it more.
+        "exponential": measured.ewm(alpha=1 / 9, ignore_na=False).mean(),
+        "Gaussian": bell @ measured.fillna(0) / bell.sum(axis=1),
+        "running mean": measured.rolling(9, center=True, min_periods=1).mean(),
+    }
+    for way, means in wanted.items():
+        opened.evaluate(f"location.hash = '?smooth=9&way={way}'")
+        opened.wait_for_function("way => curveLook.way === way", arg=way)
+        found = opened.evaluate("values => smoothed(values)", values)
+        assert [n for n, one in enumerate(found) if one is None] == list(range(3, 40, 7))
+        there = measured.notna().to_numpy()
+        assert [v for v in found if v is not None] == pytest.approx([*means[there]], abs=1e-5)
+    assert opened.input_value("#learning-curves [name=way]") == "running mean"
 
 
 def test_an_axis_of_statuses_has_the_words_of_the_table(
@@ -1110,11 +1139,39 @@ def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
     assert opened.evaluate(traces) == [one, other, third]
     opened.select_option("select[aria-label='One more trial']", fourth)
     opened.wait_for_function(f"location.hash.endsWith('/{third}/{fourth}')")
-    opened.select_option("select[aria-label='Trial 1']", "")
+    opened.click(f"dialog [aria-label='Leave {one} out']")
     opened.wait_for_function(f"location.hash === '#compare/{other}/{third}/{fourth}'")
     assert heads.all_inner_texts() == ["trial", other, third, fourth]
     opened.evaluate(f"location.hash = 'compare/{one}/{one}'")  # one trial, named twice
     opened.wait_for_function("!document.querySelector('dialog').open")
+
+
+def test_any_number_of_trials_is_compared_and_pointing_at_a_name_shows_its_curves_alone(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    opened = open_page(file.as_uri())
+    opened.check("input[aria-label='Select all rows']")
+    opened.keyboard.press("c")
+    opened.wait_for_selector("dialog[open]")
+    assert opened.inner_text("#view-title") == "60 trials"
+    assert opened.locator("dialog .key li").count() == len(table.trials) == 60
+    assert opened.locator("dialog table >> nth=0 >> thead th").count() == 61
+    looks = "document.querySelector('dialog .figure').data.map(({ line }) => line.color + line.dash)"
+    assert len(set(opened.evaluate(looks))) == 36
+    opened.click("dialog summary")
+    third = table.trials[2]
+    opened.focus(f"dialog .key a[href='#trial/{third}']")
+    bright = opened.evaluate(
+        "[...document.querySelectorAll('dialog .panels .trace')]"
+        ".filter((node) => node.style.opacity > 0.5).map((node) => node.__data__[0].trace.name)"
+    )
+    assert set(bright) == {third}
+    assert len(bright) > 1, "in every figure"
+    opened.focus("#view-title")
+    faint = "[...document.querySelectorAll('dialog .trace')].filter((n) => n.style.opacity < 0.5)"
+    assert opened.evaluate(f"{faint}.length") == 0
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(
