@@ -23,7 +23,6 @@ from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import read_results
-from sweep.analysis.parameters.contour import BANDWIDTH, LEAST_WEIGHT
 from sweep.analysis.report_words import status as status_words
 from sweep.report.page import page
 from sweep.report.page_data import PageData, dumped, page_data
@@ -35,6 +34,7 @@ from sweep.vocabulary.record import Status, TrialRecord
 OpenPage = Callable[..., Page]
 Scheme = Literal["light", "dark"]
 CASES = 6
+BANDWIDTH, LEAST_WEIGHT = 0.12, 0.5  # of the map's kernel, as the page says
 
 
 def measured(record: TrialRecord) -> TrialRecord:
@@ -499,14 +499,16 @@ def test_a_link_with_names_that_a_sweep_lacks_shows_the_rest(
 def test_a_link_to_another_choice_takes_the_place_of_this_one(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
-    file, _ = explored
+    file, data = explored
     opened = open_page(f"{file.as_uri()}#trial/t9999")
     opened.fill("#filter", "nothing > 1")
     opened.select_option("#axes [name=x]", "hd95")
-    opened.wait_for_function("location.hash === '#?across=hd95'")  # there is no such trial to keep
+    opened.wait_for_function(
+        "location.hash.includes('across=hd95')"
+    )  # there is no such trial to keep
     opened.evaluate("location.hash = '?hide=a%2Cb&hide=seconds&sort=status&sort=-epochs'")
     opened.wait_for_function("document.querySelectorAll('[data-sorted]').length === 2")
-    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
+    assert opened.input_value("#axes [name=x]") == data.first_axes.names[0]
     assert (opened.input_value("#filter"), opened.inner_text("#filter-wrong")) == ("", "")
     assert "1 column hidden" in opened.inner_text("#ranking .more")
     assert opened.url.endswith("#?sort=status&sort=-epochs&hide=a%2Cb&hide=seconds")
@@ -519,8 +521,9 @@ def test_page_that_was_opened_before_the_first_end_draws_what_a_fresh_one_does(
     begun.write_text(page(read_results(write_sweep(tmp_path / "x", []))), encoding="utf-8")
     opened = open_page(begun.as_uri())
     opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(explored[1].to_json())))
-    assert opened.input_value("#axes [name=y]") == "val_dice"
-    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
+    chosen = opened.eval_on_selector_all("#axes select", "all => all.map(({ value }) => value)")
+    across, up = explored[1].first_axes.names
+    assert chosen == [up, across, "comparable"]
 
 
 def test_smoothed_curves_lie_over_the_measured_ones(
@@ -707,8 +710,7 @@ def test_figures_of_the_page_mark_each_status_as_those_of_the_report(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, _ = explored
-    opened = open_page(file.as_uri())
-    opened.get_by_label("Column up").select_option("epochs")
+    opened = open_page(f"{file.as_uri()}#?up=epochs")
     draw(opened, "axes")
     marked = opened.evaluate(
         "document.getElementById('figure-axes').data"
@@ -853,7 +855,7 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
-    opened = open_page(file.as_uri(), height=3000)
+    opened = open_page(f"{file.as_uri()}#?colour=status", height=3000)
     opened.get_by_label("Column up").select_option("epochs")
     across = opened.get_by_label("Column across")
     across.focus()
@@ -922,7 +924,7 @@ def test_a_third_column_is_the_colour_by_its_rank(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
-    opened = open_page(file.as_uri())
+    opened = open_page(f"{file.as_uri()}#?across=loss.warmup_epochs")
     draw(opened, "axes")
     opened.get_by_label("Colour by").select_option("epochs")
     opened.wait_for_function("location.hash.includes('colour=epochs')")
@@ -991,6 +993,28 @@ def test_a_map_of_two_settings_is_a_kernel_mean_within_the_hull_of_the_trials_th
     assert [text for text, _ in rows] == ["0", "1e-8", "1e-6", "1e-4"]
     assert not any(rows[0][1]), "all diverged there, so nothing is drawn"
     assert all(any(z) for _, z in rows[1:])
+
+
+def test_reader_s_own_figure_begins_with_a_map_of_the_settings_that_matter_most(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    draw(opened, "axes")
+    assert data.first_axes.names[0] == "loss.weights.compactness"  # what `drawn` makes Dice from
+    assert data.first_axes.order in opened.inner_text("#axes .reading")
+    assert data.first_axes.about in opened.inner_text("#axes .reading")
+    points = opened.evaluate(
+        "Object.fromEntries(document.getElementById('figure-axes').data.filter(({ ids }) => ids)"
+        ".flatMap(({ ids, marker }) => ids.map((id, n) => [id, marker.color[n]])))"
+    )
+    assert points == data.first_axes.values
+    whole = [t for t, value in column(data, "status").items() if value == "completed"]
+    assert {t: points[t] for t in whole} != {t: column(data, "val_dice")[t] for t in whole}
+    opened.get_by_label("Colour by").select_option("status")
+    draw(opened, "axes")
+    shown_axes = "[...document.querySelectorAll('#axes select')].map(({ value }) => value)"
+    assert opened.evaluate(shown_axes) == [*reversed(data.first_axes.names), "status"]
 
 
 def test_columns_are_moved_by_mouse_and_by_keys_and_stay_so_in_newer_data_and_in_a_link(
@@ -1158,8 +1182,10 @@ def test_any_number_of_trials_is_compared_and_pointing_at_a_name_shows_its_curve
     assert opened.inner_text("#view-title") == "60 trials"
     assert opened.locator("dialog .key li").count() == len(table.trials) == 60
     assert opened.locator("dialog table >> nth=0 >> thead th").count() == 61
-    looks = "document.querySelector('dialog .figure').data.map(({ line }) => line.color + line.dash)"
-    assert len(set(opened.evaluate(looks))) == 36
+    looks = (
+        "document.querySelector('dialog .figure').data.map(({ line }) => [line.color, line.dash])"
+    )
+    assert len({*map(tuple, opened.evaluate(looks))}) == 36
     opened.click("dialog summary")
     third = table.trials[2]
     opened.focus(f"dialog .key a[href='#trial/{third}']")
