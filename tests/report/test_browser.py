@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 from scipy.spatial import ConvexHull
 from scipy.stats import rankdata
@@ -356,6 +357,26 @@ def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
     opened.evaluate(f"location.hash = 'trial/{diverged}'")
     opened.wait_for_selector("dialog[open]")
     assert "Set loss.sqrt_epsilon to 1e-6." in opened.inner_text("dialog")
+
+
+def test_whatever_lies_in_the_folder_of_a_trial_is_linked_and_a_picture_shown(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    folder = write_sweep(tmp_path / "x", [drawn(0)])
+    Image.new("RGB", (7, 5)).save(folder / "trials/t0000/my plot #1.png")
+    results = read_results(folder)
+    for name, is_beside in (("report.html", True), ("mailed.html", False)):
+        (folder / name).write_text(page(results, is_beside=is_beside), encoding="utf-8")
+    opened = open_page(f"{(folder / 'report.html').as_uri()}#trial/t0000")
+    picture = opened.locator("dialog img[alt='my plot #1.png']")
+    picture.scroll_into_view_if_needed()
+    opened.wait_for_function("document.querySelector('dialog .attached img').complete")
+    assert picture.evaluate("one => one.naturalWidth") == 7
+    link = opened.locator("dialog a", has_text="trial.json").evaluate("one => one.href")
+    assert link == (folder / "trials/t0000/trial.json").as_uri()
+    alone = open_page(f"{(folder / 'mailed.html').as_uri()}#trial/t0000")
+    assert "my plot #1.png" in alone.inner_text("dialog")
+    assert alone.locator("dialog .attached, dialog a[href*=json]").count() == 0
 
 
 def test_two_trials_side_by_side_show_what_differs_and_their_cases(
