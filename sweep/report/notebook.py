@@ -15,11 +15,11 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import (
     CONFIRMED,
     NOT_COMPARED,
-    REAL,
     divided_by,
     divider,
     halves,
 )
+from sweep.analysis.shown_columns import REAL
 from sweep.machine.codebase import PACKAGE
 from sweep.report.page_table import order_of
 from sweep.report.report_figures import REPORT_FIGURES

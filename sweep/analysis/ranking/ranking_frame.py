@@ -29,6 +29,14 @@ from sweep.analysis.ranking.finalists import best_first, confirmation_of
 from sweep.analysis.ranking.pareto_ranks import objective_words, pareto_ranks
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
+from sweep.analysis.shown_columns import (
+    MEAN_OF,
+    MEAN_OF_RUNS,
+    REAL,
+    RUNS,
+    RUNS_DIVERGED,
+    confirmed_names,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.phrases import counted
@@ -297,21 +305,21 @@ def as_comment(lines: Iterable[str]) -> str:
 def _means(row: Mapping[str, Any], objective: Objective) -> Iterator[str]:
     """What the winner has beside the value of its run, for the comment of a best.yaml."""
     text = objective.text
-    if (dice := row.get(columns.REAL)) is not None:
+    if (dice := row.get(REAL)) is not None:
         yield f"{as_real(objective).label} {text(dice)}"
-    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
+    mean, low, high = (row.get(name) for name in confirmed_names(objective))
     if mean is not None:
-        of = f" {row[columns.MEAN_OF]}" if columns.MEAN_OF in row else ""
+        of = f" {row[MEAN_OF]}" if MEAN_OF in row else ""
         lost = f" ({row['replicates_diverged']} diverged)" if row["replicates_diverged"] else ""
         interval = ""
         if low is not None and high is not None:
             interval = f" (95 %: {text(low)} to {text(high)})"
         over = counted(row["replicates"], "replicate")
         yield f"mean{of} over {over} {text(mean)}{lost}{interval}"
-    if (mean := row.get(columns.MEAN_OF_RUNS)) is not None:
-        diverged = row[columns.RUNS_DIVERGED]
+    if (mean := row.get(MEAN_OF_RUNS)) is not None:
+        diverged = row[RUNS_DIVERGED]
         lost = f" ({diverged} more diverged)" if diverged else ""
-        runs = counted(row[columns.RUNS], "run")
+        runs = counted(row[RUNS], "run")
         yield f"mean over {runs} of the search {text(mean)}{lost}"
 
 
