@@ -231,7 +231,8 @@ def _run(
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder), opened
+    ranking = write_ranking(store.layout.folder, session.location.uri)
+    return ending, ranking, opened
 
 
 def _validate(
