@@ -129,7 +129,8 @@ def _texts(
         case "html":
             from sweep.report.page import page
 
-            return {layout.report_html: page(results, reload=reload)}
+            is_beside = layout.folder.resolve() == results.folder.resolve()
+            return {layout.report_html: page(results, reload=reload, is_beside=is_beside)}
         case "ipynb":
             from sweep.report.notebook import notebook
 

@@ -12,6 +12,7 @@ from sweep.vocabulary.errors import SweepError
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_view import View
+    from sweep.engine.session.executor import Each
     from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.store.store import Store
     from sweep.tracking.tracker import Tracker
@@ -65,6 +66,7 @@ def draw(
     ranking: Ranking,
     view: View,
     trackers: Collection[Tracker] = (),
+    each: Each | None = None,
 ) -> None:
     """Draw the segmentations of the finalists, and pass them to the trackers.
 
@@ -76,7 +78,7 @@ def draw(
     from sweep.store.pictures.composed_picture import titled_pngs
 
     try:
-        drawn = draw_finalists(spec, store, ranking.winner, view.warn, view.working)
+        drawn = draw_finalists(spec, store, ranking.winner, view.warn, view.working, each)
         for name in drawn if trackers else ():
             pictures = titled_pngs(store.layout.trial(name))
             for tracker in trackers:

@@ -15,7 +15,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 if TYPE_CHECKING:
     from sweep.api.predict_images import Predictions
     from sweep.api.results import SweepResults, TrialResult
-    from sweep.api.run_sweep import Executor
+    from sweep.api.run_sweep import ExecutorName
     from sweep.trial.prediction.trained_model import Device
 
 
@@ -76,7 +76,7 @@ def run(
     overrides: Overrides | None = None,
     *,
     results: str | Path = "results",
-    executor: Executor = "ray",
+    executor: ExecutorName = "ray",
     resume: bool = False,
     extend: Mapping[str, Any] | None = None,
     address: str | None = None,

@@ -14,7 +14,6 @@ from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.figures.timeline import timeline
-from sweep.analysis.parameters.contour import dice_contour
 from sweep.analysis.parameters.importance import dice_importance, divergence_importance
 from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
 from sweep.analysis.parameters.slices import slices
@@ -33,7 +32,6 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     divergence_importance,
     dice_importance,
     slices,
-    dice_contour,
     parallel_coordinates,
     patience_tradeoff,
     expected_best,

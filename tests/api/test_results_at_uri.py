@@ -10,45 +10,15 @@ import pytest
 import torch
 
 import sweep
-from sweep.api.run_sweep import _gpu_is_elsewhere
-from sweep.machine.hardware import Machine
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.at_uri.local_results import place_within
 from sweep.store.at_uri.mirrored_results import MirroredStore
 from sweep.store.at_uri.remote_folder import RemoteFolder, below_uri
-from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
 
 SPEC = SweepSpec.model_validate({"name": "toy", "space": {"optimizer.lr": {"choice": [0.1]}}})
-
-
-@pytest.mark.parametrize(
-    ("trained_on", "gpus", "reason"),
-    [
-        ("cuda:0", 0, "t0000 was trained on a GPU, and this machine has no GPU"),
-        ("cuda:0", 1, None),
-        ("cpu", 0, None),
-    ],
-)
-def test_what_was_trained_on_a_gpu_is_not_evaluated_without_one(
-    trained_on: str,
-    gpus: int,
-    reason: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(Machine, "here", lambda: Machine(cpus=2, gpus=gpus))
-    with Store.create(tmp_path / "toy", to_yaml(SPEC)) as store:
-        store.start_trial(0, {"optimizer.lr": 0.1}, "")
-        store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
-        store.end_trial("t0000", Outcome(status=Status.COMPLETED))
-        store.layout.trial("t0000").provenance.write_text(
-            f'{{"runs": [{{"effective": {{"trainer.device": "{trained_on}"}}}}]}}'
-        )
-        assert _gpu_is_elsewhere(SPEC, store) == reason
 
 
 @pytest.fixture(scope="module")

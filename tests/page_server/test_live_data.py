@@ -344,3 +344,33 @@ def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path) -> None:
         answer = visit(f"/sweeps/small/trials/{path}")
         assert answer.status == 404
         assert "secret" not in answer.text
+
+
+def test_files_of_a_trial_are_sent_and_none_from_elsewhere(serve: Serve, root: Path) -> None:
+    trials = Layout(root / "small").trials
+    secret = root.parent / "secret.txt"
+    secret.write_text("secret")
+    (trials / "t0000" / "my plot.png").write_bytes(b"pixels")
+    (trials / "t0000" / "page.html").write_text("<script>")
+    (trials / "t0000" / ".hidden").write_text("secret")
+    (trials / "t0000" / "link.txt").symlink_to(secret)
+    visit = serve(root)
+    home = "/sweeps/small/trials"
+    picture = visit(f"{home}/t0000/files/my%20plot.png")
+    assert (picture.status, picture.text) == (200, "pixels")
+    assert picture.headers["content-disposition"].startswith("inline")
+    saved = visit(f"{home}/t0000/files/page.html").headers["content-disposition"]
+    assert saved.startswith("attachment"), "no script of a results folder runs in the page"
+    for path in (
+        "t0000/files/..%2f..%2fsweep.yaml",
+        "t0000/files/..",
+        "t0000/files/.hidden",
+        "t0000/files/link.txt",
+        "t0000/files/none.txt",
+        "t0000/files/%00",
+        "..%2f..%2fsmall/files/sweep.yaml",
+        "t9999/files/trial.json",
+    ):
+        answer = visit(f"{home}/{path}")
+        assert answer.status == 404, path
+        assert "secret" not in answer.text

@@ -185,7 +185,7 @@ def test_points_of_figures_name_their_trials(sweep_folder: Path) -> None:
                 linked.add(one["name"])
             if "meta" in trace:
                 assert trace["meta"]["trial"] in data.trials
-    assert {"learning-curves", "stability", "timeline", "slices", "contour"} <= linked
+    assert {"learning-curves", "stability", "timeline", "slices"} <= linked
 
 
 def test_data_hold_every_trial_and_name_those_without_a_row(sweep_folder: Path) -> None:
