@@ -107,7 +107,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     try:
         with store, ExitStack() as to_the_end:
             executor = to_the_end.enter_context(_executor(spec, store, session, view))
-            ending, ranking, trackers = _run(spec, store, executor, view, to_the_end)
+            ending, ranking, trackers = _run(spec, store, executor, view, to_the_end, location.uri)
             view.ranked(spec, ranking, location.folder, location.uri)
             if ending is not Ending.INTERRUPTED:  # after Ctrl-C the user does not want to wait
                 for tracker in trackers:
@@ -202,13 +202,19 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
 
 def _run(
-    spec: SweepSpec, store: Store, executor: Executor, view: View, to_the_end: ExitStack
+    spec: SweepSpec,
+    store: Store,
+    executor: Executor,
+    view: View,
+    to_the_end: ExitStack,
+    uri: str | None,
 ) -> tuple[Ending, Ranking, Sequence[Tracker]]:
     """Run the rest of the sweep, evaluate the finalists, rank all trials.
 
     Args:
         executor: trains and evaluates.
         to_the_end: closes the trackers and the study, which are returned open.
+        uri: where the results are, if not on this machine.
     """
     from sweep.analysis.ranking.ranking_frame import write_ranking
     from sweep.engine.session.evaluate_finalists import evaluate_finalists
@@ -231,7 +237,7 @@ def _run(
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder), opened
+    return ending, write_ranking(store.layout.folder, uri), opened
 
 
 def _validate(
