@@ -16,6 +16,7 @@ from sweep.report.takeaway.figure_files import FILES
 
 if TYPE_CHECKING:
     from sweep.analysis.figures.sweep_results import Results
+    from sweep.report.report_figures import DrawFigure
     from sweep.store.layout import Layout
 
 FORMATS = ("html", "ipynb", "yaml")
@@ -44,6 +45,14 @@ def command(
             "--output", "-o", metavar="DIR", help="Output folder; default: the results folder."
         ),
     ] = None,
+    figures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE.py:FUNCTION",
+            help="A figure of your own for the page; may be repeated.",
+        ),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh the files until the sweep has ended.")
     ] = False,
@@ -54,6 +63,8 @@ def command(
     """Export a report: a page, an executed notebook, and the best configuration."""
     with exit_codes(), rare_collections():
         from sweep.analysis.figures.sweep_results import read_results
+        from sweep.api.own_figures import figures_named
+        from sweep.api.results import SweepResults
         from sweep.machine.user_paths import argument, results_argument
         from sweep.spec.words.phrases import must_be, one_of
         from sweep.store.at_uri.local_results import local_results
@@ -72,18 +83,24 @@ def command(
             message = "must name a folder on this machine, since the results are at a URI"
             raise InputError.single(message, key="--output")
         folder = argument(output, "--output") if output else Path(place)
+        own = figures_named(figures or (), SweepResults.of)
         while True:
             with local_results(place) as copy:
                 read = read_results(copy, uri)
                 continues = watch and not read.is_over
-                export(read, names, folder, reload=interval if continues else None)
+                export(read, names, folder, own, reload=interval if continues else None)
             if not continues:
                 return
             time.sleep(interval)
 
 
 def export(
-    results: Results, formats: Sequence[str], folder: Path, *, reload: float | None = None
+    results: Results,
+    formats: Sequence[str],
+    folder: Path,
+    figures: Sequence[DrawFigure] = (),
+    *,
+    reload: float | None = None,
 ) -> None:
     """Write the files, each atomically, and print where they are.
 
@@ -91,6 +108,7 @@ def export(
         results: the sweep.
         formats: some of `ALL`; they are written in the order of `ALL`.
         folder: output folder, created if missing.
+        figures: those that its user programmed; in the page, and as files.
         reload: seconds after which an open page reloads itself; None: never.
 
     Raises:
@@ -106,7 +124,7 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(folder)
     for kind in (kind for kind in (*FORMATS, *FOR_A_PAPER) if kind in formats):
-        for path, text in _texts(kind, results, layout, reload).items():
+        for path, text in _texts(kind, results, layout, figures, reload).items():
             if text is None:
                 typer.echo(f"{path}: not written, no trial has a result")
                 continue
@@ -115,12 +133,16 @@ def export(
     if kinds := [kind for kind in FILES if kind in formats]:
         with writing(layout.figures):
             layout.figures.mkdir(exist_ok=True)
-        for path in write_figures(figures_of(results), layout.figures, kinds):
+        for path in write_figures(figures_of(results, figures), layout.figures, kinds):
             typer.echo(path)
 
 
 def _texts(
-    kind: str, results: Results, layout: Layout, reload: float | None
+    kind: str,
+    results: Results,
+    layout: Layout,
+    figures: Sequence[DrawFigure],
+    reload: float | None,
 ) -> dict[Path, str | None]:
     """The files of a format and their texts; None where no trial has a result."""
     from sweep.analysis.ranking.ranking_frame import best_yaml, csv_text
@@ -130,7 +152,8 @@ def _texts(
             from sweep.report.page import page
 
             is_beside = layout.folder.resolve() == results.folder.resolve()
-            return {layout.report_html: page(results, reload=reload, is_beside=is_beside)}
+            text = page(results, reload=reload, is_beside=is_beside, figures=figures)
+            return {layout.report_html: text}
         case "ipynb":
             from sweep.report.notebook import notebook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -303,6 +303,13 @@ class SweepResults(Mapping[str, TrialResult]):
         self._read = replace(found, folder=found.folder.absolute())  # whatever folder is current
 
     @classmethod
+    def of(cls, read: Results) -> SweepResults:
+        """The same of results that have been read."""
+        found = cls.__new__(cls)
+        found._read = replace(read, folder=read.folder.absolute())
+        return found
+
+    @classmethod
     def at(cls, place: str) -> SweepResults:
         """The results at a path or a URI. Of a URI a copy is read, which is there as long as
         anything that was read of it.
@@ -397,13 +404,17 @@ class SweepResults(Mapping[str, TrialResult]):
         """The figures of the report: ``results.figures.learning_curves()``."""
         return Figures(self._read)
 
-    def page(self, height: int = 800) -> PageWidget:
+    def page(
+        self, height: int = 800, figures: Sequence[Callable[[SweepResults], go.Figure]] = ()
+    ) -> PageWidget:
         """The report's page, to be shown as the last line of a notebook's cell.
 
         It is the file that `sweep.export` writes: it needs no server, and stays in the notebook.
 
         Args:
             height: in pixels.
+            figures: functions from results to a figure of plotly, each of which the page shows too:
+                see `sweep.api.own_figures`.
 
         Raises:
             ResultsError: a file of the results folder is broken.
@@ -412,9 +423,11 @@ class SweepResults(Mapping[str, TrialResult]):
         >>> sweep.open("results/doctest").page()
         <PageWidget of ...results/doctest: shown by a notebook>
         """
+        from sweep.api.own_figures import own_figures
         from sweep.report.page import page
 
-        return PageWidget(self._read.named(), page(self._read), height)
+        text = page(self._read, figures=own_figures(figures, SweepResults.of))
+        return PageWidget(self._read.named(), text, height)
 
     @for_python
     def stop(self, trial_id: str) -> Asked:

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.page_pictures import embedded_pictures
+from sweep.report.report_figures import DrawFigure
 from sweep.report.sections.page_section import rendered
 
 STYLES = ("page.css", "takeaway.css")
@@ -27,6 +28,7 @@ SCRIPTS = (
     "explore.js",
     "axes.js",
     "map.js",
+    "python.js",
     "address.js",
     "views.js",
     "pictures.js",
@@ -41,20 +43,28 @@ FILES_BESIDE, FILES_OF_A_SERVER = "trials/TRIAL/", "trials/TRIAL/files/"
 NO_PICTURES: Mapping[str, Any] = {"places": {}, "data": []}
 
 
-def page(results: Results, *, reload: float | None = None, is_beside: bool = False) -> str:
+def page(
+    results: Results,
+    *,
+    reload: float | None = None,
+    is_beside: bool = False,
+    figures: Sequence[DrawFigure] = (),
+) -> str:
     """The whole page.
 
     Args:
         results: the sweep.
         reload: seconds after which a browser reloads the page; None: never.
         is_beside: whether it will lie in the results folder, so that it can link to files there.
+        figures: those that its user programmed.
 
     Raises:
         ResultsError: a file of the results folder is broken.
     """
     pictures = embedded_pictures(results)
     files = FILES_BESIDE if is_beside else ""
-    return page_html(page_data(results), reload=reload, pictures=pictures, files=files)
+    data = page_data(results, figures)
+    return page_html(data, reload=reload, pictures=pictures, files=files)
 
 
 def page_html(

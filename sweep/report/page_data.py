@@ -19,7 +19,7 @@ from sweep.report.page_axes import FirstAxes, first_axes
 from sweep.report.page_sections import sections_of
 from sweep.report.page_table import PageTable, TableColumn, page_tables
 from sweep.report.page_trials import page_trials
-from sweep.report.report_figures import figures_of
+from sweep.report.report_figures import DrawFigure, figures_of
 from sweep.report.sections.page_section import PageSection
 from sweep.spec.words.short_names import short_names
 
@@ -85,8 +85,12 @@ def _plain(shown: PageData | FirstAxes | PageSection | PageTable | TableColumn) 
     return {field.name: getattr(shown, field.name) for field in fields(shown)}
 
 
-def page_data(results: Results) -> PageData:
+def page_data(results: Results, figures: Sequence[DrawFigure] = ()) -> PageData:
     """The data of the page of a sweep.
+
+    Args:
+        results: the sweep.
+        figures: those that its user programmed.
 
     Raises:
         ResultsError: a file of the results folder is broken.
@@ -105,7 +109,7 @@ def page_data(results: Results) -> PageData:
         sections=sections_of(results),
         tables=page_tables(results),
         unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),
-        figures=tuple(map(_figure, figures_of(results))),
+        figures=tuple(map(_figure, figures_of(results, figures))),
         first_axes=first_axes(results),
         trials=page_trials(results),
     )

@@ -31,9 +31,10 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     """Every trial by its id, in the order of the ranking, then the unfinished and the replicates.
 
     Each has ``status``, ``parameters``, ``curves`` (name → a value for each epoch from 0; ``value``
-    is the objective, and the terms of the loss are ``terms/NAME``), ``switch_on`` (an epoch), and
-    where it is known ``cause``, ``diagnosis``, ``warnings``, ``notes``, ``cases``, ``test``,
-    ``runs`` (from provenance.json), ``pictures`` (`TrialPictures`), ``files`` and ``command``.
+    is the objective, the terms of the loss are ``terms/NAME``, and what the process used is
+    ``machine/NAME``), ``switch_on`` (an epoch), and where it is known ``cause``, ``diagnosis``,
+    ``warnings``, ``notes``, ``cases``, ``test``, ``runs`` (from provenance.json), ``pictures``
+    (`TrialPictures`), ``files`` and ``command``.
 
     Raises:
         ResultsError: a file of a trial is broken.
@@ -91,7 +92,7 @@ def _curves(record: TrialRecord) -> Curves:
     history = tuple(record.history)
     names = ("val_dice", "train_loss", "grad_norm", "learning_rate")
     measured = {name: [getattr(epoch, name) for epoch in history] for name in names}
-    for group in ("terms", "metrics"):
+    for group in ("terms", "metrics", "machine"):
         of_epochs = [getattr(epoch, group) for epoch in history]
         for name in dict.fromkeys(name for values in of_epochs for name in values):
             measured[f"{group}/{name}"] = [values.get(name) for values in of_epochs]

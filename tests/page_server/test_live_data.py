@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import plotly.graph_objects as go
 import pytest
 from finalists import CLEAR, finalist
 from synthetic import drawn, trial, write_sweep
@@ -15,6 +16,8 @@ from visitor import Visitor, served
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
+from sweep.api.own_figures import own_figures
+from sweep.api.results import SweepResults
 from sweep.api.user_requests import ask_to_note
 from sweep.page_server import live_sweep
 from sweep.page_server.live_sweep import LiveSweep
@@ -374,3 +377,15 @@ def test_files_of_a_trial_are_sent_and_none_from_elsewhere(serve: Serve, root: P
         answer = visit(f"{home}/{path}")
         assert answer.status == 404, path
         assert "secret" not in answer.text
+
+
+def test_live_page_has_the_figures_that_its_user_programmed(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "toy", [drawn(0)])
+
+    def mine(results: SweepResults) -> go.Figure:
+        """How many trials there are"""
+        return go.Figure(go.Bar(x=[len(results)], y=["trials"]))
+
+    sweeps = SweepList(folder, figures=own_figures([mine], SweepResults.of))
+    last = sweeps["toy"].look().data.figures[-1]
+    assert (last["name"], last["title"]) == ("own-0", "How many trials there are")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from scipy.spatial import ConvexHull
 from scipy.stats import rankdata
 from synthetic import drawn, trial, write_sweep
 
+import sweep
 from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.report_words import status as status_words
@@ -1036,6 +1038,54 @@ def test_reader_s_own_figure_begins_with_a_map_of_the_settings_that_matter_most(
     draw(opened, "axes")
     shown_axes = "[...document.querySelectorAll('#axes select')].map(({ value }) => value)"
     assert opened.evaluate(shown_axes) == [*reversed(data.first_axes.names), "status"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("loss.weights.compactness", "val_dice", "loss.sqrt_epsilon"),
+        ("terms/dice", "number", "comparable"),
+        ("loss.warmup_epochs", "metrics/hd95", "status"),
+    ],
+)
+def test_own_figure_as_a_program_draws_the_same_points_also_into_the_page(
+    columns: tuple[str, str, str], explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    link = "#?" + urlencode(dict(zip(("across", "up", "colour"), columns, strict=True)))
+    opened = open_page(f"{file.as_uri()}{link}&filter=epochs+%3E+5&map=off")
+    draw(opened, "axes")
+    drawn_points = (
+        "name => Object.fromEntries(document.getElementById(name).data.filter(({ ids }) => ids)"
+        ".flatMap(({ ids, x, y }) => ids.map((id, n) => [id, [x[n], y[n]]])))"
+    )
+    points = opened.evaluate(drawn_points, "figure-axes")
+    kept = set(opened.evaluate("[...page.kept]"))
+    opened.click("#axes >> text=Copy as Python")
+    text = opened.evaluate("navigator.clipboard.readText()")
+    program: dict[str, Any] = {"__name__": "own"}
+    exec(text, program)
+    figure = program["own_figure"](sweep.open(file.parent))
+    found = {
+        one: [x, y]
+        for trace in figure.data
+        for one, x, y in zip(trace.hovertext, trace.x, trace.y, strict=True)
+    }
+    assert found.keys() == kept
+    assert 0 < len(kept) < 60
+    for trial_id in kept & points.keys():
+        assert found[trial_id] == pytest.approx(points[trial_id], rel=1e-4)
+    types = opened.evaluate(
+        "(({ xaxis, yaxis }) => [xaxis.type, yaxis.type])(plots.get('axes').figure.layout)"
+    )
+    assert [figure.layout.xaxis.type or "linear", figure.layout.yaxis.type or "linear"] == types
+    html = sweep.open(file.parent).page(figures=[program["own_figure"]]).html
+    (file.parent / "with figure.html").write_text(html, encoding="utf-8")
+    shown_page = open_page((file.parent / "with figure.html").as_uri())
+    draw(shown_page, "own-0")
+    linked = shown_page.evaluate("plots.get('own-0').figure.data.flatMap(({ ids }) => ids)")
+    assert set(linked) == kept
+    assert " over " in shown_page.inner_text("#own-0 h2")
 
 
 def test_columns_are_moved_by_mouse_and_by_keys_and_stay_so_in_newer_data_and_in_a_link(

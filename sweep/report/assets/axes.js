@@ -178,6 +178,10 @@ function drawAxisChoices(data) {
     map = element("input", { type: "checkbox", name: "map", change: () => { axes.isMap = map.checked; drawAxes(); changed(); } });
     home.append(element("label", { class: "field tick" }, map, " Map"));
   }
+  if (!home.querySelector("[data-copy]")) {
+    const copy = element("button", { type: "button", "data-copy": true, click: () => { copy.dataset.text = figureInPython(); } }, "Copy as Python");
+    home.append(copy);
+  }
   map.checked = axes.isMap;
   map.parentElement.hidden = !mayBeMap(drawn.x, drawn.y, drawn.third);
 }

@@ -129,7 +129,8 @@ function commandOf(id, trial) {
 }
 
 /** What a curve shows, by its name in the data. */
-const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate" };
+const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate",
+  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)" };
 const curveTitle = (name) => CURVES[name] ?? name.replace(/^terms\//, "loss term ").replace(/^metrics\//, "");
 
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */
@@ -143,6 +144,7 @@ function panels(pairs) {
   if (names.has("grad_norm")) add(groups, "grad_norm", "log");
   for (const name of names) if (name.startsWith("terms/")) add(blamed.has(name.slice(6)) ? groups : more, name);
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) add(more, name);
+  for (const name of names) if (name.startsWith("machine/")) add(more, name);
   if (names.has("learning_rate")) add(more, "learning_rate", "log");
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
   const choice = mayChoose(pairs) ? curveChoices() : null;
