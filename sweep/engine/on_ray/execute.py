@@ -23,6 +23,7 @@ from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import SweepError
 
 if TYPE_CHECKING:
+    from sweep.engine.on_ray.finalist_workers import FinalistWorkers
     from sweep.engine.on_ray.workers import Workers
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class OnRay:
     _ray: ExitStack = field(default_factory=ExitStack, init=False)
     _is_connected: bool = field(default=False, init=False)
     _is_over: bool = field(default=False, init=False)
+    _finalist_workers: FinalistWorkers | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +70,17 @@ class OnRay:
     def each(
         self, do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
     ) -> Iterator[tuple[int, T | SweepError]]:
-        """See `Each`. What tasks write beside their trials is in the store afterwards."""
+        """See `Each`. What is written beside trials is in the store afterwards."""
         if not groups:
             return
         self._connect()
-        from sweep.engine.on_ray.capacity import trial_resources
-        from sweep.engine.on_ray.finalist_tasks import on_nodes
+        if self._finalist_workers is None:
+            from sweep.engine.on_ray.capacity import trial_resources
+            from sweep.engine.on_ray.finalist_workers import FinalistWorkers
 
-        needs, log = trial_resources(self.spec), self.store.layout.log
-        for number, result in on_nodes(self.location, needs, log, do, groups, *arguments):
+            needs, log = trial_resources(self.spec), self.store.layout.log
+            self._finalist_workers = FinalistWorkers(self.location, needs, log)
+        for number, result in self._finalist_workers.each(do, groups, *arguments):
             for trial_id in groups[number]:
                 self.store.fetch_predictions(trial_id)
             yield number, result
@@ -159,7 +163,7 @@ class OnRay:
         """End Ray here, and on a cluster what this sweep has started there."""
         if not self._is_connected:
             return
-        self._is_connected = False
+        self._is_connected, self._finalist_workers = False, None
         with self._ray:
             if self._is_over and self.location.uri is not None:
                 from sweep.engine.on_ray.node_checks import clean_nodes
