@@ -210,5 +210,5 @@ def test_own_figure_begins_with_no_map_where_no_trial_may_be_compared(tmp_path: 
     broken = [one for n in range(40) if (one := drawn(n)).status is Status.DIVERGED]
     data = page_data(read_results(write_sweep(tmp_path / "x", broken)))
     assert data.first_axes.names == ()
-    some = page_data(read_results(write_sweep(tmp_path / "y", [*broken, drawn(1), drawn(2)])))
+    some = page_data(read_results(write_sweep(tmp_path / "y", [*broken, drawn(3), drawn(4)])))
     assert len(some.first_axes.names) == 2
