@@ -27,7 +27,9 @@ ALL = (*FORMATS, *FOR_A_PAPER, *FILES)
 
 
 def command(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    results: Annotated[
+        str, typer.Argument(metavar="RESULTS", help="A results folder, or the URI of one.")
+    ],
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,8 +65,10 @@ def command(
         from sweep.analysis.figures.sweep_results import read_results
         from sweep.api.own_figures import figures_named
         from sweep.api.results import SweepResults
-        from sweep.machine.user_paths import argument
+        from sweep.machine.user_paths import argument, results_argument
         from sweep.spec.words.phrases import must_be, one_of
+        from sweep.store.at_uri.local_results import local_results
+        from sweep.store.at_uri.remote_folder import is_uri
         from sweep.vocabulary.errors import InputError, Mistake
 
         names = [*FORMATS] if formats is None else listed(formats)
@@ -73,13 +77,18 @@ def command(
             raise InputError(
                 [Mistake(must_be(right, name, ALL), file="--format") for name in wrong]
             )
-        results = argument(results, "RESULTS")
-        folder = argument(output, "--output") if output else results
+        place = results_argument(results)
+        uri = place if is_uri(place) else None
+        if uri is not None and output is None:
+            message = "must name a folder on this machine, since the results are at a URI"
+            raise InputError.single(message, key="--output")
+        folder = argument(output, "--output") if output else Path(place)
         own = figures_named(figures or (), SweepResults.of)
         while True:
-            read = read_results(results)
-            continues = watch and not read.is_over
-            export(read, names, folder, own, reload=interval if continues else None)
+            with local_results(place) as copy:
+                read = read_results(copy, uri)
+                continues = watch and not read.is_over
+                export(read, names, folder, own, reload=interval if continues else None)
             if not continues:
                 return
             time.sleep(interval)
@@ -165,7 +174,9 @@ def _texts(
             return dict(zip(paths, (found.plain, found.latex, found.bibtex), strict=True))
         case _:
             path = layout.best_yaml
-            return {path: best_yaml(results.folder, results.table, results.texts, path)}
+            return {
+                path: best_yaml(results.folder, results.table, results.texts, path, results.uri)
+            }
 
 
 if __name__ == "__main__":

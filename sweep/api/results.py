@@ -116,7 +116,7 @@ class TrialResult:
 
         path = TrialPaths(self.folder).cases
         if not path.exists():
-            raise ResultsError(f"{self.trial_id} has no {path}")
+            raise ResultsError(f"{self.trial_id} has no {self._named(path)}")
         kinds = {"case": "string", "class": "string", "group": "string"}
         kinds |= dict.fromkeys(COUNTS, "Int64")
         return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
@@ -142,7 +142,10 @@ class TrialResult:
         for run in self.runs or (self.folder,):
             if (state := Checkpoints(run).load_best()) is not None:
                 return dict(state["model"])
-        raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
+        raise ResultsError(f"no weights of {self.trial_id} were kept in {self._named(self.folder)}")
+
+    def _named(self, path: Path) -> str:
+        return str(path) if self._sweep is None else self._sweep._read.named(path)
 
     def fetch_weights(self) -> None:
         """Download the weights of its runs that a copy of results at a URI lacks."""
@@ -229,12 +232,12 @@ class PageWidget:
     """A page in a frame, which a notebook shows as the value of a cell.
 
     Args:
-        folder: the results folder that the page shows.
+        folder: the results folder that the page shows, or its URI.
         html: the page.
         height: of the frame, in pixels.
     """
 
-    folder: Path
+    folder: str
     html: str
     height: int
 
@@ -424,7 +427,7 @@ class SweepResults(Mapping[str, TrialResult]):
         from sweep.report.page import page
 
         text = page(self._read, figures=own_figures(figures, SweepResults.of))
-        return PageWidget(self.folder, text, height)
+        return PageWidget(self._read.named(), text, height)
 
     @for_python
     def stop(self, trial_id: str) -> Asked:
@@ -507,7 +510,9 @@ class SweepResults(Mapping[str, TrialResult]):
 
     def __repr__(self) -> str:
         state = "finished" if self.is_finished else "unfinished"
-        return f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self.folder}>"
+        return (
+            f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self._read.named()}>"
+        )
 
     def _repr_html_(self) -> str:
         """The ranking as HTML, for notebooks."""
@@ -532,7 +537,7 @@ class SweepResults(Mapping[str, TrialResult]):
         there = instead_of(asked, [record.trial_id for record in self._read.records])
         if asked in self.frame:
             there = f"; the column of the ranking is results.frame[{asked!r}]"
-        return KeyError(f"no trial {asked!r} in {self.folder}{there}")
+        return KeyError(f"no trial {asked!r} in {self._read.named()}{there}")
 
 
 def _answer(asked: Asked) -> Asked:

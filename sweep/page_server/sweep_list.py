@@ -12,14 +12,8 @@ from pathlib import Path
 from threading import Lock
 
 from sweep.analysis.confirm.real_validations import as_real
-from sweep.analysis.ranking.ranking_columns import (
-    MEAN_OF,
-    MEAN_OF_RUNS,
-    REAL,
-    RUNS,
-    confirmed_names,
-)
 from sweep.analysis.report_words import status as status_words
+from sweep.analysis.shown_columns import MEAN_OF, MEAN_OF_RUNS, REAL, RUNS, confirmed_names
 from sweep.page_server.live_sweep import LiveSweep
 from sweep.report.report_figures import DrawFigure
 from sweep.spec.words.phrases import counted

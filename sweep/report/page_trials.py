@@ -11,7 +11,6 @@ from typing import Any
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
-from sweep.machine.user_paths import whole_path
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
@@ -55,7 +54,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
-    best, folder = record.best, Layout(whole_path(results.folder)).trial(record.trial_id)
+    best, paths = record.best, Layout(results.folder).trial(record.trial_id)
     curves = {"value": _rounded(record.values)}
     found: dict[str, Any] = {
         "number": record.number,
@@ -70,8 +69,8 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
         "switch_on": results.switch_on(record),
         "curves": (curves | _curves(record)) if in_full else curves,
         "in_full": in_full,
-        "command": f"python -m sweep.train {shlex.quote(str(folder.config))}",
-        "folder": str(folder.folder),
+        "command": f"python -m sweep.train {shlex.quote(results.named(paths.config))}",
+        "folder": results.named(paths.folder),
     }
     optional: dict[str, Any] = {
         "preset": record.preset,

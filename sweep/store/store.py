@@ -263,6 +263,9 @@ class Store:
         """The local files of a trial, with ``best.pt`` if that was kept."""
         return self.layout.trial(trial_id)
 
+    def fetch_predictions(self, trial_id: str) -> None:
+        """Have here what the evaluation of a trial has written beside it, on any node."""
+
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         """Delete files of an ended trial that were only needed to resume it.
 

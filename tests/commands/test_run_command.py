@@ -396,7 +396,7 @@ def test_sweep_in_an_object_store_is_resumed_by_the_command_that_it_printed(
     engine.stops_after = 10**9
     resumed = call("run", *again)
     assert resumed.exit_code == 0
-    assert f"Ranking: {where}/tiny" in resumed.stdout.splitlines()
+    assert f"Ranking: {where}/tiny/ranking.csv" in resumed.stdout.splitlines()
     ends = [line.split()[1] for line in resumed.stdout.splitlines() if line.startswith("[")]
     assert ends == ["t0001", "t0002"]
     assert not (folder / "results").exists()

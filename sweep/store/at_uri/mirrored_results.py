@@ -119,6 +119,11 @@ class MirroredStore(Store):
             atomic_write_bytes(best, content)
         return paths
 
+    def fetch_predictions(self, trial_id: str) -> None:
+        folder = self.layout.trial(trial_id).nnunet
+        there = self._mirror.remote.below(self._mirror.name_of(folder)).files()
+        self._mirror.fetch_files(folder / name for name in there)
+
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)
         paths = self.layout.trial(trial_id)
