@@ -151,6 +151,16 @@ def test_cancelled_job_ends_with_its_sweep_and_is_not_requeued(tmp_path: Path) -
     assert not running.requeued
 
 
+def test_signals_while_the_sweep_ends_do_not_change_its_exit_code(tmp_path: Path) -> None:
+    running = Running(tmp_path, "trap '' TERM; while [ ! -e gone ]; do sleep 0.01; done; exit 1")
+    running.told(signal.SIGTERM)
+    (tmp_path / "gone").touch()
+    for _ in range(300):  # one signal seldom comes at the very moment that matters
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.0001)
+    assert running.end()[0] == 1
+
+
 @pytest.mark.parametrize("nodes", [1, 4])
 def test_script_is_valid_bash_whatever_the_paths_are_called(tmp_path: Path, nodes: int) -> None:
     folder = tmp_path / STRANGE
