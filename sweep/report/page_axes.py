@@ -14,7 +14,8 @@ class FirstAxes:
     """What the figure shows before anybody chooses, and a column that the ranking does not have.
 
     Args:
-        names: the first two settings of `by_importance`; empty where fewer than two vary.
+        names: the first two settings of `by_importance`; empty where fewer than two vary, or
+            no trial is compared.
         order: what that order rests on, in words.
         title: of the comparable value.
         about: a sentence that explains it.
@@ -32,7 +33,7 @@ class FirstAxes:
 
 def first_axes(results: Results) -> FirstAxes:
     """Those of a sweep."""
-    names = tuple(by_importance(results)[:2])
+    names = tuple(by_importance(results)[:2]) if results.compared else ()
     values = {one: float(f"{value:.7g}") for one, value in results.comparable_values.items()}
     ranked: dict[str, Any] = {one.trial_id: one.value for one in results.ranked_inside}
     is_told = any(abs(value - ranked[one]) > 1e-6 for one, value in values.items())

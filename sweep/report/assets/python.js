@@ -27,7 +27,7 @@ function figureInPython() {
 import sweep
 
 
-# To have it in the page: python -m sweep.export RESULTS --figure FILE.py:own_figure
+# --figure FILE.py:own_figure of sweep.export and sweep.serve draws it into the page.
 def own_figure(results):
     """${y.title} over ${x.title}."""
     frame = results.frame
