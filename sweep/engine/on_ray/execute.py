@@ -16,6 +16,7 @@ from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
 from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
+from sweep.engine.session.executor import nothing
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -23,6 +24,7 @@ from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import SweepError
 
 if TYPE_CHECKING:
+    from sweep.engine.on_ray.finalist_workers import FinalistWorkers
     from sweep.engine.on_ray.workers import Workers
 
 T = TypeVar("T")
@@ -58,6 +60,7 @@ class OnRay:
     _ray: ExitStack = field(default_factory=ExitStack, init=False)
     _is_connected: bool = field(default=False, init=False)
     _is_over: bool = field(default=False, init=False)
+    _finalist_workers: FinalistWorkers | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +71,17 @@ class OnRay:
     def each(
         self, do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
     ) -> Iterator[tuple[int, T | SweepError]]:
-        """See `Each`. What tasks write beside their trials is in the store afterwards."""
+        """See `Each`. What is written beside trials is in the store afterwards."""
         if not groups:
             return
         self._connect()
-        from sweep.engine.on_ray.capacity import trial_resources
-        from sweep.engine.on_ray.finalist_tasks import on_nodes
+        if self._finalist_workers is None:
+            from sweep.engine.on_ray.capacity import trial_resources
+            from sweep.engine.on_ray.finalist_workers import FinalistWorkers
 
-        needs, log = trial_resources(self.spec), self.store.layout.log
-        for number, result in on_nodes(self.location, needs, log, do, groups, *arguments):
+            needs, log = trial_resources(self.spec), self.store.layout.log
+            self._finalist_workers = FinalistWorkers(self.location, needs, log)
+        for number, result in self._finalist_workers.each(do, groups, *arguments):
             for trial_id in groups[number]:
                 self.store.fetch_predictions(trial_id)
             yield number, result
@@ -84,9 +89,9 @@ class OnRay:
     def train(
         self,
         controller: SweepController,
-        state: SweepState,
-        steer: Callable[[], object],
-        acknowledge: Callable[[str], object],
+        state: SweepState | None = None,
+        steer: Callable[[], object] = nothing,
+        acknowledge: Callable[[str], object] = nothing,
     ) -> Ending:
         """See `Executor`. The state is exported to Prometheus."""
         steer()
@@ -101,7 +106,7 @@ class OnRay:
     def _train(
         self,
         controller: SweepController,
-        state: SweepState,
+        state: SweepState | None,
         steer: Callable[[], object],
         stop: Stop,
     ) -> Ending:
@@ -119,7 +124,7 @@ class OnRay:
             door,
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
-            Exporter(spec.name, state),
+            Exporter(spec.name, state) if state else nothing,
             steer,
         )
 
@@ -159,7 +164,7 @@ class OnRay:
         """End Ray here, and on a cluster what this sweep has started there."""
         if not self._is_connected:
             return
-        self._is_connected = False
+        self._is_connected, self._finalist_workers = False, None
         with self._ray:
             if self._is_over and self.location.uri is not None:
                 from sweep.engine.on_ray.node_checks import clean_nodes
