@@ -10,12 +10,13 @@ names a winner, the race names the same one. A winner is *false* where nobody is
 marked *chosen on*; the others were drawn afterwards. ``--real``: a folder of published nnU-Net
 trainings (`real_trainings.py`), raced over their folds in every order.
 
-Sections: false, power, fields, diverged.
+Sections: false, harder, power, fields, diverged.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-from confirmation import NOISES, Array, compared, drawn
+from confirmation import NOISES, Array, Noise, compared, drawn
 from real_trainings import read_real, table_of_real
 
 from sweep.analysis.confirm.race import RacePlan, Runs, race, scores_on
@@ -156,6 +157,58 @@ def _false(
     return table / tries, sum(one.named is not None for one in found) / tries
 
 
+STEPS: dict[str, Noise] = {
+    "two values": lambda rng, shape: rng.integers(0, 2, shape).astype(float),
+    "steps of 1.5 deviations": lambda rng, shape: np.round(rng.standard_normal(shape) / 1.5),
+}
+LOGNORMAL: Noise = lambda rng, shape: math.exp(0.5) - rng.lognormal(size=shape)  # noqa: E731
+
+
+def harder() -> None:
+    """Nulls that were drawn last: ties, others close behind that vary less, unlike seeds."""
+    print("False winners where two are equal, 2,000 races a row (all unseen)\n")
+    print("| the two | four others | seeds × folds | table | race |\n|---|---|---|---|---|")
+    rng = np.random.default_rng(UNSEEN + 1)
+
+    def row(two: str, others: str, draw: Callable[[], Array]) -> None:
+        found = [compare(draw()) for _ in range(2000)]
+        table = np.mean([one.by_table is not None for one in found])
+        raced = np.mean([one.named is not None for one in found])
+        seeds, folds, _ = draw().shape
+        cells = f"{two} | {others} | {seeds} × {folds}"
+        print(f"| {cells} | {table:.3f} | {raced:.3f} |", flush=True)
+
+    for (name, noise), seeds in product(STEPS.items(), (5, 10, 20)):
+        row(name, "–", lambda noise=noise, seeds=seeds: noise(rng, (seeds, 1, 2)))  # type: ignore[misc]
+    for gap, seeds in product((3.0, 4.5), (5, 10)):
+        means, own = [0.0, 0.0] + [-gap] * 4, [3, 3, 1, 1, 1, 1]
+        row(
+            "normal, deviation 3",
+            f"{gap:g} behind, deviation 1",
+            lambda means=means, own=own, seeds=seeds: drawn(  # type: ignore[misc]
+                rng, means, seeds, 1, 0.0, deviations=own
+            ),
+        )
+    for seeds in (5, 10):
+        row(
+            "lognormal downwards, deviations 3 and 1",
+            "3 behind",
+            lambda seeds=seeds: drawn(  # type: ignore[misc]
+                rng, [0.0, 0.0] + [-3.0] * 4, seeds, 1, 0.0, LOGNORMAL, [3, 1, 1, 1, 1, 1]
+            ),
+        )
+    for seeds, folds in ((5, 2), (1, 5), (5, 3)):
+        for own_seed in (0.0, 0.5, 1.0):
+            row(
+                f"normal; a seed suits one of them on all folds, deviation {own_seed:g}",
+                "15 behind",
+                lambda seeds=seeds, folds=folds, own_seed=own_seed: (  # type: ignore[misc]
+                    drawn(rng, [0.0, 0.0] + [-FAR] * 4, seeds, folds, 0.5)
+                    + own_seed * rng.standard_normal((seeds, 1, 6))
+                ),
+            )
+
+
 def power() -> None:
     """A leader d deviations ahead of five equal others."""
     print("A leader d deviations ahead of five equal others (chosen on), 200 races a row\n")
@@ -228,7 +281,9 @@ def real(folder: Path) -> None:
         print(f"| {name} | {summary(found)} |", flush=True)
 
 
-SECTIONS: dict[str, Callable[[], None]] = {f.__name__: f for f in (false, power, fields, diverged)}
+SECTIONS: dict[str, Callable[[], None]] = {
+    f.__name__: f for f in (false, harder, power, fields, diverged)
+}
 
 
 def main() -> None:

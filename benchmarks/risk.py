@@ -28,6 +28,8 @@ HAZARDS: dict[str, Floats] = {
     "first epochs": 0.25 * np.exp(-EPOCHS / 3),
     "last epochs": np.where(EPOCHS >= 42, 0.03, 0.0),
     "nearly all": np.where(EPOCHS < 3, 0.7, 0.0),
+    "unseen: growing": 0.0003 * EPOCHS,
+    "unseen: a late bump": np.where((EPOCHS > 30) & (EPOCHS < 36), 0.08, 0.001),
 }
 LENGTHS = {"70 epochs": (70,), "50 to 100 epochs": (50, 60, 70, 100)}
 RUNGS = {

@@ -179,6 +179,21 @@ DRAWN: Mapping[str, Drawing] = {
     "unseen: distances in whole pixels": lambda rng, shape: (
         -np.round(np.exp(rng.normal(1.5, 0.4, shape)))
     ),
+    "unseen: 10 % are 0.2 better": lambda rng, shape: np.where(
+        rng.random(shape) < 0.1, rng.normal(0.9, 0.01, shape), rng.normal(0.7, 0.01, shape)
+    ),
+    "unseen: no bound (Cauchy)": lambda rng, shape: 0.8 + 0.002 * rng.standard_cauchy(shape),
+    "unseen: a ceiling, noise 0.004": lambda rng, shape: (
+        0.92
+        - rng.exponential(0.02, shape) * (rng.random(shape) < 0.6)
+        + rng.normal(0, 0.004, shape)
+    ),
+    "unseen: the logistic of a normal": lambda rng, shape: (
+        1 / (1 + np.exp(-rng.normal(1.75, 0.5, shape)))
+    ),
+    "unseen: two cases in steps of a tenth": lambda rng, shape: (
+        np.round(10 * rng.normal(0.8, 0.06, (2, *shape))).mean(axis=0) / 10
+    ),
     "a peak over 2 parameters": lambda rng, shape: (
         0.9 - 0.4 * ((rng.random((2, *shape)) - 0.5) ** 2).sum(axis=0) + rng.normal(0, 0.002, shape)
     ),

@@ -16,6 +16,7 @@ from sweep.report.takeaway.figure_files import FILES
 
 if TYPE_CHECKING:
     from sweep.analysis.figures.sweep_results import Results
+    from sweep.report.report_figures import DrawFigure
     from sweep.store.layout import Layout
 
 FORMATS = ("html", "ipynb", "yaml")
@@ -26,7 +27,9 @@ ALL = (*FORMATS, *FOR_A_PAPER, *FILES)
 
 
 def command(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    results: Annotated[
+        str, typer.Argument(metavar="RESULTS", help="A results folder, or the URI of one.")
+    ],
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,6 +45,14 @@ def command(
             "--output", "-o", metavar="DIR", help="Output folder; default: the results folder."
         ),
     ] = None,
+    figures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE.py:FUNCTION",
+            help="A figure of your own for the page; may be repeated.",
+        ),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh the files until the sweep has ended.")
     ] = False,
@@ -52,8 +63,12 @@ def command(
     """Export a report: a page, an executed notebook, and the best configuration."""
     with exit_codes(), rare_collections():
         from sweep.analysis.figures.sweep_results import read_results
-        from sweep.machine.user_paths import argument
+        from sweep.api.own_figures import figures_named
+        from sweep.api.results import SweepResults
+        from sweep.machine.user_paths import argument, results_argument
         from sweep.spec.words.phrases import must_be, one_of
+        from sweep.store.at_uri.local_results import local_results
+        from sweep.store.at_uri.remote_folder import is_uri
         from sweep.vocabulary.errors import InputError, Mistake
 
         names = [*FORMATS] if formats is None else listed(formats)
@@ -62,19 +77,30 @@ def command(
             raise InputError(
                 [Mistake(must_be(right, name, ALL), file="--format") for name in wrong]
             )
-        results = argument(results, "RESULTS")
-        folder = argument(output, "--output") if output else results
+        place = results_argument(results)
+        uri = place if is_uri(place) else None
+        if uri is not None and output is None:
+            message = "must name a folder on this machine, since the results are at a URI"
+            raise InputError.single(message, key="--output")
+        folder = argument(output, "--output") if output else Path(place)
+        own = figures_named(figures or (), SweepResults.of)
         while True:
-            read = read_results(results)
-            continues = watch and not read.is_over
-            export(read, names, folder, reload=interval if continues else None)
+            with local_results(place) as copy:
+                read = read_results(copy, uri)
+                continues = watch and not read.is_over
+                export(read, names, folder, own, reload=interval if continues else None)
             if not continues:
                 return
             time.sleep(interval)
 
 
 def export(
-    results: Results, formats: Sequence[str], folder: Path, *, reload: float | None = None
+    results: Results,
+    formats: Sequence[str],
+    folder: Path,
+    figures: Sequence[DrawFigure] = (),
+    *,
+    reload: float | None = None,
 ) -> None:
     """Write the files, each atomically, and print where they are.
 
@@ -82,6 +108,7 @@ def export(
         results: the sweep.
         formats: some of `ALL`; they are written in the order of `ALL`.
         folder: output folder, created if missing.
+        figures: those that its user programmed; in the page, and as files.
         reload: seconds after which an open page reloads itself; None: never.
 
     Raises:
@@ -97,7 +124,7 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(folder)
     for kind in (kind for kind in (*FORMATS, *FOR_A_PAPER) if kind in formats):
-        for path, text in _texts(kind, results, layout, reload).items():
+        for path, text in _texts(kind, results, layout, figures, reload).items():
             if text is None:
                 typer.echo(f"{path}: not written, no trial has a result")
                 continue
@@ -106,12 +133,16 @@ def export(
     if kinds := [kind for kind in FILES if kind in formats]:
         with writing(layout.figures):
             layout.figures.mkdir(exist_ok=True)
-        for path in write_figures(figures_of(results), layout.figures, kinds):
+        for path in write_figures(figures_of(results, figures), layout.figures, kinds):
             typer.echo(path)
 
 
 def _texts(
-    kind: str, results: Results, layout: Layout, reload: float | None
+    kind: str,
+    results: Results,
+    layout: Layout,
+    figures: Sequence[DrawFigure],
+    reload: float | None,
 ) -> dict[Path, str | None]:
     """The files of a format and their texts; None where no trial has a result."""
     from sweep.analysis.ranking.ranking_frame import best_yaml, csv_text
@@ -120,7 +151,9 @@ def _texts(
         case "html":
             from sweep.report.page import page
 
-            return {layout.report_html: page(results, reload=reload)}
+            is_beside = layout.folder.resolve() == results.folder.resolve()
+            text = page(results, reload=reload, is_beside=is_beside, figures=figures)
+            return {layout.report_html: text}
         case "ipynb":
             from sweep.report.notebook import notebook
 
@@ -141,7 +174,9 @@ def _texts(
             return dict(zip(paths, (found.plain, found.latex, found.bibtex), strict=True))
         case _:
             path = layout.best_yaml
-            return {path: best_yaml(results.folder, results.table, results.texts, path)}
+            return {
+                path: best_yaml(results.folder, results.table, results.texts, path, results.uri)
+            }
 
 
 if __name__ == "__main__":

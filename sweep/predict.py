@@ -20,7 +20,8 @@ def command(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A results folder, for its winner; the folder of a trial, or of sweep.train.",
+            help="A results folder, for its winner; the folder of a trial, or of sweep.train;"
+            " or the URI of the first two.",
         ),
     ],
     images: Annotated[
@@ -55,23 +56,23 @@ def command(
 ) -> None:
     """Predict images with a trained model: write a mask for each, with the image's header."""
     with exit_codes():
-        from sweep.api.predict_images import predict_images, runs_of_model
+        from sweep.api.predict_images import model_folder, predict_images, runs_of_model
         from sweep.console.prediction_view import PredictionLines
         from sweep.machine.user_paths import argument
 
         view = PredictionLines()
-        runs = runs_of_model(model, single=single, warn=view.warn)
-        done = predict_images(
-            runs,
-            argument(images, "IMAGES"),
-            argument(output, "--output"),
-            view,
-            labels=None if labels is None else argument(labels, "--labels"),
-            tta=tta,
-            device=device,
-            resume=resume,
-            overwrite=overwrite,
-        )
+        with model_folder(model, "MODEL") as folder:
+            done = predict_images(
+                runs_of_model(folder, single=single, warn=view.warn),
+                argument(images, "IMAGES"),
+                argument(output, "--output"),
+                view,
+                labels=None if labels is None else argument(labels, "--labels"),
+                tta=tta,
+                device=device,
+                resume=resume,
+                overwrite=overwrite,
+            )
         _say_end(done, view)
 
 

@@ -24,6 +24,14 @@ def command(
             "--control", help="Let the page stop trials, enqueue configurations and write notes."
         ),
     ] = False,
+    figures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE.py:FUNCTION",
+            help="A figure of your own for the page; may be repeated.",
+        ),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Port on this machine; default: 8275, or a free one."),
@@ -45,6 +53,10 @@ def command(
         if not folder.is_dir():
             raise ResultsError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}")
         require_server()
+        from sweep.api.own_figures import figures_named
+        from sweep.api.results import SweepResults
+
+        own = figures_named(figures or (), SweepResults.of)
         token = new_token()
         listener = listen(port)  # before the slow imports: a browser may come meanwhile
         for line in address_words(listener, token):
@@ -54,7 +66,7 @@ def command(
             from sweep.page_server.page_app import page_app
             from sweep.page_server.sweep_list import SweepList
 
-            answer(page_app(SweepList(folder), token, control=control), listener)
+            answer(page_app(SweepList(folder, figures=own), token, control=control), listener)
         except KeyboardInterrupt:
             forget_interruption()  # and exit with 0: a sweep continues without its page
 

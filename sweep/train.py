@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def command(
     config: Annotated[
-        Path | None,
-        typer.Argument(metavar="CONFIG.yaml", help="A trial, such as a sweep's best.yaml."),
+        str | None,
+        typer.Argument(
+            metavar="CONFIG.yaml", help="A trial, such as a sweep's best.yaml; also at a URI."
+        ),
     ] = None,
     overrides: Overrides = None,
     name: Annotated[
@@ -56,7 +58,7 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes(continues=True):
-        from sweep.machine.user_paths import argument
+        from sweep.machine.user_paths import argument, results_argument
 
         if again is not None:
             _replay(argument(again, "--replay"))
@@ -67,12 +69,11 @@ def command(
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
-        config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
         record, folder = train_alone(
-            config,
+            results_argument(config, "CONFIG.yaml"),
             overrides,
             name=name,
-            results=results,
+            results=argument(results, "--results"),
             track=track or (),
             all_cases=on_all_cases,
             warn=print_warnings,

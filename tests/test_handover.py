@@ -14,10 +14,11 @@ from synthetic import trial
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import hand_over
-from sweep.api.run_sweep import Session, _validate
+from sweep.api.run_sweep import _validate
 from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import View
 from sweep.engine.session.evaluate_finalists import Weights, best_weights, validate_finalists
+from sweep.engine.session.in_process import InThisProcess
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.report.takeaway.winner_use import nnunet_predict_command
 from sweep.spec.load import to_yaml
@@ -189,8 +190,8 @@ def test_finalists_are_not_validated_where_the_time_budget_is_spent(
 
     monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], validate=validate))
     out = io.StringIO()
-    session = Session(SweepLocation(store.layout.folder), resume_with="")
-    _validate(spec_of("nnunet"), store, session, Lines(out), in_time=False)
+    spec, location = spec_of("nnunet"), SweepLocation(store.layout.folder)
+    _validate(spec, store, InThisProcess(spec, store, location), Lines(out), in_time=False)
     assert "not validated on whole cases: the time budget is spent" in out.getvalue()
 
 

@@ -12,6 +12,7 @@ from sweep.vocabulary.errors import SweepError
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.console.sweep_view import View
+    from sweep.engine.session.executor import Each
     from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.store.store import Store
     from sweep.tracking.tracker import Tracker
@@ -33,6 +34,7 @@ def hand_over(
     from sweep.engine.session.evaluate_finalists import best_weights
     from sweep.report.takeaway.winner_use import nnunet_predict_command, predict_command
     from sweep.spec.load import load_trial
+    from sweep.store.at_uri.local_results import named
     from sweep.trial.kinds.kind_table import kind_of
 
     if ranking.winner is None:
@@ -42,20 +44,16 @@ def hand_over(
         if weights is None:
             view.say(f"Weights: none of {ranking.winner} were kept")
             return
-        file = weights.paths.best_checkpoint
-        where = (
-            f"{uri}/{file.relative_to(store.layout.folder).as_posix()}"
-            if uri
-            else shlex.quote(str(file))
-        )
-        view.say(f"Weights: {where}  ({weights})")
+        folder = store.layout.folder
+        where = named(folder, uri, weights.paths.best_checkpoint)
+        view.say(f"Weights: {shlex.quote(where)}  ({weights})")
         kind, model = kind_of(spec), store.layout.nnunet_model
         if not isinstance(kind.predictor, str):
-            view.say(f"Predict: {predict_command(uri or store.layout.folder.absolute())}")
+            view.say(f"Predict: {predict_command(named(folder, uri))}")
         if kind.tools is not None:
             with view.working(f"Exporting the winner to {kind.tools.name}"):
                 kind.tools.hand_over(load_trial(weights.paths.config), weights.paths, model)
-            view.say(f"Model:   {f'{uri}/{model.name}' if uri else shlex.quote(str(model))}")
+            view.say(f"Model:   {shlex.quote(named(folder, uri, model))}")
             if uri is None:
                 view.say(f"Predict: {nnunet_predict_command(model.absolute())}")
     except SweepError as error:
@@ -68,6 +66,7 @@ def draw(
     ranking: Ranking,
     view: View,
     trackers: Collection[Tracker] = (),
+    each: Each | None = None,
 ) -> None:
     """Draw the segmentations of the finalists, and pass them to the trackers.
 
@@ -79,7 +78,7 @@ def draw(
     from sweep.store.pictures.composed_picture import titled_pngs
 
     try:
-        drawn = draw_finalists(spec, store, ranking.winner, view.warn, view.working)
+        drawn = draw_finalists(spec, store, ranking.winner, view.warn, view.working, each)
         for name in drawn if trackers else ():
             pictures = titled_pngs(store.layout.trial(name))
             for tracker in trackers:

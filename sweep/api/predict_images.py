@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.machine.user_paths import argument
+from sweep.store.at_uri.local_results import local_results, place_within
+from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.files import read_json
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
@@ -16,6 +19,7 @@ from sweep.vocabulary.errors import InputError, Mistake, ResultsError, gathered
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.api.results import SweepResults, TrialResult
     from sweep.console.prediction_view import PredictionView
     from sweep.trial.prediction.trained_model import Device
 
@@ -109,25 +113,48 @@ def predict_images(
     return Predictions(output, names, masks, tuple(scores), unit, kept)
 
 
+@contextmanager
+def model_folder(model: SweepResults | TrialResult | str | Path, name: str) -> Iterator[Path]:
+    """The folder of a model; of one at a URI a temporary copy, with its weights.
+
+    Args:
+        model: as of `sweep.predict`.
+        name: of this argument, for messages.
+    """
+    from sweep.api.results import SweepResults, TrialResult
+
+    if isinstance(model, SweepResults | TrialResult):
+        (model.best if isinstance(model, SweepResults) else model).fetch_weights()
+        yield model.folder
+    elif isinstance(model, str) and is_uri(model):
+        root, rest = place_within(model)
+        with local_results(root) as copy:
+            results, trial = SweepResults(copy, root), Path(rest).name
+            if not rest or trial in results:
+                (results[trial] if rest else results.best).fetch_weights()
+            yield copy / rest
+    else:
+        yield argument(model, name)
+
+
 def runs_of_model(
-    model: str | Path, *, single: bool = False, warn: Callable[[str], object] = lambda _: None
+    folder: Path, *, single: bool = False, warn: Callable[[str], object] = lambda _: None
 ) -> list[TrialPaths]:
-    """The runs that predict together for a model.
+    """The runs that predict together for the model in a folder.
 
     A trial with replicates is predicted by all of them; the run of the search, which was chosen
     for its luck too, is then left out. Without a confirmation the replicates of the search predict,
     each trained on other folds, and the trial with them.
 
     Args:
-        model: a results folder, for its winner; the folder of a trial; or that of `sweep.train`.
+        folder: of results, for their winner; of a trial; or of `sweep.train`.
         single: only the first of them (`sweep.analysis.ranking.finalists.runs_of`).
         warn: called for replicates whose weights were not kept.
 
     Raises:
-        InputError: it is a URI.
         ResultsError: it is none of these, or no weights were kept.
     """
-    runs = [TrialPaths(run) for run in _run_folders(argument(model, "MODEL"))]
+    runs = [TrialPaths(run) for run in _run_folders(folder)]
     chosen = representing_runs(runs) if is_trial(runs[0].folder) else runs[:1]
     kept = [run for run in chosen if run.best_checkpoint.exists()]
     if not kept:

@@ -15,7 +15,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 if TYPE_CHECKING:
     from sweep.api.predict_images import Predictions
     from sweep.api.results import SweepResults, TrialResult
-    from sweep.api.run_sweep import Executor
+    from sweep.api.run_sweep import ExecutorName
     from sweep.trial.prediction.trained_model import Device
 
 
@@ -76,7 +76,7 @@ def run(
     overrides: Overrides | None = None,
     *,
     results: str | Path = "results",
-    executor: Executor = "ray",
+    executor: ExecutorName = "ray",
     resume: bool = False,
     extend: Mapping[str, Any] | None = None,
     address: str | None = None,
@@ -185,7 +185,8 @@ def train(
     """Train one configuration in this process, without Ray.
 
     Args:
-        config: the settings of a trial (``results.best.config``), a YAML file, or a mapping.
+        config: the settings of a trial (``results.best.config``), a YAML file, that of results at
+            a URI, or a mapping.
         overrides: as of `load`.
         name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
@@ -250,8 +251,8 @@ def predict(
     training data. Images are read and normalised as those were.
 
     Args:
-        model: results or their folder, for the winner; a trial or its folder; or a training of
-            `train`. A trial with replicates predicts the mean of their probabilities.
+        model: results, their folder or URI, for the winner; a trial, its folder or URI; or a
+            training of `train`. A trial with replicates predicts the mean of their probabilities.
         images: folder with files named as in nnU-Net (``CASE_0000.nii.gz`` for the first channel),
             or one file.
         output: folder for the masks, ``CASE.nii.gz``.
@@ -281,7 +282,7 @@ def predict(
     >>> io.imread(done.masks["coins"]).shape == data.coins().shape
     True
     """
-    from sweep.api.predict_images import predict_images, runs_of_model
+    from sweep.api.predict_images import model_folder, predict_images, runs_of_model
     from sweep.api.results import SweepResults, TrialResult
     from sweep.console.prediction_view import PredictionLines, PredictionView
     from sweep.machine.user_identity import settle_user
@@ -289,22 +290,18 @@ def predict(
 
     settle_user()
     view = PredictionLines() if progress else PredictionView()
-    if isinstance(model, SweepResults | TrialResult):
-        trial = model.best if isinstance(model, SweepResults) else model
-        trial.fetch_weights()
-        model = model.folder
-    elif not isinstance(model, str | Path):
+    if not isinstance(model, SweepResults | TrialResult | str | Path):
         kind = type(model).__name__
         raise TypeError(f"`model` must be results, a trial, or the folder of one, but is a {kind}")
-    runs = runs_of_model(argument(model, "model"), single=single, warn=view.warn)
-    return predict_images(
-        runs,
-        argument(images, "images"),
-        argument(output, "output"),
-        view,
-        labels=None if labels is None else argument(labels, "labels"),
-        tta=tta,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    with model_folder(model, "model") as folder:
+        return predict_images(
+            runs_of_model(folder, single=single, warn=view.warn),
+            argument(images, "images"),
+            argument(output, "output"),
+            view,
+            labels=None if labels is None else argument(labels, "labels"),
+            tta=tta,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+        )

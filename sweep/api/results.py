@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -116,7 +116,7 @@ class TrialResult:
 
         path = TrialPaths(self.folder).cases
         if not path.exists():
-            raise ResultsError(f"{self.trial_id} has no {path}")
+            raise ResultsError(f"{self.trial_id} has no {self._named(path)}")
         kinds = {"case": "string", "class": "string", "group": "string"}
         kinds |= dict.fromkeys(COUNTS, "Int64")
         return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
@@ -142,7 +142,10 @@ class TrialResult:
         for run in self.runs or (self.folder,):
             if (state := Checkpoints(run).load_best()) is not None:
                 return dict(state["model"])
-        raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
+        raise ResultsError(f"no weights of {self.trial_id} were kept in {self._named(self.folder)}")
+
+    def _named(self, path: Path) -> str:
+        return str(path) if self._sweep is None else self._sweep._read.named(path)
 
     def fetch_weights(self) -> None:
         """Download the weights of its runs that a copy of results at a URI lacks."""
@@ -229,12 +232,12 @@ class PageWidget:
     """A page in a frame, which a notebook shows as the value of a cell.
 
     Args:
-        folder: the results folder that the page shows.
+        folder: the results folder that the page shows, or its URI.
         html: the page.
         height: of the frame, in pixels.
     """
 
-    folder: Path
+    folder: str
     html: str
     height: int
 
@@ -298,6 +301,13 @@ class SweepResults(Mapping[str, TrialResult]):
     def __init__(self, folder: str | Path, uri: str | None = None) -> None:
         found = read_results(folder, uri)
         self._read = replace(found, folder=found.folder.absolute())  # whatever folder is current
+
+    @classmethod
+    def of(cls, read: Results) -> SweepResults:
+        """The same of results that have been read."""
+        found = cls.__new__(cls)
+        found._read = replace(read, folder=read.folder.absolute())
+        return found
 
     @classmethod
     def at(cls, place: str) -> SweepResults:
@@ -394,13 +404,17 @@ class SweepResults(Mapping[str, TrialResult]):
         """The figures of the report: ``results.figures.learning_curves()``."""
         return Figures(self._read)
 
-    def page(self, height: int = 800) -> PageWidget:
+    def page(
+        self, height: int = 800, figures: Sequence[Callable[[SweepResults], go.Figure]] = ()
+    ) -> PageWidget:
         """The report's page, to be shown as the last line of a notebook's cell.
 
         It is the file that `sweep.export` writes: it needs no server, and stays in the notebook.
 
         Args:
             height: in pixels.
+            figures: functions from results to a figure of plotly, each of which the page shows too:
+                see `sweep.api.own_figures`.
 
         Raises:
             ResultsError: a file of the results folder is broken.
@@ -409,9 +423,11 @@ class SweepResults(Mapping[str, TrialResult]):
         >>> sweep.open("results/doctest").page()
         <PageWidget of ...results/doctest: shown by a notebook>
         """
+        from sweep.api.own_figures import own_figures
         from sweep.report.page import page
 
-        return PageWidget(self.folder, page(self._read), height)
+        text = page(self._read, figures=own_figures(figures, SweepResults.of))
+        return PageWidget(self._read.named(), text, height)
 
     @for_python
     def stop(self, trial_id: str) -> Asked:
@@ -494,7 +510,9 @@ class SweepResults(Mapping[str, TrialResult]):
 
     def __repr__(self) -> str:
         state = "finished" if self.is_finished else "unfinished"
-        return f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self.folder}>"
+        return (
+            f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self._read.named()}>"
+        )
 
     def _repr_html_(self) -> str:
         """The ranking as HTML, for notebooks."""
@@ -519,7 +537,7 @@ class SweepResults(Mapping[str, TrialResult]):
         there = instead_of(asked, [record.trial_id for record in self._read.records])
         if asked in self.frame:
             there = f"; the column of the ranking is results.frame[{asked!r}]"
-        return KeyError(f"no trial {asked!r} in {self.folder}{there}")
+        return KeyError(f"no trial {asked!r} in {self._read.named()}{there}")
 
 
 def _answer(asked: Asked) -> Asked:

@@ -24,11 +24,10 @@ from sweep.vocabulary.errors import InputError, ResultsError, SweepFailed
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
-    from sweep.console.sweep_progress import Progress
-    from sweep.engine.packs.pack_sizes import Packing
+    from sweep.engine.session.executor import Executor
     from sweep.tracking.tracker import Tracker
 
-Executor = Literal["ray", "local"]
+ExecutorName = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
 
 
@@ -53,13 +52,13 @@ class Session:
     resume: bool = False
     continues: bool = False
     extend: Sequence[str] = ()
-    executor: Executor = "ray"
+    executor: ExecutorName = "ray"
     nodes: int | None = None
     dashboard: bool = False
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        if self.executor not in (known := get_args(Executor)):
+        if self.executor not in (known := get_args(ExecutorName)):
             raise InputError.single(must_be(one_of(known), self.executor, known), key="executor")
         if self.executor == "local" and self.location.address is not None:
             message = "trials run in this process, not on a cluster: leave it out"
@@ -107,14 +106,15 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         view.say(sentence, wrap=True)
     try:
         with store, ExitStack() as to_the_end:
-            ending, ranking, trackers = _run(spec, store, session, view, to_the_end)
+            executor = to_the_end.enter_context(_executor(spec, store, session, view))
+            ending, ranking, trackers = _run(spec, store, executor, view, to_the_end, location.uri)
             view.ranked(spec, ranking, location.folder, location.uri)
             if ending is not Ending.INTERRUPTED:  # after Ctrl-C the user does not want to wait
                 for tracker in trackers:
                     tracker.ranked()
                 hand_over(spec, store, ranking, view, uri=location.uri)
             if ending is Ending.FINISHED:
-                draw(spec, store, ranking, view, trackers)
+                draw(spec, store, ranking, view, trackers, executor.each)
     except SweepFailed as error:
         saved = "all reported epochs are saved; once this is fixed, resume with"
         gone = "the sweep's folder was moved or deleted; once it is back, resume with"
@@ -202,14 +202,22 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
 
 def _run(
-    spec: SweepSpec, store: Store, session: Session, view: View, to_the_end: ExitStack
+    spec: SweepSpec,
+    store: Store,
+    executor: Executor,
+    view: View,
+    to_the_end: ExitStack,
+    uri: str | None,
 ) -> tuple[Ending, Ranking, Sequence[Tracker]]:
     """Run the rest of the sweep, evaluate the finalists, rank all trials.
 
     Args:
+        executor: trains and evaluates.
         to_the_end: closes the trackers and the study, which are returned open.
+        uri: where the results are, if not on this machine.
     """
     from sweep.analysis.ranking.ranking_frame import write_ranking
+    from sweep.engine.session.evaluate_finalists import evaluate_finalists
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
@@ -220,22 +228,20 @@ def _run(
         trackers = to_the_end.enter_context(tracking(spec.tracking, tracked, view.warn))
         study = to_the_end.enter_context(study_file)
         opened = [*trackers, study]
-        ending = _execute(spec, store, session, view, study, trackers)
+        ending = _execute(spec, store, executor, view, study, trackers)
         if ending is Ending.FINISHED and spec.has_test_cases:
-            from sweep.engine.session.evaluate_finalists import evaluate_finalists
-
             with _evaluating(view, "Evaluating the finalists on the test split") as show:
-                evaluate_finalists(spec, store, view.warn, show)
+                evaluate_finalists(spec, store, view.warn, show, executor.each)
         if ending is not Ending.INTERRUPTED:
-            _validate(spec, store, session, view, in_time=ending is Ending.FINISHED)
+            _validate(spec, store, executor, view, in_time=ending is Ending.FINISHED)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder), opened
+    return ending, write_ranking(store.layout.folder, uri), opened
 
 
 def _validate(
-    spec: SweepSpec, store: Store, session: Session, view: View, *, in_time: bool
+    spec: SweepSpec, store: Store, executor: Executor, view: View, *, in_time: bool
 ) -> None:
     """Validate the finalists on whole cases, where their kind of trainer does that.
 
@@ -250,26 +256,8 @@ def _validate(
     if not in_time:
         view.say("The finalists are not validated on whole cases: the time budget is spent.")
         return
-    if session.location.uri is not None and (reason := _gpu_is_elsewhere(spec, store)):
-        view.say(f"The finalists are not validated on whole cases: {reason}.")
-        return
     with _evaluating(view, "Validating the finalists on whole cases") as show:
-        validate_finalists(spec, store, view.warn, show)
-
-
-def _gpu_is_elsewhere(spec: SweepSpec, store: Store) -> str | None:
-    """Why evaluating the finalists here would take far longer than training them did, or None."""
-    from sweep.analysis.provenance_facts import last_start
-    from sweep.engine.session.evaluate_finalists import finalist_runs
-    from sweep.machine.hardware import Machine
-
-    if (why := Machine.here().no_cuda) is None:
-        return None
-    for run in finalist_runs(spec, store.records()):
-        effective = last_start(store.layout.trial(run.trial_id)).effective
-        if str(effective.get("trainer.device")).startswith("cuda"):
-            return f"{run.trial_id} was trained on a GPU, and {why}"
-    return None
+        validate_finalists(spec, store, view.warn, show, executor.each)
 
 
 @contextmanager
@@ -282,7 +270,7 @@ def _evaluating(view: View, what: str) -> Iterator[Callable[[str], object]]:
 def _execute(
     spec: SweepSpec,
     store: Store,
-    session: Session,
+    executor: Executor,
     view: View,
     study: Tracker,
     trackers: Iterable[Tracker],
@@ -298,7 +286,6 @@ def _execute(
     from sweep.console.sweep_progress import Progress
     from sweep.engine.decisions.steering import Steering
     from sweep.engine.decisions.sweep_controller import SweepController
-    from sweep.engine.packs.pack_sizes import Packing
     from sweep.vocabulary.error_lines import last_line
 
     log = store.layout.log
@@ -317,12 +304,8 @@ def _execute(
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
             controller.subscribe(watch.observer)
-        packing = Packing(store.packing(), store.record_packing, view.say)
-        execute = _executor(session, view, log, progress, packing)
         steer = Steering(controller, spec, store, view.warn)
-        ending = execute(
-            controller, spec, log, session.location, steer=steer, acknowledge=watch.acknowledge
-        )
+        ending = executor.train(controller, progress, steer, watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"
@@ -332,29 +315,28 @@ def _execute(
     return ending
 
 
-def _executor(
-    session: Session, view: View, log: Path, progress: Progress, packing: Packing
-) -> Callable[..., Ending]:
-    """The function that runs the trials of a controller."""
+def _executor(spec: SweepSpec, store: Store, session: Session, view: View) -> Executor:
     if session.executor == "local":
-        from sweep.engine.session.in_process import execute_here
+        from sweep.engine.session.in_process import InThisProcess
 
-        return execute_here
+        return InThisProcess(spec, store, session.location)
     from sweep.console.console_words import dashboard_words
-    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.on_ray.execute import OnRay
+    from sweep.engine.packs.pack_sizes import Packing
 
     def announce(address: str | None) -> None:
         if address is None:
-            view.say(f"warning: Ray's dashboard did not start; more in {log}")
+            view.say(f"warning: Ray's dashboard did not start; more in {store.layout.log}")
             return
         asks = os.environ.get("RAY_AUTH_MODE") == "token"
         view.say(dashboard_words(address, socket.gethostname(), asks_for_token=asks))
 
-    return partial(
-        execute,
-        state=progress,
+    return OnRay(
+        spec,
+        store,
+        session.location,
         dashboard=session.dashboard,
         announce=announce,
         verbose=session.verbose,
-        packing=packing,
+        packing=Packing(store.packing(), store.record_packing, view.say),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from sweep.spec.load import Source, to_yaml
 from sweep.spec.search.sweep_spec import check_name
 from sweep.spec.search.tracker_names import TrackerName, chosen
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.at_uri.local_results import local_place
+from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.files import make_folder
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.lock import training
@@ -59,12 +62,14 @@ def train_alone(
         Exception: any error of the trainer, after recording it.
     """
     settle_user()
-    settings, warnings = load_checked_trial(config, overrides)
-    warn(warnings)
-    file = Path(config) if isinstance(config, str | Path) else None
-    whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
-    if name is None:
-        name = _default_name(file, all_cases=all_cases)
+    is_away = isinstance(config, str) and is_uri(config)
+    with local_place(str(config)) if is_away else nullcontext(config) as source:
+        settings, warnings = load_checked_trial(source, overrides)
+        warn(warnings)
+        file = Path(source) if isinstance(source, str | Path) else None
+        whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
+        if name is None:
+            name = _default_name(file, all_cases=all_cases)
     folder = results.absolute() / _checked_name(name)
     trackers = _chosen_trackers(track)
     if is_used(folder):

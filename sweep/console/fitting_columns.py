@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import Literal
 
 from rich.cells import cell_len
@@ -18,26 +18,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from sweep.analysis.shown_columns import LEFT_OUT_ON_SCREEN
+
 BETWEEN, EDGE = 2, 1
 """Screen columns between two columns of a table, and before the first."""
 RULE = "─"
-
-DROPPED = (
-    "preset",
-    "delta_baseline",
-    "best_epoch",
-    "dice_low",
-    "dice_high",
-    "p_best",
-    "dropped",
-    "hd95",
-    "test_dice",
-    "group",
-    "epochs",
-    "mean_dice",
-)
-"""Columns that are left out in this order, after the parameters that are the same in all rows.
-Columns that are not named here are always shown."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +30,7 @@ class Column:
     """One column of a ranking as it is printed.
 
     Args:
-        name: name of the ranking's column.
+        name: as in `sweep.analysis.shown_columns`, or that of a searched parameter.
         heading: may have several lines.
         cells: one per row, each a line.
         justify: alignment.
@@ -104,7 +89,7 @@ def fitted(
     columns = [replace(column, heading=column.heading.replace(" ", "\n")) for column in columns]
     constant = [column.name for column in columns if column.is_constant]
     spare = [column.name for column in reversed(columns) if column.spare]
-    order = [name for name in (*constant, *spare, *DROPPED) if name not in kept]
+    order = [name for name in (*constant, *spare, *LEFT_OUT_ON_SCREEN) if name not in kept]
     for count in range(len(order) + 1):
         shown = [column for column in columns if column.name not in order[:count]]
         if _total(shown) <= width:
@@ -215,11 +200,11 @@ class AlignedRows:
         yield Segment(f"{line}{'  '.join([*cells[start:], text])}".rstrip() + "\n")
 
 
-def _padded_cells(column: Column) -> list[str]:
+def _padded_cells(column: Column) -> Iterator[str]:
     if column.is_ascii:
         pad = str.ljust if column.justify == "left" else str.rjust
-        return [pad(cell, column.width) for cell in column.cells]
-    return [_padded(cell, column) for cell in column.cells]
+        return map(pad, column.cells, repeat(column.width))
+    return map(_padded, column.cells, repeat(column))
 
 
 def _padded(cell: str, column: Column) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
@@ -15,55 +14,31 @@ from rich.text import Text
 from sweep.analysis import ranked_table
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranked_table import RankedTable
-from sweep.analysis.ranking.ranking_columns import (
-    BY_RUNS,
-    DROPPED,
-    HEADINGS,
-    MEAN_OF_RUNS,
-    REAL,
-    RUNS,
-    RUNS_DIVERGED,
-    confirmed_names,
-    divider,
-    line_words,
-    mean_of,
-    says_something,
-)
+from sweep.analysis.ranking.ranking_columns import BY_RUNS, divider, line_words
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, are_marked
-from sweep.analysis.report_words import percent, some
+from sweep.analysis.report_words import some
 from sweep.analysis.report_words import status as status_words
+from sweep.analysis.shown_columns import (
+    ALWAYS_ON_SCREEN,
+    OBJECTIVE,
+    OWN,
+    RUNS,
+    SCREEN,
+    TRIAL,
+    shown_columns,
+)
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import AlignedRows, Column, fitted
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
-from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord
-
-OBJECTIVE = "objective"
-"""Name of the objective's column."""
-MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
-    "mean_dice": "mean",
-    "dice_low": "from",
-    "dice_high": "to",
-    "p_best": HEADINGS["p_best"],
-    "group": "group",
-    DROPPED: "dropped",
-    RUNS: RUNS,
-    RUNS_DIVERGED: "runs\ndiverged",
-    MEAN_OF_RUNS: "mean\nof runs",
-    REAL: HEADINGS[REAL],
-    "test_dice": HEADINGS["test_dice"],
-}
-"""Columns beside the objective, shown if any trial has them and there is room. Means are of the
-objective."""
 
 REPEATED = ("Int64", "string")
 """Types of columns with few different cells, each of which is put into words once. Numbers of other
 types may be equal and read differently, as 0.0 and -0.0 do."""
-OF_THE_OBJECTIVE = ("mean_dice", "dice_low", "dice_high", MEAN_OF_RUNS)
-"""Columns with values of the objective."""
 
 
 def ranking_table(
@@ -74,7 +49,7 @@ def ranking_table(
     width: int = 160,
     objective: Objective = DICE,
     own: Sequence[str] = (),
-    headings: Mapping[str, str] = HEADINGS,
+    unit: str = "",
 ) -> AlignedRows:
     """The rows of a ranking, for a console of ``width`` columns.
 
@@ -87,11 +62,11 @@ def ranking_table(
         title: shown above the table.
         objective: the objective that trials are ranked by.
         own: further columns that are shown if there is room, in order of importance.
-        headings: of columns, with units.
+        unit: of distances, as `unit_of` gives it.
     """
     # The trials of several sweeps have the same ids: a line below could not say which is meant.
     kept = ("preset",) if "sweep" in found else ()
-    columns = _columns(found, parameters, objective, own, headings)
+    columns = _columns(found, parameters, objective, own, unit)
     shown, gathered = fitted(columns, width, kept=kept)
     names = {column.name for column in shown}
     left_out = [column for column in columns if column.name not in names]
@@ -116,47 +91,29 @@ def _columns(
     parameters: Sequence[str],
     objective: Objective,
     own: Sequence[str],
-    headings: Mapping[str, str],
+    unit: str,
 ) -> list[Column]:
-    def column(name: str, heading: str, text: Callable[[Any], str], source: str = "") -> Column:
-        return Column(name, heading, _texts(rows.columns[source or name], text))
-
-    def judged(name: str, one: Objective) -> Column:
-        return column(name, one_line(one.heading), lambda v: value_words(v, one), one.metric)
-
-    found = [column(name, HEADINGS[name], _value) for name in ("rank", "trial_id")]
-    found += [column(name, name, _value) for name in ("sweep", "preset") if name in rows]
-    status = replace(column("status", "status", lambda v: status_words(Status(v))), styles=STATUSES)
-    found = [replace(one, justify="left") for one in [*found, status]]
-    found.append(judged(OBJECTIVE, objective))
-    if objective.metric != VAL_DICE and rows.known(VAL_DICE):
-        found.append(judged(VAL_DICE, DICE))
-    best = column("best_epoch", HEADINGS["best_epoch"], _value)
-    pairs = zip(best.cells, are_marked(rows), strict=True)
-    marked = [f"{cell}{MARK if is_marked else ''}" for cell, is_marked in pairs]
-    found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
-    known = {one.name for one in found} | MEASURED.keys()
-    found += [judged(one.metric, one) for one in objective.others if one.metric not in known]
-    found += [column(name, name, _value) for name in (PARETO_RANK,) if name in rows]
-    means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
-    texts = {
-        **SPECIAL,
-        "delta_baseline": _words(objective.signed),
-        **dict.fromkeys(OF_THE_OBJECTIVE, _words(objective.text)),
-        **dict.fromkeys((REAL, "test_dice"), _words(DICE.text)),
-    }
-    for name, heading in MEASURED.items():
-        source = means.get(name, name)
-        if source != objective.metric and says_something(rows, source):
-            heading = headings.get(name, heading)
-            if name == "mean_dice" and (of := mean_of(rows)):
-                heading = f"mean\n{of}"
-            found.append(column(name, heading, texts.get(name, _value), source))
-    for name in own:
-        if name in rows and name not in (*MEASURED, objective.metric):
-            found.append(replace(column(name, _in_lines(name), _value), spare=True))
+    found = []
+    for one in shown_columns(rows, SCREEN, objective, unit=unit, own=own, kept=ALWAYS_ON_SCREEN):
+        is_own = one.group == OWN
+        heading = _in_lines(one.heading) if is_own else one.screen or one_line(one.heading)
+        cells = _texts(rows.columns[one.column], _value if is_own else _words(one.text))
+        if one.key == "best_epoch":
+            marks = zip(cells, are_marked(rows), strict=True)
+            cells = tuple(f"{cell}{MARK * is_marked}" for cell, is_marked in marks)
+        found.append(
+            Column(
+                one.key,
+                heading,
+                cells,
+                justify="left" if one.key in TRIAL else "right",
+                spare=is_own,
+                styles=STATUSES if one.key == "status" else {},
+            )
+        )
     for name, short in short_names(parameters).items():
-        found.append(replace(column(name, _in_lines(short), _value), short=short))
+        cells = _texts(rows.columns[name], _value)
+        found.append(Column(name, _in_lines(short), cells, short=short))
     return found
 
 
@@ -262,11 +219,6 @@ def causes(rows: RankedTable, replicates: Iterable[TrialRecord] = ()) -> list[Te
     ]
 
 
-def _when(reason: str | None) -> str:
-    """When a race dropped a finalist. Why stands in the sentences below the table."""
-    return _value(reason and reason.partition(":")[0])
-
-
 def _value(value: Any) -> str:
     if value is None:
         return "–"
@@ -275,18 +227,12 @@ def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else one_line(str(value))
 
 
-def _words(text: Callable[[float], str]) -> Callable[[Any], str]:
-    return lambda value: "–" if value is None else text(value)
+def _words(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: "–" if value is None else one_line(text(value))
 
 
 STATUSES = {status_words(status): style for status, style in STYLES.items()}
 """Word of a status → its style."""
-SPECIAL: Mapping[str, Callable[[Any], str]] = {
-    "p_best": _words(percent),
-    DROPPED: _when,
-    "hd95": _words("{:.2f}".format),
-}
-"""How the cells of these columns are written."""
 
 
 def _table(title: str) -> Table:

@@ -15,9 +15,9 @@ from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.finalists import confirmation_of
-from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished, winner
 from sweep.analysis.report_words import trials
+from sweep.analysis.shown_columns import unit_of
 from sweep.console.console_words import STYLES, print_line, print_sentence, print_sentences
 from sweep.console.ranking_table import causes, patience_table, ranking_table
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -70,7 +70,7 @@ def print_results(console: Console, found: Summary) -> None:
         width=console.width,
         objective=found.objective,
         own=found.own,
-        headings=headings(records),
+        unit=unit_of(records),
     )
     console.print(table, crop=not table.fits(console.width))  # to crop 10,000 rows takes 0.1 s
     is_one = "sweep" not in rows

@@ -22,6 +22,8 @@ from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
+from sweep.store.at_uri.local_results import named
+from sweep.store.layout import Layout
 from sweep.vocabulary.record import Observer
 
 Words = Callable[[str], object]
@@ -161,9 +163,11 @@ class TerminalView(View):
                 patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
             print_results(self._console, summary)
-        self.say(f"Ranking: {uri or shlex.quote(str(folder / 'ranking.csv'))}")
+        layout = Layout(folder)
+        files = [layout.ranking_csv, layout.best_yaml]
+        ranked, best = (shlex.quote(named(folder, uri, one) if uri else str(one)) for one in files)
+        self.say(f"Ranking: {ranked}")
         if ranking.winner is not None:
-            best = shlex.quote(str(folder / "best.yaml"))
             record = next(one for one in ranking.records if one.trial_id == ranking.winner)
             what = [f"the {record.preset}"] if record.preset == BASELINE else []
             about = ", ".join(
@@ -172,5 +176,5 @@ class TerminalView(View):
             self.say(
                 f"Best:    {best}  ({about}; train it alone with python -m sweep.train {best})"
             )
-        if uri is None:
-            self.say(f"Report:  python -m sweep.export {shlex.quote(str(folder))}")
+        output = "" if uri is None else " -o ."
+        self.say(f"Report:  python -m sweep.export {shlex.quote(uri or str(folder))}{output}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from threading import Lock, Thread
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.page_server.change_stamp import Stamp, change_stamp
 from sweep.report.page_data import PageData, dumped, page_data
+from sweep.report.report_figures import DrawFigure
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import ResultsError
 
@@ -42,10 +44,13 @@ class LiveSweep:
     Args:
         folder: the results folder, which may appear later or vanish.
         expected: that a sweep which has been started will make it.
+        figures: those that its user programmed.
     """
 
-    def __init__(self, folder: Path, *, expected: bool = False) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, *, expected: bool = False, figures: Sequence[DrawFigure] = ()
+    ) -> None:
+        self.folder, self._figures = folder, figures
         self._expected = expected
         self._layout = Layout(folder)
         self._reading = Lock()
@@ -117,7 +122,7 @@ class LiveSweep:
         self._stamp = stamp  # also if it cannot be read: only a change can mend it
         begun = time.thread_time()
         try:
-            self._found = snapshot(self.folder)
+            self._found = snapshot(self.folder, self._figures)
         except ResultsError as error:
             self._found = str(error)
         finally:
@@ -130,13 +135,13 @@ def utf8(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def snapshot(folder: Path) -> Snapshot:
+def snapshot(folder: Path, figures: Sequence[DrawFigure] = ()) -> Snapshot:
     """The state of a results folder.
 
     Raises:
         ResultsError: it is not a results folder, or a file in it is broken.
     """
-    data = page_data(read_results(folder))
+    data = page_data(read_results(folder), figures)
     values = data.to_json()
     body, written = utf8(dumped(values)), utf8(dumped(values | {"written": ""}))
     return Snapshot(data, etag(written), body)

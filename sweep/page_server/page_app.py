@@ -16,15 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sweep.page_server.access_token import guarded
 from sweep.page_server.live_sweep import LiveSweep, etag, utf8
 from sweep.page_server.page_requests import Control, configuration
 from sweep.page_server.sweep_list import SweepList
+from sweep.report.page import FILES_OF_A_SERVER, assets, page_html
 from sweep.report.page import STYLES as PAGE_STYLES
-from sweep.report.page import assets, page_html
 from sweep.report.sections.page_section import rendered
 from sweep.store.layout import Layout
 from sweep.store.pictures.picture_index import FILE_NAME, picture_bytes
@@ -34,6 +34,8 @@ from sweep.vocabulary.errors import ResultsError, SweepError
 LIVE, CONTROL = "live.js", "control.js"
 """Scripts that the page has here and not in a file; the second under ``--control``."""
 STYLES = ("live.css",)
+SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+"""Files that a browser may show itself. An SVG may hold scripts."""
 FRESH = {"cache-control": "no-cache"}
 """A browser may keep the answer, but asks whether it still holds."""
 NOT_THERE = 503
@@ -80,7 +82,14 @@ class LivePages:
         if self.control is not None:
             live["key"] = self.control.key
             scripts.append(CONTROL)
-        html = page_html(found.data, scripts=scripts, styles=STYLES, live=live, nonce=self.nonce)
+        html = page_html(
+            found.data,
+            scripts=scripts,
+            styles=STYLES,
+            live=live,
+            files=FILES_OF_A_SERVER,
+            nonce=self.nonce,
+        )
         return HTMLResponse(utf8(html), headers=FRESH)
 
     def data(self, request: Request) -> Response:
@@ -99,6 +108,16 @@ class LivePages:
         except (KeyError, ValueError, ResultsError):
             raise HTTPException(404, "There is no such picture.\n") from None
         return Response(content, media_type="image/webp", headers=FRESH)
+
+    def file(self, request: Request) -> Response:
+        """A file of a trial: a picture as it is, any other to be saved."""
+        name, trial, file = (request.path_params[part] for part in ("name", "trial", "file"))
+        try:
+            path = file_of_trial(self.sweeps[name].folder, trial, file)
+        except (KeyError, ValueError, ResultsError):
+            raise HTTPException(404, "There is no such file.\n") from None
+        kind = "inline" if path.suffix.lower() in SHOWN else "attachment"
+        return FileResponse(path, filename=file, content_disposition_type=kind, headers=FRESH)
 
     def configuration(self, request: Request) -> Response:
         """The fields of a form for a configuration, filled in from a trial."""
@@ -158,6 +177,7 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
             Route("/sweeps/{name}/", pages.page),
             Route("/sweeps/{name}/data", pages.data),
             Route("/sweeps/{name}/trials/{trial}/pictures/{file}", pages.picture),
+            Route("/sweeps/{name}/trials/{trial}/files/{file}", pages.file),
             Route("/sweeps/{name}/configuration", pages.configuration),
             Route("/sweeps/{name}/ask/{kind}", pages.ask, methods=["POST"]),
         ],
@@ -179,6 +199,24 @@ def read_picture(results: Path, trial_id: str, name: str) -> bytes:
     trial = layout.trial(trial_id)
     require_no_link(layout.trials, trial.folder, trial.pictures)
     return picture_bytes(trial, name)
+
+
+def file_of_trial(results: Path, trial_id: str, name: str) -> Path:
+    """A file in ``trials/<id>/``, by names that a browser sent.
+
+    Raises:
+        ValueError: a name could lead out of that folder.
+        ResultsError: there is no such file, or a link could lead out of the folder.
+    """
+    if name.startswith(".") or Path(name).name != name:
+        raise ValueError(f"not the name of a file: {name!r}")
+    layout = Layout(results)
+    trial = layout.trial(trial_id)
+    path = trial.folder / name
+    require_no_link(layout.trials, trial.folder, path)
+    if not path.is_file():
+        raise ResultsError(f"{path} does not exist")
+    return path
 
 
 def _unless_known(request: Request, body: bytes, kind: str, etag: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,15 +12,10 @@ from pathlib import Path
 from threading import Lock
 
 from sweep.analysis.confirm.real_validations import as_real
-from sweep.analysis.ranking.ranking_columns import (
-    MEAN_OF,
-    MEAN_OF_RUNS,
-    REAL,
-    RUNS,
-    confirmed_names,
-)
 from sweep.analysis.report_words import status as status_words
+from sweep.analysis.shown_columns import MEAN_OF, MEAN_OF_RUNS, REAL, RUNS, confirmed_names
 from sweep.page_server.live_sweep import LiveSweep
+from sweep.report.report_figures import DrawFigure
 from sweep.spec.words.phrases import counted
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
@@ -62,10 +57,13 @@ class SweepList:
     Args:
         folder: a results folder, or a folder that holds results folders.
         expected: that ``folder`` will be a results folder, and is none yet.
+        figures: those that its user programmed, for the page of each.
     """
 
-    def __init__(self, folder: Path, *, expected: bool = False) -> None:
-        self.folder, self._expected = folder, expected
+    def __init__(
+        self, folder: Path, *, expected: bool = False, figures: Sequence[DrawFigure] = ()
+    ) -> None:
+        self.folder, self._expected, self._figures = folder, expected, figures
         self.is_single = expected or Layout(folder).sweep_yaml.exists()
         self._sweeps: dict[str, LiveSweep] = {}
         self._rows: dict[str, tuple[object, ListedSweep]] = {}
@@ -93,7 +91,9 @@ class SweepList:
                 if name not in self.names():
                     raise KeyError(name)
                 folder = self.folder if self.is_single else self.folder / name
-                self._sweeps[name] = LiveSweep(folder, expected=self._expected)
+                self._sweeps[name] = LiveSweep(
+                    folder, expected=self._expected, figures=self._figures
+                )
             return self._sweeps[name]
 
     def rows(self) -> list[ListedSweep]:

@@ -15,11 +15,11 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import (
     CONFIRMED,
     NOT_COMPARED,
-    REAL,
     divided_by,
     divider,
     halves,
 )
+from sweep.analysis.shown_columns import REAL
 from sweep.machine.codebase import PACKAGE
 from sweep.report.page_table import order_of
 from sweep.report.report_figures import REPORT_FIGURES
@@ -50,7 +50,14 @@ from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.report_words import trials
 
 plotly.io.renderers.default = "plotly_mimetype+notebook_connected"
-results = read_results(Path({folder!r}))"""
+"""
+READ = "results = read_results(Path({folder!r}))"
+READ_URI = """\
+from contextlib import ExitStack
+from sweep.store.at_uri.local_results import local_results
+
+copies = ExitStack()  # of the results, without weights, as long as this notebook runs
+results = read_results(copies.enter_context(local_results({uri!r})), {uri!r})"""
 
 SUMMARY = """\
 say(headline(results), strong=True)
@@ -75,7 +82,7 @@ def notebook(results: Results, beside: Path) -> str:
         SweepFailed: a cell failed, or its process died.
     """
     draft = new_notebook(
-        cells=_cells(results, os.path.relpath(results.folder, beside)),
+        cells=_cells(results, beside),
         metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"},
@@ -99,11 +106,15 @@ def notebook(results: Results, beside: Path) -> str:
             for index, cell in enumerate(draft.cells):
                 client.execute_cell(cell, index)
     except (CellExecutionError, DeadKernelError) as error:
-        raise SweepFailed(f"the notebook of {results.folder} fails: {error}") from error
+        raise SweepFailed(f"the notebook of {results.named()} fails: {error}") from error
     return str(nbformat.writes(draft))
 
 
-def _cells(results: Results, folder: str) -> list[Any]:
+def _cells(results: Results, beside: Path) -> list[Any]:
+    if results.uri is not None:
+        read = READ_URI.format(uri=results.uri)
+    else:
+        read = READ.format(folder=os.path.relpath(results.folder, beside))
     cells = [
         new_markdown_cell(
             f"# {results.spec.name}\n\nWhat this sweep shows. Every sentence below is computed "
@@ -111,7 +122,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
             "Figures stay empty in a front end without plotly's extension, unless it has a network "
             "and trusts this notebook. The page of `sweep.export` needs none of these."
         ),
-        new_code_cell(SETUP.format(folder=folder)),
+        new_code_cell(SETUP + read),
         new_code_cell(SUMMARY),
         *_ranking(results),
         new_markdown_cell("## How to use the winner"),

@@ -15,10 +15,11 @@ from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, LOOKS
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import status
 from sweep.report.headline import state
+from sweep.report.page_axes import FirstAxes, first_axes
 from sweep.report.page_sections import sections_of
 from sweep.report.page_table import PageTable, TableColumn, page_tables
 from sweep.report.page_trials import page_trials
-from sweep.report.report_figures import figures_of
+from sweep.report.report_figures import DrawFigure, figures_of
 from sweep.report.sections.page_section import PageSection
 from sweep.spec.words.short_names import short_names
 
@@ -48,6 +49,7 @@ class PageData:
             points are trials has their ids as ``ids``; one that is a trial's curve has
             ``meta={"trial": id}``. ``layout.meta.curves``: the epochs of the
             longest of its curves, which readers may smooth.
+        first_axes: with what the reader's own figure begins.
         trials: see `page_trials`.
     """
 
@@ -63,11 +65,13 @@ class PageData:
     tables: tuple[PageTable, ...]
     unfinished: tuple[str, ...]
     figures: tuple[Mapping[str, Any], ...]
+    first_axes: FirstAxes
     trials: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """What the page's ``sweepPage.update`` takes."""
         return _plain(self) | {
+            "first_axes": _plain(self.first_axes),
             "sections": [_plain(one) for one in self.sections],
             "tables": [
                 _plain(one) | {"columns": [_plain(column) for column in one.columns]}
@@ -76,13 +80,17 @@ class PageData:
         }
 
 
-def _plain(shown: PageData | PageSection | PageTable | TableColumn) -> dict[str, Any]:
+def _plain(shown: PageData | FirstAxes | PageSection | PageTable | TableColumn) -> dict[str, Any]:
     """The fields of one level. `dataclasses.asdict` would copy every number of every curve."""
     return {field.name: getattr(shown, field.name) for field in fields(shown)}
 
 
-def page_data(results: Results) -> PageData:
+def page_data(results: Results, figures: Sequence[DrawFigure] = ()) -> PageData:
     """The data of the page of a sweep.
+
+    Args:
+        results: the sweep.
+        figures: those that its user programmed.
 
     Raises:
         ResultsError: a file of the results folder is broken.
@@ -101,7 +109,8 @@ def page_data(results: Results) -> PageData:
         sections=sections_of(results),
         tables=page_tables(results),
         unfinished=tuple(r.trial_id for r in results.records if not r.status.is_final),
-        figures=tuple(map(_figure, figures_of(results))),
+        figures=tuple(map(_figure, figures_of(results, figures))),
+        first_axes=first_axes(results),
         trials=page_trials(results),
     )
 

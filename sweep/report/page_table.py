@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import Categories, make_axis
 from sweep.analysis.ranking.ranking_columns import (
     BY_RUNS,
-    HEADINGS,
-    MEAN_OF_RUNS,
     NOT_COMPARED,
-    REAL,
-    RUNS,
-    RUNS_DIVERGED,
-    confirmed_names,
     divided_by,
     divider,
     halves,
-    headings,
     own_metrics,
-    says_something,
 )
 from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
@@ -32,20 +22,15 @@ from sweep.analysis.ranking.since_switch_on import (
     are_marked,
     is_before_switch_on,
 )
+from sweep.analysis.shown_columns import PAGE, RUNS, shown_columns, unit_of
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
-from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
-MEASURED = ("hd95", "delta_baseline", "test_dice")
-"""Columns of the ranking that are shown if they were measured, as in the terminal. Dice beside
-another objective and the metrics of a custom trainer are shown too."""
 EMPTY = "–"
 """The text of a cell without a value."""
-
-Text = Callable[[Any], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +81,10 @@ def page_tables(results: Results) -> tuple[PageTable, ...]:
         return ()
     first = divider(results.table)
     if first is None:
-        order = _ordered(results, order_of(results))
+        order = _ordered(results, columns, order_of(results))
         return (_part("ranking", "", order, trials, columns, slice(None)),)
     title, order, other, rest = halves(results.table)
-    below = _ordered(results, f"{rest}. {NOT_COMPARED}")
+    below = _ordered(results, columns, f"{rest}. {NOT_COMPARED}")
     return (
         _part("confirmed", title, f"{order}.", trials, columns, slice(first)),
         _part("others", other, below, trials, columns, slice(first, None)),
@@ -129,11 +114,12 @@ def order_of(results: Results) -> str:
     return f"By front, then by best {label}" if results.objective.others else f"By best {label}"
 
 
-def _ordered(results: Results, order: str) -> str:
-    return " ".join([f"{order}.", *_explained(results)])
+def _ordered(results: Results, columns: Sequence[TableColumn], order: str) -> str:
+    titles = {one.name: one.title for one in columns}
+    return " ".join([f"{order}.", *_explained(results, titles)])
 
 
-def _explained(results: Results) -> Iterator[str]:
+def _explained(results: Results, titles: Mapping[str, str]) -> Iterator[str]:
     """What a stranger cannot know of the columns."""
     table, baseline = results.table, results.baseline
     if PARETO_RANK in table:
@@ -141,78 +127,40 @@ def _explained(results: Results) -> Iterator[str]:
             f"“{PARETO_RANK}”: the number of the front. No trial beats those of front 0 in all"
             " objectives at once, and only those of earlier fronts beat the others."
         )
-    if table.known("best_epoch"):
-        yield f"“{HEADINGS['best_epoch']}”: the epoch of that value, counted from 0."
+    if "best_epoch" in titles:
+        yield f"“{titles['best_epoch']}”: the epoch of that value, counted from 0."
     if any(is_before_switch_on(results.spec, record) for record in results.ended):
         yield f"{MARK} This epoch {BEFORE_WORDS}."
-    if "delta_baseline" in table and baseline is not None:
+    if "delta_baseline" in titles and baseline is not None:
         since = " since the switch-on" if results.has_geometry else ""
         names = results.unlike_baseline
         also = f" Trials differ from it in {words.listed(names)} too." if names else ""
         is_pruned = Status.PRUNED in {record.status for record in results.ended}
         early = "; of a pruned trial, minus what that had reached after as many epochs"
         yield (
-            f"“{HEADINGS['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
+            f"“{titles['delta_baseline']}”: the best{since}, minus that of {baseline.trial_id},"
             f" which has no geometric loss{early if is_pruned else ''}.{also}"
         )
     if any(name in table and None in table[name] for name in results.parameters):
         yield f"“{EMPTY}” under a setting: null, or without effect in that trial."
 
 
-def _headings(results: Results) -> dict[str, tuple[str, Text]]:
-    """Column of the ranking → its heading and the text of a value."""
-    objective, table = results.objective, results.table
-    judged, mean = objective.metric, confirmed_names(objective)[0]
-    own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
-    others = {one.metric: one for one in objective.others if not one.is_cost}
-    measured = [n for n in dict.fromkeys([DICE.metric, *others, *MEASURED, *own]) if n != judged]
-    names = {DICE.metric: DICE.heading, **{n: one.heading for n, one in others.items()}}
-    names |= headings(results.ended)
-    found: dict[str, tuple[str, Text]] = {
-        name: (HEADINGS.get(name, name), str) for name in ("rank", "trial_id", "preset")
-    }
-    found |= {"status": ("status", lambda value: words.status(Status(value)))}
-    if objective.others:
-        found |= {PARETO_RANK: (PARETO_RANK, str)}
-    found |= {judged: (objective.heading, objective.text)}
-    found |= {RUNS: (RUNS, str)}
-    if says_something(table, RUNS_DIVERGED):
-        found |= {RUNS_DIVERGED: (HEADINGS[RUNS_DIVERGED], str)}
-    found |= {MEAN_OF_RUNS: (HEADINGS[MEAN_OF_RUNS], objective.text)}
-    found |= {REAL: (HEADINGS[REAL], objective.text)}
-    if results.confirmation is not None:
-        found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}
-        found |= {"p_best": (HEADINGS["p_best"], words.percent), "group": ("group", str)}
-    found |= {"best_epoch": (HEADINGS["best_epoch"], str), "epochs": ("epochs", str)}
-    special: dict[str, Text] = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
-    found |= {
-        name: (names.get(name, name), special.get(name, Objective(name).text))
-        for name in measured
-        if says_something(table, name)
-    }
-    found |= {"seconds": ("time", words.duration)}
-    return {name: column for name, column in found.items() if name in table}
-
-
-TEXTS = ("trial_id", "preset", "status", "group")
-"""Columns that are no numbers."""
-
-
 def _columns(results: Results) -> list[TableColumn]:
-    marks = [MARK if is_marked else "" for is_marked in are_marked(results.table)]
-    found = []
-    for name, (title, text) in _headings(results).items():
-        values = results.table[name]
-        texts = [EMPTY if value is None else text(value) for value in values]
-        if name == "best_epoch":
-            texts = [*map(operator.add, texts, marks)]
-        if name == "seconds":
+    table, marks = results.table, are_marked(results.table)
+    own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
+    unit, found = unit_of(results.ended), []
+    for one in shown_columns(table, PAGE, results.objective, unit=unit, own=own):
+        values, kind = table.columns[one.column]
+        texts = [EMPTY if value is None else one.text(value) for value in values]
+        if one.key == "best_epoch":
+            texts = [f"{cell}{MARK * mark}" for cell, mark in zip(texts, marks, strict=True)]
+        if one.key == "seconds":
             values = [round(record.seconds, 1) for record in results.ended]
         found.append(
             TableColumn(
-                name=name,
-                title=title,
-                kind="text" if name in TEXTS else "number",
+                name=one.column,
+                title=one.heading,
+                kind="text" if kind == "string" else "number",
                 scale=None,
                 values=tuple(values),
                 texts=tuple(texts),

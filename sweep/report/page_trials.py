@@ -11,7 +11,6 @@ from typing import Any
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
-from sweep.machine.user_paths import whole_path
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
 from sweep.vocabulary.class_scores import OWN_METRICS
@@ -32,9 +31,10 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
     """Every trial by its id, in the order of the ranking, then the unfinished and the replicates.
 
     Each has ``status``, ``parameters``, ``curves`` (name → a value for each epoch from 0; ``value``
-    is the objective, and the terms of the loss are ``terms/NAME``), ``switch_on`` (an epoch), and
-    where it is known ``cause``, ``diagnosis``, ``warnings``, ``notes``, ``cases``, ``test``,
-    ``runs`` (from provenance.json), ``pictures`` (`TrialPictures`), ``files`` and ``command``.
+    is the objective, the terms of the loss are ``terms/NAME``, and what the process used is
+    ``machine/NAME``), ``switch_on`` (an epoch), and where it is known ``cause``, ``diagnosis``,
+    ``warnings``, ``notes``, ``cases``, ``test``, ``runs`` (from provenance.json), ``pictures``
+    (`TrialPictures`), ``files`` and ``command``.
 
     Raises:
         ResultsError: a file of a trial is broken.
@@ -54,7 +54,7 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str, Any]:
-    best, folder = record.best, Layout(whole_path(results.folder)).trial(record.trial_id)
+    best, paths = record.best, Layout(results.folder).trial(record.trial_id)
     curves = {"value": _rounded(record.values)}
     found: dict[str, Any] = {
         "number": record.number,
@@ -69,8 +69,8 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
         "switch_on": results.switch_on(record),
         "curves": (curves | _curves(record)) if in_full else curves,
         "in_full": in_full,
-        "command": f"python -m sweep.train {shlex.quote(str(folder.config))}",
-        "folder": str(folder.folder),
+        "command": f"python -m sweep.train {shlex.quote(results.named(paths.config))}",
+        "folder": results.named(paths.folder),
     }
     optional: dict[str, Any] = {
         "preset": record.preset,
@@ -92,7 +92,7 @@ def _curves(record: TrialRecord) -> Curves:
     history = tuple(record.history)
     names = ("val_dice", "train_loss", "grad_norm", "learning_rate")
     measured = {name: [getattr(epoch, name) for epoch in history] for name in names}
-    for group in ("terms", "metrics"):
+    for group in ("terms", "metrics", "machine"):
         of_epochs = [getattr(epoch, group) for epoch in history]
         for name in dict.fromkeys(name for values in of_epochs for name in values):
             measured[f"{group}/{name}"] = [values.get(name) for values in of_epochs]

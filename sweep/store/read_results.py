@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -234,6 +235,12 @@ def edits_of_run(run: TrialPaths) -> list[Mistake]:
         return edits(run.config, spec, read_facts(folder.name, run, spec.judged_by))
     except InputError:
         return []
+
+
+def digest_of_weights(run: TrialPaths) -> str:
+    """A digest of ``best.pt``; raises `ResultsError` if it cannot be read."""
+    with reading(run.best_checkpoint), run.best_checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _in(folder: str, file: FileName) -> str:

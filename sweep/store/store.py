@@ -259,9 +259,16 @@ class Store:
         write_json(self.layout.packing, values)
         self._publish(self.layout.packing)
 
+    def has_weights(self, trial_id: str) -> bool:
+        """Whether the weights of a trial's best epoch were kept."""
+        return self.layout.trial(trial_id).best_checkpoint.exists()
+
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The local files of a trial, with ``best.pt`` if that was kept."""
         return self.layout.trial(trial_id)
+
+    def fetch_predictions(self, trial_id: str) -> None:
+        """Have here what the evaluation of a trial has written beside it, on any node."""
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         """Delete files of an ended trial that were only needed to resume it.

@@ -47,6 +47,9 @@ class EpochMetrics:
             measured, or a trainer of the user measured it.
         warnings: sentences for the user about settings or data that are probably not intended.
         shared: whether another trial trained the epoch, and this one continued from there.
+        machine: what the process used that trained the epoch, all trials in it together:
+            ``cpu_cores``, busy on average; ``memory_gib``, the most so far; ``gpu_memory_gib``, the
+            most in use on its GPU so far, also by others. Empty where no sweep trained it.
 
     >>> import sweep
     >>> sweep.EpochMetrics(epoch=0, val_dice=0.81, train_loss=0.4).to_json()["val_dice"]
@@ -71,11 +74,14 @@ class EpochMetrics:
     distance_unit: DistanceUnit | None = None
     warnings: tuple[str, ...] = ()
     shared: bool = False
+    machine: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         found = finite_fields(self)
         if self.distance_unit is None:
             del found["distance_unit"]
+        if not self.machine:
+            del found["machine"]
         return found
 
     @classmethod

@@ -110,6 +110,10 @@ class InputError(SweepError):
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(map(str, gathered(mistakes))))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[Sequence[Mistake]]]:
+        """Pickled by its mistakes: Python would make it anew from its text."""
+        return type(self), (self.mistakes,)
+
     @classmethod
     def single(
         cls, message: str, *, key: str = "", file: str = "", line: int | None = None

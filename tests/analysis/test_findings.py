@@ -30,7 +30,6 @@ from sweep.analysis.figures.divergence_timeline import divergence_timeline, dive
 from sweep.analysis.figures.learning_curves import learning_curves, switch_on_steps
 from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameters.contour import BANDWIDTH, dice_contour, smoothed
 from sweep.analysis.parameters.importance import (
     dice_importance,
     divergence_importance,
@@ -802,7 +801,7 @@ def test_replicates_of_the_confirmation_are_a_part_of_the_budget_of_their_own() 
     assert "replicates (3)" in [bar for trace in exhibit.figure.data for bar in trace.y]
 
 
-# --- importance, slices, contour, parallel --------------------------------------------------------
+# --- importance, slices, parallel -----------------------------------------------------------------
 
 
 def test_importance_finds_what_the_trials_were_made_from() -> None:
@@ -907,18 +906,15 @@ def test_expected_values_are_called_so_and_counted() -> None:
     pruned = next(one for one in exhibit.figure.data if one.name.startswith("pruned"))
     assert len(pruned.error_y.array) == len(pruned.y)
     assert pruned.text[0].endswith(", Dice 0.5859 measured in 4 epochs")
-    contour, parallel = dice_contour(results).figure, parallel_coordinates(extrapolated(24)).figure
-    assert contour is not None
+    parallel = parallel_coordinates(extrapolated(24)).figure
     assert parallel is not None
-    assert "expected" in contour.data[0].colorbar.title.text
     assert "expected" in parallel.data[0].dimensions[-1].label
-    assert "expected, not measured" in contour.data[1].text[0]
 
 
 def test_measured_values_are_nowhere_called_expected() -> None:
     results = results_of(*(drawn(n) for n in range(60)))  # pruned ones too, but no baseline
     assert not results.expected
-    for show in (slices, dice_contour, parallel_coordinates):
+    for show in (slices, parallel_coordinates):
         exhibit = show(results)
         assert exhibit.figure is not None
         assert "expected" not in exhibit.finding + exhibit.reading
@@ -929,10 +925,9 @@ def test_order_of_parameters_is_fanovas_only_where_importances_could_be_computed
     few = extrapolated()
     assert importance_for_dice(few) is None
     many = results_of(*(drawn(n) for n in range(80)))
-    for show in (slices, dice_contour):
-        assert "in the order of the sweep file" in show(few).reading
-        assert "important" not in show(few).reading
-        assert "the most important first, by fANOVA" in show(many).reading
+    assert "in the order of the sweep file" in slices(few).reading
+    assert "important" not in slices(few).reading
+    assert "the most important first, by fANOVA" in slices(many).reading
 
 
 def test_axes_have_no_place_for_what_did_not_happen() -> None:
@@ -946,33 +941,6 @@ def test_axes_have_no_place_for_what_did_not_happen() -> None:
         assert f'"{tick}"' in with_one.figure.to_json()
         assert ("✕" in without.reading, "“none”" in without.reading) == (False, False)
     assert "✕" in slices(results_of(*through, broken)).reading
-
-
-def test_peak_beside_which_no_whole_trial_lies_is_called_a_guess() -> None:
-    apart = [
-        trial(n, Status.COMPLETED, [0.0] * 8 + [0.5 + n / 100], parameters(2 + n % 5, 1e-6, c))
-        for n, c in enumerate([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 0.002])
-    ]
-    corners = [(2, 1e-3), (2, 1.0), (7, 1e-3), (7, 1.0)]
-    middle = [
-        trial(n, Status.COMPLETED, [0.0] * 8 + [dice], parameters(warmup, 1e-6, weight))
-        for n, (dice, warmup, weight) in enumerate(
-            [*((0.5, *corner) for corner in corners), *((0.7, 4 + n % 2, 0.03) for n in range(8))]
-        )
-    ]
-    assert dice_contour(results_of(*apart)).finding.endswith(
-        "less than one trial lies near its highest place: it is a guess."
-    )
-    assert "trials' worth of evidence" in dice_contour(results_of(*middle)).finding
-
-
-def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
-    at = np.array([0.0, 2 * BANDWIDTH])
-    mean, weight = smoothed(at, np.zeros(2), np.array([0.5, 0.75]))
-    weights = np.exp([0.0, -2.0])
-    assert mean[0, 0] == pytest.approx((0.5 + 0.75 * weights[1]) / weights.sum())
-    assert weight[0, 0] == pytest.approx(weights.sum())
-    assert np.isnan(mean[-1, -1])
 
 
 def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:

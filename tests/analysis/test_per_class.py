@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.ranking.per_class import class_columns, with_classes
-from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import ranking
 from sweep.analysis.ranking.row_selection import Condition, direction, sorted_by, where
+from sweep.analysis.shown_columns import unit_of
 from sweep.api.results import SweepResults
 from sweep.cli import app
 from sweep.console.plain_view import TrainingLines
@@ -102,7 +102,7 @@ def test_distances_are_shown_with_their_unit_where_it_is_known(
 ) -> None:
     record = trial(0, Status.COMPLETED, [0.5])
     metrics = replace(record.history[0], metrics={"hd95": 3.5, "nsd": 0.25}, distance_unit=unit)
-    assert headings([replace(record, history=(metrics,))])["hd95"] == f"HD95{short}"
+    assert unit_of([replace(record, history=(metrics,))]) == short
     TrainingLines().epoch_reported("t0000", metrics)
     assert f"  hd95 3.5{short}  nsd 0.25  " in capsys.readouterr().out
 

@@ -17,6 +17,7 @@ from sweep.api.results import SweepResults
 from sweep.cli import app
 from sweep.console.sweep_view import View, Words
 from sweep.engine.session.draw_finalists import _Drawing, draw_finalists
+from sweep.engine.session.executor import in_turn
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
 from sweep.store.pictures.composed_picture import titled_pngs
@@ -223,7 +224,7 @@ def test_finalists_for_whom_no_time_is_left_are_named_and_drawn_another_time(
     with Store.open(copy) as store:
         for name in (first, last):
             shutil.rmtree(store.layout.trial(name).pictures)
-        drawing = _Drawing(results.spec, store, told.append, nullcontext, 10**6, None)
+        drawing = _Drawing(store, told.append, nullcontext, in_turn(store), 10**6, None)
         monkeypatch.setattr("sweep.engine.session.draw_finalists.LONGEST", -1.0)
         assert list(drawing.trials([[first], [last]])) == [first]
         assert told == [

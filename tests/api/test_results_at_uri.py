@@ -10,44 +10,15 @@ import pytest
 import torch
 
 import sweep
-from sweep.api.run_sweep import _gpu_is_elsewhere
-from sweep.machine.hardware import Machine
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.at_uri.local_results import place_within
 from sweep.store.at_uri.mirrored_results import MirroredStore
-from sweep.store.at_uri.remote_folder import RemoteFolder
-from sweep.store.store import Store
+from sweep.store.at_uri.remote_folder import RemoteFolder, below_uri
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
 
 SPEC = SweepSpec.model_validate({"name": "toy", "space": {"optimizer.lr": {"choice": [0.1]}}})
-
-
-@pytest.mark.parametrize(
-    ("trained_on", "gpus", "reason"),
-    [
-        ("cuda:0", 0, "t0000 was trained on a GPU, and this machine has no GPU"),
-        ("cuda:0", 1, None),
-        ("cpu", 0, None),
-    ],
-)
-def test_what_was_trained_on_a_gpu_is_not_evaluated_without_one(
-    trained_on: str,
-    gpus: int,
-    reason: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(Machine, "here", lambda: Machine(cpus=2, gpus=gpus))
-    with Store.create(tmp_path / "toy", to_yaml(SPEC)) as store:
-        store.start_trial(0, {"optimizer.lr": 0.1}, "")
-        store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
-        store.end_trial("t0000", Outcome(status=Status.COMPLETED))
-        store.layout.trial("t0000").provenance.write_text(
-            f'{{"runs": [{{"effective": {{"trainer.device": "{trained_on}"}}}}]}}'
-        )
-        assert _gpu_is_elsewhere(SPEC, store) == reason
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +59,51 @@ def test_page_says_how_to_predict_with_the_weights_at_the_uri(uri: str) -> None:
     page = sweep.open(uri).page()._repr_html_()
     assert "No weights" not in page
     assert f"python -m sweep.predict {uri} IMAGES -o MASKS" in html.unescape(html.unescape(page))
+
+
+def test_page_names_the_uri_and_never_its_copy(uri: str) -> None:
+    results = sweep.open(uri)
+    page = html.unescape(html.unescape(results.page()._repr_html_()))
+    assert str(results.folder) not in page
+    for command in (
+        f"python -m sweep.train {uri}/trials/t0000/config.yaml",
+        f"python -m sweep.export {uri} --format svg,pdf -o .",
+    ):
+        assert command in page
+
+
+def test_messages_about_results_at_a_uri_name_it(uri: str, tmp_path: Path) -> None:
+    results = sweep.open(uri)
+    assert repr(results) == f"<SweepResults 'toy': 1 trials, unfinished, {uri}>"
+    assert repr(results.page()) == f"<PageWidget of {uri}: shown by a notebook>"
+    with pytest.raises(KeyError, match=f"no trial 't0009' in {uri}; it has t0000"):
+        results["t0009"]
+    with pytest.raises(sweep.ResultsError, match=f"has no {uri}/trials/t0000/cases.csv"):
+        _ = results.best.cases
+    broken = RemoteFolder(f"{uri}-broken")
+    for name in ("sweep.yaml", "trials/t0000/trial.json"):
+        broken.write(name, RemoteFolder(uri).read(name) or b"")
+    broken.write("trials/t0000/history.jsonl", b"{}\n")
+    with pytest.raises(sweep.ResultsError, match=f"^{broken.uri}/trials/t0000/history.jsonl:1: br"):
+        sweep.open(broken.uri)
+    broken.write("trials/t0000/config.yaml", b"trainer: {epoch: 3}\n")
+    with pytest.raises(sweep.InputError, match=f"^{broken.uri}/trials/t0000/config.yaml:1: "):
+        sweep.train(f"{broken.uri}/trials/t0000/config.yaml", results=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "root", "rest"),
+    [
+        ("s3://b/x", "s3://b/x", ""),
+        ("s3://b/trials/toy", "s3://b/trials/toy", ""),
+        ("s3://b/x/best.yaml?region=eu", "s3://b/x?region=eu", "best.yaml"),
+        ("s3://b/x/trials/t0001/", "s3://b/x", "trials/t0001"),
+        ("s3://b/x/trials/t0001/config.yaml", "s3://b/x", "trials/t0001/config.yaml"),
+    ],
+)
+def test_place_within_results_is_told_from_their_uri(place: str, root: str, rest: str) -> None:
+    assert place_within(place) == (root, rest)
+    assert not rest or below_uri(root, rest) == place.removesuffix("/")
 
 
 def test_note_that_would_be_lost_with_the_copy_is_refused(uri: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -42,6 +43,58 @@ def test_only_the_formats_that_are_asked_for_are_written(call: Call, results: Pa
     assert not (results / "report.ipynb").exists()
     one_by_one = call("export", "results/toy", "--format", "yaml", "--format", "csv")
     assert one_by_one.stdout.splitlines() == ["results/toy/best.yaml", "results/toy/ranking.csv"]
+
+
+OWN = '''\
+import plotly.express as px
+
+
+def epochs_over_dice(results):
+    """Epochs over Dice.
+
+    Each point
+    is a trial.
+    """
+    return px.scatter(results.frame, x="val_dice", y="epochs", hover_name="trial_id")
+
+
+def broken(results):
+    return 1 / 0
+
+
+def no_figure(results):
+    return "a text"
+
+
+def takes_nothing():
+    pass
+'''
+
+
+def test_figures_that_a_user_programs_are_in_the_page_and_what_they_raise_is_said_there(
+    call: Call, results: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    names = [f"{tmp_path}/mine.py:{name}" for name in ("epochs_over_dice", "broken", "no_figure")]
+    options = [text for name in names for text in ("--figure", name)]
+    assert call("export", "results/toy", "--format", "html", *options).exit_code == 0
+    text = (results / "report.html").read_text()
+    (figures,) = re.findall(r'data-part="figures">(.*?)</script>', text, flags=re.DOTALL)
+    drawn, broken, none = json.loads(figures)[-3:]
+    assert (drawn["title"], drawn["reading"]) == ("Epochs over Dice", "Each point is a trial.")
+    assert set(drawn["figure"]["data"][0]["ids"]) == {*sweep.open(results).frame["trial_id"]}
+    assert broken["figure"] is none["figure"] is None
+    assert broken["finding"] == "Not drawn: ZeroDivisionError: division by zero, at mine.py:14."
+    assert "must return a figure of plotly, but returned str" in none["finding"]
+    for name, told in (
+        (f"{tmp_path}/mine.py:epoch_over_dice", "did you mean `epochs_over_dice`?"),
+        (f"{tmp_path}/yours.py:broken", "yours.py does not exist"),
+        (f"{tmp_path}/mine.py:takes_nothing", "must take (results)"),
+        ("mine.py", "--figure: must be `my_package.module:MyFigure`"),
+    ):
+        refused = call("export", "results/toy", "--format", "html", "--figure", name)
+        assert refused.exit_code == 2
+        assert told in refused.stderr
 
 
 def test_texts_and_tables_for_a_paper_are_written_if_they_are_asked_for(

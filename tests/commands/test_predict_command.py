@@ -687,7 +687,7 @@ def test_what_is_no_model_is_refused_in_words(call: Call, folder: Path, results:
     for model, words in {
         "nowhere": "nowhere does not exist",
         "best.yaml": "best.yaml is a file: name the folder",
-        "s3://bucket/sweep": "MODEL: must be a path on this machine, but is a URI",
+        "foo://bucket/sweep": "foo://bucket/sweep: cannot be opened",
         ".": "is not a results folder",
         str(results): "no weights of",
         str(results / "trials" / "t0009"): "t0009",

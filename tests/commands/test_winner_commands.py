@@ -14,6 +14,7 @@ import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.report.takeaway.winner_use import IMAGES, MASKS, winner_use
+from sweep.store.at_uri.remote_folder import RemoteFolder
 
 Call = Callable[..., Result]
 
@@ -70,6 +71,38 @@ def test_each_command_for_the_winner_runs_as_it_is_printed(
         "train-tiny-best",
         "train-tiny-best-all-cases",
     }
+
+
+def test_each_command_for_the_winner_of_results_at_a_uri_runs_as_it_is_printed(
+    swept: Path, object_store: str, call: Call, folder: Path
+) -> None:
+    remote = RemoteFolder(f"{object_store}/won/tiny")
+    for file in filter(Path.is_file, swept.rglob("*")):
+        remote.send(file, file.relative_to(swept).as_posix())
+    results = sweep.open(remote.uri)
+    use = winner_use(results._read)
+    assert use is not None
+    assert call("shapes", "502", "raw", "--count", "5", "--size", "32").exit_code == 0
+    shutil.copytree(folder / "raw" / "Dataset502_Shapes_One" / "imagesTr", folder / IMAGES)
+    lines = [line for step in use.steps for line in step.lines]
+    for line in (*lines, f"python -m sweep.export {remote.uri} --format yaml,csv,html -o away"):
+        assert str(results.folder) not in line
+        _, _, command, *arguments = shlex.split(line)
+        done = call(command.removeprefix("sweep."), *arguments)
+        assert done.exit_code == 0, (line, done.output)
+    assert len(list((folder / MASKS).glob("*.png"))) == 5
+    assert {path.name for path in (folder / "results").iterdir()} == {
+        "train-tiny-best",
+        "train-tiny-best-all-cases",
+    }
+    written = (folder / "away" / "best.yaml").read_text()
+    assert f"# python -m sweep.predict {remote.uri} IMAGES -o OUTPUT" in written
+    refused = call("export", remote.uri)
+    assert refused.exit_code == 2
+    assert "--output: must name a folder on this machine" in refused.stderr
+    unknown = call("predict", f"{remote.uri}/trials/t0009", IMAGES, "-o", "out")
+    assert unknown.exit_code == 2
+    assert f"{remote.uri}/trials/t0009 is no trial of {remote.uri}" in unknown.stderr
 
 
 def test_paths_are_those_of_the_trial_while_there_is_no_best_yaml_of_it(tiny: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+import pickle
 from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_error_of_the_package_becomes_one_line_and_its_exit_code(
     assert end.value.exit_code == code
     assert end.value.__suppress_context__
     assert capsys.readouterr() == ("", f"error: {error}\n")
+
+
+def test_error_of_another_process_has_all_its_mistakes() -> None:
+    mistakes = [Mistake("must be positive", key="trials"), Mistake("is missing", file="x.yaml")]
+    there = pickle.loads(pickle.dumps(InputError(mistakes)))
+    assert (there.mistakes, str(there)) == (
+        tuple(mistakes),
+        "trials: must be positive\nx.yaml: is missing",
+    )
 
 
 def test_path_that_the_system_refuses_is_told_in_one_line(

@@ -97,7 +97,7 @@ def test_mark_of_a_column_that_is_left_out_becomes_a_sentence_with_names(
 
 def test_heading_of_several_lines_is_the_whole_name() -> None:
     names = ["loss.warmup_epochs", "optimizer.name", "loss.weights.aspect"]
-    columns = _columns(ranking([], names), names, DICE, (), {})
+    columns = _columns(ranking([], names), names, DICE, (), "")
     assert ["".join(column.heading.split()) for column in columns[-3:]] == [
         "warmup_epochs",
         "optimizer.name",
@@ -117,8 +117,8 @@ def test_column_says_when_a_race_dropped_whom_once_somebody_was_dropped() -> Non
     first = [one for one in records if one.replicate is None or one.replicate.seed == 1]
     early, late = (ranking(some, [], spec) for some in (first, records))
     assert "dropped" in early
-    assert "dropped" not in [column.name for column in _columns(early, [], DICE, (), {})]
-    [column] = [one for one in _columns(late, [], DICE, (), {}) if one.name == "dropped"]
+    assert "dropped" not in [column.name for column in _columns(early, [], DICE, (), "")]
+    [column] = [one for one in _columns(late, [], DICE, (), "") if one.name == "dropped"]
     assert column.heading == "dropped"
     assert {*column.cells} == {
         "–",

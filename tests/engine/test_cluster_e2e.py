@@ -72,6 +72,26 @@ def train(config, trial):
         trial.checkpoint.save({"epoch": epoch})  # with the state of the generator
         trial.report(epoch, dice=dice)
 """
+# Its metric tells where it was computed.
+FINALISTS = """\
+searcher: grid
+scheduler: none
+data: {source: nnunet_raw, folder: raw, test: 0.2}
+trainer: {epochs: 2, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 1, rampup_epochs: 0}
+evaluation: {metrics: [where.py:on_node]}
+resources: {cpu: 1, gpu: 0}
+space:
+  loss.weights.boundary: {grid: [0.01, 1.0]}
+"""
+WHERE = """\
+import os
+
+
+def on_node(prediction, reference):
+    return float(os.environ["MEDICAL_SWEEP_CACHE"].endswith("/cache"))
+"""
 TIMEOUT = 240.0
 """Seconds; far more than anything here takes."""
 
@@ -177,6 +197,8 @@ def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny.yaml").write_text(SWEEP)
     (folder / "drawn.yaml").write_text(FUNCTION)
     (folder / "drawn.py").write_text(DRAWN)
+    (folder / "finalists.yaml").write_text(FINALISTS)
+    (folder / "where.py").write_text(WHERE)
     return folder
 
 
@@ -309,3 +331,18 @@ def test_ranking_of_an_object_store_is_read_from_anywhere(stored: Stored) -> Non
     result = CliRunner().invoke(app, ["rank", stored.uri, "--format", "csv"])
     assert result.exit_code == 0
     assert result.stdout == stored.read("ranking.csv")
+
+
+def test_finalists_of_an_object_store_are_tested_and_drawn_on_the_nodes(
+    nodes: Nodes, lost: Lost, cwd: Path, object_store: str
+) -> None:
+    stdout = finish(nodes.sweep(cwd, "finalists.yaml", "--results", f"{object_store}/tested"))
+    assert "Evaluating the finalists on the test split" in stdout
+    there = RemoteFolder(f"{object_store}/tested/finalists")
+    for trial in ("trials/t0000", "trials/t0001"):
+        scores = json.loads((there.read(f"{trial}/test.json") or b"").decode())["cases"]
+        assert len(scores) == 3
+        assert {one["values"]["on_node"] for case in scores for one in case["classes"]} == {1.0}
+        drawn = json.loads((there.read(f"{trial}/pictures/index.json") or b"").decode())
+        assert drawn["cases"]
+    assert not (cwd / "driver" / "scratch").exists()

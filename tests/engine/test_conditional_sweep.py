@@ -158,7 +158,7 @@ def test_best_configuration_trains_as_it_stands(done: Done) -> None:
 def test_report_draws_every_figure_and_says_how_conditional_parameters_count(done: Done) -> None:
     results = done.results
     figures = {figure.name: figure for figure in figures_of(results)}
-    for name in ("parallel", "slices", "contour", "importance-dice"):
+    for name in ("parallel", "slices", "importance-dice"):
         assert figures[name].figure is not None, name
     assert "A conditional parameter counts in all trials" in figures["importance-dice"].reading
     found = importance_for_dice(results)

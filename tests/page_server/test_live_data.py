@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import plotly.graph_objects as go
 import pytest
 from finalists import CLEAR, finalist
 from synthetic import drawn, trial, write_sweep
@@ -15,6 +16,8 @@ from visitor import Visitor, served
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import ranking_frame, write_csv
+from sweep.api.own_figures import own_figures
+from sweep.api.results import SweepResults
 from sweep.api.user_requests import ask_to_note
 from sweep.page_server import live_sweep
 from sweep.page_server.live_sweep import LiveSweep
@@ -344,3 +347,45 @@ def test_no_picture_leads_out_of_its_folder(serve: Serve, root: Path) -> None:
         answer = visit(f"/sweeps/small/trials/{path}")
         assert answer.status == 404
         assert "secret" not in answer.text
+
+
+def test_files_of_a_trial_are_sent_and_none_from_elsewhere(serve: Serve, root: Path) -> None:
+    trials = Layout(root / "small").trials
+    secret = root.parent / "secret.txt"
+    secret.write_text("secret")
+    (trials / "t0000" / "my plot.png").write_bytes(b"pixels")
+    (trials / "t0000" / "page.html").write_text("<script>")
+    (trials / "t0000" / ".hidden").write_text("secret")
+    (trials / "t0000" / "link.txt").symlink_to(secret)
+    visit = serve(root)
+    home = "/sweeps/small/trials"
+    picture = visit(f"{home}/t0000/files/my%20plot.png")
+    assert (picture.status, picture.text) == (200, "pixels")
+    assert picture.headers["content-disposition"].startswith("inline")
+    saved = visit(f"{home}/t0000/files/page.html").headers["content-disposition"]
+    assert saved.startswith("attachment"), "no script of a results folder runs in the page"
+    for path in (
+        "t0000/files/..%2f..%2fsweep.yaml",
+        "t0000/files/..",
+        "t0000/files/.hidden",
+        "t0000/files/link.txt",
+        "t0000/files/none.txt",
+        "t0000/files/%00",
+        "..%2f..%2fsmall/files/sweep.yaml",
+        "t9999/files/trial.json",
+    ):
+        answer = visit(f"{home}/{path}")
+        assert answer.status == 404, path
+        assert "secret" not in answer.text
+
+
+def test_live_page_has_the_figures_that_its_user_programmed(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "toy", [drawn(0)])
+
+    def mine(results: SweepResults) -> go.Figure:
+        """How many trials there are"""
+        return go.Figure(go.Bar(x=[len(results)], y=["trials"]))
+
+    sweeps = SweepList(folder, figures=own_figures([mine], SweepResults.of))
+    last = sweeps["toy"].look().data.figures[-1]
+    assert (last["name"], last["title"]) == ("own-0", "How many trials there are")

@@ -11,18 +11,21 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 from scipy.spatial import ConvexHull
 from scipy.stats import rankdata
 from synthetic import drawn, trial, write_sweep
 
+import sweep
 from sweep.analysis.figures.figure_style import LOOKS
 from sweep.analysis.figures.sweep_results import read_results
-from sweep.analysis.parameters.contour import BANDWIDTH, LEAST_WEIGHT
 from sweep.analysis.report_words import status as status_words
 from sweep.report.page import page
 from sweep.report.page_data import PageData, dumped, page_data
@@ -34,6 +37,7 @@ from sweep.vocabulary.record import Status, TrialRecord
 OpenPage = Callable[..., Page]
 Scheme = Literal["light", "dark"]
 CASES = 6
+BANDWIDTH, LEAST_WEIGHT = 0.12, 0.5  # of the map's kernel, as the page says
 
 
 def measured(record: TrialRecord) -> TrialRecord:
@@ -357,6 +361,26 @@ def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
     assert "Set loss.sqrt_epsilon to 1e-6." in opened.inner_text("dialog")
 
 
+def test_whatever_lies_in_the_folder_of_a_trial_is_linked_and_a_picture_shown(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    folder = write_sweep(tmp_path / "x", [drawn(0)])
+    Image.new("RGB", (7, 5)).save(folder / "trials/t0000/my plot #1.png")
+    results = read_results(folder)
+    for name, is_beside in (("report.html", True), ("mailed.html", False)):
+        (folder / name).write_text(page(results, is_beside=is_beside), encoding="utf-8")
+    opened = open_page(f"{(folder / 'report.html').as_uri()}#trial/t0000")
+    picture = opened.locator("dialog img[alt='my plot #1.png']")
+    picture.scroll_into_view_if_needed()
+    opened.wait_for_function("document.querySelector('dialog .attached img').complete")
+    assert picture.evaluate("one => one.naturalWidth") == 7
+    link = opened.locator("dialog a", has_text="trial.json").evaluate("one => one.href")
+    assert link == (folder / "trials/t0000/trial.json").as_uri()
+    alone = open_page(f"{(folder / 'mailed.html').as_uri()}#trial/t0000")
+    assert "my plot #1.png" in alone.inner_text("dialog")
+    assert alone.locator("dialog .attached, dialog a[href*=json]").count() == 0
+
+
 def test_two_trials_side_by_side_show_what_differs_and_their_cases(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
@@ -498,14 +522,16 @@ def test_a_link_with_names_that_a_sweep_lacks_shows_the_rest(
 def test_a_link_to_another_choice_takes_the_place_of_this_one(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
-    file, _ = explored
+    file, data = explored
     opened = open_page(f"{file.as_uri()}#trial/t9999")
     opened.fill("#filter", "nothing > 1")
     opened.select_option("#axes [name=x]", "hd95")
-    opened.wait_for_function("location.hash === '#?across=hd95'")  # there is no such trial to keep
+    opened.wait_for_function(
+        "location.hash.includes('across=hd95')"
+    )  # there is no such trial to keep
     opened.evaluate("location.hash = '?hide=a%2Cb&hide=seconds&sort=status&sort=-epochs'")
     opened.wait_for_function("document.querySelectorAll('[data-sorted]').length === 2")
-    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
+    assert opened.input_value("#axes [name=x]") == data.first_axes.names[0]
     assert (opened.input_value("#filter"), opened.inner_text("#filter-wrong")) == ("", "")
     assert "1 column hidden" in opened.inner_text("#ranking .more")
     assert opened.url.endswith("#?sort=status&sort=-epochs&hide=a%2Cb&hide=seconds")
@@ -518,8 +544,9 @@ def test_page_that_was_opened_before_the_first_end_draws_what_a_fresh_one_does(
     begun.write_text(page(read_results(write_sweep(tmp_path / "x", []))), encoding="utf-8")
     opened = open_page(begun.as_uri())
     opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(explored[1].to_json())))
-    assert opened.input_value("#axes [name=y]") == "val_dice"
-    assert opened.input_value("#axes [name=x]") == "loss.warmup_epochs"
+    chosen = opened.eval_on_selector_all("#axes select", "all => all.map(({ value }) => value)")
+    across, up = explored[1].first_axes.names
+    assert chosen == [up, across, "comparable"]
 
 
 def test_smoothed_curves_lie_over_the_measured_ones(
@@ -528,16 +555,16 @@ def test_smoothed_curves_lie_over_the_measured_ones(
     file, data = explored
     trial_id = data.tables[0].trials[0]
     opened = open_page(f"{file.as_uri()}#trial/{trial_id}")
-    opened.fill("dialog [name=smoothing]", "0.5")
+    opened.fill("dialog [name=smoothing]", "1")
     assert opened.evaluate("document.activeElement.name") == "smoothing"
     drawn = opened.eval_on_selector(
         f"[data-key='{trial_id} value']", "place => place.data.map(({ y }) => [...y])"
     )
     measured = data.trials[trial_id]["curves"]["value"]
-    # By hand: (0.25 a + 0.5 b + c) / 1.75 in epoch 2.
+    # By hand, over 3 epochs: (4/9 a + 2/3 b + c) / (19/9) in epoch 2.
     a, b, c = measured[:3]
     assert drawn[0] == measured
-    assert drawn[1][2] == pytest.approx((0.25 * a + 0.5 * b + c) / 1.75)
+    assert drawn[1][2] == pytest.approx((4 * a + 6 * b + 9 * c) / 19)
     opened.check("dialog [name=log]")
     kind = "place => place._fullLayout.yaxis.type"
     assert opened.eval_on_selector(f"[data-key='{trial_id} value']", kind) == "log"
@@ -558,7 +585,7 @@ def test_how_curves_are_drawn_hides_no_value_and_holds_only_where_it_can_be_chos
     file.write_text(page(read_results(write_sweep(tmp_path / "x", records))), encoding="utf-8")
     opened = open_page(f"{file.as_uri()}#trial/t0000")
     opened.click("dialog summary >> text=1 more curve: hd95")
-    opened.fill("dialog [name=smoothing]", "0.8")
+    opened.fill("dialog [name=smoothing]", "3")
     traces = "place => place.data.map(({ mode, connectgaps }) => [mode, Boolean(connectgaps)])"
     sparse = [["lines+markers", False], ["lines", True]]
     assert opened.eval_on_selector("[data-key='t0000 metrics/hd95']", traces) == sparse
@@ -628,6 +655,35 @@ def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
     keys.press("Escape")
     keys.press("Escape")
     assert opened.locator("#selection").is_hidden()
+
+
+def test_keys_alone_smooth_curves_choose_axes_and_leave_a_trial_out_of_a_comparison(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    one, other, third = data.tables[0].trials[:3]
+    opened = open_page(file.as_uri())
+    opened.focus("#learning-curves [name=smoothing]")
+    opened.keyboard.press("ArrowRight")
+    opened.wait_for_function("curveLook.epochs === 3")
+    press_until(opened, "Tab", "one.name === 'way'")
+    opened.keyboard.press("ArrowDown")
+    opened.wait_for_function("curveLook.way === 'Gaussian'")
+    press_until(opened, "Tab", "one.name === 'log'")
+    opened.focus("#axes [name=y]")
+    for name in ("x", "colour", "map"):
+        press_until(opened, "Tab", f"one.name === '{name}'")
+    opened.keyboard.press("Space")
+    opened.wait_for_function("!axes.isMap")
+    press_until(opened, "Tab", "one.textContent === 'Copy as Python'")
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.activeElement.textContent.startsWith('Copied')")
+    opened.evaluate(f"location.hash = 'compare/{one}/{other}/{third}'")
+    opened.wait_for_selector("dialog[open]")
+    press_until(opened, "Tab", f"one.getAttribute('aria-label') === 'Leave {one} out'")
+    opened.keyboard.press("Enter")
+    opened.wait_for_function(f"location.hash === '#compare/{other}/{third}'")
+    press_until(opened, "Tab", "one.getAttribute('aria-label') === 'One more trial'")
 
 
 def test_axis_whose_frame_falls_away_with_newer_data_shows_all_of_them(
@@ -706,8 +762,7 @@ def test_figures_of_the_page_mark_each_status_as_those_of_the_report(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, _ = explored
-    opened = open_page(file.as_uri())
-    opened.get_by_label("Column up").select_option("epochs")
+    opened = open_page(f"{file.as_uri()}#?up=epochs")
     draw(opened, "axes")
     marked = opened.evaluate(
         "document.getElementById('figure-axes').data"
@@ -852,7 +907,7 @@ def test_any_two_columns_can_be_drawn_against_each_other_and_brushed(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
-    opened = open_page(file.as_uri(), height=3000)
+    opened = open_page(f"{file.as_uri()}#?colour=status", height=3000)
     opened.get_by_label("Column up").select_option("epochs")
     across = opened.get_by_label("Column across")
     across.focus()
@@ -921,7 +976,7 @@ def test_a_third_column_is_the_colour_by_its_rank(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:
     file, data = explored
-    opened = open_page(file.as_uri())
+    opened = open_page(f"{file.as_uri()}#?across=loss.warmup_epochs")
     draw(opened, "axes")
     opened.get_by_label("Colour by").select_option("epochs")
     opened.wait_for_function("location.hash.includes('colour=epochs')")
@@ -990,6 +1045,76 @@ def test_a_map_of_two_settings_is_a_kernel_mean_within_the_hull_of_the_trials_th
     assert [text for text, _ in rows] == ["0", "1e-8", "1e-6", "1e-4"]
     assert not any(rows[0][1]), "all diverged there, so nothing is drawn"
     assert all(any(z) for _, z in rows[1:])
+
+
+def test_reader_s_own_figure_begins_with_a_map_of_the_settings_that_matter_most(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    opened = open_page(file.as_uri())
+    draw(opened, "axes")
+    assert data.first_axes.names[0] == "loss.weights.compactness"  # what `drawn` makes Dice from
+    assert data.first_axes.order in opened.inner_text("#axes .reading")
+    assert data.first_axes.about in opened.inner_text("#axes .reading")
+    points = opened.evaluate(
+        "Object.fromEntries(document.getElementById('figure-axes').data.filter(({ ids }) => ids)"
+        ".flatMap(({ ids, marker }) => ids.map((id, n) => [id, marker.color[n]])))"
+    )
+    assert points == data.first_axes.values
+    whole = [t for t, value in column(data, "status").items() if value == "completed"]
+    assert {t: points[t] for t in whole} != {t: column(data, "val_dice")[t] for t in whole}
+    opened.get_by_label("Colour by").select_option("status")
+    draw(opened, "axes")
+    shown_axes = "[...document.querySelectorAll('#axes select')].map(({ value }) => value)"
+    assert opened.evaluate(shown_axes) == [*reversed(data.first_axes.names), "status"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("loss.weights.compactness", "val_dice", "loss.sqrt_epsilon"),
+        ("terms/dice", "number", "comparable"),
+        ("loss.warmup_epochs", "metrics/hd95", "status"),
+    ],
+)
+def test_own_figure_as_a_program_draws_the_same_points_also_into_the_page(
+    columns: tuple[str, str, str], explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, _ = explored
+    link = "#?" + urlencode(dict(zip(("across", "up", "colour"), columns, strict=True)))
+    opened = open_page(f"{file.as_uri()}{link}&filter=epochs+%3E+5&map=off")
+    draw(opened, "axes")
+    drawn_points = (
+        "name => Object.fromEntries(document.getElementById(name).data.filter(({ ids }) => ids)"
+        ".flatMap(({ ids, x, y }) => ids.map((id, n) => [id, [x[n], y[n]]])))"
+    )
+    points = opened.evaluate(drawn_points, "figure-axes")
+    kept = set(opened.evaluate("[...page.kept]"))
+    opened.click("#axes >> text=Copy as Python")
+    text = opened.evaluate("navigator.clipboard.readText()")
+    program: dict[str, Any] = {"__name__": "own"}
+    exec(text, program)
+    figure = program["own_figure"](sweep.open(file.parent))
+    found = {
+        one: [x, y]
+        for trace in figure.data
+        for one, x, y in zip(trace.hovertext, trace.x, trace.y, strict=True)
+    }
+    assert found.keys() == kept
+    assert 0 < len(kept) < 60
+    for trial_id in kept & points.keys():
+        assert found[trial_id] == pytest.approx(points[trial_id], rel=1e-4)
+    types = opened.evaluate(
+        "(({ xaxis, yaxis }) => [xaxis.type, yaxis.type])(plots.get('axes').figure.layout)"
+    )
+    assert [figure.layout.xaxis.type or "linear", figure.layout.yaxis.type or "linear"] == types
+    html = sweep.open(file.parent).page(figures=[program["own_figure"]]).html
+    (file.parent / "with figure.html").write_text(html, encoding="utf-8")
+    shown_page = open_page((file.parent / "with figure.html").as_uri())
+    draw(shown_page, "own-0")
+    linked = shown_page.evaluate("plots.get('own-0').figure.data.flatMap(({ ids }) => ids)")
+    assert set(linked) == kept
+    assert " over " in shown_page.inner_text("#own-0 h2")
 
 
 def test_columns_are_moved_by_mouse_and_by_keys_and_stay_so_in_newer_data_and_in_a_link(
@@ -1068,9 +1193,11 @@ def test_all_curves_are_smoothed_each_from_its_own_first_epoch_and_hovering_tell
     assert smooth["customdata"] == measured["y"] != smooth["y"]
     assert "%{customdata" in smooth["hovertemplate"]
     slider = opened.locator("#learning-curves [name=smoothing]")
-    assert slider.input_value() == "0.5"
+    slider.fill("2")
+    told = ("over 5 epochs", "2")
+    assert (slider.get_attribute("aria-valuetext"), slider.input_value()) == told
     opened.evaluate("(data) => sweepPage.update(data)", json.loads(dumped(data.to_json())))
-    assert slider.input_value() == "0.5"
+    assert (slider.get_attribute("aria-valuetext"), slider.input_value()) == told
     opened.check("#learning-curves [name=log]")
     slider.fill("0")
     draw(opened, "learning-curves")
@@ -1078,6 +1205,32 @@ def test_all_curves_are_smoothed_each_from_its_own_first_epoch_and_hovering_tell
     assert opened.evaluate(f"{place}.layout.yaxis.type") == "log"
     assert opened.evaluate(f"{place}.data.length") == len(traces) - 5
     opened.wait_for_function("location.hash === '#?log=1'")
+
+
+def test_each_way_of_smoothing_is_a_mean_over_as_many_epochs_where_not_all_were_measured(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    opened = open_page(explored[0].as_uri())
+    rng = Random(0)
+    values = [None if n % 7 == 3 else rng.random() for n in range(40)]
+    measured = pd.Series(values, dtype=float)
+    lags = np.subtract.outer(np.arange(40), np.arange(40))
+    bell = np.exp(-math.pi * (lags / 9) ** 2) * measured.notna().to_numpy()
+    assert np.exp(-math.pi * (np.arange(-90, 91) / 9) ** 2).sum() == pytest.approx(9)
+    wanted = {
+        # An epoch that was not measured is no reason to weigh those before it more.
+        "exponential": measured.ewm(alpha=1 / 9, ignore_na=False).mean(),
+        "Gaussian": bell @ measured.fillna(0) / bell.sum(axis=1),
+        "running mean": measured.rolling(9, center=True, min_periods=1).mean(),
+    }
+    for way, means in wanted.items():
+        opened.evaluate(f"location.hash = '?smooth=9&way={way}'")
+        opened.wait_for_function("way => curveLook.way === way", arg=way)
+        found = opened.evaluate("values => smoothed(values)", values)
+        assert [n for n, one in enumerate(found) if one is None] == list(range(3, 40, 7))
+        there = measured.notna().to_numpy()
+        assert [v for v in found if v is not None] == pytest.approx([*means[there]], abs=1e-5)
+    assert opened.input_value("#learning-curves [name=way]") == "running mean"
 
 
 def test_an_axis_of_statuses_has_the_words_of_the_table(
@@ -1110,11 +1263,41 @@ def test_more_than_two_trials_are_compared_and_each_can_be_left_out(
     assert opened.evaluate(traces) == [one, other, third]
     opened.select_option("select[aria-label='One more trial']", fourth)
     opened.wait_for_function(f"location.hash.endsWith('/{third}/{fourth}')")
-    opened.select_option("select[aria-label='Trial 1']", "")
+    opened.click(f"dialog [aria-label='Leave {one} out']")
     opened.wait_for_function(f"location.hash === '#compare/{other}/{third}/{fourth}'")
     assert heads.all_inner_texts() == ["trial", other, third, fourth]
     opened.evaluate(f"location.hash = 'compare/{one}/{one}'")  # one trial, named twice
     opened.wait_for_function("!document.querySelector('dialog').open")
+
+
+def test_any_number_of_trials_is_compared_and_pointing_at_a_name_shows_its_curves_alone(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    (table,) = data.tables
+    opened = open_page(file.as_uri())
+    opened.check("input[aria-label='Select all rows']")
+    opened.keyboard.press("c")
+    opened.wait_for_selector("dialog[open]")
+    assert opened.inner_text("#view-title") == "60 trials"
+    assert opened.locator("dialog .key li").count() == len(table.trials) == 60
+    assert opened.locator("dialog table >> nth=0 >> thead th").count() == 61
+    looks = (
+        "document.querySelector('dialog .figure').data.map(({ line }) => [line.color, line.dash])"
+    )
+    assert len({*map(tuple, opened.evaluate(looks))}) == 36
+    opened.click("dialog summary")
+    third = table.trials[2]
+    opened.focus(f"dialog .key a[href='#trial/{third}']")
+    bright = opened.evaluate(
+        "[...document.querySelectorAll('dialog .panels .trace')]"
+        ".filter((node) => node.style.opacity > 0.5).map((node) => node.__data__[0].trace.name)"
+    )
+    assert set(bright) == {third}
+    assert len(bright) > 1, "in every figure"
+    opened.focus("#view-title")
+    faint = "[...document.querySelectorAll('dialog .trace')].filter((n) => n.style.opacity < 0.5)"
+    assert opened.evaluate(f"{faint}.length") == 0
 
 
 def test_table_draws_only_the_rows_in_view_and_keeps_its_first_columns(

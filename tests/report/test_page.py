@@ -185,7 +185,7 @@ def test_points_of_figures_name_their_trials(sweep_folder: Path) -> None:
                 linked.add(one["name"])
             if "meta" in trace:
                 assert trace["meta"]["trial"] in data.trials
-    assert {"learning-curves", "stability", "timeline", "slices", "contour"} <= linked
+    assert {"learning-curves", "stability", "timeline", "slices"} <= linked
 
 
 def test_data_hold_every_trial_and_name_those_without_a_row(sweep_folder: Path) -> None:
@@ -204,3 +204,11 @@ def test_notes_stand_in_the_order_of_the_trials_also_beyond_ten_thousand() -> No
     section = notes_section(replace(results_of(), notes=notes))
     assert section is not None
     assert re.findall(r"of (t\w+)", section.html) == ids
+
+
+def test_own_figure_begins_with_no_map_where_no_trial_may_be_compared(tmp_path: Path) -> None:
+    broken = [one for n in range(40) if (one := drawn(n)).status is Status.DIVERGED]
+    data = page_data(read_results(write_sweep(tmp_path / "x", broken)))
+    assert data.first_axes.names == ()
+    some = page_data(read_results(write_sweep(tmp_path / "y", [*broken, drawn(3), drawn(4)])))
+    assert len(some.first_axes.names) == 2

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.ranking import ranking_columns
+from sweep.analysis.shown_columns import known_columns
 from sweep.spec.settings.evaluation_settings import MEASURED
 from sweep.spec.settings.objective_settings import OTHER_COLUMNS
 from sweep.spec.tree.setting_tree import WITH_OWN_KEYS, setting_names
 from sweep.spec.words.short_names import SAYS_NOTHING_ALONE, label, short_names, words
+from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 OWN_KEYS = st.sampled_from(["dice", "hd95", "compactness", "width", "name", "lr", "options"])
@@ -18,7 +20,7 @@ DOTTED = st.one_of(
 )
 HEADINGS_OF_COLUMNS = {
     *ranking_columns.COLUMNS,
-    *ranking_columns.HEADINGS.values(),
+    *(column.heading for column in known_columns(DICE)),
     *OTHER_COLUMNS,
     *(name for names in MEASURED.values() for name in names),
     "front", "kind", "main", "metric", "mode", "name", "note", "notes", "pareto", "time",

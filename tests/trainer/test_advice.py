@@ -133,7 +133,7 @@ def test_geometric_loss_that_is_slight_is_not_blamed_for_an_explosion_of_the_mai
 
 
 def test_share_of_the_geometric_loss_is_that_of_its_heaviest_step() -> None:
-    """By hand: 0.5 · (0.2 · 4) = 0.4 of 1.6 in epoch 1, and all of 0.8 is main loss in epoch 0."""
+    """By hand: 0.5 · (0.2 · 4) = 0.4 of 1.6 in epoch 1, and all of 1.2 is main loss in epoch 0."""
     loss = TrialSettings.model_validate(
         {
             "loss": {"warmup_epochs": 1, "rampup_epochs": 1}
@@ -141,12 +141,61 @@ def test_share_of_the_geometric_loss_is_that_of_its_heaviest_step() -> None:
         }
     ).loss
     steps = [
-        (0, 0.8, {"ce": 0.8}),
+        (0, 1.2, {"ce": 1.2}),
         (1, 1.6, {"ce": 1.2, "aspect": 4.0}),
         (1, math.inf, {"aspect": 4.0}),
     ]
     assert geometric_share(loss, steps) == pytest.approx(0.25)
     assert geometric_share(loss, steps[:1]) is None
+    # Weighted, it overflows: it is all of the loss.
+    assert geometric_share(loss, [(1, math.inf, {"aspect": math.inf})]) == 1
+
+
+def test_main_loss_that_exploded_does_not_hide_the_weight_that_drove_it_there() -> None:
+    """By hand: 0.2 · 4 = 0.8 beside a main loss that began at 1.2 and is now 3e7."""
+    weights = {"aspect": 0.2, "compactness": 0.0, "boundary": 0.0}
+    loss = TrialSettings.model_validate(
+        {"loss": {"warmup_epochs": 1, "rampup_epochs": 0, "weights": weights}}
+    ).loss
+    epochs = [(0, 1.2, {"ce": 1.2}), (1, 3e7, {"ce": 3e7, "aspect": 4.0})]
+    assert geometric_share(loss, epochs) == pytest.approx(0.4)
+
+
+def test_geometric_terms_that_are_most_of_the_loss_are_blamed_for_any_value_that_breaks() -> None:
+    """Found with a weight of 3e38: the gradient of no term broke, but that of their sum did."""
+    for stage, term in ((GRADIENT, None), (LOSS, "ce")):
+        heavy = case(NONFINITE, stage, term, LATE, HEAVY, geometric_share=0.9)
+        assert advise(heavy).setting == "loss.weights.aspect"
+        lighter = case(NONFINITE, stage, term, LATE, HEAVY, geometric_share=0.4)
+        assert advise(lighter).setting == "optimizer.lr"
+
+
+@pytest.mark.parametrize(("weight", "cure"), [(5.0, "0.5"), (1e6, "1")])
+def test_weight_that_is_advised_is_at_most_that_of_a_main_loss(weight: float, cure: str) -> None:
+    heavy = {"loss": {"weights": {"boundary": weight}}}
+    advice = advise(case(EXPLODED, LOSS, "ce", LATE, heavy))
+    assert advice.cure.startswith(f"Lower loss.weights.boundary to {cure}, or let it rise")
+
+
+def test_rate_far_above_the_usual_is_never_raised_and_comes_before_the_precision() -> None:
+    far = {"optimizer": {"lr": 50.0}}
+    for facts in ({"had_learnt": False, "still_falling": True}, {"had_learnt": False}):
+        advice = advise(case(COLLAPSED, None, None, EARLY, far, **facts))
+        assert advice.cure == "Lower optimizer.lr to 0.01."
+    assert advise(case(NONFINITE, LOSS, "dice", EARLY, far | HALF)).setting == "optimizer.lr"
+
+
+@pytest.mark.parametrize(
+    ("logit", "setting"),
+    [(120.0, "loss.main"), (5e3, "optimizer.lr"), (math.inf, "optimizer.lr")],
+)
+def test_main_loss_of_a_plugin_is_at_fault_where_the_logits_are_those_of_trained_networks(
+    logit: float, setting: str
+) -> None:
+    plugin = {"loss": {"main": "mine.py:log_of_p"} | PLAIN["loss"]}
+    for stage in (LOSS, GRADIENT):
+        broken = case(NONFINITE, stage, "log_of_p", EARLY, plugin, largest_logit=logit)
+        assert advise(broken).setting == setting
 
 
 @pytest.mark.parametrize(

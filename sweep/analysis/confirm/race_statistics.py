@@ -90,9 +90,12 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
 
     Returns:
         ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. A difference that is
-        the same in every unit of all pairs is infinitely certain; in two units it may be chance,
-        where scores are coarse (shares of few cases), and says nothing.
+        the same in all n units is never more certain than p = 2 / 4^n, whatever its variance says:
+        scores may be coarse (shares of few cases), and two equal configurations then differ by one
+        step in a unit, the same way, in up to a quarter.
     """
+    from scipy.special import stdtrit
+
     units, count = table.shape
     differences = np.round(table[:, :, None] - table[:, None, :], DECIMALS)  # [units, i, j]
     mean, same = differences.mean(axis=0), np.ptp(differences, axis=0) == 0
@@ -101,8 +104,9 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
     pooled = own.sum() / (count * (count - 1))
     freedom = borrowed + units - 1
     error = np.sqrt((borrowed * pooled + (units - 1) * own) / freedom / units)
-    certain = np.where((mean == 0) | (units < 3), 0.0, np.copysign(math.inf, mean))
-    return np.divide(mean, error, out=certain, where=error > 0), freedom
+    t = np.divide(mean, error, out=np.copysign(math.inf, mean), where=error > 0)
+    most = -float(stdtrit(freedom, 0.25**units))
+    return np.where(mean == 0, 0.0, np.where(same, np.clip(t, -most, most), t)), freedom
 
 
 def two_sided(t: Array, freedom: int) -> Array:

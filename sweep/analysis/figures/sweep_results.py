@@ -24,6 +24,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
+from sweep.store.at_uri.local_results import named
 from sweep.store.case_table import read_cases
 from sweep.store.journal import NoteAdded, search_end, waiting_trials
 from sweep.store.layout import Layout
@@ -66,6 +67,10 @@ class Results:
     waiting: frozenset[str] = frozenset()
     texts: OwnTexts = field(default_factory=OwnTexts)
     uri: str | None = None
+
+    def named(self, path: Path | None = None) -> str:
+        """What a user calls the results, or a path within ``folder``: a URI, or a whole path."""
+        return named(self.folder, self.uri, path)
 
     @property
     def searched(self) -> int:

@@ -21,6 +21,8 @@ Values = NDArray[np.float64]
 
 FEWEST = 8
 """Fewest trials with a value for an estimate."""
+MOST_ALIKE = 2
+"""Different scores that show no tail."""
 LEAST_TAIL, TAIL = 5, 0.25
 """The tail is this share of the trials, and never fewer than this."""
 LEARNS = 2
@@ -136,7 +138,8 @@ def chance_of_improvement(
 
     Scores in steps that are larger than δ (of few cases, or rounded) are spread evenly over the
     step that each stands for, and to be better is to reach the next step. Many equal best ones
-    would else look like an end of what is possible.
+    would else look like an end of what is possible. Of one or two different scores nobody knows a
+    step or a tail, but only that none of n was better: m = 0.
 
     Args:
         scores: of the trials, higher is better; None of one without a value, which counts among n.
@@ -156,6 +159,8 @@ def chance_of_improvement(
     if len(known) < FEWEST:
         return None
     target = known[0] + improvement
+    if len(np.unique(known.round(12))) <= MOST_ALIKE:
+        return 0.0 if target > most else 1 - (1 + further / len(scores)) ** -0.5
     step, even = _in_steps(known)
     if step > improvement:
         target, known = known[0] + step / 2, even
@@ -181,18 +186,17 @@ def _in_steps(scores: Values) -> tuple[float, Values]:
     """The step of scores that are all multiples of one, and equal ones spread evenly over it.
 
     Args:
-        scores: falling.
+        scores: falling, of three different values at least.
 
     Returns:
-        The step, 0 where no two are equal or fewer than three values show one; and the scores,
-        falling.
+        The step, 0 where no two are equal or they show none; and the scores, falling.
     """
     spread = scores[0] - scores[-1]
-    places = np.round((scores[0] - scores) / (spread or 1.0), 12)  # equal up to rounding errors
+    places = np.round((scores[0] - scores) / spread, 12)  # equal up to rounding errors
     distinct, group, counts = np.unique(places, return_inverse=True, return_counts=True)
     gaps = np.diff(distinct)
-    multiples = gaps / gaps.min(initial=math.inf)
-    if counts.max() == 1 or len(gaps) < 2 or np.abs(multiples - multiples.round()).max() > 1e-6:
+    multiples = gaps / gaps.min()
+    if counts.max() == 1 or np.abs(multiples - multiples.round()).max() > 1e-6:
         return 0.0, scores
     step = float(gaps.min() * spread)
     within = np.arange(len(scores)) - (np.cumsum(counts) - counts)[group]

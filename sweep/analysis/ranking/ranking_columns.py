@@ -11,18 +11,21 @@ from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import HeldOut
 from sweep.analysis.ranked_table import Column, RankedTable, number_column, typed, typed_rows
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
+from sweep.analysis.shown_columns import (
+    DROPPED,
+    MEAN_OF,
+    MEAN_OF_RUNS,
+    REAL,
+    RUNS,
+    RUNS_DIVERGED,
+    confirmed_names,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
-from sweep.vocabulary.record import (
-    Status,
-    TrialRecord,
-    distance_unit_of,
-    objective_of,
-)
+from sweep.vocabulary.record import Status, TrialRecord, objective_of
 from sweep.vocabulary.strict_json import finite_or_none
 
 COLUMNS = {
@@ -42,47 +45,11 @@ COLUMNS = {
 CONFIRMED = "confirmed"
 """Column that divides a ranking where leaders were trained again: these come first, by the mean of
 their replicates, then the others by the Dice of their single run. The two are not compared."""
-MEAN_OF = "mean_of"
-"""Column that says which of nnU-Net's Dices ``mean_dice`` is the mean of."""
-DROPPED = "dropped"
-"""Column that says after how many blocks a race dropped a finalist, and why."""
-RUNS, RUNS_DIVERGED, MEAN_OF_RUNS = "runs", "runs_diverged", "mean_of_runs"
-"""Columns of a search with replicates: how many runs a trial has with a result, its own included,
-on different folds or seeds; how many more diverged; and the mean of the objective over those with a
-result. More runs come first, of as many those without a divergence, then the better mean."""
 BY_RUNS = (
     "By the number of runs with a result on different folds or seeds; of as many, first those of"
     " which no other run diverged; then by their mean. Means over different numbers of runs are not"
     " compared"
 )
-REAL = "real_dice"
-"""Column that divides a ranking where leaders were validated on whole cases, but not trained again:
-these come first by it, then the others by the pseudo Dice. The two are not compared."""
-
-HEADINGS = {
-    "rank": "#",
-    "trial_id": "trial",
-    "best_epoch": "best at",
-    "hd95": "HD95",
-    "delta_baseline": "Δ baseline",
-    "p_best": "P(best)",
-    "test_dice": "test Dice",
-    REAL: "real Dice",
-    RUNS_DIVERGED: "runs diverged",
-    MEAN_OF_RUNS: "mean of runs",
-}
-"""Headings of columns on the screen and in the report; others have the name of their column."""
-
-
-def says_something(table: RankedTable, name: str) -> bool:
-    """Whether a table for people shows a column: it has a value. That no run diverged is none."""
-    known = table.known(name)
-    return any(known) if name == RUNS_DIVERGED else bool(known)
-
-
-def mean_of(table: RankedTable) -> str:
-    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
-    return next(iter(table.known(MEAN_OF)), "")
 
 
 def columns_of(objective: Objective) -> dict[str, str]:
@@ -99,11 +66,6 @@ def _like(name: str, objective: Objective) -> str:
         "val_dice_before_end": f"{objective.metric}_before_end",
         "last_dice": f"last_{objective.stem}",
     }.get(name, name)
-
-
-def headings(records: Iterable[TrialRecord]) -> dict[str, str]:
-    """`HEADINGS`, with the unit of distances where the trials say it."""
-    return HEADINGS | {"hd95": HEADINGS["hd95"] + UNITS[distance_unit_of(records)]}
 
 
 def own_columns(records: Sequence[TrialRecord], objective: Objective) -> dict[str, list[Any]]:
@@ -205,12 +167,6 @@ def _metric_column(name: str, objective: Objective) -> str:
     is_setting = "." in name and name.partition(".")[0] in SweepSpec.model_fields
     is_other = name != objective.metric and is_other_column(name, objective)
     return f"metrics/{name}" if is_setting or name in COLUMNS or is_other else name
-
-
-def confirmed_names(objective: Objective) -> tuple[str, str, str]:
-    """Columns of the mean over replicates and of its interval: ``mean_dice``, ``mean_hd95``."""
-    name = objective.stem
-    return f"mean_{name}", f"{name}_low", f"{name}_high"
 
 
 def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Column]:

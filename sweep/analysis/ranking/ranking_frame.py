@@ -29,9 +29,18 @@ from sweep.analysis.ranking.finalists import best_first, confirmation_of
 from sweep.analysis.ranking.pareto_ranks import objective_words, pareto_ranks
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
+from sweep.analysis.shown_columns import (
+    MEAN_OF,
+    MEAN_OF_RUNS,
+    REAL,
+    RUNS,
+    RUNS_DIVERGED,
+    confirmed_names,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.phrases import counted
+from sweep.store.at_uri.remote_folder import below_uri
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read_results import (
@@ -182,8 +191,11 @@ def ranking_markdown(table: RankedTable) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
-def write_ranking(folder: Path) -> Ranking:
+def write_ranking(folder: Path, uri: str | None = None) -> Ranking:
     """Writes ranking.csv and, where a trial has a result, best.yaml into a results folder.
+
+    Args:
+        uri: of the results, where the folder is a copy of them.
 
     Raises:
         ResultsError: ``folder`` is not a results folder, or a file in it is broken.
@@ -201,7 +213,8 @@ def write_ranking(folder: Path) -> Ranking:
         write_csv(layout.nnunet_cases, real_cases(records, ranked))
     if (tested := held_out(records, ranked)) is not None:
         write_csv(layout.test_csv, cases_frame(tested))
-    if (text := best_yaml(folder, table, edited, layout.best_yaml)) is not None:
+    path = layout.best_yaml if uri is None else below_uri(uri, layout.best_yaml.name)
+    if (text := best_yaml(folder, table, edited, path, uri)) is not None:
         atomic_write_text(layout.best_yaml, text)
     patience = tradeoff(spec, records) if spec and spec.replayed else None
     return Ranking(table, winner(table), records, patience, edited)
@@ -225,14 +238,17 @@ def csv_text(frame: pd.DataFrame) -> str:
     return text
 
 
-def best_yaml(folder: Path, table: RankedTable, edited: OwnTexts, path: Path) -> str | None:
+def best_yaml(
+    folder: Path, table: RankedTable, edited: OwnTexts, path: Path | str, uri: str | None = None
+) -> str | None:
     """The winner's configuration under a comment that says where it comes from.
 
     Args:
         folder: the results folder.
         table: its ranking.
         edited: the texts of the user's own files.
-        path: the file to which the text will be written; the comment names it.
+        path: the file to which the text will be written, or its URI; the comment names it.
+        uri: of the results, where the folder is a copy of them.
 
     Returns:
         None where no trial has a result.
@@ -261,10 +277,11 @@ def best_yaml(folder: Path, table: RankedTable, edited: OwnTexts, path: Path) ->
     header.append(f"python -m sweep.train {shlex.quote(str(path))}")
     kind = _kind(folder)
     if kind is not None and not isinstance(kind.predictor, str):
-        header.append(f"python -m sweep.predict {shlex.quote(str(folder))} IMAGES -o OUTPUT")
+        header.append(f"python -m sweep.predict {shlex.quote(uri or str(folder))} IMAGES -o OUTPUT")
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
-    return comment + _commands(kind, run.config, path) + read_text(run.config)
+    own = path if isinstance(path, Path) else Path(Layout(folder).best_yaml.name)  # once copied
+    return comment + _commands(kind, run.config, own) + read_text(run.config)
 
 
 def _kind(folder: Path) -> Kind | None:
@@ -297,21 +314,21 @@ def as_comment(lines: Iterable[str]) -> str:
 def _means(row: Mapping[str, Any], objective: Objective) -> Iterator[str]:
     """What the winner has beside the value of its run, for the comment of a best.yaml."""
     text = objective.text
-    if (dice := row.get(columns.REAL)) is not None:
+    if (dice := row.get(REAL)) is not None:
         yield f"{as_real(objective).label} {text(dice)}"
-    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
+    mean, low, high = (row.get(name) for name in confirmed_names(objective))
     if mean is not None:
-        of = f" {row[columns.MEAN_OF]}" if columns.MEAN_OF in row else ""
+        of = f" {row[MEAN_OF]}" if MEAN_OF in row else ""
         lost = f" ({row['replicates_diverged']} diverged)" if row["replicates_diverged"] else ""
         interval = ""
         if low is not None and high is not None:
             interval = f" (95 %: {text(low)} to {text(high)})"
         over = counted(row["replicates"], "replicate")
         yield f"mean{of} over {over} {text(mean)}{lost}{interval}"
-    if (mean := row.get(columns.MEAN_OF_RUNS)) is not None:
-        diverged = row[columns.RUNS_DIVERGED]
+    if (mean := row.get(MEAN_OF_RUNS)) is not None:
+        diverged = row[RUNS_DIVERGED]
         lost = f" ({diverged} more diverged)" if diverged else ""
-        runs = counted(row[columns.RUNS], "run")
+        runs = counted(row[RUNS], "run")
         yield f"mean over {runs} of the search {text(mean)}{lost}"
 
 

@@ -1,27 +1,33 @@
-"""Execute a controller's trials with Ray Tune, on this machine or on a cluster."""
+"""Train the trials of a sweep with Ray Tune, on this machine or on a cluster."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
 from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
-from sweep.engine.session.ending import Ending, noting_stops, reporting_errors
+from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
+from sweep.engine.session.executor import nothing
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.store import Store
 from sweep.vocabulary.error_lines import last_line
+from sweep.vocabulary.errors import SweepError
 
 if TYPE_CHECKING:
+    from sweep.engine.on_ray.finalist_workers import FinalistWorkers
     from sweep.engine.on_ray.workers import Workers
+
+T = TypeVar("T")
 
 NO_GPU = (
     "One trial at a time on each worker: `resources.trials_per_gpu: auto` finds no GPU, and a CPU"
@@ -29,47 +35,81 @@ NO_GPU = (
 )
 
 
-def execute(
-    controller: SweepController,
-    spec: SweepSpec,
-    log: Path,
-    location: SweepLocation,
-    *,
-    state: SweepState | None = None,
-    dashboard: bool = False,
-    announce: Callable[[str | None], None] = lambda _: None,
-    verbose: bool = False,
-    packing: Packing = SILENT,
-    steer: Callable[[], object] = lambda: None,
-    acknowledge: Callable[[str], object] = lambda _: None,
-) -> Ending:
-    """Run the controller's trials until it is finished, or a signal or the time budget stops it.
+@dataclass
+class OnRay:
+    """Trains and evaluates with Ray, which starts when it is first needed: see `Executor`.
 
     Args:
-        controller: decides and records.
         spec: resources, concurrency and time budget.
-        log: gets Ray's own messages.
+        store: the results.
         location: the cluster, and where the results are.
-        state: observes the controller; its metrics are exported to Prometheus. None: no metrics.
         dashboard: start Ray's dashboard if Ray is started here.
         announce: called with HOST:PORT of the dashboard, also that of a cluster; called with None
             if the dashboard should have been started and was not.
-        verbose: show Ray's own messages on the screen instead.
+        verbose: show Ray's own messages on the screen, not in ``sweep.log``.
         packing: remembers and says how many trials share a GPU.
-        steer: takes what users ask of the sweep; called in each step of Ray's loop.
-        acknowledge: called in the signal handler when a signal has arrived.
-    Raises:
-        SweepFailed: results cannot be written, or the sweep's own code or Ray failed.
     """
-    steer()
-    if controller.finished:
-        return Ending.FINISHED
-    ray = cluster(log, verbose=verbose, address=location.address, dashboard=dashboard)
-    # Ray takes seconds to start and to end. A signal then acts as Ctrl-C does.
-    with noting_stops(acknowledge, raises=True), ray as found, noting_stops(acknowledge) as stop:
-        if found is not None or (dashboard and location.address is None):
-            announce(found)
-        from sweep.engine.on_ray.node_checks import clean_nodes
+
+    spec: SweepSpec
+    store: Store
+    location: SweepLocation
+    dashboard: bool = False
+    announce: Callable[[str | None], None] = lambda _: None
+    verbose: bool = False
+    packing: Packing = SILENT
+    _ray: ExitStack = field(default_factory=ExitStack, init=False)
+    _is_connected: bool = field(default=False, init=False)
+    _is_over: bool = field(default=False, init=False)
+    _finalist_workers: FinalistWorkers | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._disconnect()
+
+    def each(
+        self, do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
+    ) -> Iterator[tuple[int, T | SweepError]]:
+        """See `Each`. What is written beside trials is in the store afterwards."""
+        if not groups:
+            return
+        self._connect()
+        if self._finalist_workers is None:
+            from sweep.engine.on_ray.capacity import trial_resources
+            from sweep.engine.on_ray.finalist_workers import FinalistWorkers
+
+            needs, log = trial_resources(self.spec), self.store.layout.log
+            self._finalist_workers = FinalistWorkers(self.location, needs, log)
+        for number, result in self._finalist_workers.each(do, groups, *arguments):
+            for trial_id in groups[number]:
+                self.store.fetch_predictions(trial_id)
+            yield number, result
+
+    def train(
+        self,
+        controller: SweepController,
+        state: SweepState | None = None,
+        steer: Callable[[], object] = nothing,
+        acknowledge: Callable[[str], object] = nothing,
+    ) -> Ending:
+        """See `Executor`. The state is exported to Prometheus."""
+        steer()
+        if controller.finished:
+            return Ending.FINISHED
+        # Ray takes seconds to start. A signal then acts as Ctrl-C does.
+        with noting_stops(acknowledge, raises=True):
+            self._connect()
+            with noting_stops(acknowledge) as stop:
+                return self._train(controller, state, steer, stop)
+
+    def _train(
+        self,
+        controller: SweepController,
+        state: SweepState | None,
+        steer: Callable[[], object],
+        stop: Stop,
+    ) -> Ending:
         from sweep.engine.on_ray.prometheus_metrics import Exporter
         from sweep.engine.on_ray.ray_tune import (
             DeferredError,
@@ -79,12 +119,12 @@ def execute(
             sent_to_workers,
         )
 
-        door = DeferredError()
+        spec, door = self.spec, DeferredError()
         supervised = Supervised(
             door,
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
-            Exporter(spec.name, state) if state else lambda: None,
+            Exporter(spec.name, state) if state else nothing,
             steer,
         )
 
@@ -92,23 +132,44 @@ def execute(
             whose = "The sweep failed" if error is door.failure else "Ray broke down"
             return with_cure(f"{whose}: {last_line(error)}", error)
 
-        workers = _workers(controller, spec, location, packing)
+        workers = _workers(controller, spec, self.location, self.packing)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
-            of_all = sent_to_workers(spec, workers.capacity.resources, location.uri)
-            tuner = make_tuner(workers, supervised, of_all, scratch, verbose=verbose)
-            with reporting_errors(log, describe):
+            of_all = sent_to_workers(spec, workers.capacity.resources, self.location.uri)
+            tuner = make_tuner(workers, supervised, of_all, scratch, verbose=self.verbose)
+            with reporting_errors(self.store.layout.log, describe):
                 try:
                     with _callbacks_uncounted():
                         tuner.fit()
+                    self._is_over = controller.finished
                 except Stopped as stopped:
-                    if stopped.ending is not Ending.FINISHED:
+                    self._is_over = stopped.ending is Ending.FINISHED
+                    self._disconnect()  # workers go on, or wait for a place: all of them end here
+                    if not self._is_over:
                         return stopped.ending
                 door.require()  # an error in Ray's last step
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
-        over = controller.finished
-        if over and location.uri is not None:
-            clean_nodes(location.uri)
-    return Ending.FINISHED if over else Ending.INTERRUPTED
+        return Ending.FINISHED if self._is_over else Ending.INTERRUPTED
+
+    def _connect(self) -> None:
+        if self._is_connected:
+            return
+        address, log = self.location.address, self.store.layout.log
+        ray = cluster(log, verbose=self.verbose, address=address, dashboard=self.dashboard)
+        found = self._ray.enter_context(ray)
+        self._is_connected = True
+        if found is not None or (self.dashboard and address is None):
+            self.announce(found)
+
+    def _disconnect(self) -> None:
+        """End Ray here, and on a cluster what this sweep has started there."""
+        if not self._is_connected:
+            return
+        self._is_connected, self._finalist_workers = False, None
+        with self._ray:
+            if self._is_over and self.location.uri is not None:
+                from sweep.engine.on_ray.node_checks import clean_nodes
+
+                clean_nodes(self.location.uri)
 
 
 @contextmanager

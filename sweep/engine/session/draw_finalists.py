@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from sweep.analysis.ranking.finalists import finalists
 from sweep.analysis.report_words import duration, some
+from sweep.engine.session.executor import Each, in_turn
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
+from sweep.store.layout import TrialPaths
 from sweep.store.pictures.picture_index import TrialPictures, picture_bytes, read_pictures
+from sweep.store.read_results import digest_of_weights
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError, SweepError, SweepFailed
 from sweep.vocabulary.record import Status, TrialRecord
 
-if TYPE_CHECKING:
-    from sweep.trial.prediction.trial_pictures import Segmentations
+T = TypeVar("T")
+Drawn = tuple[TrialPictures, dict[str, bytes]]
+"""What is drawn of a trial, and the files by name."""
 
 MOST_BATCHES = 6
 """Diverged trials whose batch is drawn: the first ones."""
@@ -34,6 +38,7 @@ def draw_finalists(
     leader: str | None,
     warn: Callable[[str], None],
     busy: Busy,
+    each: Each | None = None,
 ) -> list[str]:
     """Draw what is not drawn yet, within ``pictures.megabytes``.
 
@@ -49,6 +54,7 @@ def draw_finalists(
         leader: id of the first trial of the ranking; None: no trial has a result.
         warn: called for trials that cannot be drawn, with the reason.
         busy: entered while something is drawn, with a sentence.
+        each: calls a function where trials are trained; None: here.
 
     Returns:
         ids of the trials that have pictures now.
@@ -60,7 +66,8 @@ def draw_finalists(
 
     if spec.pictures is None or not spec.pictures.megabytes:
         return []
-    session = _Drawing(spec, store, warn, busy, spec.pictures.bytes, spec.pictures.channel)
+    size, channel = spec.pictures.bytes, spec.pictures.channel
+    session = _Drawing(store, warn, busy, each or in_turn(store), size, channel)
     records, kind = store.records(), kind_of(spec)
     drawn: list[str] = []
     if kind.batch_before is not None:
@@ -91,18 +98,16 @@ class _Drawing:
         without: reason → trials that have no pictures for it.
     """
 
-    spec: SweepSpec
     store: Store
     warn: Callable[[str], None]
     busy: Busy
+    each: Each
     left: int
     channel: str | None
     without: dict[str, list[str]] = field(default_factory=dict)
 
     def batches(self, records: Iterable[TrialRecord]) -> Iterator[str]:
         """Draw the batches of the first diverged trials."""
-        from sweep.trial.prediction.trial_pictures import draw_divergence
-
         names = [
             record.trial_id
             for record in records
@@ -110,16 +115,12 @@ class _Drawing:
             and self.store.layout.trial(record.trial_id).offending.exists()
         ]
         for name in names[:MOST_BATCHES]:
-            paths = self.store.layout.trial(name)
             known = self._known(name)
             if known is None or known.batch is None:
-                try:
-                    with self.busy(f"Drawing the batch at which {name} diverged"):
-                        found = draw_divergence(paths, self.channel)
-                except SweepFailed:
-                    raise
-                except SweepError as error:
-                    self.warn(f"the batch of {name} is not drawn: {error}")
+                with self.busy(f"Drawing the batch at which {name} diverged"):
+                    found = self._asked(draw_batch_of, [name], self.channel)
+                if isinstance(found, SweepError):
+                    self.warn(f"the batch of {name} is not drawn: {found}")
                     continue
                 if found is None or sum(map(len, found[1].values())) > self.left:
                     continue
@@ -129,60 +130,55 @@ class _Drawing:
 
     def trials(self, groups: list[list[str]]) -> Iterator[str]:
         """Draw the cases of finalists; those of one group are compared with each other."""
-        from sweep.trial.prediction.trial_pictures import choices, draw_trial
-
+        lost = [name for group in groups for name in group if not self.store.has_weights(name)]
+        if lost:
+            self.without["the weights were not kept"] = lost
+        groups = [[name for name in group if name not in lost] for group in groups]
         waiting, end, is_late = sum(map(len, groups)), monotonic() + LONGEST, False
         for group in groups:
-            waiting -= len(group)
             if all(self._is_drawn(name, group) for name in group):
                 for name in group:
                     self._spend(name)
                 yield from group
-                continue
-            if is_late:
+            elif is_late:
                 reason = (
                     f"drawing the others took more than {duration(LONGEST)}; `sweep.pictures`"
                     " draws any trial"
                 )
                 self.without.setdefault(reason, []).extend(group)
-                continue
-            with self.busy(f"Drawing segmentations of {' and '.join(group)}"):
-                opened = [one for name in group if (one := self._opened(name)) is not None]
-                try:
-                    pairs = zip(opened, choices(opened), strict=True)
-                    for number, (one, choice) in enumerate(pairs):
-                        share = self.left // (waiting + len(opened) - number)
-                        name = one.trial.folder.name
-                        self.store.record_pictures(name, *draw_trial(one, choice, share))
-                        self._spend(name)
-                        yield name
-                except SweepFailed:
-                    raise
-                except SweepError as error:
-                    self.without.setdefault(str(error), []).extend(group)
-            is_late = monotonic() > end
+            else:
+                with self.busy(f"Drawing segmentations of {' and '.join(group)}"):
+                    found = self._asked(draw_cases_of, group, self.channel, self.left, waiting)
+                yield from self._recorded(group, found)
+                is_late = monotonic() > end
+            waiting -= len(group)
         for reason, names in self.without.items():
             self.warn(f"no pictures of {some(names)}: {reason}")
 
-    def _opened(self, name: str) -> Segmentations | None:
-        """The cases of a trial; None if there is nothing to predict them."""
-        from sweep.trial.prediction.trial_pictures import Segmentations
+    def _recorded(
+        self, group: Sequence[str], found: Sequence[Drawn | SweepError] | SweepError
+    ) -> Iterator[str]:
+        """Record what was drawn of a group, and note why others were not."""
+        each = [found] * len(group) if isinstance(found, SweepError) else found
+        for name, drawn in zip(group, each, strict=True):
+            if isinstance(drawn, SweepError):
+                self.without.setdefault(str(drawn), []).append(name)
+            else:
+                self.store.record_pictures(name, *drawn)
+                self._spend(name)
+                yield name
 
-        paths = self.store.with_best_weights(name)
-        try:
-            if not paths.best_checkpoint.exists():
-                raise ResultsError("its weights were not kept")
-            return Segmentations(paths, self.channel)
-        except SweepFailed:
-            raise
-        except SweepError as error:
-            self.without.setdefault(str(error), []).append(name)
-            return None
+    def _asked(
+        self, do: Callable[..., T], group: Sequence[str], *arguments: object
+    ) -> T | SweepError:
+        """What ``do`` returns for a group, or why it has nothing."""
+        ((_, found),) = self.each(do, [group], *arguments)
+        if isinstance(found, SweepFailed):
+            raise found
+        return found
 
     def _is_drawn(self, name: str, group: list[str]) -> bool:
         """Whether the trial has pictures by the same weights, compared with the same other one."""
-        from sweep.trial.prediction.trained_model import digest_of_weights
-
         known, others = self._known(name), [one for one in group if one != name]
         if known is None or not known.cases:
             return False
@@ -204,3 +200,41 @@ class _Drawing:
         paths, known = self.store.layout.trial(name), self._known(name)
         files = {f for one in known.pictures for f in (one.image, one.marks)} if known else set()
         self.left -= sum(len(picture_bytes(paths, file)) for file in files)
+
+
+def draw_batch_of(trials: Sequence[TrialPaths], channel: str | None) -> Drawn | None:
+    """The batch at whose step a trial diverged; None if no single step was kept."""
+    from sweep.trial.prediction.trial_pictures import draw_divergence
+
+    (paths,) = trials
+    return draw_divergence(paths, channel)
+
+
+def draw_cases_of(
+    trials: Sequence[TrialPaths], channel: str | None, left: int, waiting: int
+) -> list[Drawn | SweepError]:
+    """The cases of one trial, or of two that are compared; or why there are none.
+
+    Args:
+        channel: that is shown; None: the first.
+        left: bytes that are left for pictures.
+        waiting: number of trials for which they are left, these among them.
+    """
+    from sweep.trial.prediction.trial_pictures import Segmentations, choices, draw_trial
+
+    found = dict[int, Drawn | SweepError]()
+    opened = dict[int, Segmentations]()
+    for number, paths in enumerate(trials):
+        try:
+            opened[number] = Segmentations(paths, channel)
+        except SweepFailed:
+            raise
+        except SweepError as error:
+            found[number] = error
+    waiting -= len(found)
+    for (number, one), choice in zip(opened.items(), choices([*opened.values()]), strict=True):
+        drawn = draw_trial(one, choice, left // waiting)
+        left -= sum(map(len, drawn[1].values()))
+        waiting -= 1
+        found[number] = drawn
+    return [found[number] for number in range(len(trials))]

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Literal
 
 from sweep.analysis.ranking.finalists import finalists
+from sweep.engine.session.executor import Each, in_turn
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError, SweepError
 from sweep.vocabulary.record import TrialRecord, representing
 
-if TYPE_CHECKING:
-    from sweep.trial.kinds.kind import Evaluate, Evaluated
-
+How = Literal["test", "validate"]
+"""On the test split, or on the validation cases as whole images."""
 
 Show = Callable[[str], object]
-"""Takes what is being evaluated, for people who wait."""
+"""Takes what is evaluated, for people who wait."""
 
 
 def _nothing(_words: str) -> None:
@@ -87,46 +87,12 @@ def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
     return None
 
 
-def evaluate_each(
-    runs: Sequence[TrialRecord],
-    evaluate: Evaluate[Evaluated],
+def evaluate_finalists(
+    spec: SweepSpec,
     store: Store,
     warn: Callable[[str], None],
-    *,
-    done: str,
-    tolerated: type[SweepError] = ResultsError,
     show: Show = _nothing,
-) -> Iterator[tuple[str, Evaluated]]:
-    """Evaluate runs one by one, so that each result can be recorded immediately.
-
-    Args:
-        runs: those to evaluate.
-        evaluate: the function of their kind of trainer.
-        store: the results folder.
-        warn: called for runs that could not be evaluated, with the reason.
-        done: what is done with them, in a sentence: "tested".
-        tolerated: errors after which the next candidate is evaluated.
-        show: called with the name of each and its place among all: ``t0003, 2 of 5``.
-    """
-    from sweep.spec.load import load_trial
-
-    for number, run in enumerate(runs, start=1):
-        name = run.trial_id
-        show(f"{name}, {number} of {len(runs)}")
-        weights = best_weights(store, [run])
-        if weights is None:
-            warn(f"{name} is not {done}: its weights were not kept")
-            continue
-        try:
-            found = evaluate(load_trial(weights.paths.config), weights.paths)
-        except tolerated as error:
-            warn(f"{name} is not {done}: {error}")
-            continue
-        yield name, found
-
-
-def evaluate_finalists(
-    spec: SweepSpec, store: Store, warn: Callable[[str], None], show: Show = _nothing
+    each: Each | None = None,
 ) -> None:
     """Evaluate the finalists that have not been evaluated on the test split. Record each run.
 
@@ -136,18 +102,23 @@ def evaluate_finalists(
         spec: of a sweep that has ended.
         store: its results folder.
         warn: called for runs whose weights are missing or damaged.
-        show: as of `evaluate_each`.
+        show: called with the run that is waited for, and how many have ended: ``t0003, 2 of 5``.
+        each: calls a function where trials are trained; None: here.
     Raises:
         SweepFailed: results cannot be written.
     """
-    runs = untested(spec, store.records())
-    if not spec.has_test_cases or not runs:
-        return
     from sweep.trial.kinds.kind_table import kind_of
 
-    if (evaluate := kind_of(spec).test) is not None:
-        for name, cases in evaluate_each(runs, evaluate, store, warn, done="tested", show=show):
-            store.record_test(name, cases)
+    runs = untested(spec, store.records()) if spec.has_test_cases else []
+    if kind_of(spec).test is None:
+        return
+    for name, found in _evaluated(spec, runs, "test", each or in_turn(store), store, show):
+        if isinstance(found, ResultsError):
+            warn(f"{name} is not tested: {found}")
+        elif isinstance(found, SweepError):
+            raise found
+        else:
+            store.record_test(name, found)
 
 
 def validate_finalists(
@@ -155,32 +126,62 @@ def validate_finalists(
     store: Store,
     warn: Callable[[str], None],
     show: Show = _nothing,
+    each: Each | None = None,
 ) -> None:
     """Validate the finalists on whole cases, where their kind of trainer can. Record each run.
 
     A run that cannot be validated is told and left out.
 
     Args:
-        spec, store: as in `evaluate_finalists`.
+        spec, store, show, each: as in `evaluate_finalists`.
         warn: called for these runs, with the reason.
-        show: as of `evaluate_each`.
     """
     from sweep.trial.kinds.kind_table import kind_of
 
-    evaluate = kind_of(spec).validate
-    if evaluate is None:
+    if kind_of(spec).validate is None:
         return
     runs = [run for run in finalist_runs(spec, store.records()) if run.real is None]
-    for name, found in evaluate_each(
-        runs,
-        evaluate,
-        store,
-        warn,
-        done="validated on whole cases",
-        tolerated=SweepError,
-        show=show,
-    ):
-        store.record_real_validation(name, found)
+    for name, found in _evaluated(spec, runs, "validate", each or in_turn(store), store, show):
+        if isinstance(found, SweepError):
+            warn(f"{name} is not validated on whole cases: {found}")
+        else:
+            store.record_real_validation(name, found)
+
+
+def _evaluated(
+    spec: SweepSpec, runs: Iterable[TrialRecord], how: How, each: Each, store: Store, show: Show
+) -> Iterator[tuple[str, Any]]:
+    """Each run with what its evaluation found or a `SweepError`, once it has ended."""
+    names = list[str]()
+    for run in runs:
+        if store.has_weights(run.trial_id):
+            names.append(run.trial_id)
+        else:
+            yield run.trial_id, ResultsError("its weights were not kept")
+    waiting, found = (
+        [*names],
+        each(evaluate_run, [[name] for name in names], spec.trainer.kind, how),
+    )
+    for count in range(1, len(names) + 1):
+        show(f"{waiting[0]}, {count} of {len(names)}")
+        number, result = next(found)
+        waiting.remove(names[number])
+        yield names[number], result
+
+
+def evaluate_run(trials: Sequence[TrialPaths], kind: str, how: How) -> Any:
+    """What a kind of trainer finds with the best weights of one trial.
+
+    Raises:
+        ResultsError: they are damaged.
+    """
+    from sweep.spec.load import load_trial
+    from sweep.trial.kinds.kind_table import KINDS
+
+    (paths,) = trials
+    evaluate = {"test": KINDS[kind].test, "validate": KINDS[kind].validate}[how]
+    assert evaluate is not None, "the caller has asked"
+    return evaluate(load_trial(paths.config), paths)
 
 
 def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:

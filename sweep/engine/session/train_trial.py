@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.engine.decisions.faults import is_infrastructure, memory_hint
+from sweep.engine.session.machine_use import MachineUse
 from sweep.store.files import to_json
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.error_lines import last_line
@@ -153,7 +154,11 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
 
 
 def _saved(run: Training, place: Workplace) -> Training:
-    """``run``, with its files saved outside the node before its epochs and its end are reported."""
+    """``run``, with its files saved outside the node before its epochs and its end are reported.
+
+    Each new epoch says what it used of the machine.
+    """
+    use = MachineUse()
     while True:
         try:
             epochs = next(run)
@@ -163,6 +168,8 @@ def _saved(run: Training, place: Workplace) -> Training:
             return outcome
         if epochs:
             place.save()
+            *earlier, last = epochs
+            epochs = (*earlier, last if last.shared else replace(last, machine=use.read()))
         yield epochs
 
 

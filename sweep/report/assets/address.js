@@ -12,7 +12,7 @@ function choices() {
     ["filter", filter], ...[...statuses].map((status) => ["status", status]), ["group", group],
     ...sorts.map(({ name, falls }) => ["sort", (falls ? "-" : "") + name]), ...[...hidden].map((name) => ["hide", name]), ...moved.map((name) => ["column", name]),
     ["select", named.join()], ["brushed", named.length && from !== "table" ? "1" : ""], ["up", axes.y], ["across", axes.x], ["colour", axes.colour],
-    ["map", axes.isMap ? "" : "off"], ["smooth", curveLook.smoothing ? String(curveLook.smoothing) : ""], ["log", curveLook.isLog ? "1" : ""],
+    ["map", axes.isMap ? "" : "off"], ["smooth", curveLook.epochs > 1 ? String(curveLook.epochs) : ""], ["way", curveLook.way === "exponential" ? "" : curveLook.way], ["log", curveLook.isLog ? "1" : ""],
   ].filter(([, text]) => text);
 }
 
@@ -35,7 +35,8 @@ function readAddress() {
   for (const name of asked.getAll("hide")) hidden.add(name);
   Object.assign(axes, { y: text("up"), x: text("across"), colour: text("colour"), isMap: text("map") !== "off" });
   moved.splice(0, moved.length, ...asked.getAll("column"));
-  Object.assign(curveLook, { smoothing: Math.min(MOST_SMOOTHING, Math.max(0, Number(text("smooth")) || 0)), isLog: text("log") === "1" });
+  const smooth = Number(text("smooth")) || 1;
+  Object.assign(curveLook, { epochs: Math.min(STEPS_OF_SMOOTHING.at(-1), smooth < 1 ? 1 / (1 - smooth) : smooth), way: text("way") in WAYS ? text("way") : "exponential", isLog: text("log") === "1" });
   const ids = text("select").split(",").filter((id) => page.ids.includes(id));
   page.selection = ids.length ? new Set(ids) : null;
   page.from = !ids.length ? "" : text("brushed") ? "address" : "table";

@@ -7,6 +7,7 @@ const MOST_POINTS = 1000, MOST_OVER_MAP = 300;  // more of them slow a browser d
 const GREY = "#4b5563", FAINT = "#c4cad0", INK = "#1f2933";  // of what is no trial, of values without a colour of their own, of outlines
 let mapped = null;  // what the filter kept when the map was drawn
 const ROLES = [["y", "Up"], ["x", "Across"], ["colour", "Colour"]];
+const COMPARABLE = "comparable";  // name of the column that figures compare trials by, where that is none of the ranking
 const GROUPS = ["Settings", "Results", "Recorded values"];
 
 /** The columns that an axis can have: name → {title, kind, scale, group, of}. */
@@ -21,6 +22,11 @@ function axisColumns(data) {
   const start = (id) => data.trials[id].runs?.[0]?.started;
   if (page.ids.some(start)) add("started", "start (UTC)", "date", GROUPS[1], () => new Map(page.ids.filter(start).map((id) => [id, start(id)])));
   add("number", "trial number", "number", GROUPS[1], () => new Map(page.ids.map((id) => [id, data.trials[id].number])));
+  const { title, about, values, expected } = data.first_axes, guessed = new Set(expected);
+  if (Object.keys(values).length) {
+    add(COMPARABLE, title, "number", GROUPS[1], () => new Map(Object.entries(values)));
+    Object.assign(found.get(COMPARABLE), { about, told: (id) => `${score(values[id])}${guessed.has(id) ? " expected, not measured" : ""}` });
+  }
   for (const curve of new Set(page.ids.flatMap((id) => Object.keys(data.trials[id].curves)))) {
     if (curve === "value" || ranked.has(curve.replace("metrics/", ""))) continue;
     const best = (id) => data.trials[id].curves[curve]?.[data.trials[id].best_epoch] ?? null;
@@ -29,14 +35,20 @@ function axisColumns(data) {
   return found;
 }
 
-/** The columns that are drawn: as chosen, else the objective over the first parameter that varies. */
+/** The columns that are drawn: as chosen, else a map of the two settings that matter most, else the objective over one. */
 function drawnAxes(data) {
   const columns = axisColumns(data), parameters = [...columns.values()].filter(({ scale }) => scale);
+  const first = [...data.first_axes.names, columns.has(COMPARABLE) ? COMPARABLE : data.objective.metric].map((name) => columns.get(name));
+  const isFresh = !axes.x && !axes.y && !axes.colour && first.length === 3 && first.every(Boolean);
+  if (isFresh && idsWithAll(first).length >= LEAST_MAPPED) return { columns, x: first[0], y: first[1], third: first[2], isFirst: true };
   const parameter = (parameters.find(({ of }) => new Set(of.values()).size > 1) ?? parameters[0])?.name;
   const there = (...names) => columns.get(names.find((name) => columns.has(name)) ?? "epochs");
   const third = columns.get(axes.colour);
   return { columns, x: there(axes.x, parameter), y: there(axes.y, data.objective.metric), third: third?.kind === "date" || axes.colour === "status" ? null : third };
 }
+
+/** The trials with a value in each of these columns. */
+const idsWithAll = (columns) => page.ids.filter((id) => columns.every((one) => !one || (one.of.get(id) ?? null) !== null));
 
 const isWords = ({ kind, scale }) => kind === "text" || Array.isArray(scale);  // its values are named, not measured
 
@@ -53,9 +65,9 @@ const markOf = (column) => (isWords(column) ? ((text) => (id) => text(column.of.
 
 /** The figure; null where there are no two columns with values. */
 function chosenAxes(data) {
-  const { x, y, third } = drawnAxes(data);
+  const { x, y, third, isFirst } = drawnAxes(data);
   if (!x || !y) return null;
-  const every = page.ids.filter((id) => [x, y, third].every((one) => !one || (one.of.get(id) ?? null) !== null));
+  const every = idsWithAll([x, y, third]);
   if (!every.length) return null;
   mapped = page.kept;
   const map = mayBeMap(x, y, third) && axes.isMap ? mapOf(x, y, third, every.filter((id) => !page.kept || page.kept.has(id))) : null;
@@ -69,7 +81,7 @@ function chosenAxes(data) {
   return {
     name: "axes", title: "Your own figure", height: 460,
     finding: `${map ? `${map.finding} ` : ""}${thinned}${left ? `${counted(left, "trial")} without one of these values ${left > 1 ? "are" : "is"} left out.` : ""}`.trim(),
-    reading: `Choose the columns. A setting has the scale of its search space; another column is logarithmic where its values are positive and differ a hundredfold. ${map?.reading ?? colours?.reading ?? (Object.keys(data.parameters).length > 1 ? "With two settings as axes and a measured value as the colour, a map shows which region does well." : "")}`.trim(),
+    reading: `${isFirst ? `It begins with the first two settings, ${data.first_axes.order}. ` : ""}Choose the columns. A setting has the scale of its search space; another column is logarithmic where its values are positive and differ a hundredfold. ${map?.reading ?? colours?.reading ?? (Object.keys(data.parameters).length > 1 ? "With two settings as axes and a measured value as the colour, a map shows which region does well." : "")}`.trim(),
     figure: { data: traces, layout: { height: 460, hovermode: "closest", margin: { l: 64, r: 24, t: 48, b: 56 }, xaxis: axis(x), yaxis: axis(y), ...(colours?.coloraxis ? { coloraxis: colours.coloraxis } : {}),
       font: { size: 13, color: INK, family: "system-ui, -apple-system, sans-serif" }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true } },
   };
@@ -77,7 +89,7 @@ function chosenAxes(data) {
 
 /** The trials as points: a symbol for each status, in its colour or in those of a third column. */
 function pointsOf(data, there, { x, y, third, colours }) {
-  const status = page.columns.get("status").of, [across, up, shown] = [x, y, third].map((one) => one && markOf(one));
+  const status = page.columns.get("status").of, [across, up, shown] = [x, y, third].map((one) => one && (one.told ?? markOf(one)));
   const traces = Object.entries(data.statuses).flatMap(([name, [words, color, symbol]]) => {
     const ids = there.filter((id) => status.get(id) === name), isOpen = symbol.endsWith("open"), width = isOpen ? 2 : 1;
     if (!ids.length) return [];
@@ -152,22 +164,34 @@ function drawAxisChoices(data) {
   for (const [role, words] of ROLES) {
     let select = home.querySelector(`[name="${role}"]`);  // the same one, or it would lose the focus
     if (!select) {
-      select = element("select", { name: role, "aria-label": role === "colour" ? "Colour by" : `Column ${words.toLowerCase()}`, change: () => { axes[role] = select.value; drawAxes(); changed(); } });
+      select = element("select", { name: role, "aria-label": role === "colour" ? "Colour by" : `Column ${words.toLowerCase()}`, change: () => chooseAxis(role, select.value) });
       home.append(element("label", { class: "field" }, element("span", {}, words), select));
     }
     const fit = [...columns.values()].filter(({ name, kind }) => role !== "colour" || (kind !== "date" && name !== "status"));
     const groups = GROUPS.map((label) => [label, fit.filter(({ group }) => group === label)]).filter(([, some]) => some.length);
-    const none = role === "colour" ? [element("option", { value: "" }, "status")] : [];
+    const none = role === "colour" ? [element("option", { value: "status" }, "status")] : [];
     refill(select, ...none, ...groups.map(([label, some]) => element("optgroup", { label }, ...some.map(({ name, title }) => element("option", { value: name }, title)))));
-    select.value = (role === "colour" ? drawn.third : drawn[role])?.name ?? "";
+    select.value = (role === "colour" ? drawn.third : drawn[role])?.name ?? "status";
   }
   let map = home.querySelector("[name=map]");
   if (!map) {
     map = element("input", { type: "checkbox", name: "map", change: () => { axes.isMap = map.checked; drawAxes(); changed(); } });
     home.append(element("label", { class: "field tick" }, map, " Map"));
   }
+  if (!home.querySelector("[data-copy]")) {
+    const copy = element("button", { type: "button", "data-copy": true, click: () => { copy.dataset.text = figureInPython(); } }, "Copy as Python");
+    home.append(copy);
+  }
   map.checked = axes.isMap;
   map.parentElement.hidden = !mayBeMap(drawn.x, drawn.y, drawn.third);
+}
+
+/** Another column in one role; the others stay as they are shown, chosen or not. */
+function chooseAxis(role, name) {
+  const { x, y, third } = drawnAxes(page.data);
+  Object.assign(axes, { x: x.name, y: y.name, colour: third?.name ?? "status", [role]: name });
+  drawAxes();
+  changed();
 }
 
 /** Draws this figure and its controls anew. */

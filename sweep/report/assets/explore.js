@@ -28,7 +28,7 @@ function drawControls() {
       element("kbd", {}, "Shift"), " with a click on a heading: sort by one more column. The address keeps your choices."));
   body.append(controls.box, controls.groups, element("div", { id: "tables" }));
   controls.told = element("span", { role: "status" });
-  controls.compare = element("button", { type: "button", click: compareSelected }, "Compare");
+  controls.compare = element("button", { type: "button", click: compareSelected }, "Compare ", element("kbd", {}, "C"));
   controls.bar = element("aside", { id: "selection", "aria-label": "Selection", hidden: true }, controls.told,
     controls.compare,
     element("a", { href: "#ranking", class: "button" }, "Show in table"),
@@ -91,7 +91,7 @@ function clear() {
 }
 
 function compareSelected() {
-  const ids = page.ids.filter((id) => page.selection?.has(id)).slice(0, MOST_COMPARED);
+  const ids = page.ids.filter((id) => page.selection?.has(id));
   if (ids.length > 1) location.hash = `compare/${ids.join("/")}`;
 }
 
@@ -105,16 +105,16 @@ function tellSelection() {
   const first = ids.length ? `, first ${ids[0]}` : "";
   controls.told.textContent = `${ids.length} of ${counted(page.ids.length, "trial")} ${what}${average}${first}`;
   controls.compare.hidden = !page.selection || ids.length < 2;
-  controls.compare.replaceChildren(ids.length > MOST_COMPARED ? `Compare the first ${MOST_COMPARED} ` : "Compare ", element("kbd", {}, "C"));
 }
 
 // Groups.
 
 const LOOKS = [["#08306b", "solid"], ["#c05621", "dash"], ["#3f8fc5", "dot"], ["#5b7553", "dashdot"], ["#8e6c8a", "longdash"], ["#4b5563", "longdashdot"]];
-const MOST_GROUPS = LOOKS.length, MOST_COMPARED = 2 * LOOKS.length;
+const MOST_GROUPS = LOOKS.length;
+const TURNS = [0, 3, 1, 4, 2, 5];  // of the dashes against the colours
 
-/** Colour and dash of the n-th of up to twelve: a colour that comes again has another dash. */
-const lookOf = (n) => [LOOKS[n % LOOKS.length][0], LOOKS[(n + 3 * Math.floor(n / LOOKS.length)) % LOOKS.length][1]];
+/** Colour and dash of the n-th of some trials: a colour that comes again has another dash, up to the 36th. */
+const lookOf = (n) => [LOOKS[n % LOOKS.length][0], LOOKS[(n + TURNS[Math.floor(n / LOOKS.length) % TURNS.length]) % LOOKS.length][1]];
 
 /**
  * The trials by the values of a parameter, [text, ids], each in the order of the ranking. Many numbers

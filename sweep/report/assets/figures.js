@@ -59,10 +59,9 @@ function shown(plot) {
 
 /** The curves as the reader wants them: smoothed, and those that have a trace each also as they were measured. */
 function smoothedCurves(traces) {
-  const { smoothing } = curveLook;
-  if (!smoothing) return traces;
+  if (curveLook.epochs <= 1) return traces;
   const measured = traces.filter(({ meta }) => meta?.trial).map((trace) => ({ ...trace, mode: "lines", opacity: 0.3, showlegend: false, hoverinfo: "skip", hovertemplate: null }));
-  const smooth = (trace) => ({ ...trace, y: smoothed(trace.y, smoothing, trace.ids), customdata: trace.y, hovertemplate: trace.hovertemplate.replace("%{y", "%{customdata") });
+  const smooth = (trace) => ({ ...trace, y: smoothed(trace.y, trace.ids), customdata: trace.y, hovertemplate: trace.hovertemplate.replace("%{y", "%{customdata") });
   return [...traces.map((trace) => (isCurve(trace) ? smooth(trace) : trace)), ...measured];
 }
 

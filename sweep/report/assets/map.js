@@ -1,6 +1,6 @@
 // The map of the reader's own figure: a measured value over two settings, smoothed.
 
-const BANDWIDTH = 0.12;  // of the kernel, as a share of an axis; as in contour.py, and so are the next two
+const BANDWIDTH = 0.12;  // of the kernel, as a share of an axis
 const LEAST_WEIGHT = 0.5;  // trials' worth of evidence near a place, below which nothing is drawn there
 const LEAST_MAPPED = 8;  // trials
 const STEPS = 60;  // of the grid along an axis of numbers
@@ -19,7 +19,7 @@ function mapOf(x, y, third, ids) {
   const values = ids.map((id) => third.of.get(id)), [across, up] = [gridOf(x, ids), gridOf(y, ids)];
   const isWithin = hullOf(across, up);
   let top = null, least = Infinity, most = -Infinity;
-  const isLowBest = third.name === page.data.objective.metric && page.data.objective.mode === "min";
+  const isLowBest = [COMPARABLE, page.data.objective.metric].includes(third.name) && page.data.objective.mode === "min";
   const evidence = up.marks.map(() => []), z = up.marks.map((_, row) => across.marks.map((__, column) => {
     let weight = 0, sum = 0;
     for (let n = 0; n < values.length; n += 1) {
@@ -39,7 +39,7 @@ function mapOf(x, y, third, ids) {
   const isSmooth = !isWords(x) && !isWords(y), name = third.title;
   const scale = { colorscale: page.data.scale, reversescale: isLowBest };
   const colorbar = { title: { text: name, side: "right" }, thickness: 12 };
-  const pruned = ids.filter((id) => page.columns.get("status").of.get(id) === "pruned").length;
+  const pruned = third.name === COMPARABLE ? 0 : ids.filter((id) => page.columns.get("status").of.get(id) === "pruned").length;
   const at = [[x, across.marks[top.column]], [y, up.marks[top.row]]].map(([{ title }, mark]) => `${title} ${typeof mark === "number" ? short(mark) : mark}`).join(", ");
   return {
     trace: {
@@ -49,7 +49,7 @@ function mapOf(x, y, third, ids) {
     },
     colours: { isMap: true, of: (value) => value, marker: { ...scale, cmin: least, cmax: most } },  // a colour axis for both hangs plotly
     finding: `${who} stand behind the map, which goes from ${short(least)} to ${short(most)}. The ${isLowBest ? "lowest" : "highest"} place, at ${at}, rests on ${top.weight.toFixed(1)} trials' worth of evidence${top.weight < 1 ? ": it is a guess" : ""}.`,
-    reading: `The map is a mean of the trials around each place, weighted by a Gaussian kernel of 12 % of each axis${isSmooth ? "" : "; listed values stand alone"}. It is empty outside the hull of the trials, and where less than half a trial's worth of evidence is near. It smooths over all other settings, so a peak between trials is a guess.${pruned ? ` ${counted(pruned, "trial")} behind it ${pruned > 1 ? "were" : "was"} pruned and ${pruned > 1 ? "count" : "counts"} with what was reached by then; the filter \`not pruned\` leaves ${pruned > 1 ? "them" : "it"} out.` : ""} The points have their own values on the same scale; beyond its ends they have the colour of the end.`,
+    reading: `The map is a mean of the trials around each place, weighted by a Gaussian kernel of 12 % of each axis${isSmooth ? "" : "; listed values stand alone"}. It is empty outside the hull of the trials, and where less than half a trial's worth of evidence is near. It smooths over all other settings, so a peak between trials is a guess, and the ranking says what was reached.${third.about ? ` ${third.about}` : ""}${pruned ? ` ${counted(pruned, "trial")} behind it ${pruned > 1 ? "were" : "was"} pruned and ${pruned > 1 ? "count" : "counts"} with what was reached by then; the filter \`not pruned\` leaves ${pruned > 1 ? "them" : "it"} out.` : ""} The points have their own values on the same scale; beyond its ends they have the colour of the end.`,
   };
 }
 

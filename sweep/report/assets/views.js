@@ -6,6 +6,7 @@ const trialParts = [settingsOf, commandOf, diagnosisOf, curvesOf, casesOf, testO
 /** Parts of a comparison, ([id, trial], [id, trial], …) → element or null, in order. */
 const compareParts = [differencesOf, curvesOfAll, pairsOf];
 
+const MOST_IN_TITLE = 6, MOST_MARKED = 12;  // trials whose names are the title of a comparison, and whose epochs are marked
 let dialog = null;
 let viewed = "";  // the data that the open view was drawn from
 const drawLater = [];  // figures of the open view, drawn once it has a size
@@ -54,7 +55,7 @@ function route() {
   const [kind] = location.hash.slice(1).split("/"), ids = idsInAddress();
   viewed = textOf(ids);
   if (kind === "trial" && ids.length === 1) return openTrial(ids[0]);
-  if (kind === "compare" && ids.length > 1) return openComparison(ids.slice(0, MOST_COMPARED));
+  if (kind === "compare" && ids.length > 1) return openComparison(ids);
   return dialog?.close();
 }
 
@@ -127,57 +128,9 @@ function commandOf(id, trial) {
   return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
 }
 
-const curveLook = { smoothing: 0, isLog: false };  // how the reader wants curves to be drawn
-const LEAST_SMOOTHED = 10, MOST_SMOOTHING = 0.95;  // epochs; weight
-const mayChoose = (pairs) => pairs.some(([, { epochs }]) => epochs >= LEAST_SMOOTHED);
-
-/**
- * An exponential moving average: the weight of a value falls by `weight` with each later one. No
- * value, no point. Where `ids` name the trial of each value, every trial begins anew.
- */
-function smoothed(values, weight, ids = []) {
-  let sum = 0, total = 0;
-  return values.map((value, n) => {
-    if (ids[n] !== ids[n - 1]) sum = total = 0;
-    if (value === null) return null;
-    sum = weight * sum + value;
-    total = weight * total + 1;
-    return sum / total;
-  });
-}
-
-/** Draws the curves of the page and of the open view as the reader has just chosen by this control. */
-function redrawCurves({ target }) {
-  const { name, type } = target;
-  if (type === "range") curveLook.smoothing = Number(target.value); else curveLook.isLog = target.checked;
-  drawCurves();
-  changed();
-  if (!dialog?.open) return;
-  redrawView();
-  dialog.querySelector(`[name="${name}"]`)?.focus({ preventScroll: true });
-}
-
-/** The choice of how curves are drawn. */
-function curveChoices() {
-  const smoothing = element("input", { type: "range", name: "smoothing", min: 0, max: MOST_SMOOTHING, step: 0.05, input: () => tellSmoothing(home, smoothing.value), change: redrawCurves });
-  const log = element("input", { type: "checkbox", name: "log", change: redrawCurves });
-  const home = element("div", { class: "choices" }, element("label", {}, "Smoothing ", smoothing), element("output"), element("label", {}, log, " Logarithmic, where all values are positive"));
-  return showCurveLook(home);
-}
-
-const tellSmoothing = (home, weight) => {
-  home.querySelector("output").textContent = Number(weight) ? `${weight}; marks, and what hovering tells, are as measured` : "none";
-};
-
-function showCurveLook(home) {
-  home.querySelector("[name=smoothing]").value = curveLook.smoothing;
-  tellSmoothing(home, curveLook.smoothing);
-  home.querySelector("[name=log]").checked = curveLook.isLog;
-  return home;
-}
-
 /** What a curve shows, by its name in the data. */
-const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate" };
+const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate",
+  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)" };
 const curveTitle = (name) => CURVES[name] ?? name.replace(/^terms\//, "loss term ").replace(/^metrics\//, "");
 
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */
@@ -191,6 +144,7 @@ function panels(pairs) {
   if (names.has("grad_norm")) add(groups, "grad_norm", "log");
   for (const name of names) if (name.startsWith("terms/")) add(blamed.has(name.slice(6)) ? groups : more, name);
   for (const name of names) if (name.startsWith("metrics/") && name.slice(8) !== metric) add(more, name);
+  for (const name of names) if (name.startsWith("machine/")) add(more, name);
   if (names.has("learning_rate")) add(more, "learning_rate", "log");
   const drawn = (some) => element("div", { class: "panels" }, ...some.map(([title, name, type]) => panel(title, name, pairs, type)));
   const choice = mayChoose(pairs) ? curveChoices() : null;
@@ -218,24 +172,24 @@ const keyOf = (pairs, name) => [...pairs.map(([id]) => id), name].join(" ");
 function panel(title, name, pairs, type) {
   const key = keyOf(pairs, name);
   const place = figureIn(key, "small", `${title} over the epochs`);
-  const { smoothing, isLog } = mayChoose(pairs) ? curveLook : {};
-  const named = pairs.length > 1 && name === "value", legend = named ? 27 * Math.ceil(pairs.length / 3) : 0;  // pixels, three trials a line
-  if (legend) place.style.height = `${203 + legend}px`;
+  const { epochs, isLog } = mayChoose(pairs) ? curveLook : {};
   const traces = pairs.flatMap(([id, { curves }], n) => {  // whoever lacks this curve keeps its colour for the others
     if (!curves[name]) return [];
     const [color, dash] = lookOf(n), y = curves[name], x = y.map((_, epoch) => epoch);
-    const line = { x, name: id, legendgroup: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: named };
+    const line = { x, name: id, line: { color, dash, width: 2 }, marker: { size: 4 }, showlegend: false };
     const hasGaps = y.includes(null);  // a point between two of them is no line
-    const raw = { ...line, y, mode: y.length < 40 || hasGaps ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
-    if (!smoothing) return [raw];
-    return [{ ...raw, opacity: 0.3, showlegend: false }, { ...line, y: smoothed(y, smoothing), mode: "lines", connectgaps: true, hoverinfo: "skip" }];
+    const raw = { ...line, y, mode: (y.length < 40 && pairs.length <= MOST_MARKED) || hasGaps ? "lines+markers" : "lines", hovertemplate: `${id} epoch %{x}: %{y:.5~g}<extra></extra>` };
+    if (!(epochs > 1)) return [raw];
+    return [{ ...raw, opacity: 0.3 }, { ...line, y: smoothed(y), mode: "lines", connectgaps: true, hoverinfo: "skip" }];
   });
-  const shapes = pairs.flatMap(([, { switch_on: at, curves }], n) => (at !== null && at < curves.value.length && at > 0
-    ? [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(n ? "soft" : "accent"), width: 1, dash: "dot" } }] : []));
+  const switches = new Map();  // epoch → whether it is the first trial's
+  pairs.forEach(([, { switch_on: at, curves }], n) => { if (at !== null && at < curves.value.length && at > 0) switches.set(at, switches.get(at) || !n); });
+  const shapes = [...switches].map(([at, isFirst]) => ({ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: tone(isFirst ? "accent" : "soft"), width: 1, dash: "dot" } }));
   const isPositive = traces.every(({ y }) => y.every((value) => value === null || value > 0));
-  const scale = (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e" } : { type: "linear" };
+  const values = traces.flatMap(({ y }) => y.filter((value) => value !== null)), decades = Math.log10(values.reduce((a, b) => Math.max(a, b), 0) / values.reduce((a, b) => Math.min(a, b), Infinity));
+  const scale = (isLog || type === "log") && isPositive ? { type: "log", exponentformat: "e", dtick: decades > 0.6 && decades < 3 ? "D2" : undefined } : { type: "linear" };
   drawLater.push(() => plain(place, traces, {
-    title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: 30 + legend, b: 32 },
+    title: { text: title, font: { size: 13 }, x: 0, xref: "paper", y: 0.98, yanchor: "top" }, shapes, margin: { l: 50, r: 8, t: 30, b: 32 },
     uirevision: key, xaxis: whole(Math.max(0, ...traces.map(({ x }) => x.length))), yaxis: { ...scale, uirevision: `${key} ${scale.type}` },
   }));
   return place;
@@ -285,28 +239,53 @@ function remarksOf(id, { warnings = [], notes = [] }) {
 function originOf(id, { runs = [], files = [], folder }) {
   if (!runs.length && !files.length) return null;
   const shown = runs.map((run) => element("li", {}, Object.entries(run).map(([name, value]) => `${name} ${value}`).join(" · ")));
+  const home = document.body.dataset.files?.replace("TRIAL", id), at = (name) => home + encodeURIComponent(name);
+  const names = files.flatMap((name, n) => [n ? ", " : ": ", home ? element("a", { href: at(name), target: "_blank" }, name) : name]);
+  const pictures = home ? files.filter((name) => /\.(png|jpe?g|webp|gif)$/i.test(name)) : [];
   return titled("Where it comes from", shown.length ? element("ul", { class: "verdicts" }, ...shown) : null,
-    files.length ? element("p", { class: "reading" }, element("code", {}, folder), `: ${files.join(", ")}`) : null);
+    files.length ? element("p", { class: "reading" }, element("code", {}, folder), ...names) : null,
+    pictures.length ? element("div", { class: "panels" }, ...pictures.map((name) => element("figure", { class: "attached" }, element("img", { src: at(name), alt: name, loading: "lazy" }), element("figcaption", { class: "reading" }, name)))) : null);
 }
 
 // Some trials beside each other.
 
 function openComparison(ids) {
-  const choice = (id, n) => {
-    const others = new Set(ids.filter((one) => one !== id));
-    const free = [...new Set([...(id ? [id] : []), ...page.ids.slice(0, 500)])].filter((one) => !others.has(one));
-    const select = element("select", { "aria-label": id ? `Trial ${n + 1}` : "One more trial", change: () => {
-      location.replace(`#compare/${[...ids.slice(0, n), select.value, ...ids.slice(n + 1)].filter(Boolean).join("/")}`);
-    } }, id && ids.length === 2 ? null : element("option", { value: "" }, id ? "leave out" : "and …"), ...free.map((text) => element("option", { value: text }, text)));
-    select.value = id;
-    return select;
-  };
-  const choices = ids.map(choice);
-  if (ids.length < MOST_COMPARED && ids.length < page.ids.length) choices.push(choice("", ids.length));
-  const pairs = ids.map((id) => [id, page.data.trials[id]]);
-  openDialog(`${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`, element("div", { class: "choices" }, ...choices),
-    ...compareParts.map((draw) => draw(...pairs)).filter(Boolean));
+  const rest = page.ids.filter((id) => !ids.includes(id)).slice(0, 500);
+  const more = element("select", { "aria-label": "One more trial", change: () => location.replace(`#compare/${[...ids, more.value].join("/")}`) },
+    element("option", { value: "" }, "and …"), ...rest.map((id) => element("option", { value: id }, id)));
+  openDialog(ids.length > MOST_IN_TITLE ? counted(ids.length, "trial") : `${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`,
+    ...compareParts.map((draw) => draw(...ids.map((id) => [id, page.data.trials[id]]))).filter(Boolean));
+  dialog.querySelector(".view-head").append(keyOfTrials(ids, rest.length ? more : null));  // which stays in sight
   delete dialog.dataset.trial;
+}
+
+/** The legend of a comparison: which line is which trial. Pointing at one shows its curves alone. */
+function keyOfTrials(ids, ...more) {
+  const without = (id) => ids.filter((one) => one !== id);
+  const entries = ids.map((id, n) => {
+    const [color, dash] = lookOf(n), show = () => spotlight(id), hide = () => spotlight(null);
+    const leave = element("button", { type: "button", "aria-label": `Leave ${id} out`, click: () => location.replace(`#${ids.length > 2 ? "compare" : "trial"}/${without(id).join("/")}`) }, "×");
+    return element("li", { mouseenter: show, mouseleave: hide, focusin: show, focusout: hide }, lineOf(color, dash), element("a", { href: `#trial/${id}` }, id), leave);
+  });
+  return element("div", { class: "key" }, element("ul", { "aria-label": "Compared trials" }, ...entries), ...more.filter(Boolean));
+}
+
+const DASHES = { dash: "6 4", dot: "2 3", dashdot: "6 3 2 3", longdash: "10 4", longdashdot: "10 3 2 3" };  // of SVG, by plotly's names
+
+/** A short line as plotly draws it. */
+function lineOf(color, dash) {
+  const home = element("span", { class: "line", "aria-hidden": "true" });
+  home.innerHTML = `<svg width="30" height="10"><line x1="1" x2="29" y1="5" y2="5" stroke="${themed(color)}" stroke-width="2" stroke-dasharray="${DASHES[dash] ?? ""}"/></svg>`;
+  return home;
+}
+
+/** Fades the curves of all trials but this one in the open view; null: of none. */
+function spotlight(id) {
+  const faint = Math.min(FADED, 5 / idsInAddress().length);  // hundreds of faded curves would hide one
+  for (const node of dialog.querySelectorAll(".panels .scatterlayer .trace")) {
+    const { name, opacity } = node.__data__[0].trace;
+    node.style.opacity = id === null || name === id ? opacity : faint;
+  }
 }
 
 function differencesOf(...pairs) {

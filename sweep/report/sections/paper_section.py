@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.machine.user_paths import whole_path
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.report.takeaway.latex_ranking import TOP, top_of_ranking
 from sweep.report.takeaway.methods import methods, to_add
@@ -44,7 +43,7 @@ def paper_section(results: Results) -> PageSection | None:
     text = methods(results)
     if text is None:
         return None
-    export = ["python", "-m", "sweep.export", str(whole_path(results.folder))]
+    export = ["python", "-m", "sweep.export", results.named(), "--format", "svg,pdf"]
     html = rendered(
         TEMPLATE,
         text=text,
@@ -52,6 +51,6 @@ def paper_section(results: Results) -> PageSection | None:
         ranking=top_of_ranking(results),
         top=min(TOP, len(results.table)),
         name=results.spec.name,
-        command=shlex.join([*export, "--format", "svg,pdf"]),
+        command=shlex.join(export if results.uri is None else [*export, "-o", "."]),
     )
     return PageSection(name="paper", title="For a paper", html=html)

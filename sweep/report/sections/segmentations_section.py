@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 
 from sweep.analysis.figures.sweep_results import Results
-from sweep.machine.user_paths import whole_path
 from sweep.report.page_pictures import compared_pair
 from sweep.report.sections.page_section import PageSection, rendered
 from sweep.store.pictures.picture_index import CasePictures, TrialPictures
@@ -23,9 +22,15 @@ TEMPLATE = """\
 {% for name in names %}
 <a href="#trial/{{ name }}">{{ name }}</a>{{ ". " if loop.last else ", " }}
 {% endfor %}
-Others that kept their weights are drawn by <code>{{ command }} TRIAL</code>.</p>
-{% else %}
+{% if command %}
+Others that kept their weights are drawn by <code>{{ command }} TRIAL</code>.
+{% endif %}
+</p>
+{% elif command %}
 <p class="reading">None is drawn. <code>{{ command }}</code> draws the leader and the baseline.</p>
+{% else %}
+<p class="reading">None is drawn. <code>sweep.pictures</code> draws some in a copy of the results on
+this machine, with their weights.</p>
 {% endif %}
 """
 
@@ -44,7 +49,7 @@ def segmentations_section(results: Results) -> PageSection | None:
         sentence=_sentence(results, drawn, pair),
         pair=pair if pair is not None and _differing(drawn[pair[0]]) else None,
         names=list(drawn),
-        command=f"python -m sweep.pictures {shlex.quote(str(whole_path(results.folder)))}",
+        command=results.uri is None and f"python -m sweep.pictures {shlex.quote(results.named())}",
     )
     return PageSection(name="segmentations", title="Segmentations", html=html)
 

@@ -6,36 +6,32 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sweep.analysis import report_words
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranked_table import RankedTable
 from sweep.analysis.ranking.per_class import class_columns
-from sweep.analysis.ranking.ranking_columns import (
-    MEAN_OF_RUNS,
-    REAL,
-    RUNS,
-    RUNS_DIVERGED,
+from sweep.analysis.ranking.ranking_columns import divider, line_words, own_metrics
+from sweep.analysis.shown_columns import (
+    MEAN,
+    PAPER,
+    ShownColumn,
     confirmed_names,
-    divider,
-    line_words,
-    mean_of,
-    own_metrics,
     says_something,
+    shown_columns,
+    unit_of,
 )
 from sweep.report.takeaway.latex_text import escaped, table
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.short_names import short_names, words
-from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import Status, TrialRecord, distance_unit_of, searched
+from sweep.vocabulary.record import Status, TrialRecord, searched
 
 TOP = 20
 """Rows of a table in a paper, unless more are asked for."""
 NOTHING = "--"
-Text = Callable[[Any], str]
+Cell = Callable[[Mapping[str, Any]], str]
+Ends = Callable[[Mapping[str, Any]], tuple[float | None, float | None]]
 
 
 class _Column(NamedTuple):
@@ -43,7 +39,7 @@ class _Column(NamedTuple):
 
     heading: str
     align: str
-    cell: Callable[[Mapping[str, Any]], str]
+    cell: Cell
 
 
 def latex_ranking(
@@ -132,76 +128,44 @@ def _columns(
     spec: SweepSpec | None,
     winner: str | None,
 ) -> list[_Column]:
-    def column(name: str, heading: str, text: Text = str, align: str = "r") -> list[_Column]:
-        if not says_something(rows, name):
-            return []
-
-        def cell(row: Mapping[str, Any]) -> str:
-            return NOTHING if row[name] is None else escaped(text(row[name]))
-
-        return [_Column(escaped(heading), align, cell)]
-
-    found = column("rank", "#") + column("trial_id", "trial", align="l")
-    found += column("sweep", "sweep", align="l") + column("preset", "preset", align="l")
-    found += column("status", "status", lambda value: report_words.status(Status(value)), "l")
-    found += column(PARETO_RANK, PARETO_RANK) if objective.others else []
-    found += column(objective.metric, objective.label, objective.text)
-    found += column(RUNS, "runs")
-    found += column(RUNS_DIVERGED, "runs diverged")
-    found += column(MEAN_OF_RUNS, "mean of runs", objective.text)
-    found += _mean(rows, objective, winner)
-    found += column(REAL, "real validation Dice", DICE.text)
-    found += column("p_best", "P(best)", report_words.percent) + column("group", "group", align="l")
-    measured = [one for one in (DICE, *objective.others) if one.metric != objective.metric]
-    for one in measured:
-        found += column(one.metric, one.label, one.text)
-    if objective.metric != "hd95":
-        unit = UNITS[distance_unit_of(searched(records))].strip()
-        found += column("hd95", f"HD95 ({unit})" if unit else "HD95", "{:.2f}".format)
-    found += column("nsd", "NSD", DICE.text) if objective.metric != "nsd" else []
-    for name in own_metrics(spec.model_dump(include={"trainer"}), records) if spec else []:
-        if name not in {objective.metric, "hd95", "nsd"}:
-            found += column(name, name, Objective(name).text)
-    return found + _test(rows, records) + column("epochs", "epochs")
+    own = own_metrics(spec.model_dump(include={"trainer"}), records) if spec else ()
+    intervals, found = _intervals(rows, records, objective), []
+    for one in shown_columns(rows, PAPER, objective, unit=unit_of(searched(records)), own=own):
+        ends = intervals.get(one.key)
+        heading = f"{one.paper or one.heading}{' (95 % CI)' if ends else ''}"
+        is_text = rows.columns[one.column].kind == "string"
+        cell = _cell(one, ends, winner if one.key == MEAN else None)
+        found.append(_Column(escaped(heading), "l" if is_text else "r", cell))
+    return found
 
 
-def _mean(rows: RankedTable, objective: Objective, winner: str | None) -> list[_Column]:
-    """The mean over replicates with its interval, bold of the winner."""
-    names = confirmed_names(objective)
-    if names[0] not in rows:
-        return []
-    label = mean_of(rows) or objective.label
+def _intervals(
+    rows: RankedTable, records: Sequence[TrialRecord], objective: Objective
+) -> dict[str, Ends]:
+    """The intervals of columns, from a row: of means over replicates and over test cases."""
+    _, low, high = confirmed_names(objective)
+    found: dict[str, Ends] = {MEAN: lambda row: (row.get(low), row.get(high))}
+    # The trials of several sweeps have the same ids.
+    if "sweep" not in rows and (tested := held_out(records, rows["trial_id"])) is not None:
+        of_trial = {one.trial_id: (one.low, one.high) for one in tested.tested}
+        found["test_dice"] = lambda row: of_trial.get(row["trial_id"], (None, None))
+    return found
+
+
+def _cell(column: ShownColumn, ends: Ends | None, winner: str | None) -> Cell:
+    """A value, with its interval where it has one, bold of the winner."""
 
     def cell(row: Mapping[str, Any]) -> str:
-        text = _with_interval(objective.text, *(row.get(name) for name in names))
-        is_best = winner is not None and row["trial_id"] == winner
-        return rf"\textbf{{{text}}}" if is_best else text
+        value, text = row[column.column], column.text
+        if value is None:
+            return NOTHING
+        low, high = ends(row) if ends else (None, None)
+        has_interval = low is not None and high is not None and not math.isnan(low)
+        shown = f"{text(value)} ({text(low)} to {text(high)})" if has_interval else text(value)
+        is_winner = winner is not None and row["trial_id"] == winner
+        return rf"\textbf{{{escaped(shown)}}}" if is_winner else escaped(shown)
 
-    return [_Column(escaped(f"mean {label} (95 % CI)"), "r", cell)]
-
-
-def _test(rows: RankedTable, records: Sequence[TrialRecord]) -> list[_Column]:
-    """The mean over the test cases, with its interval where there are enough of them."""
-    if not says_something(rows, "test_dice"):
-        return []
-    found = held_out(records, rows["trial_id"]) if "sweep" not in rows else None
-    ends = {} if found is None else {one.trial_id: (one.low, one.high) for one in found.tested}
-
-    def cell(row: Mapping[str, Any]) -> str:
-        low, high = ends.get(row["trial_id"], (None, None))
-        return _with_interval(DICE.text, row["test_dice"], low, high)
-
-    return [_Column(escaped("test Dice (95 % CI)" if ends else "test Dice"), "r", cell)]
-
-
-def _with_interval(
-    text: Callable[[float], str], mean: float | None, low: float | None, high: float | None
-) -> str:
-    if mean is None:
-        return NOTHING
-    if low is None or high is None or math.isnan(low):
-        return escaped(text(mean))
-    return escaped(f"{text(mean)} ({text(low)} to {text(high)})")
+    return cell
 
 
 def _parameters(

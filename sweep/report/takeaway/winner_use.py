@@ -75,20 +75,23 @@ class WinnerUse:
 def winner_use(results: Results) -> WinnerUse | None:
     """The commands for the winner of a sweep; None where no trial has a result.
 
-    Paths are absolute, so the commands run in any folder.
+    Paths are absolute, or URIs, so the commands run in any folder.
     """
     from sweep.trial.kinds.kind_table import KINDS
 
     record = results.leader
     if record is None:
         return None
-    config = config_file(results, record)
+    config = _config_file(results, record)
     kind = KINDS.get(results.spec.trainer.kind)
     return WinnerUse(
         trial_id=record.trial_id,
         values=tuple(parameter_words(results, record)),
         doubts=tuple(_doubts(results, record)),
-        steps=(*_training(kind, config), *_prediction(results, record, kind, config)),
+        steps=(
+            *_training(kind, results.named(config)),
+            *_prediction(results, record, kind, config),
+        ),
     )
 
 
@@ -104,9 +107,9 @@ def parameter_words(results: Results, record: TrialRecord) -> list[str]:
     ]
 
 
-def predict_command(folder: Path | str) -> str:
-    """The command that predicts with the winner in this results folder."""
-    return _command("python", "-m", "sweep.predict", folder, IMAGES, "-o", MASKS)
+def predict_command(results: str) -> str:
+    """The command that predicts with the winner of results at this path or URI."""
+    return _command("python", "-m", "sweep.predict", results, IMAGES, "-o", MASKS)
 
 
 def nnunet_predict_command(model: Path) -> str:
@@ -120,12 +123,12 @@ def nnunet_predict_command(model: Path) -> str:
     return _command("nnUNetv2_predict_from_modelfolder", "-i", IMAGES, "-o", MASKS, *options)
 
 
-def config_file(results: Results, record: TrialRecord) -> Path:
+def _config_file(results: Results, record: TrialRecord) -> Path:
     """``best.yaml`` where it holds the configuration of this trial, else the trial's own file.
 
     ``best.yaml`` is missing, or an earlier leader's, while a sweep runs.
     """
-    layout = Layout(whole_path(results.folder))
+    layout = Layout(results.folder)
     own = layout.trial(record.trial_id).config
     try:
         is_own = read_text(layout.best_yaml).endswith(read_text(own))
@@ -134,7 +137,7 @@ def config_file(results: Results, record: TrialRecord) -> Path:
     return layout.best_yaml if is_own else own
 
 
-def _training(kind: Kind | None, config: Path) -> Iterator[Step]:
+def _training(kind: Kind | None, config: str) -> Iterator[Step]:
     train = ("python", "-m", "sweep.train", config)
     yield Step("Train it again", (_command(*train),), "It trains the same settings and seed.")
     if kind is None:
@@ -155,7 +158,7 @@ def _prediction(
     """Steps that need its weights, and those of other tools."""
     if kind is None:
         return
-    layout = Layout(whole_path(results.folder))
+    layout = Layout(results.folder)
     kept = _kept(results, record)
     if not kept:
         remark = f"No weights of {record.trial_id} were kept. Train it again first."
@@ -163,29 +166,34 @@ def _prediction(
     elif not isinstance(kind.predictor, str):
         yield Step(
             "Predict images with it",
-            (predict_command(results.uri or layout.folder),),
+            (predict_command(results.named()),),
             f"{_who_predicts(kept)} {IMAGES} is a folder with images of the format that it was"
             f" trained on, named CASE_0000 and so on, {MASKS} a new folder. With `--labels` and a"
             " folder of references it also scores the masks.",
         )
     elif kind.tools is None:
         remark = f"A custom trainer predicts by itself: {kind.predictor}."
-        weights: Path | str = layout.trial(kept[0].trial_id).best_checkpoint
-        if results.uri is not None:
-            weights = RemoteFolder(results.uri).below(_weights(kept[0]).as_posix()).uri
+        weights = results.named(layout.trial(kept[0].trial_id).best_checkpoint)
         yield Step("Predict with it", (), f"{remark} The weights: {weights}.")
     if kind.tools is None:
         return
-    if layout.nnunet_model.exists():
-        yield Step(
-            f"Predict with {kind.tools.name}",
-            (nnunet_predict_command(layout.nnunet_model),),
-            _one_fold(kept),
-        )
+    is_here, model = results.uri is None, layout.nnunet_model
+    if model.exists():
+        title = f"Predict with {kind.tools.name}"
+        if is_here:
+            command = nnunet_predict_command(whole_path(model))
+            yield Step(title, (command,), _one_fold(kept))
+        else:
+            where = f"Copy its model to this machine first: {results.named(model)}."
+            yield Step(title, (), f"{where} {_one_fold(kept)}")
+    file = whole_path(config) if is_here else Path(layout.best_yaml.name)
+    export = ("python", "-m", "sweep.export", results.named(), "--format", "yaml", "-o", ".")
     try:
-        lines = kind.tools.commands(load_trial(config), config)
+        lines = kind.tools.commands(load_trial(config), file)
     except InputError:  # written by a version with other settings
         return
+    if not is_here:
+        lines = [_command(*export), *lines]
     title = f"Train it with {kind.tools.name} itself and predict"
     yield Step(title, tuple(lines), "Commands for the machine on which this was written.")
 

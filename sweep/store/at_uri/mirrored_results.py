@@ -112,12 +112,22 @@ class MirroredStore(Store):
         super().record_real_validation(trial_id, found)
         self._changed.add(trial_id)
 
+    def has_weights(self, trial_id: str) -> bool:
+        paths = self.layout.trial(trial_id)
+        there = self._mirror.remote.below(self._mirror.name_of(paths.folder)).files()
+        return paths.best_checkpoint.name in there
+
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
         best = paths.best_checkpoint
         if (content := self._mirror.remote.read(self._mirror.name_of(best))) is not None:
             atomic_write_bytes(best, content)
         return paths
+
+    def fetch_predictions(self, trial_id: str) -> None:
+        folder = self.layout.trial(trial_id).nnunet
+        there = self._mirror.remote.below(self._mirror.name_of(folder)).files()
+        self._mirror.fetch_files(folder / name for name in there)
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)

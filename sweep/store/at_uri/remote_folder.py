@@ -25,6 +25,12 @@ def is_uri(text: str) -> bool:
     return "://" in text
 
 
+def below_uri(uri: str, *names: str) -> str:
+    """The URI of a file or folder within that of a folder; its query stays."""
+    parts = urlsplit(uri)
+    return parts._replace(path=posixpath.join(parts.path or "/", *names)).geturl()
+
+
 class RemoteFolder:
     """Files below a URI, by relative names.
 
@@ -60,8 +66,7 @@ class RemoteFolder:
 
     def below(self, *names: str) -> RemoteFolder:
         """A subfolder."""
-        parts = urlsplit(self.uri)
-        return RemoteFolder(parts._replace(path=posixpath.join(parts.path or "/", *names)).geturl())
+        return RemoteFolder(below_uri(self.uri, *names))
 
     def files(self) -> set[str]:
         """Names of all files, including subfolders; empty if there are none.

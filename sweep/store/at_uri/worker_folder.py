@@ -63,6 +63,30 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
             _empty(paths)
 
 
+@contextmanager
+def borrowed(folder: Path, remote: RemoteFolder) -> Iterator[TrialPaths]:
+    """A copy of the folder of an ended trial at a URI. What is written there is sent at the end.
+
+    Args:
+        folder: a local one that is emptied at the end.
+        remote: the trial's folder at the URI.
+    Raises:
+        StorageFailed: it cannot be read or written, or another process uses ``folder``.
+    """
+    paths = TrialPaths(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with training(paths):
+        _empty(paths)
+        try:
+            mirror = Mirror(folder, remote)
+            mirror.fetch(lambda _: True)
+            yield paths
+            mirror.send(file for file in folder.rglob("*") if file.is_file() and file != paths.lock)
+        finally:
+            _empty(paths)
+
+
 def _empty(paths: TrialPaths) -> None:
     for entry in paths.folder.iterdir():
         if entry != paths.lock:

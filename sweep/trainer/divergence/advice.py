@@ -25,7 +25,8 @@ USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 """Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
 FAR_TOO_HIGH = 10
-"""Times the usual rate from which on a clip does not cure: its steps are still too long."""
+"""Times the usual rate from which on it is blamed first. A clip does not cure it either: its steps
+are still too long."""
 
 FAR_TOO_HIGH_ANYWHERE = 1.0
 """Rate of an optimizer of the user above which a clip does not cure either, whatever it is."""
@@ -33,8 +34,20 @@ FAR_TOO_HIGH_ANYWHERE = 1.0
 OVERGROWN = 3.0
 """Root mean square of the weights above which steps were too long. Trained weights are below 1."""
 
+OVERCONFIDENT = 1e3
+"""Absolute logit above which steps were too long. Trained networks answer with tens, where a
+probability is already exactly 0 or 1 in 32 bits: from 17 and 104 on."""
+
 SLIGHT = 0.1
 """Share of the geometric terms in the loss below which they are not blamed for the main loss."""
+
+DOMINANT = 0.5
+"""Share of the geometric terms in the loss from which on they are blamed for a value that is not
+finite, whichever it is."""
+
+HEAVIEST = 1.0
+"""Weight of a geometric term above which a tenth of it may still be far too much. The terms of a
+main loss are about 1, and so are most geometric ones."""
 
 STEEP = 1e6
 """Slope of a square root, 1 / (2√ε), above which a float32 gradient easily overflows."""
@@ -56,6 +69,8 @@ class Case:
             not count.
         own_rate: the highest rate of such an optimizer; None if it has none.
         weight_size: root mean square of the weights before the step that broke; None if unknown.
+        largest_logit: largest absolute logit of the batch that broke, infinite if one is not
+            finite; None if unknown.
     """
 
     verdict: Divergence
@@ -68,11 +83,18 @@ class Case:
     still_falling: bool = False
     own_rate: float | None = None
     weight_size: float | None = None
+    largest_logit: float | None = None
 
     @property
     def weights(self) -> Mapping[str, float]:
         """Weights of the geometric terms."""
         return self.settings.loss.weights.model_dump()
+
+    @property
+    def rate_is_far_too_high(self) -> bool:
+        """Whether ``optimizer.lr`` is far above the usual; False if it does not count."""
+        rate = self.settings.optimizer.lr
+        return not self.optimizer_is_own and rate > FAR_TOO_HIGH * _usual_rate(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +137,11 @@ def examine_the_plugin(case: Case) -> Advice | None:
     verdict, loss = case.verdict, case.settings.loss
     if verdict.term in loss.plugin_terms:
         setting, contract = "loss.terms", ": sweep.testing.LossTermContract tries such masks"
-    elif loss.has_plugin_main and (verdict.epoch, verdict.step) == (0, 0):
-        # Later, the weights may be the cause.
+    elif loss.has_plugin_main and (
+        (verdict.epoch, verdict.step) == (0, 0)
+        # Later, the weights may be the cause, unless the network answers as trained ones do.
+        or (case.largest_logit is not None and case.largest_logit < OVERCONFIDENT)
+    ):
         setting, contract = "loss.main", ""
     else:
         return None
@@ -126,7 +151,8 @@ def examine_the_plugin(case: Case) -> Advice | None:
     return Advice(
         f"The {what} of {verdict.term or short_name(loss.main)!r}, a plug-in, was not finite.",
         setting,
-        f"Guard its roots, quotients and logarithms where a mask is flat, empty or full{contract}.",
+        "Guard its roots, quotients, logarithms and exponentials where a mask is flat, empty or"
+        f" full{contract}.",
     )
 
 
@@ -157,8 +183,8 @@ def raise_epsilon(case: Case) -> Advice | None:
 
 
 def widen_the_precision(case: Case) -> Advice | None:
-    """For values that float16 cannot hold."""
-    if case.settings.trainer.amp != "fp16":
+    """For values that float16 cannot hold, unless the rate soon leads out of any range."""
+    if case.settings.trainer.amp != "fp16" or case.rate_is_far_too_high:
         return None
     return Advice(
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
@@ -170,6 +196,13 @@ def widen_the_precision(case: Case) -> Advice | None:
 def lower_the_broken_weight(case: Case) -> Advice | None:
     """For a geometric term that broke."""
     return lower_a_weight(case) if case.verdict.term in case.weights else None
+
+
+def lower_the_dominant_weight(case: Case) -> Advice | None:
+    """For geometric terms that are most of the loss: weighted, they overflow though none of them
+    does alone."""
+    share = case.geometric_share
+    return lower_a_weight(case) if share is not None and share > DOMINANT else None
 
 
 def lower_a_weight(case: Case) -> Advice | None:
@@ -192,7 +225,8 @@ def lower_a_weight(case: Case) -> Advice | None:
     return Advice(
         cause,
         name,
-        f"Lower {name} to {weight / 10:g}, or let it rise more slowly (loss.rampup_epochs).",
+        f"Lower {name} to {min(weight / 10, HEAVIEST):g}, or let it rise more slowly"
+        " (loss.rampup_epochs).",
     )
 
 
@@ -201,7 +235,7 @@ def clip_the_gradient(case: Case) -> Advice | None:
     optimizer = case.settings.optimizer
     if optimizer.gradient_clip is not None:
         return None
-    if not case.optimizer_is_own and optimizer.lr > FAR_TOO_HIGH * _usual_rate(case):
+    if case.rate_is_far_too_high:
         return None
     if case.gradient is None or case.gradient <= CLIP:
         return None

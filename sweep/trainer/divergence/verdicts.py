@@ -21,6 +21,7 @@ from sweep.trainer.divergence.advice import (
     examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
+    lower_the_dominant_weight,
     lower_the_far_too_high_own_rate,
     lower_the_own_rate,
     lower_the_rate,
@@ -49,6 +50,7 @@ class Nonfinite(Verdict):
         raise_epsilon,
         widen_the_precision,
         lower_the_broken_weight,
+        lower_the_dominant_weight,
         examine_the_loss,
         lower_the_far_too_high_own_rate,
         clip_the_gradient,
@@ -239,7 +241,7 @@ def still_falling(history: Sequence[EpochMetrics]) -> bool:
 
 def train_longer(case: Case) -> Advice | None:
     """For a network that was learning when the training ended."""
-    if case.had_learnt or not case.still_falling:
+    if case.had_learnt or not case.still_falling or case.rate_is_far_too_high:
         return None
     epochs, rate = case.settings.trainer.epochs, case.settings.optimizer.lr
     return Advice(
@@ -254,6 +256,8 @@ def try_other_rates(case: Case) -> Advice | None:
     """For a network that was never better than a prediction that ignores the images."""
     if case.had_learnt:
         return None
+    if case.rate_is_far_too_high:
+        return lower_the_rate(case)
     rate, own = case.settings.optimizer.lr, case.optimizer_is_own
     return Advice(
         "The network never left its first prediction: usually the learning rate is far too low or"

@@ -56,10 +56,11 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     verdict = replace(verdict, weights_finite=run.weights_are_finite())
     offending, pixels_finite = None, True
     areas: tuple[float | None, ...] = ()
+    largest = None
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
         pixels_finite = again.images is None or bool(torch.isfinite(again.images).all())
-        verdict, areas = examine(run, again, verdict)
+        verdict, areas, largest = examine(run, again, verdict)
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
     before = stop.recent[:-1] if VERDICTS[verdict.cause].moves_weights else stop.recent
     applied = [values.grad_norm for values in before if not values.skipped]
@@ -74,6 +75,7 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         optimizer_is_own=run.optimizer_is_own,
         own_rate=rate_of(run.optimizer),
         weight_size=size_of(run.model),
+        largest_logit=largest,
     )
     diagnosis = replace(
         diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
@@ -152,21 +154,27 @@ def geometric_share(
 ) -> float | None:
     """The largest share of the geometric terms in the loss; None where none was measured.
 
+    The rest of the loss counts at most what it was at first: once it has exploded it would hide
+    the weight that drove it there.
+
     Args:
         loss: its settings.
         measured: epoch, total loss and terms before their weights, of steps or epochs.
     """
-    found = []
+    found, first = [], math.inf
     for epoch, total, terms in measured:
+        if total is None:
+            continue
         factor = loss.ramp.factor(epoch)
         known = [
-            weight * value
+            factor * weight * value
             for name, weight in loss.weights.used.items()
             if (value := terms.get(name)) is not None
         ]
-        if factor and known and total is not None:
-            own = factor * sum(map(abs, known))
-            share = own / max(own + abs(total - factor * sum(known)), 1e-12)
+        own, rest = sum(map(abs, known)), abs(total - sum(known))
+        first = rest if math.isinf(first) else first
+        if factor and known:
+            share = 1.0 if math.isinf(own) else own / max(own + min(rest, first), 1e-12)
             found += [share] if math.isfinite(share) else []
     return max(found, default=None)
 
@@ -191,20 +199,24 @@ def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> 
 
 def examine(
     run: UnderGuard, again: StepAgain, verdict: Divergence
-) -> tuple[Divergence, tuple[float | None, ...]]:
-    """Look at a step again: the term and the parameter to blame, and each sample's soft area.
+) -> tuple[Divergence, tuple[float | None, ...], float | None]:
+    """Look at a step again: the term and the parameter to blame, each sample's soft area, and the
+    largest absolute value of the logits, infinite if one is not finite; None if they are unknown.
 
     The gradient of each term is taken alone and without a scaler's scale.
     """
     is_broken = verdict.stage is Stage.GRADIENT and not has_moved_weights(verdict)
     areas: tuple[float | None, ...] = ()
     if not is_broken and again.soft_areas is None:
-        return verdict, areas
+        return verdict, areas, None
+    largest = None
     run.model.train()  # as the step was taken; a validation may have come since
     with unchanged_buffers(run.model), forward_order(run.model) as order:
         answer, terms = again.forward()
         if again.soft_areas is not None:
             areas = tuple(map(_finite, again.soft_areas(answer).flatten().tolist()))
+        if answer is not None:
+            largest = float(answer.abs().nan_to_num(nan=math.inf).max())
         blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
     if blamed is not None:
         term, parameter = blamed
@@ -212,7 +224,7 @@ def examine(
         if verdict.cause == Nonfinite.cause:
             of_term = f"the gradient of its term {term!r}"
             verdict = replace(verdict, message=verdict.message.replace("its gradient", of_term, 1))
-    return verdict, areas
+    return verdict, areas, largest
 
 
 def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:

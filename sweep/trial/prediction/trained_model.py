@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,9 +10,8 @@ from sweep.data.prepared.data_facts import DataFacts
 from sweep.machine.hardware import Machine
 from sweep.spec.load import load_trial
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.files import reading
 from sweep.store.layout import TrialPaths
-from sweep.store.read_results import edits_of_run
+from sweep.store.read_results import digest_of_weights, edits_of_run
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.mean_network import mean_inference
 from sweep.trial.kinds.kind_table import kind_of
@@ -96,9 +94,3 @@ def settings_to_predict(
     if settings.trainer.device == "cuda" and (reason := Machine.here().no_cuda) is not None:
         raise InputError.single(f"is `cuda`, but {reason}: must be `auto` or `cpu`", key="device")
     return settings
-
-
-def digest_of_weights(run: TrialPaths) -> str:
-    """A digest of ``best.pt``; raises `ResultsError` if it cannot be read."""
-    with reading(run.best_checkpoint), run.best_checkpoint.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -16,6 +16,7 @@ from sweep.store.case_table import read_cases
 from sweep.store.files import read_record
 from sweep.store.layout import TrialPaths
 from sweep.store.pictures.picture_index import TrialPictures, read_pictures
+from sweep.store.read_results import digest_of_weights
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.kinds.kind_table import kind_of
 from sweep.trial.pictures.batch_drawing import draw_batch
@@ -29,7 +30,7 @@ from sweep.trial.pictures.case_drawing import CaseToDraw, disagreement, draw_cas
 from sweep.trial.pictures.segmented_case import SegmentedCase
 from sweep.trial.pictures.slice_drawing import WINDOW
 from sweep.trial.prediction.prediction_scores import score
-from sweep.trial.prediction.trained_model import Device, digest_of_weights, settings_to_predict
+from sweep.trial.prediction.trained_model import Device, settings_to_predict
 from sweep.vocabulary.class_scores import UNITS, ClassScore, DistanceUnit
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
 from sweep.vocabulary.record import RealValidation

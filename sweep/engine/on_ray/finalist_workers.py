@@ -1,0 +1,135 @@
+"""Workers that evaluate and draw finalists, on the nodes and GPUs that trained them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweep.engine.decisions.faults import RETRIES
+from sweep.engine.session.executor import attempted
+from sweep.engine.session.sweep_location import SweepLocation, scratch
+from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.store.at_uri.worker_folder import borrowed
+from sweep.store.layout import Layout
+from sweep.vocabulary.errors import ResultsError, SweepError
+
+T = TypeVar("T")
+
+SECONDS_ALONE = 30.0
+"""After this time without an answer further workers start. Each takes seconds to start, and what
+takes less is soonest done by one worker."""
+
+
+class FinalistWorkers:
+    """Processes that each have the CPU and GPU of a trial; needs `cluster`.
+
+    One process that dies, or whose node is lost, is started again, and costs its trials nothing the
+    first `RETRIES` times.
+
+    Args:
+        location: of the results.
+        needs: CPU and GPU of one worker.
+        log: has Ray's own messages.
+    """
+
+    def __init__(self, location: SweepLocation, needs: Mapping[str, float], log: Path) -> None:
+        self._location = location
+        self._needs = needs
+        self._log = log
+        self._workers: list[Any] = []
+
+    def each(
+        self, do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
+    ) -> Iterator[tuple[int, T | SweepError]]:
+        """See `sweep.engine.session.executor.Each`. One worker stays for the next call."""
+        import ray
+
+        waiting, running = deque(enumerate(groups)), dict[Any, tuple[Any, int | None]]()
+        idle, most = self._workers[:1], 1
+        left = len(groups)
+        while left:
+            while len(self._workers) < min(most, left):
+                worker = self._start()
+                running[worker.is_ready.remote()] = worker, None
+            while waiting and idle:
+                worker, (number, group) = idle.pop(), waiting.popleft()
+                running[worker.work.remote(do, group, arguments)] = worker, number
+            done, _ = ray.wait([*running], timeout=SECONDS_ALONE if most == 1 else None)
+            if not done:
+                most = len(groups)
+            for reference in done:
+                worker, ended = running.pop(reference)
+                idle.append(worker)
+                result = self._result(reference)
+                if ended is not None:
+                    left -= 1
+                    yield ended, result
+        for worker in self._workers[1:]:
+            ray.kill(worker)
+        del self._workers[1:]
+
+    def _start(self) -> Any:
+        import ray
+
+        worker = ray.remote(
+            num_cpus=self._needs["cpu"],
+            num_gpus=self._needs["gpu"],
+            max_restarts=-1,
+            max_task_retries=RETRIES,
+        )(FinalistWorker).remote(self._location.folder, self._location.uri, self._needs["gpu"])
+        self._workers.append(worker)
+        return worker
+
+    def _result(self, reference: Any) -> Any:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return ray.get(reference)
+        except RayTaskError as error:
+            raise error.cause from error
+        except RayError as error:
+            tries = f"its process died {1 + RETRIES} times"
+            return ResultsError(f"{tries}: {type(error).__name__} (more in {self._log})")
+
+
+class FinalistWorker:
+    """In a process of Ray.
+
+    Args:
+        folder: the results, if this machine sees them as a folder.
+        uri: where they are otherwise.
+        gpu: how much of a GPU the process has.
+    """
+
+    def __init__(self, folder: Path, uri: str | None, gpu: float) -> None:
+        self._folder = folder
+        self._uri = uri
+        if 0 < gpu < 1:
+            with suppress(Exception):  # of a GPU that broke: what needs it says so
+                from sweep.trial.gpu_memory import limit_gpu_memory
+
+                limit_gpu_memory(gpu)
+
+    def is_ready(self) -> bool:
+        """Answers once the process has started."""
+        return True
+
+    def work(
+        self, do: Callable[..., T], names: Sequence[str], arguments: Sequence[Any]
+    ) -> T | SweepError:
+        """Call ``do`` with the files of the trials of these names."""
+        if self._uri is None:
+            return attempted(do, [*map(Layout(self._folder).trial, names)], *arguments)
+        here, remote = Layout(scratch(self._uri)), RemoteFolder(self._uri)
+        with ExitStack() as stack:
+            trials = [
+                stack.enter_context(
+                    borrowed(paths.folder, remote.below(f"trials/{paths.folder.name}"))
+                )
+                for paths in map(here.trial, names)
+            ]
+            return attempted(do, trials, *arguments)
