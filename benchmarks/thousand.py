@@ -67,7 +67,7 @@ def ours(trials: int, folder: Path) -> None:
     from sweep.analysis.ranking.ranking_frame import write_ranking
     from sweep.data.prepared.prepare import prepare
     from sweep.engine.decisions.sweep_controller import SweepController
-    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.on_ray.execute import OnRay
     from sweep.engine.session.sweep_location import SweepLocation
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
@@ -77,7 +77,8 @@ def ours(trials: int, folder: Path) -> None:
     prepare(spec.data)
     location = SweepLocation.of(spec.name, str(folder))
     with Store.create(location.folder, to_yaml(spec)) as store:
-        execute(SweepController(spec, store, [Meter(trials)]), spec, store.layout.log, location)
+        with OnRay(spec, store, location) as ray:
+            ray.train(SweepController(spec, store, [Meter(trials)]))
         started = time.perf_counter()
         write_ranking(location.folder)
         print(f"the ranking of all of them takes {time.perf_counter() - started:.1f} s")

@@ -91,7 +91,7 @@ def warm(trials: int, epochs: int, concurrent: int) -> None:
     """The sweep."""
     from sweep.data.prepared.prepare import prepare
     from sweep.engine.decisions.sweep_controller import SweepController
-    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.on_ray.execute import OnRay
     from sweep.engine.session.sweep_location import SweepLocation
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
@@ -105,8 +105,11 @@ def warm(trials: int, epochs: int, concurrent: int) -> None:
         prepare(spec.data)
         location = SweepLocation.of(spec.name, str(folder))
         begin = time.perf_counter()
-        with Store.create(location.folder, to_yaml(spec)) as store:
-            execute(SweepController(spec, store, [watch]), spec, store.layout.log, location)
+        with (
+            Store.create(location.folder, to_yaml(spec)) as store,
+            OnRay(spec, store, location) as ray,
+        ):
+            ray.train(SweepController(spec, store, [watch]))
         runs = [
             json.loads(p.read_text())["runs"] for p in location.folder.glob("trials/*/prov*.json")
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import Literal
 
 from rich.cells import cell_len
@@ -200,11 +200,11 @@ class AlignedRows:
         yield Segment(f"{line}{'  '.join([*cells[start:], text])}".rstrip() + "\n")
 
 
-def _padded_cells(column: Column) -> list[str]:
+def _padded_cells(column: Column) -> Iterator[str]:
     if column.is_ascii:
         pad = str.ljust if column.justify == "left" else str.rjust
-        return [pad(cell, column.width) for cell in column.cells]
-    return [_padded(cell, column) for cell in column.cells]
+        return map(pad, column.cells, repeat(column.width))
+    return map(_padded, column.cells, repeat(column))
 
 
 def _padded(cell: str, column: Column) -> str:

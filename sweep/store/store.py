@@ -259,6 +259,10 @@ class Store:
         write_json(self.layout.packing, values)
         self._publish(self.layout.packing)
 
+    def has_weights(self, trial_id: str) -> bool:
+        """Whether the weights of a trial's best epoch were kept."""
+        return self.layout.trial(trial_id).best_checkpoint.exists()
+
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The local files of a trial, with ``best.pt`` if that was kept."""
         return self.layout.trial(trial_id)

@@ -19,7 +19,9 @@ from click.testing import Result
 from sweep.api.run_sweep import prepare_data
 from sweep.console.sweep_view import View
 from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.on_ray.execute import OnRay
 from sweep.engine.session.ending import Ending
+from sweep.engine.session.executor import in_turn
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -54,7 +56,8 @@ class Engine:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
-    monkeypatch.setattr("sweep.engine.on_ray.execute.execute", engine)
+    monkeypatch.setattr(OnRay, "train", lambda _, *given: engine(*given))
+    monkeypatch.setattr(OnRay, "each", lambda here, *given: in_turn(here.store)(*given))
     return engine
 
 
@@ -321,7 +324,7 @@ def test_sweep_that_breaks_off_says_why_and_how_to_go_on(
         raise SweepFailed("cannot write history.jsonl: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.engine.on_ray.execute.execute", broken)
+        patch.setattr(OnRay, "train", broken)
         result = call("run", "tiny.yaml")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: cannot write history.jsonl: No space left on device; ")

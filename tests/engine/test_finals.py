@@ -88,7 +88,7 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
         best.write_bytes(weights[:99])
         evaluate_finalists(SPEC, store, warned.append)
         best.write_bytes(weights)
-        evaluate_finalists(SPEC, store, warned.append)
+        evaluate_finalists(SPEC, store, warned.append, shown.append)
         second = store.records()
         assert list(untested(SPEC, second)) == []
 
@@ -98,7 +98,8 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
         monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
     ranked = [one.trial_id for one in finalists(SPEC, first)]  # the better one first
-    assert shown == [f"{ranked[0]}, 1 of 2", f"{ranked[1]}, 2 of 2"]
+    assert ranked == ["t0001", "t0000"]
+    assert shown == ["t0000, 1 of 1", "t0001, 1 of 1"], "nobody waits for one without weights"
     assert warned[0] == "t0001 is not tested: its weights were not kept"
     assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]
     assert [len(record.test) for record in first] == [3, 0]

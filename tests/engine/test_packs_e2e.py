@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asked_of_trials
 import pytest
 from clusters import cluster_of
 from pandas.testing import assert_frame_equal
+from ray import cloudpickle
 
 import sweep
+from sweep.engine.on_ray.execute import OnRay
+from sweep.engine.session.sweep_location import SweepLocation
+from sweep.spec.load import to_yaml
+from sweep.store.store import Store
+from sweep.vocabulary.errors import SweepError
 
 # Ray forgets to close the sockets that it finds free ports with; they are found at any time.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -149,3 +156,43 @@ def test_trial_that_kills_its_process_fails_alone_and_its_neighbours_end_as_with
         assert_frame_equal(
             exact(found[trial_id].history), exact(expected[theirs].history), check_exact=True
         )
+
+
+def test_finalists_are_asked_for_by_as_many_processes_as_pay(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = sweep.load(
+        {"name": "asked", "space": {"seed": {"choice": [0]}}, "resources": {"cpu": 1, "gpu": 1}}
+    )
+    groups = [[f"t{number:04}"] for number in range(4)]
+    cloudpickle.register_pickle_by_value(asked_of_trials)  # a worker has no path to the tests
+    location = SweepLocation(tmp_path / "asked", address=address)
+    with (
+        Store.create(location.folder, to_yaml(spec)) as store,
+        OnRay(spec, store, location) as on_ray,
+    ):
+
+        def asked(does: str) -> dict[str, Any]:
+            """Trial → the process that answered, or the error."""
+            answers = {
+                groups[number][0]: said
+                for number, said in on_ray.each(asked_of_trials.who, groups, does)
+            }
+            assert answers.keys() == {name for (name,) in groups}
+            return {
+                name: said if isinstance(said, SweepError) else said[1]
+                for name, said in answers.items()
+            }
+
+        quick = {*asked("answers").values()}
+        assert len(quick) == 1, "what takes no time needs no second process"
+        refused = asked("refuses")
+        assert str(refused.pop("t0001")) == "data.folder: is missing"
+        assert {*refused.values()} == quick, "the process stays"
+        with pytest.raises(ValueError, match="no such layer"):
+            asked("raises")
+        killed = asked("is killed")
+        assert str(killed.pop("t0001")).startswith("its process died 3 times: ")
+        assert {*killed} == {"t0000", "t0002", "t0003"}
+        monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.SECONDS_ALONE", 0.1)
+        assert len({*asked("waits").values()}) == 2, "one on each GPU"

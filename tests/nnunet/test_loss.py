@@ -124,6 +124,29 @@ def _ignoring(label: int) -> torch.nn.Module:
     return DC_and_CE_loss(dice, {}, 1, 1, label, MemoryEfficientSoftDiceLoss)
 
 
+@pytest.mark.parametrize("dice_weight", [1.0, 0.0])
+def test_patches_that_nobody_annotated_have_no_cross_entropy_and_train_on(
+    dice_weight: float,
+) -> None:
+    """nnU-Net does not ask for it there: of the finest output alone, then of every output."""
+    logits, labels = example(16, 16)
+    coarse, settings = (logits.detach()[..., ::2, ::2], LossSettings(dice_weight=dice_weight))
+    pair = DeepSupervisionWrapper(_ignoring(2), (2 / 3, 1 / 3))
+    loss = NnunetLoss(pair, settings, (1,), ignore_label=2)
+    ignored = torch.full_like(labels, 2)
+    targets = [ignored, labels[..., ::2, ::2]]
+    total = loss([logits, coarse.requires_grad_()], targets)
+    of_coarse = torch.nn.functional.cross_entropy(coarse, targets[1][:, 0].long())
+    assert loss.terms["ce"].item() == pytest.approx(of_coarse.item() / 3)
+    total.backward()
+    assert logits.grad is None or not logits.grad.any()
+    assert coarse.grad is not None
+    assert coarse.grad.any()
+    nothing = loss([logits, coarse], [ignored, ignored[..., ::2, ::2]])
+    assert loss.terms["ce"].item() == 0
+    nothing.backward()
+
+
 def test_deep_supervision_weighs_another_main_loss_as_nnunets_own() -> None:
     outputs, targets = zip(*(example(n, n) for n in (32, 16, 8, 4)), strict=True)
     settings = LossSettings(main="focal_logcosh_dice")

@@ -660,6 +660,35 @@ def test_keys_alone_filter_sort_choose_compare_and_open_a_trial(
     assert opened.locator("#selection").is_hidden()
 
 
+def test_keys_alone_smooth_curves_choose_axes_and_leave_a_trial_out_of_a_comparison(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    file, data = explored
+    one, other, third = data.tables[0].trials[:3]
+    opened = open_page(file.as_uri())
+    opened.focus("#learning-curves [name=smoothing]")
+    opened.keyboard.press("ArrowRight")
+    opened.wait_for_function("curveLook.epochs === 3")
+    press_until(opened, "Tab", "one.name === 'way'")
+    opened.keyboard.press("ArrowDown")
+    opened.wait_for_function("curveLook.way === 'Gaussian'")
+    press_until(opened, "Tab", "one.name === 'log'")
+    opened.focus("#axes [name=y]")
+    for name in ("x", "colour", "map"):
+        press_until(opened, "Tab", f"one.name === '{name}'")
+    opened.keyboard.press("Space")
+    opened.wait_for_function("!axes.isMap")
+    press_until(opened, "Tab", "one.textContent === 'Copy as Python'")
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.activeElement.textContent.startsWith('Copied')")
+    opened.evaluate(f"location.hash = 'compare/{one}/{other}/{third}'")
+    opened.wait_for_selector("dialog[open]")
+    press_until(opened, "Tab", f"one.getAttribute('aria-label') === 'Leave {one} out'")
+    opened.keyboard.press("Enter")
+    opened.wait_for_function(f"location.hash === '#compare/{other}/{third}'")
+    press_until(opened, "Tab", "one.getAttribute('aria-label') === 'One more trial'")
+
+
 def test_axis_whose_frame_falls_away_with_newer_data_shows_all_of_them(
     explored: tuple[Path, PageData], open_page: OpenPage
 ) -> None:

@@ -16,6 +16,7 @@ from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
 from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
+from sweep.engine.session.executor import nothing
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -88,9 +89,9 @@ class OnRay:
     def train(
         self,
         controller: SweepController,
-        state: SweepState,
-        steer: Callable[[], object],
-        acknowledge: Callable[[str], object],
+        state: SweepState | None = None,
+        steer: Callable[[], object] = nothing,
+        acknowledge: Callable[[str], object] = nothing,
     ) -> Ending:
         """See `Executor`. The state is exported to Prometheus."""
         steer()
@@ -106,7 +107,7 @@ class OnRay:
     def _train(
         self,
         controller: SweepController,
-        state: SweepState,
+        state: SweepState | None,
         steer: Callable[[], object],
         stop: Stop,
     ) -> Ending:
@@ -124,7 +125,7 @@ class OnRay:
             door,
             lambda: stop.asked,
             math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
-            Exporter(spec.name, state),
+            Exporter(spec.name, state) if state else nothing,
             steer,
         )
 

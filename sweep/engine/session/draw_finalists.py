@@ -130,6 +130,10 @@ class _Drawing:
 
     def trials(self, groups: list[list[str]]) -> Iterator[str]:
         """Draw the cases of finalists; those of one group are compared with each other."""
+        lost = [name for group in groups for name in group if not self.store.has_weights(name)]
+        if lost:
+            self.without["the weights were not kept"] = lost
+        groups = [[name for name in group if name not in lost] for group in groups]
         waiting, end, is_late = sum(map(len, groups)), monotonic() + LONGEST, False
         for group in groups:
             if all(self._is_drawn(name, group) for name in group):
@@ -218,20 +222,19 @@ def draw_cases_of(
     """
     from sweep.trial.prediction.trial_pictures import Segmentations, choices, draw_trial
 
-    found, opened = list[Drawn | SweepError](), dict[int, Segmentations]()
+    found = dict[int, Drawn | SweepError]()
+    opened = dict[int, Segmentations]()
     for number, paths in enumerate(trials):
-        found.append(ResultsError("its weights were not kept"))
-        if paths.best_checkpoint.exists():
-            try:
-                opened[number] = Segmentations(paths, channel)
-            except SweepFailed:
-                raise
-            except SweepError as error:
-                found[number] = error
-    waiting -= len(trials) - len(opened)
+        try:
+            opened[number] = Segmentations(paths, channel)
+        except SweepFailed:
+            raise
+        except SweepError as error:
+            found[number] = error
+    waiting -= len(found)
     for (number, one), choice in zip(opened.items(), choices([*opened.values()]), strict=True):
         drawn = draw_trial(one, choice, left // waiting)
         left -= sum(map(len, drawn[1].values()))
         waiting -= 1
         found[number] = drawn
-    return found
+    return [found[number] for number in range(len(trials))]

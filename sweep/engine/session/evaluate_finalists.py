@@ -112,7 +112,7 @@ def evaluate_finalists(
     runs = untested(spec, store.records()) if spec.has_test_cases else []
     if kind_of(spec).test is None:
         return
-    for name, found in _evaluated(spec, runs, "test", each or in_turn(store), show):
+    for name, found in _evaluated(spec, runs, "test", each or in_turn(store), store, show):
         if isinstance(found, ResultsError):
             warn(f"{name} is not tested: {found}")
         elif isinstance(found, SweepError):
@@ -141,7 +141,7 @@ def validate_finalists(
     if kind_of(spec).validate is None:
         return
     runs = [run for run in finalist_runs(spec, store.records()) if run.real is None]
-    for name, found in _evaluated(spec, runs, "validate", each or in_turn(store), show):
+    for name, found in _evaluated(spec, runs, "validate", each or in_turn(store), store, show):
         if isinstance(found, SweepError):
             warn(f"{name} is not validated on whole cases: {found}")
         else:
@@ -149,30 +149,36 @@ def validate_finalists(
 
 
 def _evaluated(
-    spec: SweepSpec, runs: Sequence[TrialRecord], how: How, each: Each, show: Show
+    spec: SweepSpec, runs: Iterable[TrialRecord], how: How, each: Each, store: Store, show: Show
 ) -> Iterator[tuple[str, Any]]:
     """Each run with what its evaluation found or a `SweepError`, once it has ended."""
-    waiting = [run.trial_id for run in runs]
-    found = each(evaluate_run, [[name] for name in waiting], spec.trainer.kind, how)
-    for count in range(1, len(runs) + 1):
-        show(f"{waiting[0]}, {count} of {len(runs)}")
+    names = list[str]()
+    for run in runs:
+        if store.has_weights(run.trial_id):
+            names.append(run.trial_id)
+        else:
+            yield run.trial_id, ResultsError("its weights were not kept")
+    waiting, found = (
+        [*names],
+        each(evaluate_run, [[name] for name in names], spec.trainer.kind, how),
+    )
+    for count in range(1, len(names) + 1):
+        show(f"{waiting[0]}, {count} of {len(names)}")
         number, result = next(found)
-        waiting.remove(runs[number].trial_id)
-        yield runs[number].trial_id, result
+        waiting.remove(names[number])
+        yield names[number], result
 
 
 def evaluate_run(trials: Sequence[TrialPaths], kind: str, how: How) -> Any:
-    """What the kind of trainer finds with the best weights of one trial.
+    """What a kind of trainer finds with the best weights of one trial.
 
     Raises:
-        ResultsError: they were not kept, or are damaged.
+        ResultsError: they are damaged.
     """
     from sweep.spec.load import load_trial
     from sweep.trial.kinds.kind_table import KINDS
 
     (paths,) = trials
-    if not paths.best_checkpoint.exists():
-        raise ResultsError("its weights were not kept")
     evaluate = {"test": KINDS[kind].test, "validate": KINDS[kind].validate}[how]
     assert evaluate is not None, "the caller has asked"
     return evaluate(load_trial(paths.config), paths)

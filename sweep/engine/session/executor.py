@@ -19,6 +19,10 @@ from sweep.vocabulary.errors import ResultsError, SweepError
 T = TypeVar("T")
 
 
+def nothing(*_: object) -> None:
+    """Nobody listens."""
+
+
 class Each(Protocol):
     """Calls ``do(trials, *arguments)`` for each group of trials, where trials are trained.
 
@@ -55,15 +59,15 @@ class Executor(Protocol):
     def train(
         self,
         controller: SweepController,
-        state: SweepState,
-        steer: Callable[[], object],
-        acknowledge: Callable[[str], object],
+        state: SweepState | None = None,
+        steer: Callable[[], object] = nothing,
+        acknowledge: Callable[[str], object] = nothing,
     ) -> Ending:
         """Run the controller's trials until it has finished, or a signal or the time stops it.
 
         Args:
             controller: decides and records.
-            state: observes the controller.
+            state: observes the controller; None: nobody asks how the sweep stands.
             steer: takes what users ask of the sweep; called again and again.
             acknowledge: called in the signal handler when a signal has arrived.
         Raises:

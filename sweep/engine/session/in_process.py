@@ -16,7 +16,7 @@ from typing import Self
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
-from sweep.engine.session.executor import in_turn
+from sweep.engine.session.executor import in_turn, nothing
 from sweep.engine.session.pack import Pack
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.engine.session.train_trial import Message, clean_process, train_trial
@@ -56,9 +56,9 @@ class InThisProcess:
     def train(
         self,
         controller: SweepController,
-        _state: SweepState,
-        steer: Callable[[], object],
-        acknowledge: Callable[[str], object],
+        _state: SweepState | None = None,
+        steer: Callable[[], object] = nothing,
+        acknowledge: Callable[[str], object] = nothing,
     ) -> Ending:
         """See `Executor`.
 

@@ -147,7 +147,9 @@ class NnunetLoss(nn.Module):
         for part in recorded:
             part.values.clear()
         supervised = self._pair is not self.own
-        total: Tensor = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
+        total: Any = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
+        if not isinstance(total, Tensor):  # a plain 0: nothing counts, and Dice has no weight
+            total = outputs[0].sum() * 0
         # nnU-Net skips outputs without a share.
         pairs = zip(self._shares, targets, strict=True)
         shares, scored = zip(*((s, t) for s, t in pairs if s != 0), strict=True)
@@ -155,7 +157,7 @@ class NnunetLoss(nn.Module):
             name: torch.stack(
                 [
                     s * self._averaged(v, t)
-                    for s, v, t in zip(shares, part.values, scored, strict=True)
+                    for s, v, t in zip(shares, self._of_each(part, scored), scored, strict=True)
                 ]
             ).sum()
             for name, part in zip(self._names, recorded, strict=True)
@@ -164,6 +166,16 @@ class NnunetLoss(nn.Module):
         if "dice" in sums:
             sums["dice"] = sums["dice"] + sum(shares)
         return total, sums
+
+    def _of_each(self, part: _Recorded, targets: Sequence[Tensor]) -> list[Tensor]:
+        """The recorded values, one a target. nnU-Net asks no cross-entropy of class indices that
+        are all ignored: it is 0."""
+        if len(part.values) == len(targets):
+            return part.values
+        recorded = iter(part.values)
+        counted = [self._counted(target) for target in targets]
+        zero = targets[0].new_zeros(())
+        return [zero if mask is not None and not mask.any() else next(recorded) for mask in counted]
 
     def _averaged(self, value: Tensor, target: Tensor) -> Tensor:
         """A recorded value as a scalar.

@@ -28,7 +28,7 @@ function drawSections({ sections, state, written, name }) {
 
 function drawContents(data) {
   const links = data.sections.filter(({ name }) => name !== "summary").flatMap(({ name, title }) => (name === "figures"
-    ? data.figures.filter(({ figure }) => figure).map((one) => [one.name, one.title]) : [[name, title]]));
+    ? figuresOf(data).filter(({ figure }) => figure).map((one) => [one.name, one.title]) : [[name, title]]));
   refill(document.querySelector("header nav"), ...links.map(([name, title]) => element("a", { href: `#${name}` }, title)));
 }
 

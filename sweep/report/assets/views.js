@@ -255,7 +255,8 @@ function openComparison(ids) {
   const more = element("select", { "aria-label": "One more trial", change: () => location.replace(`#compare/${[...ids, more.value].join("/")}`) },
     element("option", { value: "" }, "and …"), ...rest.map((id) => element("option", { value: id }, id)));
   openDialog(ids.length > MOST_IN_TITLE ? counted(ids.length, "trial") : `${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`,
-    keyOfTrials(ids, rest.length ? more : null), ...compareParts.map((draw) => draw(...ids.map((id) => [id, page.data.trials[id]]))).filter(Boolean));
+    ...compareParts.map((draw) => draw(...ids.map((id) => [id, page.data.trials[id]]))).filter(Boolean));
+  dialog.querySelector(".view-head").append(keyOfTrials(ids, rest.length ? more : null));  // which stays in sight
   delete dialog.dataset.trial;
 }
 

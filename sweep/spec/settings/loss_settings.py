@@ -34,13 +34,6 @@ MAIN_TERMS = ("dice", "logcosh_dice", "ce", "focal")
 PluginEntry = Annotated[str, AfterValidator(partial(required_entry, LOSS_TERM))]
 
 
-def _main_has_own_name(main: str) -> str:
-    name = short_name(main)
-    if main not in OWN_MAIN_LOSSES and name in {*TERMS, *MAIN_TERMS}:
-        raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")
-    return main
-
-
 def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
     """Plug-in terms whose short names are no other term's."""
     taken = {*TERMS, *MAIN_TERMS}
@@ -51,6 +44,12 @@ def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")
         taken.add(name)
     return entries
+
+
+def _main_has_own_name(main: str) -> str:
+    if main not in OWN_MAIN_LOSSES:
+        _names_of_their_own((main,))
+    return main
 
 
 class LossSettings(Settings):

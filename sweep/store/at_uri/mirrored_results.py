@@ -112,6 +112,11 @@ class MirroredStore(Store):
         super().record_real_validation(trial_id, found)
         self._changed.add(trial_id)
 
+    def has_weights(self, trial_id: str) -> bool:
+        paths = self.layout.trial(trial_id)
+        there = self._mirror.remote.below(self._mirror.name_of(paths.folder)).files()
+        return paths.best_checkpoint.name in there
+
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
         best = paths.best_checkpoint
