@@ -124,7 +124,13 @@ class FinalistWorker:
         """Call ``do`` with the files of the trials of these names."""
         if self._uri is None:
             return attempted(do, [*map(Layout(self._folder).trial, names)], *arguments)
-        here, remote = Layout(scratch(self._uri)), RemoteFolder(self._uri)
+        return attempted(self._with_copies, names, self._uri, do, arguments)
+
+    @staticmethod
+    def _with_copies(
+        names: Sequence[str], uri: str, do: Callable[..., T], arguments: Sequence[Any]
+    ) -> T:
+        here, remote = Layout(scratch(uri)), RemoteFolder(uri)
         with ExitStack() as stack:
             trials = [
                 stack.enter_context(
@@ -132,4 +138,4 @@ class FinalistWorker:
                 )
                 for paths in map(here.trial, names)
             ]
-            return attempted(do, trials, *arguments)
+            return do(trials, *arguments)

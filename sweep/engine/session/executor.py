@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending, note
-from sweep.store.layout import Layout, TrialPaths
+from sweep.store.layout import Layout
 from sweep.store.store import Store
 from sweep.vocabulary.error_lines import blamed
 from sweep.vocabulary.errors import ResultsError, SweepError
@@ -88,12 +88,10 @@ def in_turn(store: Store) -> Each:
     return each
 
 
-def attempted(
-    do: Callable[..., T], trials: Sequence[TrialPaths], *arguments: Any
-) -> T | SweepError:
+def attempted(do: Callable[..., T], *arguments: Any) -> T | SweepError:
     """What ``do`` returns, or an error that any process can read; see `Each`."""
     try:
-        return do(trials, *arguments)
+        return do(*arguments)
     except SweepError as error:
         return error
     except Exception as error:  # noqa: BLE001 - whatever a user's code or a library raises
