@@ -5,7 +5,7 @@
 #   docker run --rm --user "$(id -u):$(id -g)" --shm-size 2g -v "$PWD:/work" medical-sweep:0.1.0 \
 #     sweep run search_spaces/quickstart.yaml       # with GPUs also: --gpus all
 #
-# torch brings its own CUDA, so the base needs none. For an image half the size and no GPU:
+# torch brings its own CUDA, so the base needs none. For a much smaller image, without GPUs:
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu …
 FROM python:3.11-slim
 

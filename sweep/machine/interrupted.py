@@ -21,12 +21,12 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def stops_as_ctrl_c() -> Iterator[None]:
-    """Each of these signals raises KeyboardInterrupt, which is handled already."""
+    """Each of these signals raises KeyboardInterrupt, which is handled already.
 
-    def receive(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with handling_stops(receive):
+    Python's own handler raises it. A `raise` of ours inside a user's code would look like one of
+    that code, which is an error of the code and not Ctrl-C (`trainer.custom.raised_errors`).
+    """
+    with handling_stops(signal.default_int_handler):
         yield
 
 

@@ -66,5 +66,6 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
     atomic_write_text(folder / "dataset.json", to_json(dataset, indent=2) + "\n")
     content = io.BytesIO()
     torch.save(checkpoint, content)
-    atomic_write_bytes(file, content.getbuffer())
+    with content.getbuffer() as view:
+        atomic_write_bytes(file, view)
     return file

@@ -84,7 +84,8 @@ class Checkpoints:
         # In memory first: torch reports a full disk by its own RuntimeError.
         content = io.BytesIO()
         torch.save(state, content)
-        atomic_write_bytes(path, content.getbuffer(), keep=keep)
+        with content.getbuffer() as view:  # one that an exception keeps alive crashes Python 3.12.1
+            atomic_write_bytes(path, view, keep=keep)
         sync_folder(self._paths.folder)
 
 

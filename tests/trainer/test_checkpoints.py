@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
@@ -43,6 +44,20 @@ def test_folder_that_has_vanished_is_told_and_not_made_anew(tmp_path: Path) -> N
     with pytest.raises(SweepFailed, match=r"cannot write .*last\.pt: No such file"):
         Checkpoints(tmp_path / "gone").save_last(STATE)
     assert names(tmp_path) == []
+
+
+def test_write_that_failed_holds_no_view_of_its_buffer(tmp_path: Path) -> None:
+    with pytest.raises(SweepFailed) as caught:
+        Checkpoints(tmp_path / "gone").save_last(STATE)
+    buffers = [
+        value
+        for entry in caught.traceback
+        for value in entry.frame.f_locals.values()
+        if isinstance(value, io.BytesIO)
+    ]
+    assert buffers
+    for buffer in buffers:  # BufferError if there is a view: Python 3.12.1 crashes in that case
+        buffer.close()
 
 
 FULL_DISK = """

@@ -17,6 +17,7 @@ import torch
 from cut_short import cut_short
 from foreign import trial, write_trainer
 
+from sweep.machine.interrupted import stops_as_ctrl_c
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.custom.entry_point import load_entry
@@ -891,6 +892,14 @@ def test_module_that_interrupts_itself_is_told(tmp_path: Path) -> None:
         InputError, match=r"imported: it raised KeyboardInterrupt at \S*plain\.py:1"
     ):
         load_entry(f"{tmp_path / 'plain.py'}:train")
+
+
+def test_signal_to_stop_while_a_users_file_is_read_is_not_an_error_of_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slow.py").write_text("import signal\nsignal.raise_signal(signal.SIGTERM)\n")
+    with pytest.raises(KeyboardInterrupt), stops_as_ctrl_c():
+        load_entry(f"{tmp_path / 'slow.py'}:train")
 
 
 def test_ctrl_c_in_the_middle_of_a_users_method_stays_what_it_is(tmp_path: Path) -> None:
