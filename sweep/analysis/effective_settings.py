@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -70,7 +69,7 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """
     if spec is None:
         return frozenset()
-    known = _known(_Same(spec))
+    known = _known(spec)
     value = known.reader(record)
     try:
         names = known.idle(value)
@@ -84,12 +83,12 @@ def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
 
 def settings_of(spec: SweepSpec, record: TrialRecord) -> Callable[[str], ParameterValue]:
     """Reads settings of a trial: the searched value, that of its preset, or the sweep's."""
-    return _known(_Same(spec)).reader(record)
+    return _known(spec).reader(record)
 
 
 def replay_candidates(spec: SweepSpec) -> Sequence[Mapping[str, ParameterValue]]:
     """Every setting that recorded curves are replayed for; none where nothing is replayed."""
-    return _known(_Same(spec)).candidates
+    return _known(spec).candidates
 
 
 class _Known:
@@ -143,23 +142,18 @@ class _Known:
         return ramp
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Same:
-    """A key that only the very same spec equals, since specs are frozen and slow to compare."""
-
-    spec: SweepSpec
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.spec is self.spec
-
-    def __hash__(self) -> int:
-        return id(self.spec)
+_KNOWN: dict[int, _Known] = {}
+_MOST_KNOWN = 8
 
 
-@lru_cache(maxsize=8)
-def _known(same: _Same) -> _Known:
-    """The cache keeps the spec, so no other one gets its id."""
-    return _Known(same.spec)
+def _known(spec: SweepSpec) -> _Known:
+    """By identity, since specs are frozen and slow to compare. It is asked for many times."""
+    found = _KNOWN.get(id(spec))
+    if found is None:
+        for oldest in [*_KNOWN][: 1 - _MOST_KNOWN]:
+            _KNOWN.pop(oldest, None)
+        found = _KNOWN[id(spec)] = _Known(spec)  # it keeps the spec, so no other one gets its id
+    return found
 
 
 def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
@@ -178,4 +172,4 @@ def is_sane(value: ParameterValue) -> TypeGuard[int | float]:
 
 def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     """When a trial's geometric loss was off, rose and acted in full."""
-    return _known(_Same(spec)).ramp(record)
+    return _known(spec).ramp(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -101,8 +102,12 @@ def notebook(results: Results, beside: Path) -> str:
     paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in given if path)]
     safe = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
     try:
-        # Not its own `execute`, which handles Ctrl-C itself and fails.
-        with client.setup_kernel(env=os.environ | safe):
+        with (
+            # Its process is killed, and would leave its copy of results at a URI.
+            TemporaryDirectory(prefix="sweep-") as scratch,
+            # Not its own `execute`, which handles Ctrl-C itself and fails.
+            client.setup_kernel(env=os.environ | safe | {"TMPDIR": scratch}),
+        ):
             for index, cell in enumerate(draft.cells):
                 client.execute_cell(cell, index)
     except (CellExecutionError, DeadKernelError) as error:

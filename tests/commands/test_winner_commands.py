@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,18 +75,27 @@ def test_each_command_for_the_winner_runs_as_it_is_printed(
 
 
 def test_each_command_for_the_winner_of_results_at_a_uri_runs_as_it_is_printed(
-    swept: Path, object_store: str, call: Call, folder: Path
+    swept: Path,
+    object_store: str,
+    call: Call,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     remote = RemoteFolder(f"{object_store}/won/tiny")
     for file in filter(Path.is_file, swept.rglob("*")):
         remote.send(file, file.relative_to(swept).as_posix())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     results = sweep.open(remote.uri)
     use = winner_use(results._read)
     assert use is not None
     assert call("shapes", "502", "raw", "--count", "5", "--size", "32").exit_code == 0
     shutil.copytree(folder / "raw" / "Dataset502_Shapes_One" / "imagesTr", folder / IMAGES)
     lines = [line for step in use.steps for line in step.lines]
-    for line in (*lines, f"python -m sweep.export {remote.uri} --format yaml,csv,html -o away"):
+    for line in (*lines, f"python -m sweep.export {remote.uri} --format yaml,html,ipynb -o away"):
         assert str(results.folder) not in line
         _, _, command, *arguments = shlex.split(line)
         done = call(command.removeprefix("sweep."), *arguments)
@@ -95,6 +105,8 @@ def test_each_command_for_the_winner_of_results_at_a_uri_runs_as_it_is_printed(
         "train-tiny-best",
         "train-tiny-best-all-cases",
     }
+    assert not [*temporary.glob("sweep-*/tiny")][1:]  # that of `results` alone
+    assert f"local_results('{remote.uri}')" in (folder / "away" / "report.ipynb").read_text()
     written = (folder / "away" / "best.yaml").read_text()
     assert f"# python -m sweep.predict {remote.uri} IMAGES -o OUTPUT" in written
     refused = call("export", remote.uri)

@@ -40,7 +40,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that were read, in order. Reading costs nothing, so that it is always due."""
     found, read = [], live_sweep.snapshot
     monkeypatch.setattr(live_sweep, "SHARE", 1.0)
-    monkeypatch.setattr(live_sweep, "snapshot", lambda folder: found.append(folder) or read(folder))
+    monkeypatch.setattr(
+        live_sweep, "snapshot", lambda folder, *own: found.append(folder) or read(folder, *own)
+    )
     return found
 
 
@@ -97,7 +99,7 @@ def test_first_look_of_a_page_waits_only_shortly_and_the_reading_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_read, read = Event(), live_sweep.snapshot
-    monkeypatch.setattr(live_sweep, "snapshot", lambda folder: may_read.wait() and read(folder))
+    monkeypatch.setattr(live_sweep, "snapshot", lambda *of: may_read.wait() and read(*of))
     sweep = LiveSweep(tmp_path / "toy")
     with pytest.raises(ResultsError, match="toy does not exist"):
         sweep.look_soon()

@@ -315,10 +315,8 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
 def _can_end(spec: SweepSpec, record: TrialRecord, stoppings: Iterable[EarlyStopping]) -> bool:
     """Whether one of them could end such a run before its last epoch, whatever its curve."""
     epochs = number_of(spec, record, "trainer.epochs")
-    return any(
-        stopping.patience is not None and stopping.first_epoch + stopping.patience < epochs
-        for stopping in stoppings
-    )
+    ends = [one.first_epoch + one.patience for one in stoppings if one.patience is not None]
+    return bool(ends) and min(ends) < epochs
 
 
 def _tradeoff(
@@ -333,13 +331,17 @@ def _tradeoff(
     own: dict[str, list[list[float]]] = {}
     for (configuration, _), row in zip(curves, lost, strict=True):
         own.setdefault(configuration, []).append(row)
+    means = [
+        row if not more else [*map(fmean, zip(row, *more, strict=True))]
+        for row, *more in own.values()
+    ]
     steps = [
         PatienceOutcome(
             setting=setting,
-            lost=fmean(fmean(row[n] for row in rows) for rows in own.values()),
-            most_lost=max(row[n] for row in lost),
-            best=objective.turned(max(row[n] for row in reached)),
-            epochs=sum(row[n] for row in epochs),
+            lost=fmean([row[n] for row in means]),
+            most_lost=max([row[n] for row in lost]),
+            best=objective.turned(max([row[n] for row in reached])),
+            epochs=sum([row[n] for row in epochs]),
         )
         for n, setting in enumerate(settings)
     ]
