@@ -114,7 +114,7 @@ class LivePages:
         name, trial, file = (request.path_params[part] for part in ("name", "trial", "file"))
         try:
             path = file_of_trial(self.sweeps[name].folder, trial, file)
-        except (KeyError, ValueError, ResultsError):
+        except (KeyError, ValueError, OSError, ResultsError):  # OSError: a name that is too long
             raise HTTPException(404, "There is no such file.\n") from None
         kind = "inline" if path.suffix.lower() in SHOWN else "attachment"
         return FileResponse(path, filename=file, content_disposition_type=kind, headers=FRESH)

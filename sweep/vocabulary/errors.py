@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 
 def one_line(text: str) -> str:
@@ -33,6 +34,10 @@ class SweepError(Exception):
     """
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is: Python would make it anew from its text, whatever its class takes."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +114,6 @@ class InputError(SweepError):
             raise ValueError("an InputError needs at least one mistake")
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(map(str, gathered(mistakes))))
-
-    def __reduce__(self) -> tuple[type[InputError], tuple[Sequence[Mistake]]]:
-        """Pickled by its mistakes: Python would make it anew from its text."""
-        return type(self), (self.mistakes,)
 
     @classmethod
     def single(

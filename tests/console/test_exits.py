@@ -13,7 +13,15 @@ import typer
 from sweep.command_line.exit_codes import exit_codes
 from sweep.command_line.rare_collections import rare_collections
 from sweep.machine.interrupted import INTERRUPTED
-from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
+from sweep.vocabulary.errors import (
+    InputError,
+    Mistake,
+    NotApplied,
+    ResultsError,
+    StorageFailed,
+    SweepError,
+    SweepFailed,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +42,18 @@ def test_error_of_the_package_becomes_one_line_and_its_exit_code(
     assert capsys.readouterr() == ("", f"error: {error}\n")
 
 
-def test_error_of_another_process_has_all_its_mistakes() -> None:
-    mistakes = [Mistake("must be positive", key="trials"), Mistake("is missing", file="x.yaml")]
-    there = pickle.loads(pickle.dumps(InputError(mistakes)))
-    assert (there.mistakes, str(there)) == (
-        tuple(mistakes),
-        "trials: must be positive\nx.yaml: is missing",
-    )
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError([Mistake("must be positive", key="trials"), Mistake("is missing", file="x")]),
+        NotApplied({"optimizer.lr": (0.1, 0.01)}),
+        StorageFailed("the disk is full"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_error_of_another_process_is_what_it_was_there(error: SweepError) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), str(there), vars(there)) == (type(error), str(error), vars(error))
 
 
 def test_path_that_the_system_refuses_is_told_in_one_line(

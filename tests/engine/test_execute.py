@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -80,6 +81,21 @@ def test_processes_of_ray_are_out_of_reach_of_signals_to_us(tmp_path: Path) -> N
     answers.terminate()  # as Ray does at its end: it then waits a second
     assert answers.wait(10) == -signal.SIGKILL
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOPS)
+
+
+def test_signal_after_ray_has_started_reaches_us_and_no_handler_of_its_compiled_part() -> None:
+    """Ray's own printed a stack, and later ended the process with SIGABRT."""
+    seen = list[int]()
+    for number in STOPS:
+        signal.signal(number, lambda number, _: seen.append(number))
+    with cluster._signals_are_ours():
+        for number in STOPS:
+            ctypes.CDLL(None).signal(number, ctypes.c_void_p(1))  # SIG_IGN, past Python
+            os.kill(os.getpid(), number)
+    assert not seen
+    for number in STOPS:
+        os.kill(os.getpid(), number)
+    assert seen == [*STOPS]
 
 
 def test_log_that_cannot_be_written_any_more_ends_no_sweep(tmp_path: Path) -> None:

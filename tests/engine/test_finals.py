@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from finalists import finalist
@@ -15,6 +17,7 @@ from sweep.data.prepared.prepare import prepare
 from sweep.engine.session.evaluate_finalists import evaluate_finalists, untested
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.store import Store
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
@@ -105,6 +108,31 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
     data = prepare(SPEC.data)
     assert [score.case for score in second[0].test] == list(data.test.cases)
     assert not {*data.training.cases, *data.validation.cases} & set(data.test.cases)
+
+
+def test_error_of_any_kind_costs_only_the_run_that_is_tested(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a user's metric, or of a GPU without memory."""
+    copy, warned = shutil.copytree(folder, tmp_path / "toy"), list[str]()
+
+    def broken(settings: TrialSettings, *others: Any) -> Any:
+        if settings.optimizer.lr == 0.1:
+            raise ZeroDivisionError("no area")
+        return evaluate(settings, *others)
+
+    monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", broken)
+    with Store.open(copy) as store:
+        for number in range(2):
+            store.layout.trial(f"t000{number}").test.unlink(missing_ok=True)
+        evaluate_finalists(SPEC, store, warned.append)
+        assert [len(record.test) for record in store.records()] == [0, 3]
+        log = store.layout.log.read_text()
+    [told] = warned
+    assert told.startswith("t0000 is not tested: ZeroDivisionError: no area, at ")
+    assert told.endswith(" (more in sweep.log)")
+    assert "Traceback" in log
+    assert 'raise ZeroDivisionError("no area")' in log
 
 
 def test_replicates_are_tested_in_place_of_the_searchs_own_run() -> None:

@@ -373,6 +373,7 @@ def test_files_of_a_trial_are_sent_and_none_from_elsewhere(serve: Serve, root: P
         "t0000/files/link.txt",
         "t0000/files/none.txt",
         "t0000/files/%00",
+        f"t0000/files/{'x' * 300}",
         "..%2f..%2fsmall/files/sweep.yaml",
         "t9999/files/trial.json",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from sweep.report.page import page
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import figures_of
 from sweep.store.case_table import write_cases
+from sweep.store.files import atomic_write_text
 from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.record import Status, TrialRecord
 
@@ -366,9 +368,10 @@ def test_whatever_lies_in_the_folder_of_a_trial_is_linked_and_a_picture_shown(
 ) -> None:
     folder = write_sweep(tmp_path / "x", [drawn(0)])
     Image.new("RGB", (7, 5)).save(folder / "trials/t0000/my plot #1.png")
+    Path(os.fsdecode(os.fsencode(folder) + b"/trials/t0000/no text \xff.png")).touch()
     results = read_results(folder)
     for name, is_beside in (("report.html", True), ("mailed.html", False)):
-        (folder / name).write_text(page(results, is_beside=is_beside), encoding="utf-8")
+        atomic_write_text(folder / name, page(results, is_beside=is_beside))
     opened = open_page(f"{(folder / 'report.html').as_uri()}#trial/t0000")
     picture = opened.locator("dialog img[alt='my plot #1.png']")
     picture.scroll_into_view_if_needed()

@@ -96,6 +96,7 @@ class OnRay:
         """See `Executor`. The state is exported to Prometheus."""
         steer()
         if controller.finished:
+            self._is_over = True
             return Ending.FINISHED
         # Ray takes seconds to start. A signal then acts as Ctrl-C does.
         with noting_stops(acknowledge, raises=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sweep.engine.decisions.faults import RETRIES
-from sweep.engine.session.executor import attempted
+from sweep.engine.session.executor import attempted, noted
 from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.at_uri.worker_folder import borrowed
@@ -88,7 +88,7 @@ class FinalistWorkers:
         from ray.exceptions import RayError, RayTaskError
 
         try:
-            return ray.get(reference)
+            return noted(ray.get(reference), self._log)
         except RayTaskError as error:
             raise error.cause from error
         except RayError as error:

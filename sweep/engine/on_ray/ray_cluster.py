@@ -8,10 +8,12 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import (
+    AbstractContextManager,
     ExitStack,
     contextmanager,
     nullcontext,
@@ -93,15 +95,17 @@ def cluster(
     import ray
 
     with ExitStack() as quiet, warnings.catch_warnings():
+        hushed: Callable[[], AbstractContextManager[None]] = nullcontext
         if not verbose:
             file = quiet.enter_context(_log_file(log))
+            hushed = partial(_stderr_to, file)
             quiet.enter_context(_messages_to(file))
             # A thread of Ray prints about workers that died. Our own console keeps the stdout that
             # it found before.
             quiet.enter_context(redirect_stdout(file))
             quiet.enter_context(redirect_stderr(file))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        with nullcontext() if verbose else _stderr_to(log):
+        with hushed():
             try:
                 is_bare = address is None and not dashboard
                 bare = without_side_services(logs=verbose) if is_bare else nullcontext()
@@ -120,7 +124,8 @@ def cluster(
         try:
             yield context.dashboard_url or None
         finally:
-            ray.shutdown()
+            with hushed():  # of tasks that go on
+                ray.shutdown()
 
 
 @contextmanager
@@ -129,7 +134,8 @@ def _signals_are_ours() -> Iterator[None]:
 
     Ctrl-C, `timeout` and the end of a terminal send a signal to the process group. Batch systems
     and service managers send it to all processes. Ray's processes would end at once. This one would
-    then wait a minute for an answer of the GCS, and Ray's compiled part would end it meanwhile.
+    then wait a minute for an answer of the GCS, and Ray's compiled part would end it meanwhile: it
+    has a handler of its own, which it puts in place of Python's.
     """
     # Ray's public interface has no such switches.
     from ray._private import services, utils
@@ -141,6 +147,10 @@ def _signals_are_ours() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen, utils.set_sigterm_handler = usual
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPS:
+                if (handler := signal.getsignal(number)) is not None:
+                    signal.signal(number, handler)
 
 
 def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options: Any) -> Any:
@@ -285,13 +295,12 @@ def _messages_to(file: TextIO) -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
+def _stderr_to(file: TextIO) -> Iterator[None]:
     """Send the process's stderr to a file: Ray's compiled part writes there without a logger."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
+        os.dup2(file.fileno(), 2)
         yield
     finally:
         os.dup2(kept, 2)

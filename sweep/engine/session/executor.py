@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.session.ending import Ending
-from sweep.store.layout import TrialPaths
+from sweep.engine.session.ending import Ending, note
+from sweep.store.layout import Layout, TrialPaths
 from sweep.store.store import Store
-from sweep.vocabulary.errors import SweepError
+from sweep.vocabulary.error_lines import blamed
+from sweep.vocabulary.errors import ResultsError, SweepError
 
 T = TypeVar("T")
 
@@ -28,7 +31,8 @@ class Each(Protocol):
     folders of its trials.
 
     Yields the number of a group with what ``do`` returned, or the `SweepError` that it raised, in
-    the order in which they end.
+    the order in which they end. Any other exception, such as one of a user's metric, becomes a
+    `ResultsError` of one line, and its traceback stands in ``sweep.log``.
     """
 
     def __call__(
@@ -78,7 +82,8 @@ def in_turn(store: Store) -> Each:
         do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
     ) -> Iterator[tuple[int, T | SweepError]]:
         for number, group in enumerate(groups):
-            yield number, attempted(do, [*map(store.with_best_weights, group)], *arguments)
+            found = attempted(do, [*map(store.with_best_weights, group)], *arguments)
+            yield number, noted(found, store.layout.log)
 
     return each
 
@@ -86,8 +91,19 @@ def in_turn(store: Store) -> Each:
 def attempted(
     do: Callable[..., T], trials: Sequence[TrialPaths], *arguments: Any
 ) -> T | SweepError:
-    """What ``do`` returns, or the error that is meant for the user."""
+    """What ``do`` returns, or an error that any process can read; see `Each`."""
     try:
         return do(trials, *arguments)
     except SweepError as error:
         return error
+    except Exception as error:  # noqa: BLE001 - whatever a user's code or a library raises
+        found = ResultsError(f"{blamed(error)} (more in {Layout.log.name})")
+        found.add_note(traceback.format_exc())
+        return found
+
+
+def noted(found: T | SweepError, log: Path) -> T | SweepError:
+    """``found``, with the traceback that `attempted` has added to an error appended to ``log``."""
+    if isinstance(found, SweepError) and hasattr(found, "__notes__"):
+        note(log, found)
+    return found

@@ -240,8 +240,9 @@ function originOf(id, { runs = [], files = [], folder }) {
   if (!runs.length && !files.length) return null;
   const shown = runs.map((run) => element("li", {}, Object.entries(run).map(([name, value]) => `${name} ${value}`).join(" · ")));
   const home = document.body.dataset.files?.replace("TRIAL", id), at = (name) => home + encodeURIComponent(name);
-  const names = files.flatMap((name, n) => [n ? ", " : ": ", home ? element("a", { href: at(name), target: "_blank" }, name) : name]);
-  const pictures = home ? files.filter((name) => /\.(png|jpe?g|webp|gif)$/i.test(name)) : [];
+  const hasAddress = (name) => home && !/\p{Surrogate}/u.test(name);  // bytes that are no text have none
+  const names = files.flatMap((name, n) => [n ? ", " : ": ", hasAddress(name) ? element("a", { href: at(name), target: "_blank" }, name) : name]);
+  const pictures = files.filter((name) => hasAddress(name) && /\.(png|jpe?g|webp|gif)$/i.test(name));
   return titled("Where it comes from", shown.length ? element("ul", { class: "verdicts" }, ...shown) : null,
     files.length ? element("p", { class: "reading" }, element("code", {}, folder), ...names) : null,
     pictures.length ? element("div", { class: "panels" }, ...pictures.map((name) => element("figure", { class: "attached" }, element("img", { src: at(name), alt: name, loading: "lazy" }), element("figcaption", { class: "reading" }, name)))) : null);
