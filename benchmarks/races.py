@@ -10,7 +10,7 @@ names a winner, the race names the same one. A winner is *false* where nobody is
 marked *chosen on*; the others were drawn afterwards. ``--real``: a folder of published nnU-Net
 trainings (`real_trainings.py`), raced over their folds in every order.
 
-Sections: false, harder, power, fields, diverged.
+Sections: false, harder, levels, power, fields, diverged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from typing import NamedTuple, cast
 import numpy as np
 from confirmation import NOISES, Array, Noise, compared, drawn
 from real_trainings import read_real, table_of_real
+from scipy import stats
 
+from sweep.analysis.confirm import race_statistics
 from sweep.analysis.confirm.race import RacePlan, Runs, race, scores_on
 from sweep.analysis.confirm.raced_comparison import raced_comparison
 from sweep.vocabulary.record import Status
@@ -220,6 +222,23 @@ def harder() -> None:
         print(f"| {name} | {which} | {seeds} | {first:.3f} |", flush=True)
 
 
+def levels() -> None:
+    """All looks together, at two equal configurations."""
+    print("Two equal configurations told apart at any look, 400,000 races (unseen)\n")
+    print("| blocks | told apart |\n|---|---|")
+    rng = np.random.default_rng(UNSEEN + 3)
+    for blocks in (5, 10, 20, 40):
+        every, told = race_statistics.levels(blocks), 0
+        for _ in range(10):
+            differences = rng.standard_normal((40_000, blocks))
+            found = [
+                stats.ttest_1samp(differences[:, :n], 0, axis=1).pvalue < every[n - 1]
+                for n in race_statistics.looks(blocks)
+            ]
+            told += int(np.any(found, axis=0).sum())
+        print(f"| {blocks} | {told / 400_000:.4f} |", flush=True)
+
+
 def power() -> None:
     """A leader d deviations ahead of five equal others."""
     print("A leader d deviations ahead of five equal others (chosen on), 200 races a row\n")
@@ -293,7 +312,7 @@ def real(folder: Path) -> None:
 
 
 SECTIONS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (false, harder, power, fields, diverged)
+    f.__name__: f for f in (false, harder, levels, power, fields, diverged)
 }
 
 

@@ -98,8 +98,8 @@ class TrialResult:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch, as in ``history.jsonl``, with columns ``terms.…``, ``metrics.…`` and
-        ``machine.…``."""
+        """One row per epoch, as in ``history.jsonl``, with columns ``terms.…`` and
+        ``metrics.…``."""
         import pandas as pd
 
         return pd.json_normalize([epoch.to_json() for epoch in self.record.history])

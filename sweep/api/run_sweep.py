@@ -18,7 +18,7 @@ from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.words.phrases import must_be, one_of
+from sweep.spec.words.phrases import counted, must_be, one_of
 from sweep.store.store import Store
 from sweep.vocabulary.errors import InputError, ResultsError, SweepFailed
 
@@ -307,10 +307,12 @@ def _execute(
         steer = Steering(controller, spec, store, view.warn)
         ending = executor.train(controller, progress, steer, watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
+        why = "starting workers and the first epoch took longer"
+        if progress.trials_ended:
+            why = f"{counted(progress.trials_ended, 'trial')} ended without one"
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"
-            " reported an epoch: starting workers and the first epoch took longer; allow more with"
-            " --extend time_budget=+10m"
+            f" reported an epoch: {why}; allow more with --extend time_budget=+10m"
         )
     return ending
 

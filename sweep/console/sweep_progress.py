@@ -55,6 +55,11 @@ class Progress(SweepState):
         return self.trained_epochs - self._epochs_at_start
 
     @property
+    def trials_ended(self) -> int:
+        """Trials that have ended since the clock started."""
+        return self.finished_trials - self._ended_at_start
+
+    @property
     def work(self) -> float:
         """Number of trials that are done; a running one counts by its epochs.
 
@@ -110,10 +115,9 @@ class Progress(SweepState):
     @property
     def has_pace(self) -> bool:
         """Whether enough is done since the start to estimate the remaining time."""
-        ended = self.finished_trials - self._ended_at_start
         left_at_start = self.trials - self._work_at_start
         gained = self.work - self._work_at_start
-        return ended >= ENDED_FOR_A_PACE or gained >= DONE_FOR_A_PACE * left_at_start
+        return self.trials_ended >= ENDED_FOR_A_PACE or gained >= DONE_FOR_A_PACE * left_at_start
 
     @property
     def remaining(self) -> float | None:

@@ -13,6 +13,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
 from sweep.spec.words.short_names import words as value_words
 from sweep.store.layout import Layout
+from sweep.store.trial_files import read_machine
 from sweep.vocabulary.class_scores import OWN_METRICS
 from sweep.vocabulary.record import Divergence, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
@@ -48,6 +49,8 @@ def page_trials(results: Results) -> dict[str, dict[str, Any]]:
         found[record.trial_id] = _trial(results, record, in_full=in_full)
         if place < MOST_READ:
             found[record.trial_id] |= _files(results, record.trial_id)
+            if in_full:
+                found[record.trial_id]["curves"] |= _machine(results, record)
     for name, drawn in results.pictures.items():  # wherever they rank
         found[name]["pictures"] = asdict(drawn)
     return found
@@ -92,12 +95,19 @@ def _curves(record: TrialRecord) -> Curves:
     history = tuple(record.history)
     names = ("val_dice", "train_loss", "grad_norm", "learning_rate")
     measured = {name: [getattr(epoch, name) for epoch in history] for name in names}
-    for group in ("terms", "metrics", "machine"):
+    for group in ("terms", "metrics"):
         of_epochs = [getattr(epoch, group) for epoch in history]
         for name in dict.fromkeys(name for values in of_epochs for name in values):
             measured[f"{group}/{name}"] = [values.get(name) for values in of_epochs]
     found = {name: _rounded(values) for name, values in measured.items()}
     return {name: values for name, values in found.items() if any(v is not None for v in values)}
+
+
+def _machine(results: Results, record: TrialRecord) -> Curves:
+    """What the process used in each epoch; None in those that another trial trained."""
+    used = read_machine(Layout(results.folder).trial(record.trial_id))
+    epochs = range(len(record.history))
+    return {f"machine/{name}": [*map(values.get, epochs)] for name, values in used.items()}
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:

@@ -83,6 +83,8 @@ class TrialPaths:
     """Searched parameters, status and cause."""
     history = FileName("history.jsonl")
     """One JSON object per epoch."""
+    machine = FileName("machine.jsonl")
+    """What the process used in each epoch that the trial trained itself; only of sweeps."""
     cases = FileName("cases.csv")
     """Validation of the best epoch, per case and class; only of our own trainer."""
     test = FileName("test.json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sweep.store.files import (
@@ -11,6 +13,7 @@ from sweep.store.files import (
     delete,
     drop_temporary,
     read_json,
+    read_text,
     sync,
     sync_folder,
     to_json,
@@ -67,8 +70,24 @@ def write_start(
 
 
 def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:
-    """Append one line to the history."""
+    """Append one line to the history, and one to what its process used."""
     append_line(paths.history, to_json(metrics.to_json()))
+    if metrics.machine:
+        with writing(paths.machine), paths.machine.open("a", encoding="utf-8") as file:
+            file.write(to_json({"epoch": metrics.epoch, **metrics.machine}) + "\n")
+
+
+def read_machine(paths: TrialPaths) -> dict[str, dict[int, float]]:
+    """What the process used: name → epoch → value. A line that a crash has torn is left out."""
+    found: dict[str, dict[int, float]] = {}
+    if not paths.machine.is_file():
+        return found
+    for line in read_text(paths.machine).splitlines():
+        with suppress(ValueError, KeyError, AttributeError):
+            epoch = (values := json.loads(line)).pop("epoch")
+            for name, value in values.items():
+                found.setdefault(name, {})[int(epoch)] = float(value)
+    return found
 
 
 def write_end(paths: TrialPaths, outcome: Outcome) -> None:

@@ -77,7 +77,7 @@ class Tracker(Observer):
 def scalars(metrics: EpochMetrics) -> dict[str, float]:
     """Every number that an epoch reports, by its name in ``history.jsonl``: ``terms/dice``."""
     values: dict[str, float] = {}
-    for name, value in metrics.to_json().items():
+    for name, value in (metrics.to_json() | {"machine": metrics.machine}).items():
         is_group = isinstance(value, Mapping)
         items = {f"{name}/{key}": v for key, v in value.items()} if is_group else {name: value}
         for key, item in items.items():

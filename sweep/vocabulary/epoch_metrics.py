@@ -49,7 +49,8 @@ class EpochMetrics:
         shared: whether another trial trained the epoch, and this one continued from there.
         machine: what the process used that trained the epoch, all trials in it together:
             ``cpu_cores``, busy on average; ``memory_gib``, the most so far; ``gpu_memory_gib``, the
-            most in use on its GPU so far, also by others. Empty where no sweep trained it.
+            most in use on its GPU so far, also by others. It is not in ``history.jsonl``, which two
+            equal trainings have in common, but in ``machine.jsonl``; read back, it is empty.
 
     >>> import sweep
     >>> sweep.EpochMetrics(epoch=0, val_dice=0.81, train_loss=0.4).to_json()["val_dice"]
@@ -80,8 +81,7 @@ class EpochMetrics:
         found = finite_fields(self)
         if self.distance_unit is None:
             del found["distance_unit"]
-        if not self.machine:
-            del found["machine"]
+        del found["machine"]
         return found
 
     @classmethod

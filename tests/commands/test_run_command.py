@@ -40,13 +40,14 @@ class Engine:
         self.stops_after = 10**9
         self.ending = Ending.INTERRUPTED
         self.status = Status.COMPLETED
+        self.epochs = 2
 
     def __call__(self, controller: SweepController, *_: Any, **__: Any) -> Ending:
         self.started += 1
         left = self.stops_after
         while left and (folder := controller.next_trial()) is not None:
             left -= 1
-            for epoch in range(2):
+            for epoch in range(self.epochs):
                 dice = 0.5 + 0.1 * epoch + 0.01 * int(folder.name[1:])
                 controller.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
             controller.end(folder.name, Outcome(status=self.status, cause=f"it {self.status}"))
@@ -450,6 +451,17 @@ def test_time_budget_that_the_start_has_eaten_is_a_failure_that_says_so(
     result = call("run", "tiny.yaml", "--set", "time_budget=5s", "--resume")
     assert result.exit_code == 0
     assert "Stopped: the time budget is spent" in result.stdout
+
+
+def test_time_budget_in_which_trials_failed_at_once_does_not_blame_the_start(
+    call: Call, engine: Engine
+) -> None:
+    engine.ending, engine.stops_after = Ending.OUT_OF_TIME, 2
+    engine.status, engine.epochs = Status.FAILED, 0
+    result = call("run", "tiny.yaml", "--set", "time_budget=5s")
+    assert result.exit_code == 1
+    assert "before any trial reported an epoch: 2 trials ended without one" in result.stderr
+    assert "starting workers" not in result.stderr
 
 
 @pytest.mark.slow

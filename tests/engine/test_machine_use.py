@@ -8,7 +8,11 @@ from typing import Any
 from scripted import write_scripted
 
 import sweep
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.machine.cpus import usable_cpus
+from sweep.report.page_trials import page_trials
+from sweep.store.layout import TrialPaths
+from sweep.store.trial_files import read_machine
 from sweep.tracking.tracker import scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
@@ -33,7 +37,7 @@ def test_peak_memory_rises_with_what_is_filled_and_never_falls() -> None:
     assert told[3:] == ["cpu_cores", "memory_gib"], "without torch there is no GPU to ask"
 
 
-def test_every_epoch_of_a_sweep_says_what_its_process_used_and_trackers_get_it(
+def test_every_epoch_of_a_sweep_says_what_its_process_used_beside_its_history(
     tmp_path: Path,
 ) -> None:
     values: dict[str, Any] = {
@@ -48,17 +52,24 @@ def test_every_epoch_of_a_sweep_says_what_its_process_used_and_trackers_get_it(
         "space": {"optimizer.lr": {"choice": [0.1, 0.2]}},
     }
     results = sweep.run(values, results=tmp_path / "r", executor="local", progress=False)
-    for trial in results.values():
-        used = [epoch.machine for epoch in trial.record.history]
-        assert len(used) == 3
-        assert all(0 <= one["cpu_cores"] <= usable_cpus() + 1 for one in used)
-        assert all(one["memory_gib"] > 0.1 for one in used), "torch is loaded"
-        assert list(trial.history["machine.memory_gib"]) == [one["memory_gib"] for one in used]
-        assert scalars(trial.record.history[0])["machine/cpu_cores"] == used[0]["cpu_cores"]
+    for trial_id, trial in results.items():
+        paths = TrialPaths(trial.folder)
+        used = read_machine(paths)
+        assert set(used) >= {"cpu_cores", "memory_gib"}
+        assert [*used["memory_gib"]] == [0, 1, 2]
+        assert all(0 <= one <= usable_cpus() + 1 for one in used["cpu_cores"].values())
+        assert all(one > 0.1 for one in used["memory_gib"].values()), "torch is loaded"
+        curves = page_trials(read_results(results.folder))[trial_id]["curves"]
+        assert curves["machine/memory_gib"] == [*used["memory_gib"].values()]
+        assert "machine" not in paths.history.read_text(), "equal trainings have equal histories"
+        with paths.machine.open("a") as file:
+            file.write('{"epoch": 3, "cpu_co')
+        assert read_machine(paths) == used, "a crash may tear the last line"
 
 
-def test_epochs_are_compared_without_it_and_old_ones_have_none() -> None:
-    old = EpochMetrics.from_json({"epoch": 0, "val_dice": 0.5})
-    assert old.machine == {}
-    assert "machine" not in old.to_json()
-    assert EpochMetrics(epoch=0, val_dice=0.5, machine={"cpu_cores": 1.0}) == old
+def test_epochs_are_compared_without_it_and_trackers_get_it() -> None:
+    plain = EpochMetrics(epoch=0, val_dice=0.5)
+    used = EpochMetrics(epoch=0, val_dice=0.5, machine={"cpu_cores": 1.5})
+    assert used == plain
+    assert used.to_json() == plain.to_json()
+    assert scalars(used) == scalars(plain) | {"machine/cpu_cores": 1.5}

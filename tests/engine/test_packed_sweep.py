@@ -54,7 +54,7 @@ def run(values: dict[str, Any], folder: Path, at_once: int, **more: Any) -> swee
 def found(results: sweep.SweepResults) -> dict[str, Any]:
     """Everything that the trials found, wall times left out."""
     histories = {
-        name: trial.history.filter(regex=r"^(?!seconds|machine\.)").to_json()
+        name: trial.history.drop(columns=["seconds"]).to_json()
         for name in results
         for trial in [results[name]]
     }

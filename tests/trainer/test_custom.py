@@ -164,9 +164,9 @@ def test_what_cannot_be_loaded_is_told_at_the_key(tmp_path: Path) -> None:
     )
     assert "cannot be imported: ZeroDivisionError" in mistake(write_trainer(tmp_path, "1 / 0\n"))
     assert "has no class and no function `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
-    assert "`Mine` lacks `run_epoch`, `judge`" in mistake(
-        write_trainer(tmp_path, "class Mine: ...\n")
-    )
+    plain = mistake(write_trainer(tmp_path, "class Mine: ...\n"))
+    assert "`Mine` lacks `run_epoch`, `judge`" in plain
+    assert "; derive it from `sweep.CustomTraining`, see" in plain
     half = "from sweep.trainer.custom import CustomTraining\nclass Mine(CustomTraining): ...\n"
     assert "`Mine` lacks `batches`, `build_model`, `validate`" in mistake(
         write_trainer(tmp_path, half)

@@ -305,7 +305,7 @@ REFUSED = {
     "trial.checkpoint.save({'a': torch.eye(2).to_sparse()})\n": (
         "returned a Tensor of shape [2, 2] that is torch.sparse_coo at ['a'], which a checkpoint"
     ),
-    "pass\n": "train gave no validation Dice in any of the 0 epochs",
+    "pass\n": "train ended without a `trial.report(epoch, …)`, which it must call in each",
     "trial.report(0, hd95=3.2)\ntrial.report(1, float('nan'))\n": "in any of the 2 epochs",
 }
 

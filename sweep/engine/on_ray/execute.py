@@ -79,8 +79,12 @@ class OnRay:
             from sweep.engine.on_ray.capacity import trial_resources
             from sweep.engine.on_ray.finalist_workers import FinalistWorkers
 
-            needs, log = trial_resources(self.spec), self.store.layout.log
-            self._finalist_workers = FinalistWorkers(self.location, needs, log)
+            self._finalist_workers = FinalistWorkers(
+                self.location,
+                trial_resources(self.spec),
+                self.spec.max_concurrent,
+                self.store.layout.log,
+            )
         for number, result in self._finalist_workers.each(do, groups, *arguments):
             for trial_id in groups[number]:
                 self.store.fetch_predictions(trial_id)

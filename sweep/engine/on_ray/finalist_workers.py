@@ -32,12 +32,16 @@ class FinalistWorkers:
     Args:
         location: of the results.
         needs: CPU and GPU of one worker.
+        most: of them at a time; None: no limit.
         log: has Ray's own messages.
     """
 
-    def __init__(self, location: SweepLocation, needs: Mapping[str, float], log: Path) -> None:
+    def __init__(
+        self, location: SweepLocation, needs: Mapping[str, float], most: int | None, log: Path
+    ) -> None:
         self._location = location
         self._needs = needs
+        self._most = most
         self._log = log
         self._workers: list[Any] = []
 
@@ -57,9 +61,9 @@ class FinalistWorkers:
             while waiting and idle:
                 worker, (number, group) = idle.pop(), waiting.popleft()
                 running[worker.work.remote(do, group, arguments)] = worker, number
-            done, _ = ray.wait([*running], timeout=SECONDS_ALONE if most == 1 else None)
+            done, _ = ray.wait([*running], timeout=SECONDS_ALONE)
             if not done:
-                most = len(groups)
+                most = self._most or len(groups)
             for reference in done:
                 worker, ended = running.pop(reference)
                 idle.append(worker)

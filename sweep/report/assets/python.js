@@ -5,11 +5,11 @@ const literal = (value) => (value === null || value === undefined ? "None" : JSO
 /** The expression of a column in a program that has `results`, and a data frame of the ranking. */
 function columnInPython({ name, of }) {
   const best = (rest) => `[results[one].record.best${rest} if results[one].record.best else None for one in frame["trial_id"]]`;
-  const [, group, key] = /^(terms|metrics|machine)\/(.+)$/.exec(name) ?? [];
+  const [, group, key] = /^(terms|metrics)\/(.+)$/.exec(name) ?? [];
   if (group) return best(`.${group}.get(${literal(key)})`);
   if (name === "number") return `[results[one].record.number for one in frame["trial_id"]]`;
   if (page.data.tables.some(({ columns }) => columns.some((one) => one.name === name))) return null;  // it is in the frame
-  if (name === COMPARABLE || name === "started") return `frame["trial_id"].map({${[...of].map(([id, value]) => `${literal(id)}: ${literal(value)}`).join(", ")}})`;
+  if (name === COMPARABLE || name === "started" || name.startsWith("machine/")) return `frame["trial_id"].map({${[...of].map(([id, value]) => `${literal(id)}: ${literal(value)}`).join(", ")}})`;
   return best(`.${name}`);
 }
 

@@ -73,9 +73,10 @@ def _unfit(found: Any) -> str | None:
     """Why a class is not a `Run`, or a function does not train when it is called; a clause."""
     if inspect.isclass(found):
         missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
+        cure = "derive it from `sweep.CustomTraining`, see" if missing else "see"
         missing += sorted(getattr(found, "__abstractmethods__", ()))
         names = ", ".join(f"`{method}`" for method in missing)
-        return f"lacks {names}; see docs/how-to/own-trainer.md" if missing else None
+        return f"lacks {names}; {cure} docs/how-to/own-trainer.md" if missing else None
     later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     if any(kind(found) for kind in later):
         return "must be a plain function: no `async def`, and without `yield`"

@@ -102,8 +102,14 @@ class ForeignRun(Run):
         """Raise `TrainerError` if no epoch has a value: such a trial cannot be ranked."""
         assert self._loop is not None
         objective = self._loop.objective
+        by = self._method("validate" if hasattr(self._run, "validate") else "run_epoch")
+        if not self._history:  # only a function can end before its first epoch
+            by.fail(
+                "ended without a `trial.report(epoch, …)`, which it must call in"
+                " each epoch; a report to Ray Tune does not reach the sweep"
+            )
         if objective.best(self._history) is None:
-            self._method("validate" if hasattr(self._run, "validate") else "run_epoch").fail(
+            by.fail(
                 f"gave no {objective.label} in any of the {len(self._history)} epochs, only None or"
                 " NaN: the trial cannot be ranked"
             )
