@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from sweep.engine.decisions.faults import RETRIES
@@ -19,7 +20,7 @@ from sweep.vocabulary.errors import ResultsError, SweepError
 T = TypeVar("T")
 
 SECONDS_ALONE = 30.0
-"""After this time without an answer further workers start. Each takes seconds to start, and what
+"""After this time further workers start for what is left. Each takes seconds to start, and what
 takes less is soonest done by one worker."""
 
 
@@ -52,18 +53,18 @@ class FinalistWorkers:
         import ray
 
         waiting, running = deque(enumerate(groups)), dict[Any, tuple[Any, int | None]]()
-        idle, most = self._workers[:1], 1
-        left = len(groups)
+        idle, left = self._workers[:1], len(groups)
+        end_alone = monotonic() + SECONDS_ALONE
         while left:
+            alone = end_alone - monotonic()
+            most = 1 if alone > 0 else self._most or left
             while len(self._workers) < min(most, left):
                 worker = self._start()
                 running[worker.is_ready.remote()] = worker, None
             while waiting and idle:
                 worker, (number, group) = idle.pop(), waiting.popleft()
                 running[worker.work.remote(do, group, arguments)] = worker, number
-            done, _ = ray.wait([*running], timeout=SECONDS_ALONE)
-            if not done:
-                most = self._most or len(groups)
+            done, _ = ray.wait([*running], timeout=alone if alone > 0 else None)
             for reference in done:
                 worker, ended = running.pop(reference)
                 idle.append(worker)
