@@ -216,7 +216,7 @@ def examine(
         if again.soft_areas is not None:
             areas = tuple(map(_finite, again.soft_areas(answer).flatten().tolist()))
         if answer is not None:
-            largest = float(answer.abs().nan_to_num(nan=math.inf).max())
+            largest = float(answer.abs().nan_to_num(nan=math.inf, posinf=math.inf).max())
         blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
     if blamed is not None:
         term, parameter = blamed
