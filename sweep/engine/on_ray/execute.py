@@ -18,6 +18,7 @@ from sweep.engine.packs.pack_sizes import SILENT, Packing, PackSizes
 from sweep.engine.session.ending import Ending, Stop, noting_stops, reporting_errors
 from sweep.engine.session.executor import nothing
 from sweep.engine.session.sweep_location import SweepLocation
+from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.vocabulary.error_lines import last_line
@@ -65,8 +66,13 @@ class OnRay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._disconnect()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._disconnect()
+        except KeyboardInterrupt:
+            if kind is not None:
+                raise
+            forget_interruption()  # how the sweep has ended is settled: only Ray was left to end
 
     def each(
         self, do: Callable[..., T], groups: Sequence[Sequence[str]], *arguments: Any
