@@ -61,13 +61,15 @@ def command(
         from sweep.machine.user_paths import argument
 
         view = PredictionLines()
+        there, masks = argument(images, "IMAGES"), argument(output, "--output")
+        references = None if labels is None else argument(labels, "--labels")
         with model_folder(model, "MODEL") as folder:
             done = predict_images(
                 runs_of_model(folder, single=single, warn=view.warn),
-                argument(images, "IMAGES"),
-                argument(output, "--output"),
+                there,
+                masks,
                 view,
-                labels=None if labels is None else argument(labels, "--labels"),
+                labels=references,
                 tta=tta,
                 device=device,
                 resume=resume,

@@ -293,13 +293,15 @@ def predict(
     if not isinstance(model, SweepResults | TrialResult | str | Path):
         kind = type(model).__name__
         raise TypeError(f"`model` must be results, a trial, or the folder of one, but is a {kind}")
+    images, output = argument(images, "images"), argument(output, "output")
+    labels = None if labels is None else argument(labels, "labels")
     with model_folder(model, "model") as folder:
         return predict_images(
             runs_of_model(folder, single=single, warn=view.warn),
-            argument(images, "images"),
-            argument(output, "output"),
+            images,
+            output,
             view,
-            labels=None if labels is None else argument(labels, "labels"),
+            labels=labels,
             tta=tta,
             device=device,
             resume=resume,

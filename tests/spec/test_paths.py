@@ -147,12 +147,10 @@ def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
     [
         ["run", "URI"],
         ["check", "URI"],
-        ["train", "URI"],
         ["train", "space.yaml", "--results=URI"],
         ["train", "--replay=URI"],
-        ["export", "URI"],
         ["export", "space.yaml", "--output=URI"],
-        ["predict", "URI", "images", "--output=masks"],
+        ["predict", "results", "images", "--output=URI"],
         ["pictures", "URI"],
         ["init", "quickstart", "--output=URI"],
         ["shapes", "502", "URI"],
@@ -171,8 +169,8 @@ def test_uri_where_a_path_is_meant_is_refused_and_no_folder_s3_is_made(
 def test_uri_for_a_function_is_a_text_and_only_where_one_is_meant(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^folder: is a URI: give it as a text, not as a Path"):
         sweep.open(Path("s3://bucket/x"))
-    with pytest.raises(InputError, match=r"^model: must be a path on this machine, but is a URI"):
-        sweep.predict("s3://bucket/x", tmp_path, tmp_path / "out")
+    with pytest.raises(InputError, match=r"^output: must be a path on this machine, but is a URI"):
+        sweep.predict(tmp_path, tmp_path, "s3://bucket/x")
     with pytest.raises(InputError, match=r"^results: must be a path on this machine, but is a URI"):
         sweep.train({}, results="s3://bucket/x")
     (tmp_path / "of:" / "me").mkdir(parents=True)
