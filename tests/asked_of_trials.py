@@ -14,7 +14,7 @@ def who(trials: Sequence[TrialPaths], does: str) -> tuple[str, int]:
     """The trial and the process that was asked. One trial misbehaves."""
     name = trials[0].folder.name
     if does == "waits":
-        time.sleep(2)
+        time.sleep(1)
     elif name == "t0001":
         if does == "is killed":
             os._exit(1)

@@ -81,6 +81,7 @@ trainer: {epochs: 2, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 1, rampup_epochs: 0}
 evaluation: {metrics: [where.py:on_node]}
+presets: []
 resources: {cpu: 1, gpu: 0}
 space:
   loss.weights.boundary: {grid: [0.01, 1.0]}
