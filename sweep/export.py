@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.command_line.command_options import listed
+from sweep.command_line.command_options import OwnFigures, listed
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.rare_collections import rare_collections
 from sweep.report.takeaway.figure_files import FILES
@@ -45,14 +45,7 @@ def command(
             "--output", "-o", metavar="DIR", help="Output folder; default: the results folder."
         ),
     ] = None,
-    figures: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--figure",
-            metavar="FILE.py:FUNCTION",
-            help="A figure of your own for the page; may be repeated.",
-        ),
-    ] = None,
+    figures: OwnFigures = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh the files until the sweep has ended.")
     ] = False,

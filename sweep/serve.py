@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sweep.command_line.command_options import OwnFigures
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.machine.interrupted import forget_interruption
 
@@ -24,14 +25,7 @@ def command(
             "--control", help="Let the page stop trials, enqueue configurations and write notes."
         ),
     ] = False,
-    figures: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--figure",
-            metavar="FILE.py:FUNCTION",
-            help="A figure of your own for the page; may be repeated.",
-        ),
-    ] = None,
+    figures: OwnFigures = None,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Port on this machine; default: 8275, or a free one."),

@@ -33,3 +33,11 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Run on the Ray cluster there: auto, or HOST:PORT."),
 ]
+OwnFigures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--figure",
+        metavar="FILE.py:FUNCTION",
+        help="A figure of your own for the page; may be repeated.",
+    ),
+]

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 from sweep.engine.decisions.faults import RETRIES
 from sweep.engine.session.executor import attempted, noted
-from sweep.engine.session.sweep_location import SweepLocation, scratch
-from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.engine.session.sweep_location import SweepLocation, trial_at
 from sweep.store.at_uri.worker_folder import borrowed
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import ResultsError, SweepError
@@ -135,12 +134,6 @@ class FinalistWorker:
     def _with_copies(
         names: Sequence[str], uri: str, do: Callable[..., T], arguments: Sequence[Any]
     ) -> T:
-        here, remote = Layout(scratch(uri)), RemoteFolder(uri)
         with ExitStack() as stack:
-            trials = [
-                stack.enter_context(
-                    borrowed(paths.folder, remote.below(f"trials/{paths.folder.name}"))
-                )
-                for paths in map(here.trial, names)
-            ]
-            return do(trials, *arguments)
+            places = [trial_at(uri, name) for name in names]
+            return do([stack.enter_context(borrowed(*place)) for place in places], *arguments)

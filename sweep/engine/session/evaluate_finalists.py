@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sweep.analysis.ranking.finalists import finalists
-from sweep.engine.session.executor import Each, in_turn
+from sweep.engine.session.executor import Each, in_turn, nothing
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
@@ -20,10 +20,6 @@ How = Literal["test", "validate"]
 
 Show = Callable[[str], object]
 """Takes what is evaluated, for people who wait."""
-
-
-def _nothing(_words: str) -> None:
-    """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ def evaluate_finalists(
     spec: SweepSpec,
     store: Store,
     warn: Callable[[str], None],
-    show: Show = _nothing,
+    show: Show = nothing,
     each: Each | None = None,
 ) -> None:
     """Evaluate the finalists that have not been evaluated on the test split. Record each run.
@@ -109,9 +105,9 @@ def evaluate_finalists(
     """
     from sweep.trial.kinds.kind_table import kind_of
 
-    runs = untested(spec, store.records()) if spec.has_test_cases else []
-    if kind_of(spec).test is None:
+    if not spec.has_test_cases or kind_of(spec).test is None:
         return
+    runs = untested(spec, store.records())
     for name, found in _evaluated(spec, runs, "test", each or in_turn(store), store, show):
         if isinstance(found, ResultsError):
             warn(f"{name} is not tested: {found}")
@@ -125,7 +121,7 @@ def validate_finalists(
     spec: SweepSpec,
     store: Store,
     warn: Callable[[str], None],
-    show: Show = _nothing,
+    show: Show = nothing,
     each: Each | None = None,
 ) -> None:
     """Validate the finalists on whole cases, where their kind of trainer can. Record each run.
@@ -158,10 +154,8 @@ def _evaluated(
             names.append(run.trial_id)
         else:
             yield run.trial_id, ResultsError("its weights were not kept")
-    waiting, found = (
-        [*names],
-        each(evaluate_run, [[name] for name in names], spec.trainer.kind, how),
-    )
+    waiting = [*names]
+    found = each(evaluate_run, [[name] for name in names], spec.trainer.kind, how)
     for count in range(1, len(names) + 1):
         show(f"{waiting[0]}, {count} of {len(names)}")
         number, result = next(found)

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from sweep.machine.machine_cache import default_cache
 from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
+from sweep.store.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class SweepLocation:
 def scratch(uri: str) -> Path:
     """Folder for files of the sweep at ``uri`` while the workers of this machine train."""
     return default_cache() / "scratch" / _digest(uri)
+
+
+def trial_at(uri: str, trial_id: str) -> tuple[Path, RemoteFolder]:
+    """Where a worker copies a trial of the sweep at ``uri`` to, and where it is there."""
+    below = Layout(Path()).trial(trial_id).folder.as_posix()
+    return scratch(uri) / below, RemoteFolder(uri).below(below)
 
 
 def _digest(uri: str) -> str:

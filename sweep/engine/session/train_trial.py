@@ -116,9 +116,8 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
         InputError: its data are not usable here, or its settings were edited since it began.
     """
     # Inside the generator, so that an import or a file that fails is the trial's outcome.
-    from sweep.engine.session.sweep_location import scratch
+    from sweep.engine.session.sweep_location import trial_at
     from sweep.spec.load import load_trial
-    from sweep.store.at_uri.remote_folder import RemoteFolder
     from sweep.store.at_uri.worker_folder import workplace
     from sweep.store.layout import Layout
     from sweep.store.read_results import edits_of_run
@@ -129,8 +128,7 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
 
     remote = None
     if uri is not None:
-        trial = Layout(Path()).trial(folder.name).folder.as_posix()
-        folder, remote = scratch(uri) / trial, RemoteFolder(uri).below(trial)
+        folder, remote = trial_at(uri, folder.name)
     # A trial's folder is in `trials` of the sweep's; at a URI each node has its own trunks.
     trunks = Layout(folder.parent.parent).trunks
     with workplace(folder, remote) as place:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from sweep.store.at_uri.local_results import SWEEP_YAML, require_results_at
-from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, files_below
 from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
@@ -114,8 +114,7 @@ class MirroredStore(Store):
 
     def has_weights(self, trial_id: str) -> bool:
         paths = self.layout.trial(trial_id)
-        there = self._mirror.remote.below(self._mirror.name_of(paths.folder)).files()
-        return paths.best_checkpoint.name in there
+        return paths.best_checkpoint in self._there(paths.folder)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
@@ -125,9 +124,12 @@ class MirroredStore(Store):
         return paths
 
     def fetch_predictions(self, trial_id: str) -> None:
-        folder = self.layout.trial(trial_id).nnunet
-        there = self._mirror.remote.below(self._mirror.name_of(folder)).files()
-        self._mirror.fetch_files(folder / name for name in there)
+        self._mirror.fetch_files(self._there(self.layout.trial(trial_id).nnunet))
+
+    def _there(self, folder: Path) -> set[Path]:
+        """The files that the URI has below a folder, as they would be called here."""
+        names = self._mirror.remote.below(self._mirror.name_of(folder)).files()
+        return {folder / name for name in names}
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)
@@ -154,9 +156,9 @@ class MirroredStore(Store):
         started = time.monotonic()
         self._require_writer()
         for trial_id in self._changed:
-            self._mirror.send(_files(self.layout.trial(trial_id).folder))
+            self._mirror.send(files_below(self.layout.trial(trial_id).folder))
         self._changed.clear()
-        self._mirror.send(_files(self.layout.folder, but=self.layout.trials.name))
+        self._mirror.send(files_below(self.layout.folder, but=self.layout.trials.name))
         # W&B's runs that are logged anew, and pictures that the study names no more.
         self._mirror.delete_gone(self.layout.wandb.name, self.layout.study_artifacts.name)
         while self._deletable:
@@ -184,15 +186,6 @@ def require_unused_at(remote: RemoteFolder) -> None:
     """
     if names := {name for name in remote.files() if not name.startswith(".")}:
         raise already_used(remote, SWEEP_YAML in names, "what is there")
-
-
-def _files(folder: Path, *, but: str = "") -> list[Path]:
-    """All files below a folder, except those in ``but``, locks and half-written files."""
-    found = []
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name != but and name[0] != "."]
-        found += [Path(path, name) for name in names if name[0] != "."]
-    return found
 
 
 def _clear(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -210,6 +211,15 @@ class Mirror:
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(do, names):
                 pass
+
+
+def files_below(folder: Path, *, but: str = "") -> list[Path]:
+    """All files below a folder, except those in ``but``, locks and half-written files."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != but and name[0] != "."]
+        found += [Path(path, name) for name in names if name[0] != "."]
+    return found
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, files_below
 from sweep.store.files import delete, writing
 from sweep.store.layout import CHECKPOINTS, TrialPaths
 from sweep.store.lock import training
@@ -48,19 +48,9 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
         with training(paths):
             yield Workplace(paths)
         return
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with training(paths):
-        _empty(paths)  # a killed worker may have left older files
-        try:
-            mirror = Mirror(folder, remote)
-            needed = {file.name for file in (paths.config, paths.provenance, paths.cases)}
-            names = mirror.fetch(lambda name: name in needed or name.endswith(CHECKPOINTS))
-            if paths.config.name not in names:
-                raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")
-            yield Workplace(paths, mirror)
-        finally:
-            _empty(paths)
+    needed = {file.name for file in (paths.config, paths.provenance, paths.cases)}
+    with _copy(paths, remote, lambda name: name in needed or name.endswith(CHECKPOINTS)) as mirror:
+        yield Workplace(paths, mirror)
 
 
 @contextmanager
@@ -74,15 +64,29 @@ def borrowed(folder: Path, remote: RemoteFolder) -> Iterator[TrialPaths]:
         StorageFailed: it cannot be read or written, or another process uses ``folder``.
     """
     paths = TrialPaths(folder)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with _copy(paths, remote, lambda _: True) as mirror:
+        yield paths
+        mirror.send(files_below(folder))
+
+
+@contextmanager
+def _copy(
+    paths: TrialPaths, remote: RemoteFolder, wanted: Callable[[str], bool]
+) -> Iterator[Mirror]:
+    """Hold a local folder with those of the remote files that are ``wanted``, and empty it again.
+
+    Raises:
+        StorageFailed: as of `workplace`.
+    """
+    with writing(paths.folder):
+        paths.folder.mkdir(parents=True, exist_ok=True)
     with training(paths):
-        _empty(paths)
+        _empty(paths)  # a killed worker may have left older files
         try:
-            mirror = Mirror(folder, remote)
-            mirror.fetch(lambda _: True)
-            yield paths
-            mirror.send(file for file in folder.rglob("*") if file.is_file() and file != paths.lock)
+            mirror = Mirror(paths.folder, remote)
+            if paths.config.name not in mirror.fetch(wanted):
+                raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")
+            yield mirror
         finally:
             _empty(paths)
 
