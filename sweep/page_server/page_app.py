@@ -132,7 +132,7 @@ class LivePages:
         asked_for = await self._control.read(request)
         sweep = self._sweep(request)
         try:
-            asked = await run_in_threadpool(asked_for.ask, sweep.folder)
+            asked = await run_in_threadpool(asked_for.ask, sweep.uri or sweep.folder)
         except SweepError as error:
             return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
         sweep.expect_news()

@@ -32,8 +32,11 @@ MOST_BYTES = 2**16
 class PageRequest(Protocol):
     """A request as the page sends it."""
 
-    def ask(self, results: Path) -> Asked:
-        """Leave it in the results folder; raises as the functions of `sweep.api.user_requests`."""
+    def ask(self, results: Path | str) -> Asked:
+        """Leave it in the results folder, or at its URI.
+
+        Raises as the functions of `sweep.api.user_requests`.
+        """
         ...
 
 
@@ -43,7 +46,7 @@ class StopTrial:
 
     trial: str
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_stop(results, [self.trial])[0]
 
 
@@ -53,7 +56,7 @@ class Enqueue:
 
     values: Mapping[str, str]
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_for_trial(results, [f"{key}={value}" for key, value in self.values.items()])
 
 
@@ -64,7 +67,7 @@ class WriteNote:
     trial: str
     text: str
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_note(results, self.trial, self.text)
 
 
