@@ -416,5 +416,7 @@ def is_used(folder: Path) -> bool:
     """Whether the path exists and has files that are not hidden."""
     if not os.path.lexists(folder):
         return False
+    if folder.is_file():
+        raise ResultsError(f"{folder} is a file: choose another name, or remove it")
     with reading(folder):
         return any(not entry.name.startswith(".") for entry in folder.iterdir())

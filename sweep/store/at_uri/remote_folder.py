@@ -193,16 +193,17 @@ class Mirror:
             the names of all.
         """
         stamps = self.remote.stamps()
-        if first in stamps and wanted(first):
-            self._fetch_changed({first: stamps[first]})
+        if first in stamps and wanted(first) and self._fetch_changed({first: stamps[first]}):
             stamps = self.remote.stamps()
         self._fetch_changed({n: stamp for n, stamp in stamps.items() if n != first and wanted(n)})
         return set(stamps)
 
-    def _fetch_changed(self, stamps: Mapping[str, Stamp]) -> None:
+    def _fetch_changed(self, stamps: Mapping[str, Stamp]) -> bool:
+        """Whether any of these files was downloaded."""
         changed = {name: stamp for name, stamp in stamps.items() if self._seen.get(name) != stamp}
         self._each(self._fetch, changed)
         self._seen |= changed
+        return bool(changed)
 
     def fetch_new(self, files: Iterable[Path]) -> None:
         """Download those of ``files`` that were neither sent nor downloaded yet."""
