@@ -130,7 +130,9 @@ function commandOf(id, trial) {
 
 /** What a curve shows, by its name in the data. */
 const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate",
-  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)" };
+  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)",
+  "machine/gpu_percent": "GPU load (%)", "machine/disk_read_mib": "read from disk (MiB)", "machine/disk_written_mib": "written to disk (MiB)",
+  "machine/received_mib": "received by the node (MiB)", "machine/sent_mib": "sent by the node (MiB)" };
 const curveTitle = (name) => CURVES[name] ?? name.replace(/^terms\//, "loss term ").replace(/^metrics\//, "");
 
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */
