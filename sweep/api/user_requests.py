@@ -29,8 +29,8 @@ from sweep.store.spool.request_spool import RequestSpool, origin
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import TrialRecord
 
-MOST_CHARACTERS = 2000
-"""Longest note."""
+MOST_CHARACTERS, MOST_OF_A_SWEEP = 2000, 20_000
+"""Longest note on a trial and on the sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,13 @@ def ask_for_trial(results: str | Path, values: Mapping[str, Any] | Sequence[str]
     return Asked(request, words.rstrip(), warnings)
 
 
-def ask_to_note(results: str | Path, trial_id: str, text: str) -> Asked:
-    """Note something on a trial, also on one that has ended.
+def ask_to_note(results: str | Path, trial_id: str | None, text: str) -> Asked:
+    """Note something on a trial, also on one that has ended, or on the sweep.
 
     Args:
         results: the results folder.
-        trial_id: of a trial or a replicate.
-        text: of the note, at most 2000 characters.
+        trial_id: of a trial or a replicate; None: on the sweep.
+        text: of the note, at most 2000 characters; on the sweep Markdown of at most 20,000.
 
     Raises:
         ResultsError: ``results`` is not a results folder.
@@ -128,18 +128,19 @@ def ask_to_note(results: str | Path, trial_id: str, text: str) -> Asked:
             characters, as of a terminal's colours, or bytes that are not UTF-8.
     """
     layout = _layout(results)
-    _trial(layout, trial_id)
+    if trial_id is not None:
+        _trial(layout, trial_id)
+    most = MOST_OF_A_SWEEP if trial_id is None else MOST_CHARACTERS
     text = text.strip().replace("\r\n", "\n")
-    if not 0 < len(text) <= MOST_CHARACTERS:
-        raise InputError.single(
-            f"a note must have 1 to {MOST_CHARACTERS} characters, but has {len(text)}"
-        )
+    if not 0 < len(text) <= most:
+        raise InputError.single(f"a note must have 1 to {most} characters, but has {len(text)}")
     control = next((one for one in text if category(one) == "Cc" and one not in "\n\t"), None)
     if wrong := no_character(text) or (control and f"has the control character {control!a}"):
         raise InputError.single(f"a note must be text, but {wrong}")
     request = NoteAdded(trial_id=trial_id, text=text, **origin())
     RequestSpool(layout).add(request)
-    return Asked(request, f"Noted on {trial_id}. `sweep.rank --notes` and the report show it.")
+    on = trial_id or "the sweep"
+    return Asked(request, f"Noted on {on}. `sweep.rank --notes` and the report show it.")
 
 
 def _layout(results: str | Path) -> Layout:

@@ -59,10 +59,10 @@ class Enqueue:
 
 @dataclass(frozen=True, slots=True)
 class WriteNote:
-    """Note something on a trial."""
+    """Note something on a trial, or on the sweep."""
 
-    trial: str
     text: str
+    trial: str | None = None
 
     def ask(self, results: Path) -> Asked:
         return ask_to_note(results, self.trial, self.text)

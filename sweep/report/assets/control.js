@@ -54,9 +54,9 @@
   });
 
   const note = (trial) => question({
-    title: `Note on ${trial}`,
-    words: "The report and `sweep.rank --notes` show it.",
-    fields: [element("textarea", { name: "text", rows: 4, maxlength: 2000, required: true, "aria-label": "Note" })],
+    title: `Note on ${trial ?? "the sweep"}`,
+    words: trial ? "The report and `sweep.rank --notes` show it." : "It stands at the top of the report, with your name and the time, in Markdown: [t0003](#trial/t0003) is a link. It cannot be changed later.",
+    fields: [element("textarea", { name: "text", rows: trial ? 4 : 10, maxlength: trial ? 2000 : 20000, required: true, "aria-label": "Note" })],
     does: "Write it", kind: "note", body: (form) => ({ trial, text: form.elements.text.value }),
   });
 
@@ -84,5 +84,6 @@
     replicate ? null : button("Train one like it…", () => enqueue(id)),
     button("Write a note…", () => note(id))));
   window.dispatchEvent(new HashChangeEvent("hashchange"));  // a view that the address has opened
-  document.querySelector("header .live").after(element("p", { class: "steering" }, button("Train a configuration…", () => enqueue(null))));
+  document.querySelector("header .live").after(element("p", { class: "steering" },
+    button("Train a configuration…", () => enqueue(null)), button("Write a note on the sweep…", () => note(null))));
 })();
