@@ -56,7 +56,7 @@
 
   const note = (trial) => question({
     title: `Note on ${trial ?? "the sweep"}`,
-    words: trial ? "The report and `sweep.rank --notes` show it." : "It stands at the top of the report, with your name and the time, in Markdown: [t0003](#trial/t0003) is a link. It cannot be changed later.",
+    words: trial ? "The report and `sweep.rank --notes` show it." : "It stands at the top of the report, with the time and the name of who started this server. It is Markdown: [t0003](#trial/t0003) is a link. It cannot be changed later.",
     fields: [element("textarea", { name: "text", rows: trial ? 4 : 10, maxlength: trial ? 2000 : 20000, required: true, "aria-label": "Note" })],
     does: "Write it", kind: "note", body: (form) => ({ trial, text: form.elements.text.value }),
   });

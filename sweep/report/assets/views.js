@@ -66,14 +66,16 @@ const textOf = (ids) => JSON.stringify(ids.map((id) => page.data.trials[id]));
 function refreshView() {
   if (!dialog?.open) return;
   if (viewed === textOf(idsInAddress())) return;
-  if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
+  if (dialog.querySelector("select:focus, button:active") || String(getSelection())) return;
   redrawView();
 }
 
-/** Draws the open view anew at the place that the reader has scrolled to. */
+/** Draws the open view anew at the place that the reader has scrolled to; the focus stays on its button. */
 function redrawView() {
   const top = dialog.scrollTop, opened = [...dialog.querySelectorAll("details")].map(({ open }) => open);
+  const buttons = () => [...dialog.querySelectorAll("button")], at = buttons().indexOf(document.activeElement);
   route();
+  buttons()[at]?.focus({ preventScroll: true });
   dialog.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? one.open; });
   dialog.scrollTop = top;
 }
