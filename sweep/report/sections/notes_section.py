@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -45,6 +47,7 @@ def notes_section(results: Results) -> PageSection | None:
     return PageSection(name="notes", title="Notes on trials", html=html)
 
 
+@lru_cache(maxsize=100)  # a live page is written again and again
 def markdown(text: str) -> Markup:
     """The html of a text in Markdown, its headings below those of the page."""
     tokens = MARKDOWN.parse(text)
