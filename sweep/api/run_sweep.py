@@ -114,7 +114,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
                     tracker.ranked()
                 hand_over(spec, store, ranking, view, uri=location.uri)
             if ending is Ending.FINISHED:
-                draw(spec, store, ranking, view, trackers, executor.each)
+                draw(spec, store, ranking, view, trackers, executor.each, uri=location.uri)
     except SweepFailed as error:
         saved = "all reported epochs are saved; once this is fixed, resume with"
         gone = "the sweep's folder was moved or deleted; once it is back, resume with"

@@ -142,9 +142,9 @@ class LivePages:
             self._sweep(request), lambda folder: put_file(folder, trial, file, content)
         )
 
-    async def _asked(self, sweep: LiveSweep, ask: Callable[[Path], Asked]) -> Response:
+    async def _asked(self, sweep: LiveSweep, ask: Callable[[str | Path], Asked]) -> Response:
         try:
-            asked = await run_in_threadpool(ask, sweep.folder)
+            asked = await run_in_threadpool(ask, sweep.uri or sweep.folder)
         except SweepError as error:
             return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
         sweep.expect_news()

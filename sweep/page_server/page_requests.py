@@ -34,8 +34,11 @@ MOST_BYTES_OF_A_FILE = 2**25
 class PageRequest(Protocol):
     """A request as the page sends it."""
 
-    def ask(self, results: Path) -> Asked:
-        """Leave it in the results folder; raises as the functions of `sweep.api.user_requests`."""
+    def ask(self, results: Path | str) -> Asked:
+        """Leave it in the results folder, or at its URI.
+
+        Raises as the functions of `sweep.api.user_requests`.
+        """
         ...
 
 
@@ -45,7 +48,7 @@ class StopTrial:
 
     trial: str
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_stop(results, [self.trial])[0]
 
 
@@ -55,7 +58,7 @@ class Enqueue:
 
     values: Mapping[str, str]
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_for_trial(results, [f"{key}={value}" for key, value in self.values.items()])
 
 
@@ -66,7 +69,7 @@ class WriteNote:
     text: str
     trial: str | None = None
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_note(results, self.trial, self.text)
 
 

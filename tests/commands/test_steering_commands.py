@@ -298,11 +298,11 @@ def test_note_of_several_lines_reaches_a_table_and_its_reader_as_it_was_written(
     assert next(csv.DictReader(io.StringIO(written, newline="")))["notes"] == text
 
 
-@pytest.mark.parametrize("place", ["results/none", "s3://bucket/toy"])
-def test_place_without_a_results_folder_is_refused(call: Call, place: str) -> None:
-    result = call("stop", place, "t0000")
-    assert result.exit_code == 2
-    assert place in result.stderr
+def test_place_without_a_results_folder_is_refused(call: Call, object_store: str) -> None:
+    for place in ("results/none", f"{object_store}/none"):
+        result = call("stop", place, "t0000")
+        assert result.exit_code == 2
+        assert place in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,18 @@ def test_results_that_cannot_be_made_are_refused_in_the_words_of_a_sweep(
         said[command] = result.stderr.splitlines()[-1].replace(name, "NAME")
     assert said["train"] == said["run"]
     assert said["train"].startswith(f"error: cannot write to {folder / results}/NAME: ")
+    is_file = f"{folder / results.removesuffix('/x')} is a file, not a folder"
+    assert said["train"].endswith(is_file if results != "dangling" else "File exists")
+
+
+def test_results_folder_that_is_a_file_is_named_as_that(call: Call, folder: Path) -> None:
+    (folder / "results").mkdir(exist_ok=True)
+    for command, file, name in (("train", "best.yaml", "train-best"), ("run", "tiny.yaml", "tiny")):
+        (path := folder / "results" / name).touch()
+        result = call(command, file)
+        assert result.exit_code == 2
+        assert f"{path} is a file: choose another name, or remove it" in result.stderr
+        path.unlink()
 
 
 def test_trainer_that_calls_sys_exit_fails_its_trial_in_words(call: Call, folder: Path) -> None:
