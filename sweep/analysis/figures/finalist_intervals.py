@@ -74,9 +74,7 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
             "thickness": 2,
         },
         text=[
-            "too few for an interval"
-            if math.isnan(low)
-            else f"{objective.text(low)} to {objective.text(high)}"
+            "no interval" if math.isnan(low) else f"{objective.text(low)} to {objective.text(high)}"
             for low, high in ends
         ],
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
