@@ -14,12 +14,7 @@ from dataclasses import replace
 from operator import not_
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from sweep.plugins.plugin_kinds import OPTIMIZER, own_or_plugin
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
@@ -28,10 +23,7 @@ from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.network_settings import NetworkSettings
-from sweep.spec.settings.objective_settings import (
-    ObjectiveChoice,
-    ObjectiveSettings,
-)
+from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.settings.settings_base import EndsRun, Options, Settings, one_or_several
 from sweep.spec.settings.trainer_settings import (
     CommonTrainer,
