@@ -70,7 +70,10 @@ def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:
         file: its ``summary.json``.
         dataset_json: of the dataset; it has the names of the classes.
     """
-    names = {_key(value): name for name, value in dataset_json["labels"].items()}
+    names = {  # a label as nnU-Net writes it into a summary: ``1``, or ``(1, 2)`` of a region
+        str(tuple(value) if isinstance(value, list) else value): name
+        for name, value in dataset_json["labels"].items()
+    }
     ending, cases = dataset_json["file_ending"], {}
     by_class: dict[str, list[float]] = {}
     for case in json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]:
@@ -83,8 +86,3 @@ def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:
     # nnU-Net's `foreground_mean`, which is NaN where a class is in no case. That class is left out.
     means = [fmean(found) for found in by_class.values() if found]
     return RealValidation(dice=fmean(means) if means else None, cases=cases)
-
-
-def _key(value: Any) -> str:
-    """A label as nnU-Net writes it into a summary: ``1``, or ``(1, 2)`` of a region."""
-    return str(tuple(value) if isinstance(value, list) else value)

@@ -27,6 +27,7 @@ from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSet
 from sweep.spec.settings.settings_base import EndsRun, Options, Settings, one_or_several
 from sweep.spec.settings.trainer_settings import (
     CommonTrainer,
+    GeometricTrainer,
     MonaiTrainer,
     NnunetTrainer,
     TrainerSettings,
@@ -147,10 +148,11 @@ def _without_geometry(loss: Any, trainer: Any) -> Any:
 
 def _losses_see_volumes(trainer: CommonTrainer | None, data: CommonData | None) -> bool:
     """Whether the geometric losses see whole volumes."""
+    if not isinstance(trainer, GeometricTrainer) or trainer.geometry == "slices":
+        return False
     if isinstance(trainer, NnunetTrainer):
-        return trainer.looks_at_volumes
-    is_ours = isinstance(trainer, MonaiTrainer) and trainer.geometry == "volume"
-    return is_ours and data is not None and data.spatial_dims == 3
+        return trainer.configuration != "2d"
+    return data is not None and data.spatial_dims == 3
 
 
 class TrialSettings(Settings):
