@@ -28,7 +28,7 @@ from sweep.vocabulary.record import RealValidation
 
 
 def real_validation(
-    settings: TrialSettings, weights: Mapping[str, Any], folder: Path, *, processes: int = 1
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path
 ) -> RealValidation:
     """Predict the validation cases of the trial's fold as nnU-Net does after a training.
 
@@ -36,7 +36,6 @@ def real_validation(
         settings: the trial's settings.
         weights: of its network, as under ``model`` in its ``best.pt``.
         folder: where nnU-Net writes its predictions and ``summary.json`` with all values.
-        processes: number of processes that write predictions.
 
     Returns:
         Dice of each case and foreground class, and nnU-Net's mean over them. A case whose
@@ -51,7 +50,7 @@ def real_validation(
         trainer.output_folder = str(folder)
         trainer.logger = LatestValues()
         # nnU-Net reads this number once, when it is imported.
-        nnUNetTrainer.default_num_processes = processes
+        nnUNetTrainer.default_num_processes = 1
         try:
             trainer.perform_actual_validation()
         finally:
