@@ -445,15 +445,18 @@ def test_notes_survive_with_and_without_a_session(tmp_path: Path) -> None:
     run(spec, folder, user)
     ask_to_note(folder, "t0000", "second")
     ask_to_note(folder, "t0001", "other")
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    ask_to_note(folder, None, "of the sweep")
+    every = {"t0000": ["first", "second"], "t0001": ["other"], None: ["of the sweep"]}
+    assert _texts(folder) == every
     with Store.open(folder) as store:
         drive(spec, store)
         recorded = [e.text for e in store.journal() if isinstance(e, NoteAdded)]
-    assert recorded == ["first", "second", "other"]
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    assert recorded == ["first", "second", "other", "of the sweep"]
+    assert _texts(folder) == every
+    assert [note.text for note in sweep.open(folder).notes] == ["of the sweep"]
 
 
-def _texts(folder: Path) -> dict[str, list[str]]:
+def _texts(folder: Path) -> dict[str | None, list[str]]:
     return {name: [n.text for n in notes] for name, notes in read_notes(folder).items()}
 
 
