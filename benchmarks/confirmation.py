@@ -11,7 +11,7 @@ the best one: all are equal, or two are and the others lie far behind, which is 
 With one fold g belongs to the means: from a single fold it cannot be told what other folds would
 say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
 
-Sections: winners, letters, power, priors, calibration, leading,
+Sections: winners, letters, coarse, power, priors, calibration, leading,
 intervals, clusters, runs, hard, stated.
 """
 
@@ -28,7 +28,7 @@ from other_rules import by_blocks, pooled
 from real_trainings import real
 
 from sweep.analysis.confirm import paired_statistics as paired
-from sweep.analysis.confirm.paired_comparison import LEVEL, PairedComparison, detectable
+from sweep.analysis.confirm.paired_comparison import LEVEL, PairedComparison, detectable, interval
 from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best, two_kinds
 
 Array = NDArray[np.float64]
@@ -129,6 +129,50 @@ def letters() -> None:
 
         rates = [_rate(rng, differ, list(means), seeds, 1, 0.0, tries=3000) for seeds in (5, 10)]
         print(f"| {count} | {tied} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
+
+
+COARSE: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
+    "two values": lambda rng, shape: rng.integers(0, 2, shape) - 0.5,
+    "three values": lambda rng, shape: rng.binomial(2, 0.5, shape) - 1.0,
+    "one run in five lower": lambda rng, shape: 0.2 - 1.0 * (rng.random(shape) < 0.2),
+    "steps of two deviations": lambda rng, shape: 2 * np.round(rng.standard_normal(shape) / 2),
+    "steps of half a deviation": lambda rng, shape: np.round(2 * rng.standard_normal(shape)) / 2,
+    "shares of 20 cases": lambda rng, shape: rng.binomial(20, 0.8, shape) / 20 - 0.8,
+    "two values and noise": lambda rng, shape: (
+        rng.integers(0, 2, shape) - (0.5 + 0.05 * rng.standard_normal(shape))
+    ),
+}
+"""Runs of mean 0 with few different values."""
+
+
+def coarse(tries: int = 1500) -> None:
+    print("Equal finalists with coarse scores, letters apart, and the interval of the first: held")
+    print("the mean, of those with an interval; had none\n")
+    print("| runs | seeds | letters of 3 | of 6 | interval, 1 | first of 6 |")
+    print("|---|---|---|---|---|---|")
+    rng = np.random.default_rng(UNSEEN)
+    for (name, noise), seeds in product(COARSE.items(), (3, 5, 10)):
+        apart = [
+            _rate(
+                rng, lambda v: bool(compared(v).apart), [0.0] * k, seeds, 1, 0.0, noise, 1.0, tries
+            )
+            for k in (3, 6)
+        ]
+        cells = [f"{rate:.3f}" for rate in apart]
+        for count in (1, 6):
+            firsts = [max(noise(rng, (count, seeds)).tolist(), key=math.fsum) for _ in range(tries)]
+            ends = np.array(
+                [
+                    interval(
+                        {(n, 0): x for n, x in enumerate(own)}, by_fold=False, highest_of=count
+                    )
+                    for own in firsts
+                ]
+            )
+            has = ~np.isnan(ends[:, 0])
+            held = (ends[has, 0] <= 1e-12) & (ends[has, 1] >= -1e-12)
+            cells.append(f"{held.mean():.2f}; {1 - has.mean():.2f}")
+        print(f"| {name} | {seeds} | {' | '.join(cells)} |", flush=True)
 
 
 def power() -> None:
@@ -447,7 +491,7 @@ def hard(tries: int = 3000) -> None:
 SECTIONS = {
     section.__name__: section
     for section in (
-        *(winners, letters, power, priors, calibration, leading),
+        *(winners, letters, coarse, power, priors, calibration, leading),
         *(intervals, clusters, runs, hard, stated),
     )
 }

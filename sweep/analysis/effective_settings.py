@@ -32,7 +32,7 @@ def read_spec(folder: Path) -> SweepSpec:
     Raises:
         ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
-    values = dict(read_sweep(folder))
+    values = {"seed_per_fold": False, **read_sweep(folder)}  # before that was a setting
     if isinstance(confirm := values.get("confirm"), dict):  # before there were races
         values["confirm"] = {"race": False} | confirm
     try:

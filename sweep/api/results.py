@@ -453,8 +453,8 @@ class SweepResults(Mapping[str, TrialResult]):
         return _answer(ask_for_trial(self._read.uri or self.folder, parameters))
 
     @for_python
-    def note(self, trial_id: str, text: str) -> Asked:
-        """Note something on a trial, as the command ``sweep.note``.
+    def note(self, trial_id: str | None, text: str) -> Asked:
+        """Note something on a trial, as the command ``sweep.note``; None: on the sweep.
 
         Raises:
             InputError: the trial is unknown, or the text is empty or too long.
@@ -462,6 +462,11 @@ class SweepResults(Mapping[str, TrialResult]):
         from sweep.api.user_requests import ask_to_note
 
         return _answer(ask_to_note(self._read.uri or self.folder, trial_id, text))
+
+    @property
+    def notes(self) -> tuple[NoteAdded, ...]:
+        """What users noted on the sweep, in order, each with ``text``, ``by`` and ``at``."""
+        return self._read.notes.get(None, ())
 
     def __getitem__(self, trial_id: str) -> TrialResult:
         """A trial or a replicate.

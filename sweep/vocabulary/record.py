@@ -14,7 +14,6 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import compress
 from operator import not_
-from statistics import fmean
 from typing import Any
 
 from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
@@ -22,7 +21,7 @@ from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.dominance import Point
 from sweep.vocabulary.epoch_metrics import EpochMetrics, column, distance_unit_in, warnings_of
 from sweep.vocabulary.error_lines import blamed
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.objective import DICE, Objective, mean_of_runs
 from sweep.vocabulary.strict_json import finite_fields
 
 Scalar = bool | int | float | str | None
@@ -313,7 +312,7 @@ class TrialRecord:
         Only means over as many runs can be compared.
         """
         own = self.score
-        return None if own is None else fmean((own, *self.replicated))
+        return None if own is None else mean_of_runs((own, *self.replicated))
 
     @property
     def is_out(self) -> bool:
@@ -329,7 +328,9 @@ class TrialRecord:
         """The trial with these replicates in the search, of whatever status, counted."""
         runs = list(runs)
         diverged = tuple(run.trial_id for run in runs if run.status is Status.DIVERGED)
-        return replace(self, replicated=_scores(runs), diverged_runs=diverged)
+        in_order = sorted(runs, key=lambda run: (len(run.trial_id), run.trial_id))  # of training
+        scores = up_to_none(run.score for run in in_order)
+        return replace(self, replicated=scores, diverged_runs=diverged)
 
     @property
     def point(self) -> Point | None:
@@ -490,13 +491,7 @@ def place_of_runs(
     Returns:
         number of replicates with a score, minus the number that diverged, mean score.
     """
-    return len(replicated), -diverged, fmean((score, *replicated))
-
-
-def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
-    """Their scores in the order of training, up to the first without any."""
-    ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))
-    return up_to_none(run.score for run in ordered)
+    return len(replicated), -diverged, mean_of_runs((score, *replicated))
 
 
 def up_to_none(scores: Iterable[float | None]) -> tuple[float, ...]:

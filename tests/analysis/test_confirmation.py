@@ -206,7 +206,7 @@ def test_best_yaml_is_the_confirmed_and_replicates_have_a_file_of_their_own(
     assert "seed: 1\n" in best
     values = [0.90, 0.91, 0.92, 0.905]
     low, high = stats.t.interval(0.95, 3, loc=0.90875, scale=stats.sem(values))
-    assert f"# mean over 4 replicates 0.9088 (95 %: {low:.4f} to {high:.4f})\n" in best
+    assert f"# mean over 4 replicates 0.9087 (95 %: {low:.4f} to {high:.4f})\n" in best
     rows = pd.read_csv(folder / "replicates.csv")
     assert list(rows["trial_id"][:5]) == ["t0001r1", "t0001r2", "t0001r3", "t0001r4", "t0000r1"]
     last = rows.iloc[-1]

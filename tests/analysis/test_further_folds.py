@@ -18,6 +18,7 @@ from rich.console import Console
 from scipy import stats
 from synthetic import SWEEP_YAML, diverged_at, results_of, trial, write_sweep
 
+from sweep.analysis.confirm.paired_comparison import mean_of
 from sweep.analysis.confirm.search_replicates import FIRST, RISK, SearchReplicates, may_still_win
 from sweep.analysis.figures.runs_on_folds import runs_on_folds
 from sweep.analysis.figures.sweep_results import read_results
@@ -174,6 +175,17 @@ def test_ranking_compares_means_over_as_many_runs_only(seed: int) -> None:
     assert list(frame["val_dice"].dropna()) == [0.79, 0.80, 0.85, 0.95, 0.9]
     assert [one.trial_id for one in finalists(spec_of(), records)][:2] == ["t0002", "t0000"]
     assert "runs" not in ranking_frame(searched(RECORDS[-3:]), [])
+
+
+def test_means_that_only_rounding_tells_apart_are_equal_and_the_earlier_trial_is_ahead() -> None:
+    assert fmean((0.80, 0.84)) > fmean((0.82, 0.82))
+    even = [run_of(0, fold, 0.82) for fold in range(2)]
+    odd = [run_of(1, fold, dice) for fold, dice in enumerate((0.80, 0.84))]
+    frame = ranking_frame([*even, *odd], [], spec_of())
+    assert list(frame["trial_id"]) == ["t0000", "t0001"]
+    assert may_still_win({"t0000": (0.82, 0.82), "t0001": (0.80, 0.84)}, 3)[0] == "t0000"
+    folds = {(0, 0): 0.80, (0, 1): 0.84}, {(0, 0): 0.82, (0, 1): 0.82}
+    assert mean_of(folds[0], by_fold=True) == mean_of(folds[1], by_fold=True)
 
 
 def test_trial_that_diverged_on_a_further_fold_ranks_behind_those_with_as_many_runs() -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from synthetic import results_of, trial
 
 from sweep.analysis.parameters.importance import (
     LEAST_TRIALS,
@@ -18,7 +19,18 @@ from sweep.analysis.parameters.importance import (
     dice_importance,
     importance_for_dice,
 )
+from sweep.vocabulary.parameter_values import ParameterValue
+from sweep.vocabulary.record import Status
 
+CONDITIONAL = """\
+name: synthetic
+trials: {trials}
+trainer: {{epochs: {epochs}}}
+loss: {{warmup_epochs: 0}}
+space:
+  optimizer.name: {{choice: [adamw, sgd]}}
+  optimizer.momentum: {{uniform: [0.8, 0.99], when: {{optimizer.name: sgd}}}}
+"""
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "importance.py"
 
 
@@ -46,6 +58,21 @@ def test_pruning_after_each_trials_own_warm_up_makes_the_warm_up_matter_to_nobod
         assert found.is_noise
     else:
         assert next(iter(found.shares)) == made.COMPACTNESS
+
+
+def test_conditional_parameter_without_effect_does_not_stand_for_that_of_its_condition() -> None:
+    rng = np.random.default_rng(1)
+    records = []
+    for number in range(30):
+        drawn: dict[str, ParameterValue] = {"optimizer.name": "adamw"}
+        if number % 2:
+            drawn = {"optimizer.name": "sgd", "optimizer.momentum": rng.uniform(0.8, 0.99)}
+        dice = 0.7 + 0.1 * (number % 2) + rng.normal(0, 0.01)
+        records.append(trial(number, Status.COMPLETED, [dice], drawn))
+    found = importance_for_dice(results_of(*records, yaml=CONDITIONAL))
+    assert found is not None
+    assert found.leader_among_best == "optimizer.name"
+    assert found.is_reliable
 
 
 def test_below_a_stated_number_of_trials_nothing_is_told(made: ModuleType) -> None:

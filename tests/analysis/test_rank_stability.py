@@ -63,6 +63,13 @@ def with_cases(folder: Path, table: np.ndarray, classes: int = 1, each: int = 0)
     return read_results(folder)
 
 
+def test_trials_with_the_same_scores_on_other_cases_have_equal_means() -> None:
+    scores = np.random.default_rng(14).random(CASES).round(3)
+    table = np.column_stack([scores, np.sort(scores)])
+    assert table.mean(axis=0)[0] < table.mean(axis=0)[1]  # by rounding
+    assert RankBootstrap(table).means.argmax() == 0
+
+
 def test_trial_that_is_ahead_on_every_case_is_first_in_every_draw() -> None:
     base = noisy(CASES, 0.8)
     found = RankBootstrap(np.hstack([base, base + 0.01, base - 0.01]))

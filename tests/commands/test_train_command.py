@@ -12,6 +12,7 @@ from foreign import write_trainer
 from sweep.spec.load import load_trial
 from sweep.store.layout import TrialPaths
 from sweep.store.lock import training
+from sweep.store.trial_files import read_machine
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 
@@ -28,12 +29,14 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
         "cases.csv",
         "config.yaml",
         "history.jsonl",
+        "machine.jsonl",
         "provenance.json",
         "trial.json",
     ]
     history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in history] == [0, 1, 2, 3]
     assert all(0 <= epoch["val_dice"] <= 1 for epoch in history)
+    assert [*read_machine(TrialPaths(trained))["cpu_cores"]] == [0, 1, 2, 3]
     assert load_trial(trained / "config.yaml").seed == 3
     assert json.loads((trained / "trial.json").read_text())["status"] == "completed"
     assert Checkpoints(trained).load_best() is not None

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
+
+import pytest
 
 from sweep.engine.decisions.pruning_policy import PruningPolicy
 from sweep.search.schedulers.decision import Decision
@@ -33,8 +36,61 @@ def test_searcher_hears_of_each_rung_once_with_what_was_compared_there() -> None
     for epochs, score in enumerate(scores, start=1):
         if deciding.report("t0000", epochs, score) is Decision.PAUSE:
             deciding.let_on("t0000")
-    # Nothing was measured in the fourth epoch: it came to the second rung a report later.
-    assert told == [("t0000", 1, 0.2), ("t0000", 2, 0.5)]
+    # Nothing was measured in the fourth epoch: its last value counts at the second rung.
+    assert told == [("t0000", 1, 0.2), ("t0000", 2, 0.3)]
+
+
+HALVING = {"name": "asha", "grace_period": 2, "reduction_factor": 2, "pause": True}
+BY_RUNGS: dict[str, dict[str, Any]] = {
+    "asha": HALVING | {"pause": False},
+    "halving": HALVING,
+    "hyperband": {"name": "hyperband", "grace_period": 2, "reduction_factor": 2, "brackets": 1},
+}
+Curve = list[float | None]
+
+
+def decisions(scheduler: dict[str, Any], curves: list[Curve]) -> tuple[list[int], Told]:
+    """The epochs that each trial has trained, and what was compared at each rung."""
+    told: Told = []
+    deciding, spec = policy(told, scheduler=scheduler)
+    names = [f"t{number:04d}" for number in range(len(curves))]
+    epochs, running = dict.fromkeys(names, 0), list(names)
+    for name in names:
+        deciding.start(name, spec.trial({"optimizer.lr": 0.1}), None)
+    while running:
+        name = running.pop(0)
+        while epochs[name] < 12:
+            score = curves[names.index(name)][epochs[name]]
+            epochs[name] += 1
+            decision = deciding.report(name, epochs[name], score)
+            if decision is not Decision.CONTINUE:
+                break
+        for other, decision in deciding.decided():
+            running += [other] * (decision is Decision.CONTINUE)
+    return [*epochs.values()], told
+
+
+@pytest.mark.parametrize("scheduler", BY_RUNGS.values(), ids=BY_RUNGS)
+def test_trial_without_a_value_at_a_rung_is_judged_there_by_its_last(
+    scheduler: dict[str, Any],
+) -> None:
+    chance = random.Random(0)
+    for _ in range(30):
+        whole: list[Curve] = [[chance.random() for _ in range(12)] for _ in range(6)]
+        gaps = [list(curve) for curve in whole]
+        for curve, gap in zip(whole, gaps, strict=True):
+            if chance.random() < 0.5:
+                rung = chance.choice([2, 4, 8]) - 1
+                curve[rung], gap[rung] = curve[rung - 1], None
+        assert decisions(scheduler, gaps) == decisions(scheduler, whole)
+
+
+@pytest.mark.parametrize("scheduler", BY_RUNGS.values(), ids=BY_RUNGS)
+def test_no_rung_judges_by_a_value_that_another_has_judged(scheduler: dict[str, Any]) -> None:
+    # Measured in every fifth epoch: the first value comes after two rungs, and after the third
+    # nothing new is known until the tenth.
+    curve = [0.01 * n if n % 5 == 0 else None for n in range(1, 13)]
+    assert decisions(scheduler, [curve])[1] == [("t0000", 2, 0.05), ("t0000", 3, 0.1)]
 
 
 def test_searcher_never_hears_of_a_score_that_is_not_finite() -> None:

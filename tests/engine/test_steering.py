@@ -31,7 +31,7 @@ import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned
 from sweep.api.results import SweepResults
-from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop
+from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop, put_file
 from sweep.console.sweep_progress import Progress
 from sweep.console.watch_view import Watching
 from sweep.engine.decisions.steering import Steering
@@ -449,12 +449,15 @@ def test_notes_survive_with_and_without_a_session(tmp_path: Path) -> None:
     run(spec, folder, user)
     ask_to_note(folder, "t0000", "second")
     ask_to_note(folder, "t0001", "other")
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    ask_to_note(folder, None, "of the sweep")
+    every = {"t0000": ["first", "second"], "t0001": ["other"], None: ["of the sweep"]}
+    assert _texts(folder) == every
     with Store.open(folder) as store:
         drive(spec, store)
         recorded = [e.text for e in store.journal() if isinstance(e, NoteAdded)]
-    assert recorded == ["first", "second", "other"]
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    assert recorded == ["first", "second", "other", "of the sweep"]
+    assert _texts(folder) == every
+    assert [note.text for note in sweep.open(folder).notes] == ["of the sweep"]
 
 
 def test_what_is_asked_for_at_a_uri_reaches_the_session_and_stays_there_until_it_is_recorded(
@@ -483,9 +486,15 @@ def test_what_is_asked_for_at_a_uri_reaches_the_session_and_stays_there_until_it
     assert warnings == []
     with local_results(remote.uri) as folder:
         assert _texts(folder) == {"t0000": ["first"]}
+    for n, name in enumerate(("a.csv", "a-2.csv")):
+        put = put_file(remote.uri, "t0000", "a.csv", bytes([n]))
+        assert put.words.startswith(f"{name} lies beside")
+        assert remote.read(f"trials/t0000/{name}") == bytes([n])
+    with pytest.raises(InputError, match=r"a\.pt.*named like weights"):
+        put_file(remote.uri, "t0000", "a.pt", b"1")
 
 
-def _texts(folder: Path) -> dict[str, list[str]]:
+def _texts(folder: Path) -> dict[str | None, list[str]]:
     return {name: [n.text for n in notes] for name, notes in read_notes(folder).items()}
 
 

@@ -269,6 +269,17 @@ class Book:
         assert {name for _, name in rung.waiting} <= recorded & self.alive
 
 
+def test_trial_that_jumps_over_a_rung_takes_no_place_there_from_those_that_came_on_time() -> None:
+    scheduler = halving(2, reduction_factor=2)
+    scheduler.report("t0000", 3, 0.9)
+    scheduler.report("t0001", 1, 0.1)
+    assert decided(scheduler) == {"t0001": GO}  # alone at the first rung
+    scheduler.report("t0001", 2, 0.2)
+    assert decided(scheduler) == {"t0000": GO, "t0001": STOP}
+    scheduler.end("t0000", Status.DIVERGED)
+    assert [len(rung.recorded) for rung in rungs(scheduler)] == [1, 1, 0]
+
+
 @given(st.data())
 def test_whatever_is_called_each_rung_counts_those_that_are_there(data: st.DataObject) -> None:
     names = [f"t{number:04d}" for number in range(data.draw(st.integers(1, 8)))]

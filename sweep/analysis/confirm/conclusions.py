@@ -103,16 +103,23 @@ def _displaced(found: Confirmation) -> str:
 
 
 def unseen(one: Finalist) -> str:
-    """What the interval of a finalist takes for granted; empty where it has none, or where runs
-    that diverged or lie far from the others are told of."""
-    if math.isnan(one.low) or one.diverged or any(kinds_of(one)):
-        return ""
+    """What the interval of a finalist takes for granted, or why it has none though its runs would
+    be enough; empty where they are too few, or where runs that diverged or lie far from the others
+    are told of."""
     runs, of = len(one.scores), one.highest_of
+    is_one_value = runs >= paired.LEAST_UNITS and len({*one.scores.values()}) == 1
+    if (math.isnan(one.low) and not is_one_value) or one.diverged or any(kinds_of(one)):
+        return ""
+    may = f"up to {percent(most_unseen(runs, of))} of all runs may"
+    if is_one_value:
+        return (
+            f"The {runs} runs of {one.trial_id} have the same value, so there is no interval:"
+            f" {may} have others (95 % confidence)."
+        )
     allows = f"allows for its being the first of {of}, and " if of > 1 else ""
     return (
         f"The interval of {one.trial_id} {allows}assumes that further runs are like these {runs}."
-        f" None of these lies far off, but up to {percent(most_unseen(runs, of))} of all runs may"
-        " (95 % confidence)."
+        f" None of these lies far off, but {may} (95 % confidence)."
     )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.analysis.confirm.paired_statistics import (
+    DECIMALS,
     groups,
     holm,
     mean_interval,
@@ -31,6 +32,7 @@ from sweep.spec.search.before_and_after import ConfirmSettings
 from sweep.spec.search.replicate_plan import most_finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
+from sweep.vocabulary.objective import mean_of_runs
 
 LEVEL = 0.05
 """Significance level of every test."""
@@ -163,7 +165,8 @@ class PairedComparison:
 
 
 def interval(scores: Scores, *, by_fold: bool, highest_of: int = 1) -> tuple[float, float]:
-    """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`.
+    """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`, and
+    where all are equal: their spread is not known then, and is not 0.
 
     Args:
         scores: of one configuration.
@@ -171,12 +174,13 @@ def interval(scores: Scores, *, by_fold: bool, highest_of: int = 1) -> tuple[flo
         highest_of: number of configurations of which it was picked as the highest.
     """
     values = [*units(scores, by_fold=by_fold).values()]
-    return mean_interval(values, LEAST_UNITS, highest_of=highest_of)
+    are_equal = round(max(values, default=0.0) - min(values, default=0.0), DECIMALS) == 0
+    return mean_interval([] if are_equal else values, LEAST_UNITS, highest_of=highest_of)
 
 
 def mean_of(scores: Scores, *, by_fold: bool) -> float:
     """Mean over units; NaN where there are none."""
-    return fmean(units(scores, by_fold=by_fold).values()) if scores else math.nan
+    return mean_of_runs(units(scores, by_fold=by_fold).values()) if scores else math.nan
 
 
 def detectable(units: int, others: int) -> float:

@@ -130,7 +130,7 @@ def most_unseen(runs: int, highest_of: int = 1) -> float:
 def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     """Two-sided p of Student's paired t-test; 1 for fewer than two pairs.
 
-    Differences that are all the same and not 0 have p = 0.
+    Differences that are all the same and not 0 have the p of `least_p`.
 
     Args:
         differences: ``[..., pairs]``.
@@ -147,7 +147,17 @@ def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     mean, same = np.abs(rounded.mean(axis=-1)), np.ptp(rounded, axis=-1) == 0
     error = np.where(same, 1.0, rounded.std(axis=-1, ddof=1) / math.sqrt(n))
     p = 2 * stdtr(n - 1, -mean / error)
-    return np.where(same, np.where(mean == 0, 1.0, 0.0), p)
+    return np.where(same, np.where(mean == 0, 1.0, least_p(n)), p)
+
+
+def least_p(pairs: int) -> float:
+    """Two-sided p of a difference that is the same in all pairs, ``2 / 4^n``.
+
+    Such a difference has no variance, and is still not certain: scores may be coarse (shares of few
+    cases). Two equal configurations then differ by one step in a pair, the same way, in up to a
+    quarter.
+    """
+    return 2 * 0.25**pairs
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.confirm.paired_statistics import DECIMALS
+from sweep.analysis.confirm.paired_statistics import DECIMALS, least_p
 
 Array = NDArray[np.float64]
 
@@ -90,9 +90,7 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
 
     Returns:
         ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. A difference that is
-        the same in all n units is never more certain than p = 2 / 4^n, whatever its variance says:
-        scores may be coarse (shares of few cases), and two equal configurations then differ by one
-        step in a unit, the same way, in up to a quarter.
+        the same in all units is never more certain than `least_p`, whatever its variance says.
     """
     from scipy.special import stdtrit
 
@@ -105,7 +103,7 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
     freedom = borrowed + units - 1
     error = np.sqrt((borrowed * pooled + (units - 1) * own) / freedom / units)
     t = np.divide(mean, error, out=np.copysign(math.inf, mean), where=error > 0)
-    most = -float(stdtrit(freedom, 0.25**units))
+    most = -float(stdtrit(freedom, least_p(units) / 2))
     return np.where(mean == 0, 0.0, np.where(same, np.clip(t, -most, most), t)), freedom
 
 

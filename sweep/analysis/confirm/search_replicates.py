@@ -36,6 +36,7 @@ from sweep.analysis.confirm.paired_statistics import DECIMALS
 from sweep.analysis.confirm.race_statistics import overtakes
 from sweep.spec.search.replicate_plan import search_blocks
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.objective import mean_of_runs
 from sweep.vocabulary.record import Replicate, Status, TrialRecord, up_to_none
 
 RISK = 0.2
@@ -150,7 +151,7 @@ def may_still_win(runs: Mapping[str, Sequence[float]], planned: int) -> list[str
     """
     if not runs:
         return []
-    order = sorted(runs, key=lambda one: (-len(runs[one]), -fmean(runs[one])))  # stable
+    order = sorted(runs, key=lambda one: (-len(runs[one]), -mean_of_runs(runs[one])))  # stable
     leader, others = runs[order[0]], [runs[one] for one in order[1:]]
     spread, freedom = _spread(leader, others)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, compress
 
 import numpy as np
 import optuna.importance
@@ -177,9 +177,10 @@ def _conditional_words(results: Results) -> str:
     if not any(results.spec.drawn[name].when for name in results.varied):
         return ""
     return (
-        " A conditional parameter counts in all trials, in those that do not draw it as in the"
-        " middle of its range. So its share is small where few trials draw it, and it can hold a"
-        " part of what the parameter of its condition decides."
+        " In fANOVA a conditional parameter counts in all trials, in those that do not draw it as"
+        " in the middle of its range. So its share is small where few trials draw it, and it can"
+        " hold a part of what the parameter of its condition decides. PED-ANOVA looks at the trials"
+        f" that draw it, from {LEAST_TRIALS} on."
     )
 
 
@@ -251,10 +252,8 @@ def importance_of(
         )
         study.add_trial(trial)
 
-    def shares(evaluator: optuna.importance.BaseImportanceEvaluator) -> dict[str, float]:
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
-        return {name: float(share) for name, share in found.items()}
-
+    fanova = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)
+    shares = optuna.importance.get_param_importances(study, evaluator=fanova, params=names)
     places = [
         [results.position(name, one) if name in one.parameters else 0.5 for name in names]
         for one in records
@@ -263,14 +262,35 @@ def importance_of(
     # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
     forest.fit(np.array(places), np.array(targets))
-    quarter = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
+    drawn = {name: [name in one.parameters for one in records] for name in names}
     return Importance(
         chance=chance_of_split(np.array(places), np.array(targets)),
-        shares=shares(optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
-        leading=shares(quarter) if leading else {},
+        shares={name: float(share) for name, share in shares.items()},
+        leading=_leading(study, drawn) if leading else {},
         explained=float(forest.oob_score_),
         trials=len(records),
     )
+
+
+def _leading(study: optuna.Study, drawn: Mapping[str, Sequence[bool]]) -> dict[str, float]:
+    """The shares of PED-ANOVA, each parameter among the trials that draw it.
+
+    The others would all have the middle of its range: then those that draw it are set apart, and
+    not by it. Where fewer than `LEAST_TRIALS` draw it, or all are equal, it has no share.
+
+    Args:
+        drawn: parameter → whether each trial of the study draws it.
+    """
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
+    found = dict[str, float]()
+    for name, draws in drawn.items():
+        trials = [*compress(study.get_trials(deepcopy=False), draws)]
+        own = make_study()
+        own.add_trials(trials)
+        tells = len(trials) >= LEAST_TRIALS and len({trial.value for trial in trials}) > 1
+        found |= evaluator.evaluate(own, params=[name]) if tells else {name: 0.0}
+    total = sum(found.values()) or 1.0
+    return {name: float(value) / total for name, value in found.items()}
 
 
 def chance_of_split(places: Floats, targets: Floats) -> float:

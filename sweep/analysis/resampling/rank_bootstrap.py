@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.analysis.confirm.paired_statistics import DECIMALS
+
 DRAWS = 1000
 """Draws of all cases, as challengeR's default."""
 LEVEL = 0.99
@@ -39,8 +41,8 @@ class RankBootstrap:
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
-        """``[trials]``, over all cases."""
-        means: NDArray[np.float64] = self.scores.mean(axis=0)
+        """``[trials]``, over all cases, rounded so that equal means are equal."""
+        means: NDArray[np.float64] = np.round(self.scores.mean(axis=0), DECIMALS)
         return means
 
     @cached_property
@@ -90,7 +92,7 @@ def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     from scipy.stats import rankdata
 
     # Rounded, so that two equal trials are equal in each draw.
-    found: NDArray[np.float64] = rankdata(-np.round(scores, 12), method="min", axis=-1)
+    found: NDArray[np.float64] = rankdata(-np.round(scores, DECIMALS), method="min", axis=-1)
     return found.astype(np.int64)
 
 
@@ -108,7 +110,8 @@ def kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.
     """
     first, second = np.triu_indices(len(one), k=1)
     signs, others = (
-        np.sign(np.round(scores[..., first] - scores[..., second], 12)) for scores in (one, other)
+        np.sign(np.round(scores[..., first] - scores[..., second], DECIMALS))
+        for scores in (one, other)
     )
     untied = np.abs(signs).sum() * np.abs(others).sum(axis=-1)  # pairs that are no ties
     with np.errstate(invalid="ignore"):

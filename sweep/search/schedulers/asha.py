@@ -26,8 +26,8 @@ class Asha(OnArrival):
     - The first arrival continues: nothing is known against it.
     - Ties share the better rank. Trials in their warm-up may be one and the same run: an equal
       value is no reason to stop any of them.
-    - ``None`` (nothing was measured in that epoch) continues. The trial is judged at its next
-      report with a value, and the rung records that value.
+    - ``None`` (no value is known yet) continues. The trial is judged at its next report with a
+      value, and the rung records that value.
     - NaN and ±inf stop at a rung and are never recorded.
     - Every rung forgets diverged and failed trials (`end`). A Dice from before the divergence takes
       no place from a healthy trial, and n does not count them. Pruned, completed and early-stopped

@@ -10,8 +10,9 @@ value of each rule here.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,8 +44,19 @@ class ComparedValue(NamedTuple):
 class ByTrainedEpochs:
     """The score itself, by trained epochs. Other comparisons override what differs.
 
+    If nothing was measured in the epoch of a rung, the trial is judged there by its last value that
+    no rung has judged. Without one it is judged at its next value.
+
     The state of a comparison is a function of the calls.
+
+    Args:
+        rungs: trained epochs of each, ascending.
     """
+
+    def __init__(self, rungs: Sequence[int] = ()) -> None:
+        self._rungs = rungs
+        self._passed: dict[str, int] = {}  # rungs that a trial has passed
+        self._unjudged: dict[str, float | None] = {}
 
     def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
         """Note a trial whose geometric loss acts in full after ``full_from`` epochs."""
@@ -56,6 +68,14 @@ class ByTrainedEpochs:
             score: the objective in the last of them, turned so that more is better
                 (`sweep.vocabulary.objective`); with several objectives, the trial's point.
         """
+        passed = bisect_right(self._rungs, epochs)
+        if passed > self._passed.get(trial_id, 0):
+            unjudged = self._unjudged.pop(trial_id, None)
+            score = unjudged if score is None else score
+            if score is not None:
+                self._passed[trial_id] = passed
+        elif score is not None:
+            self._unjudged[trial_id] = score
         return ComparedValue(trial_id, 0 if score is None else epochs, score)
 
     def late(self) -> Iterable[ComparedValue]:
@@ -64,6 +84,8 @@ class ByTrainedEpochs:
 
     def end(self, trial_id: str) -> None:
         """Note that a trial has ended."""
+        self._passed.pop(trial_id, None)
+        self._unjudged.pop(trial_id, None)
 
 
 @dataclass(slots=True)
@@ -106,6 +128,7 @@ class ByProjectedGain(ByTrainedEpochs):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._curves: dict[str, _Curve] = {}
         self._baseline: str | None = None
         self._control = _Curve(0)
@@ -158,4 +181,4 @@ class ByProjectedGain(ByTrainedEpochs):
 
 def make_comparison(spec: SweepSpec) -> ByTrainedEpochs:
     """The comparison of the sweep's trials."""
-    return ByProjectedGain() if spec.compares_gains else ByTrainedEpochs()
+    return ByProjectedGain() if spec.compares_gains else ByTrainedEpochs(spec.rungs())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,13 +41,13 @@ class _RungTrial:
     Args:
         level: index of the rung that it trains towards, or waits at.
         place: its place there, once it has a score.
-        places: its places at the rungs that it has passed.
+        places: level → its place at each rung that it has passed.
         out: whether it was stopped because its score was not finite.
     """
 
     level: int = 0
     place: Place | None = None
-    places: list[Place] = field(default_factory=list)
+    places: dict[int, Place] = field(default_factory=dict)
     out: bool = False
 
 
@@ -67,6 +67,7 @@ class Halving:
       after it was promoted goes to the next one that still waits. Trials that were given up before
       stay so: only in this case does the order matter.
     - A trial without a score yet (None) waits too, and is judged when its score is reported.
+    - A trial that jumps over rungs is judged at the highest that it has passed, as in `Asha`.
     - NaN and ±inf stop at a rung and are never recorded.
     - Trials that end before they reach a rung leave it. Those that have reached it stay evidence.
 
@@ -104,6 +105,7 @@ class Halving:
             return Decision.STOP
         if trial.level == len(self._rungs) or epochs < self._rungs[trial.level].epochs:
             return Decision.CONTINUE
+        self._skip_to(trial, epochs)
         if value is not None and not self._takes(value):
             self._leave(trial)
             trial.out = True
@@ -111,6 +113,14 @@ class Halving:
         if value is not None and trial.place is None:
             self._come(trial, (self._falling(value), trial_id))
         return Decision.PAUSE
+
+    def _skip_to(self, trial: _RungTrial, epochs: int) -> None:
+        """Let a trial that waits at no rung arrive at the highest of those that it has passed."""
+        passed = bisect_right(self._rungs, epochs, key=lambda rung: rung.epochs) - 1
+        if trial.place is None and passed > trial.level:
+            self._rungs[trial.level].under_way -= 1
+            trial.level = passed
+            self._rungs[trial.level].under_way += 1
 
     def _takes(self, value: Any) -> bool:
         """Whether a value can be recorded."""
@@ -142,9 +152,9 @@ class Halving:
         if not trial.out:
             self._leave(trial)
         if not status.has_result:
-            for index, (rung, place) in enumerate(zip(self._rungs, trial.places, strict=False)):
-                _remove(rung.recorded, place)
-                rung.promoted -= index < trial.level
+            for level, place in trial.places.items():
+                _remove(self._rungs[level].recorded, place)
+                self._rungs[level].promoted -= level < trial.level
 
     def decided(self) -> Iterator[tuple[str, Decision]]:
         """The waiting trials whose place is certain now: CONTINUE or STOP, once each."""
@@ -190,7 +200,7 @@ class Halving:
         place = trial.place or self._come(trial, (self._ahead_of_all, trial_id))
         _remove(rung.waiting, place)
         rung.promoted += 1
-        trial.places.append(place)
+        trial.places[trial.level] = place
         trial.place = None
         trial.level += 1
         if trial.level < len(self._rungs):
@@ -203,7 +213,7 @@ class Halving:
             if trial.place is None:
                 rung.under_way -= 1
             else:
-                trial.places.append(trial.place)
+                trial.places[trial.level] = trial.place
                 _remove(rung.waiting, trial.place)
 
 
