@@ -18,7 +18,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY sweep /src/sweep
 COPY search_spaces /src/search_spaces
 COPY examples /src/examples
-RUN pip install --no-cache-dir "ray[default,tune]==${RAY}" '/src[brain,cmaes,page,tensorboard]' \
+RUN pip install --no-cache-dir "ray[default,tune]==${RAY}" '/src[brain,cmaes,gpu,page,tensorboard]' \
     && rm -r /src
 
 # A user id without an entry in /etc/passwd has no home folder.

@@ -209,6 +209,16 @@ def harder() -> None:
                     + own_seed * rng.standard_normal((seeds, 1, 6))
                 ),
             )
+    rng = np.random.default_rng(UNSEEN + 4)  # drawn when each fold had been given its own seeds
+    for (seeds, folds), own_seed in product(((5, 2), (1, 5), (5, 3)), (0.5, 1.0)):
+        row(
+            f"normal; a seed suits one of them on its only fold, deviation {own_seed:g}",
+            "15 behind",
+            lambda seeds=seeds, folds=folds, own_seed=own_seed: (  # type: ignore[misc]
+                drawn(rng, [0.0, 0.0] + [-FAR] * 4, seeds, folds, 0.5)
+                + own_seed * rng.standard_normal((seeds, folds, 6))
+            ),
+        )
     print("\nThe same first as of the table, six finalists, 1,000 races a row (unseen)\n")
     print("| noise | means | seeds | first |\n|---|---|---|---|")
     rng = np.random.default_rng(UNSEEN + 2)

@@ -110,11 +110,10 @@ def export(
     """
     from sweep.report.report_figures import figures_of
     from sweep.report.takeaway.figure_files import write_figures
-    from sweep.store.files import atomic_write_text, writing
+    from sweep.store.files import atomic_write_text, make_folder, writing
     from sweep.store.layout import Layout
 
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     layout = Layout(folder)
     for kind in (kind for kind in (*FORMATS, *FOR_A_PAPER) if kind in formats):
         for path, text in _texts(kind, results, layout, figures, reload).items():

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweep.command_line.command_options import Device, listed
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
+if TYPE_CHECKING:
+    from sweep.api.draw_pictures import DrawnTrial
+
 
 def command(
     results: Annotated[
         str,
-        typer.Argument(metavar="RESULTS", help="A results folder, or that of sweep.train."),
+        typer.Argument(
+            metavar="RESULTS", help="A results folder or its URI, or that of sweep.train."
+        ),
     ],
     trials: Annotated[
         list[str] | None,
@@ -43,30 +48,40 @@ def command(
     with exit_codes():
         from sweep.api.draw_pictures import draw_pictures
         from sweep.console.sweep_view import TerminalView
-        from sweep.machine.user_paths import argument
+        from sweep.machine.user_paths import results_argument
+        from sweep.store.at_uri.local_results import edited_results, named
+        from sweep.store.at_uri.remote_folder import is_uri
 
-        folder = argument(results, "RESULTS")
+        place = results_argument(results)
+        uri = place if is_uri(place) else None
         view = TerminalView(live=True, table=False)
-        for one in draw_pictures(
-            folder,
-            trials or (),
-            view.working,
-            cases=[case for case in listed(cases) if case],
-            channel=channel,
-            device=device,
-        ):
-            what = "the batch at which it diverged"
-            if one.pictures.cases:
-                what = ", ".join(
-                    f"{case.case} ({', '.join(case.reasons)})" for case in one.pictures.cases
-                )
-            left = f"; {one.pictures.left_out} pictures left out" if one.pictures.left_out else ""
-            typer.echo(f"{one.trial.folder.name}: {what}{left}")
-            typer.echo(f"  {shlex.quote(str(one.trial.pictures))}  ({one.size / 1e3:,.0f} kB)")
+        with edited_results(place) as folder:
+            for one in draw_pictures(
+                folder,
+                trials or (),
+                view.working,
+                uri=uri,
+                cases=[case for case in listed(cases) if case],
+                channel=channel,
+                device=device,
+            ):
+                paths = one.trial.pictures
+                _say(one, str(paths) if uri is None else named(folder, uri, paths))
+        output = "" if uri is None else " -o ."
         typer.echo(
-            f"The report shows them: python -m sweep.export {shlex.quote(str(folder))}"
-            " --format html"
+            f"The report shows them: python -m sweep.export {shlex.quote(place)}"
+            f" --format html{output}"
         )
+
+
+def _say(one: DrawnTrial, where: str) -> None:
+    """Print what was drawn of a trial, and where it is."""
+    what = "the batch at which it diverged"
+    if one.pictures.cases:
+        what = ", ".join(f"{case.case} ({', '.join(case.reasons)})" for case in one.pictures.cases)
+    left = f"; {one.pictures.left_out} pictures left out" if one.pictures.left_out else ""
+    typer.echo(f"{one.trial.folder.name}: {what}{left}")
+    typer.echo(f"  {shlex.quote(where)}  ({one.size / 1e3:,.0f} kB)")
 
 
 if __name__ == "__main__":

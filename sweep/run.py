@@ -118,7 +118,7 @@ def command(
         try:
             with ExitStack() as stack:
                 if page:
-                    for line in stack.enter_context(page_beside(location.folder)):
+                    for line in stack.enter_context(page_beside(location.folder, location.uri)):
                         typer.echo(line)
                 ending, ranking = run_sweep(
                     spec, session, TerminalView(live=not (verbose or local))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,8 @@ def command(
     results: Annotated[
         str,
         typer.Argument(
-            metavar="RESULTS", help="A results folder, or a folder that holds results folders."
+            metavar="RESULTS",
+            help="A results folder or its URI, or a folder that holds results folders.",
         ),
     ] = "results",
     control: Annotated[
@@ -33,34 +33,35 @@ def command(
 ) -> None:
     """Serve the report as a page that follows the sweep. Ctrl-C ends the page, not the sweep."""
     with exit_codes():
+        from sweep.console.console_words import print_warnings
         from sweep.machine.user_paths import results_argument
         from sweep.page_server.loopback import address_words, listen, new_token, require_server
-        from sweep.store.at_uri.remote_folder import is_uri
-        from sweep.vocabulary.errors import InputError, ResultsError
+        from sweep.store.at_uri.local_results import reached
+        from sweep.vocabulary.errors import ResultsError
 
-        if is_uri(where := results_argument(results)):
-            raise InputError.single(
-                f"RESULTS must be a folder, but is {where}: run this command on the machine that"
-                " runs the sweep, with `sweep.run … --page`"
-            )
-        folder = Path(where)
-        if not folder.is_dir():
-            raise ResultsError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}")
+        where = results_argument(results)
         require_server()
         from sweep.api.own_figures import figures_named
         from sweep.api.results import SweepResults
 
         own = figures_named(figures or (), SweepResults.of)
-        token = new_token()
-        listener = listen(port)  # before the slow imports: a browser may come meanwhile
-        for line in address_words(listener, token):
-            typer.echo(line)
         try:
-            from sweep.page_server.listening import answer
-            from sweep.page_server.page_app import page_app
-            from sweep.page_server.sweep_list import SweepList
+            with reached(where) as found:
+                folder = found.folder
+                if not folder.is_dir():
+                    there = "is a file" if folder.exists() else "does not exist"
+                    raise ResultsError(f"{folder} {there}")
+                token = new_token()
+                listener = listen(port)  # before the slow imports: a browser may come meanwhile
+                for line in address_words(listener, token):
+                    typer.echo(line)
+                from sweep.page_server.listening import answer
+                from sweep.page_server.page_app import page_app
+                from sweep.page_server.sweep_list import SweepList
 
-            answer(page_app(SweepList(folder, figures=own), token, control=control), listener)
+                sweeps = SweepList(folder, figures=own, uri=found.uri)
+                with found.following(lambda warning: print_warnings([warning])):
+                    answer(page_app(sweeps, token, control=control), listener)
         except KeyboardInterrupt:
             forget_interruption()  # and exit with 0: a sweep continues without its page
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,9 @@ from sweep.machine.interrupted import forget_interruption
 
 
 def command(
-    results: Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    results: Annotated[
+        str, typer.Argument(metavar="RESULTS", help="A results folder, or its URI.")
+    ],
     once: Annotated[bool, typer.Option("--once", help="Show the current state and exit.")] = False,
     interval: Annotated[
         float, typer.Option("--interval", min=0.1, help="Seconds between two updates.")
@@ -25,32 +26,29 @@ def command(
         from sweep.console.console_words import make_console, print_line
         from sweep.console.watch_view import Watching
         from sweep.machine.user_paths import results_argument
-        from sweep.store.at_uri.remote_folder import is_uri
-        from sweep.vocabulary.errors import InputError
+        from sweep.store.at_uri.local_results import reached
 
-        if is_uri(results := results_argument(results)):
-            raise InputError.single(
-                f"RESULTS must be a folder, but is {results}:"
-                f" `python -m sweep.rank {results}` shows the ranking so far"
-            )
         try:
             console = make_console()
-            watching = Watching(Path(results))
-            watching.look()
-            if once or watching.over:
-                console.print(watching.view(console))
-            elif console.is_terminal:  # redraw the view
-                with watching.view(console):
-                    while not watching.over:
+            with reached(results_argument(results)) as found:
+                watching = Watching(found.folder, found.uri)
+                watching.look()
+                if once or watching.over:
+                    console.print(watching.view(console))
+                elif console.is_terminal:  # redraw the view
+                    with watching.view(console):
+                        while not watching.over:
+                            time.sleep(interval)
+                            found.refresh()
+                            watching.look()
+                else:  # a line for each trial that ends
+                    console.print(watching.view(console))
+                    while not watching.over and is_read():
                         time.sleep(interval)
-                        watching.look()
-            else:  # a line for each trial that ends
-                console.print(watching.view(console))
-                while not watching.over and is_read():
-                    time.sleep(interval)
-                    watching.look(console)
-            for line in watching.last_words():
-                print_line(console, line)
+                        found.refresh()
+                        watching.look(console)
+                for line in watching.last_words():
+                    print_line(console, line)
         except KeyboardInterrupt:
             forget_interruption()  # and exit with 0: the sweep itself continues
 

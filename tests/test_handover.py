@@ -13,10 +13,11 @@ from synthetic import trial
 
 from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.ranking_frame import write_ranking
-from sweep.api.handover import hand_over
+from sweep.api.handover import draw, hand_over
 from sweep.api.run_sweep import _validate
 from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import View
+from sweep.engine.session import draw_finalists
 from sweep.engine.session.evaluate_finalists import Weights, best_weights, validate_finalists
 from sweep.engine.session.in_process import InThisProcess
 from sweep.engine.session.sweep_location import SweepLocation
@@ -113,6 +114,19 @@ def test_confirmed_winner_has_the_weights_of_its_best_replicate(store: Store) ->
     assert told(store, spec_of(), "s3://bucket/toy").startswith(
         "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, the"
     )
+
+
+def test_ctrl_c_while_pictures_are_drawn_names_the_uri(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(draw_finalists, "draw_finalists", interrupted)
+    for uri, place in ((None, str(store.layout.folder)), ("s3://bucket/toy", "s3://bucket/toy")):
+        out, ranking = io.StringIO(), write_ranking(store.layout.folder)
+        draw(spec_of(), store, ranking, Lines(out), uri=uri)
+        assert out.getvalue().endswith(f"Draw them with: python -m sweep.pictures {place}\n")
 
 
 def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(store: Store) -> None:

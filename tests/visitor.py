@@ -47,8 +47,8 @@ class Visitor:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {"cookie": cookie} if cookie else {}
-        text = None if body is None else json.dumps(body)
-        connection.request(method, path, text, {**sent, **(headers or {})})
+        sends = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        connection.request(method, path, sends, {**sent, **(headers or {})})
         got = connection.getresponse()
         answer = Answer(
             got.status, {k.lower(): v for k, v in got.getheaders()}, got.read().decode()

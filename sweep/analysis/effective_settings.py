@@ -32,7 +32,7 @@ def read_spec(folder: Path) -> SweepSpec:
     Raises:
         ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
-    values = dict(read_sweep(folder))
+    values = {"seed_per_fold": False, **read_sweep(folder)}  # before that was a setting
     if isinstance(confirm := values.get("confirm"), dict):  # before there were races
         values["confirm"] = {"race": False} | confirm
     try:
@@ -40,7 +40,8 @@ def read_spec(folder: Path) -> SweepSpec:
     except ValidationError as error:
         first = findings_of(error, SweepSpec)[0]
         key = ".".join(map(str, first.path))
-        raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
+        message = f"{key}: {first.message}; a newer version may have written it"
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: {message}") from error
 
 
 def read_known_spec(folder: Path) -> SweepSpec | None:

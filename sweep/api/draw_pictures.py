@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.effective_settings import read_spec
 from sweep.spec.search.before_and_after import PicturesSettings
+from sweep.store.at_uri.local_results import fetch_missing
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.pictures.picture_index import TrialPictures, write_pictures
 from sweep.store.read_results import instead_of, read_records, require_results
@@ -39,6 +41,7 @@ def draw_pictures(
     names: Sequence[str],
     busy: Callable[[str], AbstractContextManager[object]],
     *,
+    uri: str | None = None,
     cases: Sequence[str] = (),
     channel: str | None = None,
     device: Device | None = None,
@@ -52,6 +55,7 @@ def draw_pictures(
         names: of the trials; empty: the leader, and the baseline (or the next trial) to compare
             it with.
         busy: entered while one is drawn, with a sentence.
+        uri: what ``folder`` is a copy of, without weights; None: the results themselves.
         cases: validation cases to draw beside the worst, the median and the best.
         channel: name of the image channel to show; None: as the sweep says, else the first.
         device: in place of ``trainer.device``.
@@ -70,6 +74,8 @@ def draw_pictures(
     space = settings.bytes or PicturesSettings().bytes
     shown = settings.channel if channel is None else channel
     for group in trials:
+        kept = [(trial.best_checkpoint, trial.offending) for trial in group]
+        fetch_missing(folder, uri, chain.from_iterable(kept))
         with busy(f"Drawing {' and '.join(trial.folder.name for trial in group)}"):
             yield from _drawn(group, cases, shown, device, space)
 

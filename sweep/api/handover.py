@@ -67,6 +67,8 @@ def draw(
     view: View,
     trackers: Collection[Tracker] = (),
     each: Each | None = None,
+    *,
+    uri: str | None = None,
 ) -> None:
     """Draw the segmentations of the finalists, and pass them to the trackers.
 
@@ -89,5 +91,5 @@ def draw(
         view.warn(f"not all pictures are drawn: {type(error).__name__}: {error}")
     except KeyboardInterrupt:
         forget_interruption()
-        folder = shlex.quote(str(store.layout.folder))
-        view.say(f"Not all pictures are drawn. Draw them with: python -m sweep.pictures {folder}")
+        place = shlex.quote(uri or str(store.layout.folder))
+        view.say(f"Not all pictures are drawn. Draw them with: python -m sweep.pictures {place}")

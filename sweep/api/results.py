@@ -19,8 +19,8 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
-from sweep.store.at_uri.local_results import local_results
-from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
+from sweep.store.at_uri.local_results import fetch_missing, local_results
+from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.read_results import instead_of
@@ -322,9 +322,7 @@ class SweepResults(Mapping[str, TrialResult]):
 
     def fetch(self, files: Iterable[Path]) -> None:
         """Download those of ``files`` that a copy of results at a URI lacks and the URI has."""
-        if self._read.uri is not None:
-            missing = [file for file in files if not file.exists()]
-            Mirror(self.folder, RemoteFolder(self._read.uri)).fetch_files(missing)
+        fetch_missing(self.folder, self._read.uri, files)
 
     @property
     def folder(self) -> Path:
@@ -434,8 +432,7 @@ class SweepResults(Mapping[str, TrialResult]):
         """Ask the running sweep to stop a trial, as the command ``sweep.stop``.
 
         Raises:
-            InputError: the trial is unknown, has ended, or is a replicate, or the results are at a
-                URI.
+            InputError: the trial is unknown, has ended, or is a replicate.
         """
         from sweep.api.user_requests import ask_to_stop
 
@@ -449,23 +446,27 @@ class SweepResults(Mapping[str, TrialResult]):
             parameters: values of some or all searched parameters by dotted name.
 
         Raises:
-            InputError: with every mistake, or the results are at a URI.
+            InputError: with every mistake.
         """
         from sweep.api.user_requests import ask_for_trial
 
         return _answer(ask_for_trial(self._read.uri or self.folder, parameters))
 
     @for_python
-    def note(self, trial_id: str, text: str) -> Asked:
-        """Note something on a trial, as the command ``sweep.note``.
+    def note(self, trial_id: str | None, text: str) -> Asked:
+        """Note something on a trial, as the command ``sweep.note``; None: on the sweep.
 
         Raises:
-            InputError: the trial is unknown, the text is empty or too long, or the results are at a
-                URI.
+            InputError: the trial is unknown, or the text is empty or too long.
         """
         from sweep.api.user_requests import ask_to_note
 
         return _answer(ask_to_note(self._read.uri or self.folder, trial_id, text))
+
+    @property
+    def notes(self) -> tuple[NoteAdded, ...]:
+        """What users noted on the sweep, in order, each with ``text``, ``by`` and ``at``."""
+        return self._read.notes.get(None, ())
 
     def __getitem__(self, trial_id: str) -> TrialResult:
         """A trial or a replicate.

@@ -94,9 +94,12 @@ def _observed(
     observers: Observer,
     all_cases: AllCases | None,
 ) -> TrialRecord:
+    from sweep.trial.machine_use import MachineUse
+
     name, history = paths.folder.name, list[EpochMetrics]()
 
     def report(metrics: EpochMetrics) -> None:
+        metrics = replace(metrics, machine=use.read())
         write_epoch(paths, metrics)
         history.append(metrics)
         observers.epoch_reported(name, metrics)
@@ -117,7 +120,8 @@ def _observed(
 
     observers.trial_started(name, {})
     try:
-        outcome = _fit(settings, paths, warn, report, all_cases)
+        with MachineUse() as use:
+            outcome = _fit(settings, paths, warn, report, all_cases)
     except KeyboardInterrupt:  # Ctrl-C is not an error of the trial
         raise
     except BaseException as error:

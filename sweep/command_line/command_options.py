@@ -21,7 +21,9 @@ Overrides = Annotated[
 ]
 Device = Literal["auto", "cpu", "cuda"] | None
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
-ResultsFolder = Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")]
+ResultsFolder = Annotated[
+    str, typer.Argument(metavar="RESULTS", help="A results folder, or its URI.")
+]
 ResultsRoot = Annotated[
     str,
     typer.Option(

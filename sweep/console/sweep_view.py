@@ -29,10 +29,6 @@ from sweep.vocabulary.record import Observer
 Words = Callable[[str], object]
 
 
-def _ignore(_words: str) -> None:
-    """Show nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """How a sweep is shown while its trials run.
@@ -43,7 +39,7 @@ class Watch:
     """
 
     observer: Observer | None = None
-    acknowledge: Words = _ignore
+    acknowledge: Words = lambda _: None
 
 
 class View:
@@ -60,7 +56,7 @@ class View:
 
     def working(self, on: str) -> AbstractContextManager[Words]:
         """Something takes long while this is entered. It yields a function that shows progress."""
-        return nullcontext(_ignore)
+        return nullcontext(lambda _: None)
 
     def watching(self, name: str, progress: Progress) -> AbstractContextManager[Watch]:
         """The trials run while this is entered; ``progress`` is kept up to date."""

@@ -24,13 +24,15 @@ class Watching:
 
     Args:
         folder: the results folder.
+        uri: what it is a copy of; None: it is the results themselves.
     Raises:
         ResultsError: it is not a results folder, or a file in it is broken. Every method may raise
             this.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
         self._layout = Layout(folder)
+        self._uri = uri
         self._follower = Follower(folder)
         self._spec_stamp: tuple[int, int] | None = None
         self.progress = FollowedProgress(trials=0)
@@ -66,11 +68,11 @@ class Watching:
         """All warnings of trials, and the next steps."""
         for text in self.progress.warning_words:
             yield f"warning: {text}"
-        folder = shlex.quote(str(self._layout.folder))
+        place = shlex.quote(self._uri or str(self._layout.folder))
         if self.progress.phase is Phase.STOPPED:
             yield "Not running. Resume it with `sweep.run … --resume`."
         if self.over and self.progress.finished_trials:
-            yield f"Ranking: python -m sweep.rank {folder}"
+            yield f"Ranking: python -m sweep.rank {place}"
 
     def _read_spec(self) -> None:
         """Read the spec again if its file has changed, because a sweep may be extended."""

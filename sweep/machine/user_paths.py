@@ -6,6 +6,7 @@ import os.path
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -65,9 +66,14 @@ def argument(path: str | Path, name: str) -> Path:
 
 
 def results_argument(results: str | Path, name: str = "RESULTS") -> str:
-    """As `argument`, for a path or a URI, which is a text: a `Path` makes one slash of two."""
+    """As `argument`, for a path or a URI, which is a text: a `Path` makes one slash of two.
+
+    ``file://`` is read as the path: a folder can also append and lock.
+    """
     if not isinstance(results, str):
         _refuse_uri(results, name, "is a URI: give it as a text, not as a Path")
+    elif (parts := urlsplit(results)).scheme == "file":
+        return unquote(parts.path)
     elif "://" in results:
         return _expanded_argument(results, name)
     return str(argument(results, name))

@@ -23,7 +23,7 @@ from sweep.nnunet.command.trainer_copies import TRAINER
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.nnunet_run import made
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.files import atomic_write_bytes, atomic_write_text, to_json
+from sweep.store.files import atomic_write_bytes, write_json
 
 CHECKPOINT = "checkpoint_best.pth"
 
@@ -62,8 +62,8 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
         plans, dataset = trainer.plans_manager.plans, trainer.dataset_json
     file = folder / f"fold_{trainer.fold}" / CHECKPOINT
     file.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(folder / "plans.json", to_json(plans, indent=2) + "\n")
-    atomic_write_text(folder / "dataset.json", to_json(dataset, indent=2) + "\n")
+    write_json(folder / "plans.json", plans)
+    write_json(folder / "dataset.json", dataset)
     content = io.BytesIO()
     torch.save(checkpoint, content)
     with content.getbuffer() as view:

@@ -28,7 +28,7 @@ from sweep.vocabulary.record import RealValidation
 
 
 def real_validation(
-    settings: TrialSettings, weights: Mapping[str, Any], folder: Path, *, processes: int = 1
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path
 ) -> RealValidation:
     """Predict the validation cases of the trial's fold as nnU-Net does after a training.
 
@@ -36,7 +36,6 @@ def real_validation(
         settings: the trial's settings.
         weights: of its network, as under ``model`` in its ``best.pt``.
         folder: where nnU-Net writes its predictions and ``summary.json`` with all values.
-        processes: number of processes that write predictions.
 
     Returns:
         Dice of each case and foreground class, and nnU-Net's mean over them. A case whose
@@ -51,7 +50,7 @@ def real_validation(
         trainer.output_folder = str(folder)
         trainer.logger = LatestValues()
         # nnU-Net reads this number once, when it is imported.
-        nnUNetTrainer.default_num_processes = processes
+        nnUNetTrainer.default_num_processes = 1
         try:
             trainer.perform_actual_validation()
         finally:
@@ -70,7 +69,10 @@ def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:
         file: its ``summary.json``.
         dataset_json: of the dataset; it has the names of the classes.
     """
-    names = {_key(value): name for name, value in dataset_json["labels"].items()}
+    names = {  # a label as nnU-Net writes it into a summary: ``1``, or ``(1, 2)`` of a region
+        str(tuple(value) if isinstance(value, list) else value): name
+        for name, value in dataset_json["labels"].items()
+    }
     ending, cases = dataset_json["file_ending"], {}
     by_class: dict[str, list[float]] = {}
     for case in json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]:
@@ -83,8 +85,3 @@ def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:
     # nnU-Net's `foreground_mean`, which is NaN where a class is in no case. That class is left out.
     means = [fmean(found) for found in by_class.values() if found]
     return RealValidation(dice=fmean(means) if means else None, cases=cases)
-
-
-def _key(value: Any) -> str:
-    """A label as nnU-Net writes it into a summary: ``1``, or ``(1, 2)`` of a region."""
-    return str(tuple(value) if isinstance(value, list) else value)

@@ -45,12 +45,18 @@ class LiveSweep:
         folder: the results folder, which may appear later or vanish.
         expected: that a sweep which has been started will make it.
         figures: those that its user programmed.
+        uri: what the folder is a copy of; None: it is the results themselves.
     """
 
     def __init__(
-        self, folder: Path, *, expected: bool = False, figures: Sequence[DrawFigure] = ()
+        self,
+        folder: Path,
+        *,
+        expected: bool = False,
+        figures: Sequence[DrawFigure] = (),
+        uri: str | None = None,
     ) -> None:
-        self.folder, self._figures = folder, figures
+        self.folder, self.uri, self._figures = folder, uri, figures
         self._expected = expected
         self._layout = Layout(folder)
         self._reading = Lock()
@@ -122,7 +128,7 @@ class LiveSweep:
         self._stamp = stamp  # also if it cannot be read: only a change can mend it
         begun = time.thread_time()
         try:
-            self._found = snapshot(self.folder, self._figures)
+            self._found = snapshot(self.folder, self._figures, self.uri)
         except ResultsError as error:
             self._found = str(error)
         finally:
@@ -135,13 +141,13 @@ def utf8(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def snapshot(folder: Path, figures: Sequence[DrawFigure] = ()) -> Snapshot:
-    """The state of a results folder.
+def snapshot(folder: Path, figures: Sequence[DrawFigure] = (), uri: str | None = None) -> Snapshot:
+    """The state of a results folder, which may be a copy of a URI.
 
     Raises:
         ResultsError: it is not a results folder, or a file in it is broken.
     """
-    data = page_data(read_results(folder), figures)
+    data = page_data(read_results(folder, uri), figures)
     values = data.to_json()
     body, written = utf8(dumped(values)), utf8(dumped(values | {"written": ""}))
     return Snapshot(data, etag(written), body)

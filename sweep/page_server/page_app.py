@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,9 +20,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sweep.api.user_requests import Asked, put_file
 from sweep.page_server.access_token import guarded
 from sweep.page_server.live_sweep import LiveSweep, etag, utf8
-from sweep.page_server.page_requests import Control, configuration
+from sweep.page_server.page_requests import MOST_BYTES_OF_A_FILE, Control, configuration
 from sweep.page_server.sweep_list import SweepList
 from sweep.report.page import FILES_OF_A_SERVER, assets, page_html
 from sweep.report.page import STYLES as PAGE_STYLES
@@ -80,7 +82,7 @@ class LivePages:
         live = {"etag": found.etag, "running": found.data.running, "home": self._home}
         scripts = [LIVE]
         if self.control is not None:
-            live["key"] = self.control.key
+            live |= {"key": self.control.key, "most": MOST_BYTES_OF_A_FILE}
             scripts.append(CONTROL)
         html = page_html(
             found.data,
@@ -130,9 +132,19 @@ class LivePages:
     async def ask(self, request: Request) -> Response:
         """Pass a request on to the sweep, and answer in words."""
         asked_for = await self._control.read(request)
-        sweep = self._sweep(request)
+        return await self._asked(self._sweep(request), asked_for.ask)
+
+    async def put_file(self, request: Request) -> Response:
+        """Put a file beside a trial, and answer in words."""
+        content = await self._control.body(request, MOST_BYTES_OF_A_FILE)
+        trial, file = (request.path_params[part] for part in ("trial", "file"))
+        return await self._asked(
+            self._sweep(request), lambda folder: put_file(folder, trial, file, content)
+        )
+
+    async def _asked(self, sweep: LiveSweep, ask: Callable[[str | Path], Asked]) -> Response:
         try:
-            asked = await run_in_threadpool(asked_for.ask, sweep.folder)
+            asked = await run_in_threadpool(ask, sweep.uri or sweep.folder)
         except SweepError as error:
             return JSONResponse({"mistakes": str(error).split("\n")}, WRONG)
         sweep.expect_news()
@@ -178,6 +190,7 @@ def page_app(sweeps: SweepList, token: str, *, control: bool = False) -> Starlet
             Route("/sweeps/{name}/data", pages.data),
             Route("/sweeps/{name}/trials/{trial}/pictures/{file}", pages.picture),
             Route("/sweeps/{name}/trials/{trial}/files/{file}", pages.file),
+            Route("/sweeps/{name}/trials/{trial}/files/{file}", pages.put_file, methods=["POST"]),
             Route("/sweeps/{name}/configuration", pages.configuration),
             Route("/sweeps/{name}/ask/{kind}", pages.ask, methods=["POST"]),
         ],

@@ -24,13 +24,14 @@ NICENESS = 10
 
 
 @contextmanager
-def page_beside(folder: Path) -> Iterator[list[str]]:
+def page_beside(folder: Path, uri: str | None = None) -> Iterator[list[str]]:
     """Serve the page of a sweep, read-only, while the block runs, and a few seconds longer.
 
     Yields its address in words.
 
     Args:
         folder: the results folder, which the sweep may create later.
+        uri: what it is a copy of; None: it is the results themselves.
 
     Raises:
         InputError: the extra ``page`` is not installed.
@@ -38,7 +39,12 @@ def page_beside(folder: Path) -> Iterator[list[str]]:
     require_server()
     token = new_token()
     with listen(None) as listener:
-        asked = {"folder": str(folder), "token": token, "listener": listener.fileno()}
+        asked: dict[str, object] = {
+            "folder": str(folder),
+            "uri": uri,
+            "token": token,
+            "listener": listener.fileno(),
+        }
         page = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
@@ -71,7 +77,7 @@ def main() -> None:
     from sweep.page_server.page_app import page_app
     from sweep.page_server.sweep_list import SweepList
 
-    sweeps = SweepList(Path(asked["folder"]), expected=True)
+    sweeps = SweepList(Path(asked["folder"]), expected=True, uri=asked["uri"])
     with socket.socket(fileno=asked["listener"]) as listener:
         answer(page_app(sweeps, asked["token"]), listener, lifeline=sys.stdin.fileno())
 

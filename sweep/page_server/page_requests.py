@@ -27,13 +27,18 @@ KEY_HEADER = "x-sweep-key"
 """Header of a request that acts. A page of another site cannot set it, nor learn its value."""
 MOST_BYTES = 2**16
 """Largest body of a request."""
+MOST_BYTES_OF_A_FILE = 2**25
+"""Largest file that a page may send."""
 
 
 class PageRequest(Protocol):
     """A request as the page sends it."""
 
-    def ask(self, results: Path) -> Asked:
-        """Leave it in the results folder; raises as the functions of `sweep.api.user_requests`."""
+    def ask(self, results: Path | str) -> Asked:
+        """Leave it in the results folder, or at its URI.
+
+        Raises as the functions of `sweep.api.user_requests`.
+        """
         ...
 
 
@@ -43,7 +48,7 @@ class StopTrial:
 
     trial: str
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_stop(results, [self.trial])[0]
 
 
@@ -53,18 +58,18 @@ class Enqueue:
 
     values: Mapping[str, str]
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_for_trial(results, [f"{key}={value}" for key, value in self.values.items()])
 
 
 @dataclass(frozen=True, slots=True)
 class WriteNote:
-    """Note something on a trial."""
+    """Note something on a trial, or on the sweep."""
 
-    trial: str
     text: str
+    trial: str | None = None
 
-    def ask(self, results: Path) -> Asked:
+    def ask(self, results: Path | str) -> Asked:
         return ask_to_note(results, self.trial, self.text)
 
 
@@ -126,16 +131,25 @@ class Control:
         Raises:
             HTTPException: it does not come from the page itself, or is not a request.
         """
-        self._require_own_page(request)
+        content = await self.body(request, MOST_BYTES)
         if (kind := KINDS.get(request.path_params["kind"])) is None:
             raise HTTPException(404, f"A page can ask for one of: {', '.join(KINDS)}.\n")
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            raise HTTPException(413, f"A request has at most {MOST_BYTES // 1024} KiB.\n")
         try:
-            return parsed(kind, parse_json((await request.body()).decode()))
+            return parsed(kind, parse_json(content.decode()))
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, f"This is not a request: {error}\n") from None
+
+    async def body(self, request: Request, most: int) -> bytes:
+        """The body of a POST of at most so many bytes.
+
+        Raises:
+            HTTPException: it does not come from the page itself, or is larger.
+        """
+        self._require_own_page(request)
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > most:
+            raise HTTPException(413, f"It may have at most {most // 1024} KiB.\n")
+        return await request.body()
 
     def _require_own_page(self, request: Request) -> None:
         origin = request.headers.get("origin")

@@ -58,12 +58,19 @@ class SweepList:
         folder: a results folder, or a folder that holds results folders.
         expected: that ``folder`` will be a results folder, and is none yet.
         figures: those that its user programmed, for the page of each.
+        uri: what ``folder``, which is one sweep's, is a copy of; None: no copy.
     """
 
     def __init__(
-        self, folder: Path, *, expected: bool = False, figures: Sequence[DrawFigure] = ()
+        self,
+        folder: Path,
+        *,
+        expected: bool = False,
+        figures: Sequence[DrawFigure] = (),
+        uri: str | None = None,
     ) -> None:
         self.folder, self._expected, self._figures = folder, expected, figures
+        self._uri = uri
         self.is_single = expected or Layout(folder).sweep_yaml.exists()
         self._sweeps: dict[str, LiveSweep] = {}
         self._rows: dict[str, tuple[object, ListedSweep]] = {}
@@ -92,7 +99,7 @@ class SweepList:
                     raise KeyError(name)
                 folder = self.folder if self.is_single else self.folder / name
                 self._sweeps[name] = LiveSweep(
-                    folder, expected=self._expected, figures=self._figures
+                    folder, expected=self._expected, figures=self._figures, uri=self._uri
                 )
             return self._sweeps[name]
 

@@ -39,12 +39,14 @@ SETUP = """\
 from pathlib import Path
 
 import plotly.io
+from IPython.display import HTML
 
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.figures.figure import say
 from sweep.report.report_figures import *
 from sweep.report.headline import caveat, headline, state
 from sweep.report.notebook_pictures import show_segmentations
+from sweep.report.sections.notes_section import sweep_notes_section
 from sweep.report.takeaway.methods import methods
 from sweep.report.takeaway.winner_use import winner_use
 from sweep.analysis.figures.sweep_results import read_results
@@ -129,6 +131,7 @@ def _cells(results: Results, beside: Path) -> list[Any]:
         ),
         new_code_cell(SETUP + read),
         new_code_cell(SUMMARY),
+        *_notes(results),
         *_ranking(results),
         new_markdown_cell("## How to use the winner"),
         new_code_cell(f"winner_use(results) or {NO_RESULT}"),
@@ -151,6 +154,15 @@ def _cells(results: Results, beside: Path) -> list[Any]:
             f"cell-{number}"  # instead of a random id: the same folder gives the same notebook
         )
     return cells
+
+
+def _notes(results: Results) -> list[Any]:
+    if None not in results.notes:
+        return []
+    return [
+        new_markdown_cell("## Notes on the sweep"),
+        new_code_cell("HTML(sweep_notes_section(results).html)"),
+    ]
 
 
 def _segmentations(results: Results) -> list[Any]:

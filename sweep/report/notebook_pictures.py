@@ -23,7 +23,7 @@ TEMPLATE = """\
 </div>
 {% endfor %}
 <p style="font-size: 12px">White: outline of the reference; dashed yellow: of the prediction;
-vermillion: false positive; sky blue: false negative; purple, striped: another class.</p>
+vermillion: false positive; blue, chequered: false negative; purple, striped: another class.</p>
 """
 
 

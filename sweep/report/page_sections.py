@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.causes_section import causes_section
-from sweep.report.sections.notes_section import notes_section
+from sweep.report.sections.notes_section import notes_section, sweep_notes_section
 from sweep.report.sections.page_section import PageSection
 from sweep.report.sections.paper_section import paper_section
 from sweep.report.sections.segmentations_section import segmentations_section
@@ -31,6 +31,7 @@ def figures(results: Results) -> PageSection:
 
 PAGE_SECTIONS: tuple[Callable[[Results], PageSection | None], ...] = (
     summary_section,
+    sweep_notes_section,
     ranking,
     winner_section,
     segmentations_section,

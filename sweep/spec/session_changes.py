@@ -53,6 +53,8 @@ def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
         ResultsError: the request changes more than is allowed; shows the difference.
     """
     present = recorded[-1]
+    if "seed_per_fold" not in requested.model_fields_set:  # its default has changed since
+        requested = requested.model_copy(update={"seed_per_fold": present.seed_per_fold})
     if not any(_is_the_same(one, requested) for one in recorded):
         raise ResultsError(_refusal(present, requested))
     free = present.model_copy(update={key: getattr(requested, key) for key in FREE})

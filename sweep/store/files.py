@@ -69,7 +69,11 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
+        above = (one for one in (folder, *folder.parents) if one.exists())
+        lowest = next(above, folder)
+        is_file = lowest.exists() and not lowest.is_dir()
+        why = f"{lowest} is a file, not a folder" if is_file else error.strerror or error
+        raise ResultsError(f"cannot write to {folder}: {why}") from error
 
 
 def own_file(path: str, flags: int) -> int:

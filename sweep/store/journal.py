@@ -114,13 +114,18 @@ class ConfigurationEnqueued:
 
 @dataclass(frozen=True, slots=True)
 class NoteAdded:
-    """A user wrote a note on the trial. No decision depends on it."""
+    """A user wrote a note. No decision depends on it.
+
+    Args:
+        text: of a note on the whole sweep it is Markdown.
+        trial_id: the trial that it is on; None: it is on the sweep.
+    """
 
     request: str
-    trial_id: str
     text: str
     by: str
     at: str
+    trial_id: str | None = None
 
 
 TrialEvent = TrialStarted | EpochRecorded | TrialWaits | TrialEnded | SearchEnded
@@ -158,10 +163,11 @@ class JournalState:
         """
         if isinstance(event, Request) and event.request in self._requests:
             return False
-        return isinstance(event, ConfigurationEnqueued) or self._is_news_of_trial(event)
+        if isinstance(event, ConfigurationEnqueued) or event.trial_id is None:
+            return True
+        return self._is_news_of_trial(event, event.trial_id)
 
-    def _is_news_of_trial(self, event: TrialEvent | StopRequested | NoteAdded) -> bool:
-        trial = event.trial_id
+    def _is_news_of_trial(self, event: TrialEvent | Request, trial: str) -> bool:
         epochs = self._epochs.get(trial)
         match event:
             case TrialStarted():
@@ -282,6 +288,8 @@ def values_of(event: Event) -> Mapping[str, Any]:
     values = {"event": NAMES[type(event)]} | asdict(event)
     if not values.get("metrics", True):  # the objective is Dice, as in most sweeps
         del values["metrics"]
+    if values.get("trial_id", "") is None:
+        del values["trial_id"]
     finite: Mapping[str, Any] = finite_or_none(values)
     return finite
 
@@ -318,7 +326,7 @@ def event_of(line: Mapping[str, Any]) -> Event:
     """The event in a line of the journal; raises KeyError or ValueError if it is invalid."""
     for kind, name in NAMES.items():
         if name == line["event"]:
-            if kind is not ConfigurationEnqueued:
+            if "trial_id" in line or kind not in (ConfigurationEnqueued, NoteAdded):
                 trial_number(line["trial_id"])
             return parsed(kind, line)
     raise ValueError(f"unknown event {line['event']!r}, which a newer version may have written")

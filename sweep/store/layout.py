@@ -84,7 +84,7 @@ class TrialPaths:
     history = FileName("history.jsonl")
     """One JSON object per epoch."""
     machine = FileName("machine.jsonl")
-    """What the process used in each epoch that the trial trained itself; only of sweeps."""
+    """What the process used in each epoch that the trial trained itself."""
     cases = FileName("cases.csv")
     """Validation of the best epoch, per case and class; only of our own trainer."""
     test = FileName("test.json")

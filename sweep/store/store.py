@@ -190,6 +190,9 @@ class Store:
         """Record that the trial has no worker; False if the journal has it already."""
         return self._journal.append(TrialWaits(trial_id))
 
+    def fetch_requests(self) -> None:
+        """Have here what users have asked for elsewhere. Often called: it must not take long."""
+
     def is_new_request(self, request: Request) -> bool:
         """Whether `record_request` would record it; raises as that does."""
         return self._journal.progress.is_news(request)
@@ -259,12 +262,12 @@ class Store:
         write_json(self.layout.packing, values)
         self._publish(self.layout.packing)
 
-    def has_weights(self, trial_id: str) -> bool:
-        """Whether the weights of a trial's best epoch were kept."""
-        return self.layout.trial(trial_id).best_checkpoint.exists()
+    def has(self, file: Path) -> bool:
+        """Whether a file of a trial, such as its weights, was kept."""
+        return file.exists()
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
-        """The local files of a trial, with ``best.pt`` if that was kept."""
+        """The local files of a trial, with ``best.pt`` and ``offending.pt`` if they were kept."""
         return self.layout.trial(trial_id)
 
     def fetch_predictions(self, trial_id: str) -> None:
@@ -413,5 +416,7 @@ def is_used(folder: Path) -> bool:
     """Whether the path exists and has files that are not hidden."""
     if not os.path.lexists(folder):
         return False
+    if folder.is_file():
+        raise ResultsError(f"{folder} is a file: choose another name, or remove it")
     with reading(folder):
         return any(not entry.name.startswith(".") for entry in folder.iterdir())

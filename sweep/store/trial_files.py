@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 from sweep.store.files import (
@@ -20,7 +23,7 @@ from sweep.store.files import (
     write_json,
     writing,
 )
-from sweep.store.layout import TrialPaths
+from sweep.store.layout import FileName, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
     CaseScore,
@@ -113,6 +116,32 @@ def write_real_validation(paths: TrialPaths, found: RealValidation) -> None:
     if not found.groups:
         del values["groups"]
     write_json(paths.real_validation, values)
+
+
+def add_file(paths: TrialPaths, name: str, content: bytes) -> str:
+    """Put a file of a user beside the trial's own. Returns its name.
+
+    Args:
+        name: without a folder. If there is such a file already, or the trial may write one, the new
+            file gets a number.
+
+    Raises:
+        StorageFailed: the disk is full or the folder is gone.
+    """
+    own = {one.name for one in vars(TrialPaths).values() if isinstance(one, FileName)}
+    plain = Path(name)
+    for kept in chain([name], (f"{plain.stem}-{n}{plain.suffix}" for n in count(2))):
+        path = paths.folder / kept
+        if kept.casefold() in own or os.path.lexists(path):
+            continue
+        with writing(path), suppress(FileExistsError), path.open("xb") as file:
+            try:
+                file.write(content)
+            except BaseException:
+                path.unlink()
+                raise
+            return kept
+    raise AssertionError("one of the names is free")
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:

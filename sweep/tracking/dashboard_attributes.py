@@ -54,23 +54,26 @@ def stored_artifact(folder: Path, title: str, png: bytes) -> tuple[str, str]:
     return f"{ARTIFACT}{name}", json.dumps(facts | {"encoding": None})
 
 
-def note_text(record: TrialRecord, notes: Iterable[NoteAdded] = ()) -> str:
-    """Why a trial diverged, then what users noted, in Markdown; may be empty."""
+def note_text(record: TrialRecord | None, notes: Iterable[NoteAdded] = ()) -> str:
+    """Why a trial diverged, then what users noted on it or on the sweep, in Markdown; may be
+    empty."""
     parts = [f"{note.text}\n\n*{note.by}, {note.at}*" for note in notes]
-    if record.outcome is not None and (divergence := record.outcome.divergence) is not None:
+    outcome = None if record is None else record.outcome
+    if outcome is not None and (divergence := outcome.divergence) is not None:
         parts.insert(0, f"**Diverged: {divergence.summary}.** {why(divergence)}")
     return "\n\n---\n\n".join(parts)
 
 
-def note_attributes(trial: int, text: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a study to set so that a trial has this note.
+def note_attributes(trial: int | None, text: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a study to set so that a trial, or the study, has this note.
 
     Args:
-        trial: id of the trial in the storage.
+        trial: id of the trial in the storage; None: the study.
         text: of the note.
         known: the attributes of the study. Those that need no change are left out.
     """
-    start, version = f"dashboard:{trial}:note_str:", f"dashboard:{trial}:note_ver"
+    of = "dashboard:" if trial is None else f"dashboard:{trial}:"
+    start, version = f"{of}note_str:", f"{of}note_ver"
     if not text and version not in known:
         return {}
     pieces = [text[place : place + LONGEST] for place in range(0, len(text), LONGEST)]

@@ -135,13 +135,16 @@ class StudyFile(Tracker):
             if OWN_ARTIFACT.fullmatch(file.name) and file.name not in named:
                 file.unlink()
 
-    def _notes(self, records: Iterable[TrialRecord]) -> list[tuple[int, str]]:
-        """The note of each trial: its number and the text."""
+    def _notes(self, records: Iterable[TrialRecord]) -> list[tuple[int | None, str]]:
+        """The note of each trial: its number and the text; by None that of the sweep, if any."""
         written = read_notes(self._path.parent)
-        return [
+        found: list[tuple[int | None, str]] = [
             (record.number, note_text(record, written.get(record.trial_id, ())))
             for record in records
         ]
+        if None in written:
+            found.append((None, note_text(None, written[None])))
+        return found
 
     def _keep(self, stored: Iterable[FrozenTrial]) -> None:
         """What the records do not have: artifacts of earlier sessions, and all times."""
@@ -233,12 +236,14 @@ class _Study:
         self.note(record.number, note_text(record))
         self.study.tell(trial, value, state)
 
-    def missing(self, number: int, text: str) -> Mapping[str, Any]:
-        """The attributes that make the text the note of a trial; none if it is."""
-        trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+    def missing(self, number: int | None, text: str) -> Mapping[str, Any]:
+        """The attributes that make the text the note of a trial, or of the study; none if it is."""
+        trial = None
+        if number is not None:
+            trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return note_attributes(trial, text, self._storage.get_study_system_attrs(self._id))
 
-    def note(self, number: int, text: str) -> None:
+    def note(self, number: int | None, text: str) -> None:
         for name, value in self.missing(number, text).items():
             self._storage.set_study_system_attr(self._id, name, value)
 

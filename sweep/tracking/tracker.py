@@ -14,10 +14,6 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Observer, Relay
 
 
-def _ignore(_sentence: str) -> None:
-    """Warn nobody."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """What is logged.
@@ -34,7 +30,7 @@ class Tracked:
     layout: Layout
     paths: Callable[[str], TrialPaths]
     nested: bool = True
-    warn: Callable[[str], None] = _ignore
+    warn: Callable[[str], None] = lambda _: None
 
     def files_of(self, trial_id: str) -> list[Path]:
         """What a trial that has ended leaves to read: its settings, and what went wrong."""

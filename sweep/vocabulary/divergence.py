@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweep.vocabulary.strict_json import finite_fields, known_fields, number_or_word
+
+NUMBERS = ("loss", "grad_norm", "weight_norm")
+"""What `StepValues` writes as words where it is not finite, beside the terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,26 +46,17 @@ class StepValues:
 
     def to_json(self) -> dict[str, Any]:
         """Every number exactly; numbers that are not finite as words."""
-        several = {"batches": self.batches, "broken_batch": self.broken_batch}
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "terms": {name: number_or_word(value) for name, value in self.terms.items()},
-            "loss": number_or_word(self.loss),
-            "grad_norm": number_or_word(self.grad_norm),
-            "weight_norm": number_or_word(self.weight_norm),
-            "scale": self.scale,
-            "skipped": self.skipped,
-            **(several if self.batches > 1 else {}),
-        }
+        found = asdict(self) | {name: number_or_word(getattr(self, name)) for name in NUMBERS}
+        found["terms"] = {name: number_or_word(value) for name, value in self.terms.items()}
+        if self.batches == 1:
+            del found["batches"], found["broken_batch"]
+        return found
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StepValues:
         known = known_fields(cls, values)
         known["terms"] = {name: float(value) for name, value in known["terms"].items()}
-        for name in ("loss", "grad_norm", "weight_norm"):
-            known[name] = float(known[name])
-        return cls(**known)
+        return cls(**known | {name: float(known[name]) for name in NUMBERS})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StepValues) and self.to_json() == other.to_json()

@@ -47,10 +47,13 @@ class EpochMetrics:
             measured, or a trainer of the user measured it.
         warnings: sentences for the user about settings or data that are probably not intended.
         shared: whether another trial trained the epoch, and this one continued from there.
-        machine: what the process used that trained the epoch, all trials in it together:
-            ``cpu_cores``, busy on average; ``memory_gib``, the most so far; ``gpu_memory_gib``, the
-            most in use on its GPU so far, also by others. It is not in ``history.jsonl``, which two
-            equal trainings have in common, but in ``machine.jsonl``; read back, it is empty.
+        machine: what the process used that trained the epoch, all trials in it together, as far as
+            its system tells: ``cpu_cores``, busy on average; ``memory_gib``, the most so far;
+            ``disk_read_mib`` and ``disk_written_mib`` of the epoch; ``received_mib`` and
+            ``sent_mib`` of its whole node; and of its GPU, also by others, ``gpu_memory_gib``, the
+            most so far, and ``gpu_percent``, the mean share of time in which it computed. It is not
+            in ``history.jsonl``, which two equal trainings have in common, but in
+            ``machine.jsonl``; read back, it is empty.
 
     >>> import sweep
     >>> sweep.EpochMetrics(epoch=0, val_dice=0.81, train_loss=0.4).to_json()["val_dice"]

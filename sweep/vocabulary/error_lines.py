@@ -53,10 +53,10 @@ def has_own_line(error: BaseException) -> bool:
 
 def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename and is_users(error.filename):
-        return f"{_near(error.filename)}:{error.lineno}"
+        return f"{near(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if is_users(frame.filename)]
-    return f"{_near(own[-1].filename)}:{own[-1].lineno}" if own else ""
+    return f"{near(own[-1].filename)}:{own[-1].lineno}" if own else ""
 
 
 def is_users(file: str) -> bool:
@@ -76,7 +76,7 @@ def _installed() -> tuple[Path, ...]:
     return tuple(Path(folder).resolve() for folder in folders)
 
 
-def _near(file: str) -> str:
+def near(file: str) -> str:
     """A path, relative to the working directory if it lies there. From the root all paths are."""
     path, here = Path(file).absolute(), Path.cwd()
     is_below = path.is_relative_to(here) and here != Path(here.anchor)

@@ -328,7 +328,9 @@ class TrialRecord:
         """The trial with these replicates in the search, of whatever status, counted."""
         runs = list(runs)
         diverged = tuple(run.trial_id for run in runs if run.status is Status.DIVERGED)
-        return replace(self, replicated=_scores(runs), diverged_runs=diverged)
+        in_order = sorted(runs, key=lambda run: (len(run.trial_id), run.trial_id))  # of training
+        scores = up_to_none(run.score for run in in_order)
+        return replace(self, replicated=scores, diverged_runs=diverged)
 
     @property
     def point(self) -> Point | None:
@@ -490,12 +492,6 @@ def place_of_runs(
         number of replicates with a score, minus the number that diverged, mean score.
     """
     return len(replicated), -diverged, mean_of_runs((score, *replicated))
-
-
-def _scores(replicates: list[TrialRecord]) -> tuple[float, ...]:
-    """Their scores in the order of training, up to the first without any."""
-    ordered = sorted(replicates, key=lambda run: (len(run.trial_id), run.trial_id))
-    return up_to_none(run.score for run in ordered)
 
 
 def up_to_none(scores: Iterable[float | None]) -> tuple[float, ...]:

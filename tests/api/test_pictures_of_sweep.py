@@ -18,6 +18,8 @@ from sweep.cli import app
 from sweep.console.sweep_view import View, Words
 from sweep.engine.session.draw_finalists import _Drawing, draw_finalists
 from sweep.engine.session.executor import in_turn
+from sweep.store.at_uri.mirrored_results import MirroredStore
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, files_below
 from sweep.store.case_table import read_cases
 from sweep.store.layout import Layout
 from sweep.store.pictures.composed_picture import titled_pngs
@@ -162,6 +164,27 @@ def test_a_folder_of_before_gets_its_pictures_from_the_weights(
     assert run(copy.folder)[0] == 0
     for name in pair_of(results):
         assert read_pictures(copy.trial(name)) == pictures_of(results, name)
+
+
+def test_what_the_uri_alone_has_is_drawn_and_sent_there(
+    results: SweepResults, object_store: str, tmp_path: Path
+) -> None:
+    remote = RemoteFolder(f"{object_store}/pictures/drawn")
+    without = [file for file in files_below(results.folder) if file.parent.name != "pictures"]
+    Mirror(results.folder, remote).send(without)
+    code, output = run(remote.uri)
+    assert code == 0
+    for name in pair_of(results):
+        assert f"  {remote.uri}/trials/{name}/pictures  (" in output
+    assert f"python -m sweep.export {remote.uri} --format html -o ." in output
+    with MirroredStore.open_at(remote, tmp_path / "driver") as store:
+        assert not store.layout.trial(DIVERGED).offending.exists()
+        leader = results.best.trial_id
+        drawn = draw_finalists(results.spec, store, leader, pytest.fail, lambda _: nullcontext())
+        assert {*drawn} == {*results}
+        for name in results:
+            assert read_pictures(store.layout.trial(name)) == pictures_of(results, name)
+    assert remote.read(f"trials/{DIVERGED}/pictures/index.json")
 
 
 def test_wrong_requests_are_told_with_what_would_be_right(

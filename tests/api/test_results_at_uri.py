@@ -5,17 +5,23 @@ from __future__ import annotations
 import gc
 import html
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import sweep
+from sweep.cli import app
+from sweep.console.watch_view import Watching
+from sweep.page_server.live_sweep import LiveSweep
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.store.at_uri.local_results import place_within
+from sweep.store.at_uri.local_results import Reached, place_within, reached
 from sweep.store.at_uri.mirrored_results import MirroredStore
-from sweep.store.at_uri.remote_folder import RemoteFolder, below_uri
+from sweep.store.at_uri.remote_folder import RemoteFolder, Stamp, below_uri
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import StorageFailed
 from sweep.vocabulary.record import Outcome, Status
 
 SPEC = SweepSpec.model_validate({"name": "toy", "space": {"optimizer.lr": {"choice": [0.1]}}})
@@ -106,6 +112,55 @@ def test_place_within_results_is_told_from_their_uri(place: str, root: str, rest
     assert not rest or below_uri(root, rest) == place.removesuffix("/")
 
 
-def test_note_that_would_be_lost_with_the_copy_is_refused(uri: str) -> None:
-    with pytest.raises(sweep.InputError, match="a sweep with results at a URI cannot be steered"):
-        sweep.open(uri).note("t0000", "good")
+def test_note_is_left_at_the_uri_and_waits_there_for_a_session(uri: str) -> None:
+    said = sweep.open(uri).note("t0000", "good").words
+    assert said.startswith("Noted on t0000.")
+    [note] = sweep.open(uri)["t0000"].notes
+    assert note.text == "good"
+    other = CliRunner().invoke(app, ["enqueue", uri, "optimizer.lr=0.1"])
+    assert "No session runs: it is done at the next `sweep.run … --resume`." in other.stdout
+    assert len(RemoteFolder(f"{uri}/requests").files()) == 2
+    wrong = CliRunner().invoke(app, ["stop", uri, "t0000"])
+    assert (wrong.exit_code, "has ended already" in wrong.stderr) == (2, True)
+
+
+def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path) -> None:
+    remote, parameters = RemoteFolder(f"{object_store}/watched/toy"), {"optimizer.lr": 0.1}
+    store = MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC))
+    with reached(remote.uri) as found:
+        watching = Watching(found.folder, found.uri)
+        live = LiveSweep(found.folder, uri=found.uri)
+        watching.look()
+        assert (watching.over, live.look().data.running) == (False, True)
+        for number in range(SPEC.trials):
+            store.start_trial(number, parameters, to_yaml(SPEC.trial(parameters)))
+            store.append_epoch(f"t{number:04d}", EpochMetrics(epoch=0, val_dice=0.5))
+            store.end_trial(f"t{number:04d}", Outcome(status=Status.COMPLETED))
+        store.close()
+        found._due = 0.0  # it is time to look again
+        found.refresh()
+        watching.look()
+        assert watching.over
+        assert [*watching.last_words()] == [f"Ranking: python -m sweep.rank {remote.uri}"]
+        page = live.look()
+        assert page.data.running is False
+        assert f"python -m sweep.export {remote.uri}" in page.body.decode()
+        assert str(found.folder) not in page.body.decode()
+    said = CliRunner().invoke(app, ["watch", remote.uri])
+    assert f"Ranking: python -m sweep.rank {remote.uri}" in said.stdout
+
+
+def test_store_that_is_gone_is_told_once_and_the_page_goes_on(
+    object_store: str, tmp_path: Path
+) -> None:
+    class Gone(RemoteFolder):
+        def stamps(self) -> dict[str, Stamp]:
+            asked.release()
+            raise StorageFailed("cannot list s3://bucket/toy: no route to host")
+
+    asked, told = Semaphore(0), list[str]()
+    found = Reached(tmp_path, Gone(f"{object_store}/gone/toy"))
+    with found.following(told.append):
+        for _ in range(2):
+            asked.acquire()
+    assert told == ["cannot list s3://bucket/toy: no route to host; what was read before is shown"]

@@ -223,17 +223,21 @@ def test_note_is_shown_by_rank_before_any_session_takes_it(call: Call, results: 
     assert call("note", "results/toy", "t0000", "  looks overfit ").exit_code == 0
     call("note", "results/toy", "t0000", "smooth curve")
     call("note", "results/toy", "t0003", "still runs")
+    said = call("note", "results/toy", "**Tuesday**: new masks").stdout
+    assert said == "Noted on the sweep. `sweep.rank --notes` and the report show it.\n"
     assert [one.text for one in left(results) if isinstance(one, NoteAdded)] == [
         "looks overfit",
         "smooth curve",
         "still runs",
+        "**Tuesday**: new masks",
     ]
     rows = json.loads(call("rank", "results/toy", "--notes", "--json").stdout)
     assert [row["notes"] for row in rows] == ["looks overfit; smooth curve", None]
     assert "notes" not in json.loads(call("rank", "results/toy", "--json").stdout)[0]
     lines = call("rank", "results/toy", "--notes").stdout.splitlines()
     start = lines.index("Notes:")
-    assert [line.partition(" (")[0] for line in lines[start + 1 : start + 4]] == [
+    assert [line.partition(" (")[0] for line in lines[start + 1 : start + 5]] == [
+        "sweep: **Tuesday**: new masks",
         "t0000: looks overfit",
         "t0000: smooth curve",
         "t0003: still runs",
@@ -246,6 +250,23 @@ def test_sweep_that_draws_nothing_takes_no_configuration(given: dict[str, float]
     spec = load_sweep({"name": "toy", "space": space})
     with pytest.raises(InputError, match="this sweep draws no parameter"):
         check_enqueued(spec, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["t0000"], "TEXT: is missing: what is to be noted on t0000?"),
+        (["t0000", "looks", "overfit"], "TEXT: must be one text: put it in quotes"),
+        (["x" * 20_001], "a note must have 1 to 20000 characters, but has 20001"),
+    ],
+)
+def test_note_is_one_text_after_the_trial_if_it_is_on_one(
+    call: Call, results: Path, given: list[str], words: str
+) -> None:
+    result = call("note", "results/toy", *given)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert left(results) == []
 
 
 @pytest.mark.parametrize(
@@ -277,11 +298,11 @@ def test_note_of_several_lines_reaches_a_table_and_its_reader_as_it_was_written(
     assert next(csv.DictReader(io.StringIO(written, newline="")))["notes"] == text
 
 
-@pytest.mark.parametrize("place", ["results/none", "s3://bucket/toy"])
-def test_place_without_a_results_folder_is_refused(call: Call, place: str) -> None:
-    result = call("stop", place, "t0000")
-    assert result.exit_code == 2
-    assert place in result.stderr
+def test_place_without_a_results_folder_is_refused(call: Call, object_store: str) -> None:
+    for place in ("results/none", f"{object_store}/none"):
+        result = call("stop", place, "t0000")
+        assert result.exit_code == 2
+        assert place in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from foreign import write_trainer
 from sweep.spec.load import load_trial
 from sweep.store.layout import TrialPaths
 from sweep.store.lock import training
+from sweep.store.trial_files import read_machine
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 
@@ -28,12 +29,14 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
         "cases.csv",
         "config.yaml",
         "history.jsonl",
+        "machine.jsonl",
         "provenance.json",
         "trial.json",
     ]
     history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in history] == [0, 1, 2, 3]
     assert all(0 <= epoch["val_dice"] <= 1 for epoch in history)
+    assert [*read_machine(TrialPaths(trained))["cpu_cores"]] == [0, 1, 2, 3]
     assert load_trial(trained / "config.yaml").seed == 3
     assert json.loads((trained / "trial.json").read_text())["status"] == "completed"
     assert Checkpoints(trained).load_best() is not None
@@ -185,6 +188,18 @@ def test_results_that_cannot_be_made_are_refused_in_the_words_of_a_sweep(
         said[command] = result.stderr.splitlines()[-1].replace(name, "NAME")
     assert said["train"] == said["run"]
     assert said["train"].startswith(f"error: cannot write to {folder / results}/NAME: ")
+    is_file = f"{folder / results.removesuffix('/x')} is a file, not a folder"
+    assert said["train"].endswith(is_file if results != "dangling" else "File exists")
+
+
+def test_results_folder_that_is_a_file_is_named_as_that(call: Call, folder: Path) -> None:
+    (folder / "results").mkdir(exist_ok=True)
+    for command, file, name in (("train", "best.yaml", "train-best"), ("run", "tiny.yaml", "tiny")):
+        (path := folder / "results" / name).touch()
+        result = call(command, file)
+        assert result.exit_code == 2
+        assert f"{path} is a file: choose another name, or remove it" in result.stderr
+        path.unlink()
 
 
 def test_trainer_that_calls_sys_exit_fails_its_trial_in_words(call: Call, folder: Path) -> None:

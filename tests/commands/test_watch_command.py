@@ -72,10 +72,8 @@ def test_sweep_that_has_no_trial_yet_is_shown(call: Call, results: Path) -> None
     assert "0/20 trials 0 s of training not running" in text
 
 
-def test_uri_is_refused_with_the_command_that_reads_it(call: Call) -> None:
-    result = call("watch", "s3://bucket/toy")
-    assert result.exit_code == 2
-    assert "`python -m sweep.rank s3://bucket/toy`" in result.stderr
+def test_file_uri_is_read_as_the_path(call: Call, results: Path) -> None:
+    assert call("watch", results.as_uri()).stdout == call("watch", str(results)).stdout
 
 
 def watching(folder: Path, **streams: int) -> subprocess.Popen[bytes]:

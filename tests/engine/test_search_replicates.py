@@ -59,7 +59,7 @@ def tmp_path() -> Iterator[Path]:
 
 
 def replicated(**changes: Any) -> SweepSpec:
-    """Four blocks, (1, 0) to (2, 1): on the second seed half of the runs diverge."""
+    """Two runs on each of two folds: in the second on the first fold, half diverge."""
     values = {"trials": 9, "seed": 1, "replicate": {"folds": 2, "seeds": 2}, "scheduler": "none"}
     return spec_of(**values | changes)
 
@@ -154,7 +154,7 @@ def test_replicates_have_their_own_fold_and_the_confirmation_further_seeds(tmp_p
     spec = replicated(confirm={"top": 2, "seeds": 2, "folds": 1}, presets=["baseline"])
     records = run(spec, tmp_path / "x", 0, 2)
     runs = in_search(records)
-    assert {(seed, fold) for _, seed, fold in runs} == {(1, 1), (2, 0), (2, 1)}
+    assert {(seed, fold) for _, seed, fold in runs} == {(1001, 1), (2, 0), (1002, 1)}
     confirmed = {block for block in blocks(records) if block not in runs}
     assert {(seed, fold) for _, seed, fold in confirmed} == {(3, 0), (4, 0)}
     chosen = [record.trial_id for record in finalists(spec, records)]

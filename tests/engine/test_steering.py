@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,7 @@ import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned
 from sweep.api.results import SweepResults
-from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop
+from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop, put_file
 from sweep.console.sweep_progress import Progress
 from sweep.console.watch_view import Watching
 from sweep.engine.decisions.steering import Steering
@@ -39,6 +40,9 @@ from sweep.search.schedulers.decision import Decision
 from sweep.search.schedulers.halving import Halving
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.at_uri.local_results import local_results
+from sweep.store.at_uri.mirrored_results import MirroredStore
+from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.journal import NoteAdded, Request, StopRequested
 from sweep.store.layout import Layout
 from sweep.store.spool.request_spool import RequestSpool
@@ -445,15 +449,52 @@ def test_notes_survive_with_and_without_a_session(tmp_path: Path) -> None:
     run(spec, folder, user)
     ask_to_note(folder, "t0000", "second")
     ask_to_note(folder, "t0001", "other")
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    ask_to_note(folder, None, "of the sweep")
+    every = {"t0000": ["first", "second"], "t0001": ["other"], None: ["of the sweep"]}
+    assert _texts(folder) == every
     with Store.open(folder) as store:
         drive(spec, store)
         recorded = [e.text for e in store.journal() if isinstance(e, NoteAdded)]
-    assert recorded == ["first", "second", "other"]
-    assert _texts(folder) == {"t0000": ["first", "second"], "t0001": ["other"]}
+    assert recorded == ["first", "second", "other", "of the sweep"]
+    assert _texts(folder) == every
+    assert [note.text for note in sweep.open(folder).notes] == ["of the sweep"]
 
 
-def _texts(folder: Path) -> dict[str, list[str]]:
+def test_what_is_asked_for_at_a_uri_reaches_the_session_and_stays_there_until_it_is_recorded(
+    object_store: str, tmp_path: Path
+) -> None:
+    remote, spec, warnings = RemoteFolder(f"{object_store}/steered/toy"), spec_of(trials=2), []
+    asked = remote.below("requests")
+    with MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(spec)) as store:
+
+        def user(trial_id: str, epoch: int) -> None:
+            store._look_due = 0.0  # it is time to look again
+            if (trial_id, epoch) == ("t0001", 0):
+                assert ask_for_trial(remote.uri, {"optimizer.lr": 0.2}).words.endswith(
+                    "than `trials`."
+                )
+                ask_to_note(remote.uri, "t0000", "first")
+                store._due = math.inf  # nothing is uploaded for a while
+            if (trial_id, epoch) == ("t0001", 1):
+                assert len(asked.files()) == 2
+                store._due = 0.0
+
+        drive(spec, store, user, warnings)
+        records = store.records()
+        assert [record.parameters["optimizer.lr"] for record in records if record.enqueued] == [0.2]
+    assert asked.files() == set()
+    assert warnings == []
+    with local_results(remote.uri) as folder:
+        assert _texts(folder) == {"t0000": ["first"]}
+    for n, name in enumerate(("a.csv", "a-2.csv")):
+        put = put_file(remote.uri, "t0000", "a.csv", bytes([n]))
+        assert put.words.startswith(f"{name} lies beside")
+        assert remote.read(f"trials/t0000/{name}") == bytes([n])
+    with pytest.raises(InputError, match=r"a\.pt.*named like weights"):
+        put_file(remote.uri, "t0000", "a.pt", b"1")
+
+
+def _texts(folder: Path) -> dict[str | None, list[str]]:
     return {name: [n.text for n in notes] for name, notes in read_notes(folder).items()}
 
 

@@ -50,6 +50,20 @@ space:
   loss.warmup_epochs: {{randint: [1, 5]}}
   loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
 """
+# What a tracker prints is for the user's screen.
+TOLD = """\
+from sweep.tracking.tracker import Tracker
+
+
+class Told(Tracker):
+    def __init__(self, tracked): ...
+
+    def trial_ended(self, record):
+        print("Told of", record.trial_id)
+
+    def close(self):
+        print("Told the end")
+"""
 # For what happens to processes, whatever they train: its workers import neither MONAI nor data.
 PLAIN = """\
 searcher: grid
@@ -265,7 +279,8 @@ def living_in_session(session: int) -> dict[int, str]:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("swept")
-    (folder / "tiny.yaml").write_text(WHOLE)
+    (folder / "tiny.yaml").write_text(WHOLE + "tracking: told.py:Told\n")
+    (folder / "told.py").write_text(TOLD)
     process = start(folder, "tiny.yaml", "--results", "out", "--no-dashboard")
     return finish(process, folder / "out" / "tiny")
 
@@ -274,7 +289,7 @@ def test_sweep_ends_well_and_without_a_word_of_ray(swept: Run) -> None:
     assert swept.code == 0, swept.stderr
     [warning] = swept.stderr.splitlines()
     assert warning.startswith("warning: `loss.sqrt_epsilon` 0 can diverge")
-    assert swept.noise() == []
+    assert sorted(swept.noise()) == [*(f"Told of t000{n}" for n in range(8)), "Told the end"]
     assert len(re.findall(r"^\[\d/8\] ", swept.stdout, re.MULTILINE)) == 8
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from synthetic import COMPACTNESS, EPSILON, WARMUP, drawn
 from visitor import Answer, Visitor
 
-from sweep.page_server.page_requests import KEY_HEADER, MOST_BYTES
+from sweep.page_server.page_requests import KEY_HEADER, MOST_BYTES, MOST_BYTES_OF_A_FILE
 from sweep.store.journal import ConfigurationEnqueued, NoteAdded, StopRequested
 from sweep.store.layout import Layout
 from sweep.store.lock import lock_results
@@ -26,6 +27,7 @@ def visit(serve: Serve, root: Path) -> Visitor:
 
 
 def key_of(visit: Visitor) -> str:
+    visit(f"{PAGE}data")  # waits for the first reading, where the page would say that it is read
     text = visit(PAGE).text.partition('<body data-live="')[2].partition('"')[0]
     return str(json.loads(text.replace("&#34;", '"'))["key"])
 
@@ -79,6 +81,76 @@ def test_page_writes_a_note(visit: Visitor, root: Path) -> None:
     assert isinstance(request, NoteAdded)
     assert request.text == "eroded <b>masks</b>"
     assert "eroded &lt;b&gt;masks" in json.dumps(visit(f"{PAGE}data").json["sections"])
+    assert ask(visit, "note", {"text": "*ours*"}).json["words"].startswith("Noted on the sweep.")
+    assert "<em>ours</em>" in json.dumps(visit(f"{PAGE}data").json["sections"])
+
+
+@pytest.fixture
+def put(visit: Visitor) -> Callable[..., Answer]:
+    """``put(name, content)``: the answer to a page that sends a file for a trial."""
+    key = {KEY_HEADER: key_of(visit)}
+
+    def sent(name: str, content: bytes, trial: str = "t0000", **headers: str) -> Answer:
+        address = f"{PAGE}trials/{trial}/files/{quote(name, safe='')}"
+        return visit(address, "POST", content, key | headers)
+
+    return sent
+
+
+def test_file_is_put_beside_a_trial_and_none_is_ever_replaced(
+    visit: Visitor, put: Callable[..., Answer], root: Path
+) -> None:
+    folder = root / "small" / "trials" / "t0000"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "divergence.json" not in before
+    for name, kept in [
+        ("masks über all.png", "masks über all.png"),
+        ("masks über all.png", "masks über all-2.png"),
+        ("masks über all.png", "masks über all-3.png"),
+        ("history.jsonl", "history-2.jsonl"),
+        ("Divergence.json", "Divergence-2.json"),  # one that the trial may write
+        ("pictures", "pictures-2"),
+        ("a?b#c%2e&<i>.txt", "a?b#c%2e&<i>.txt"),
+        ("x" * 200, "x" * 200),
+    ]:
+        answer = put(name, kept.encode())
+        assert answer.status == 200, answer.text
+        assert answer.json["words"].startswith(f"{kept} lies beside the other files of t0000.")
+        assert ("is taken" in answer.json["words"]) is (name != kept)
+        assert (folder / kept).read_bytes() == kept.encode()
+        assert visit(f"{PAGE}trials/t0000/files/{quote(kept)}").text == kept
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    data = visit(f"{PAGE}data").json["trials"]["t0000"]
+    assert {"masks über all.png", "masks über all-2.png"} <= {*data["files"]}
+    assert data["notes"][1]["text"] == "Added the file masks über all-2.png."
+
+
+def test_file_that_could_lie_elsewhere_or_is_none_is_refused(
+    put: Callable[..., Answer], root: Path
+) -> None:
+    every = {*root.rglob("*")}
+    for name, content, told in [
+        ("..", b"x", 422),
+        (".lock", b"x", 422),
+        ("a\\b", b"x", 422),
+        ("../../sweep.yaml", b"x", 404),  # a name in an address has no slash
+        ("/etc/passwd", b"x", 404),
+        ("a\x00b", b"x", 422),
+        ("\u202egnp.exe", b"x", 422),
+        (" ", b"x", 422),
+        ("x" * 201, b"x", 422),
+        ("empty.txt", b"", 422),
+    ]:
+        assert put(name, content).status == told, name
+    for trial in ("t0009", "..", "t0000r1"):
+        assert put("x", b"x", trial).status == 422
+    assert put("x", b"x", origin="http://evil.example").status == 403
+    assert put("x", b"x", **{KEY_HEADER: "guess"}).status == 403
+    large = put("x", b"x", **{"content-length": str(MOST_BYTES_OF_A_FILE + 1)})
+    assert large.status == 413
+    (root / "small" / "trials" / "t0001").symlink_to(root)
+    assert put("x", b"x", "t0001").status == 422
+    assert {*root.rglob("*")} - every == {root / "small" / "trials" / "t0001"}
 
 
 def test_mistakes_are_told_in_words_and_nothing_is_left(visit: Visitor, root: Path) -> None:
@@ -132,5 +204,8 @@ def test_without_control_a_page_is_read_only(serve: Serve, root: Path) -> None:
     assert answer.status == 403
     assert "--control" in answer.text
     assert left(root) == []
+    address = f"{PAGE}trials/t0000/files/x.txt"
+    assert visit(address, "POST", b"x", {KEY_HEADER: "None"}).status == 403
+    assert visit(address).status == 404
     assert "control.js" not in visit(PAGE).text
     assert "Train a configuration" not in visit(PAGE).text

@@ -52,7 +52,7 @@ def test_address_that_is_printed_opens_the_page_and_ctrl_c_ends_it_alone(root: P
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("nothing", "nothing does not exist"), ("file", "file is a file"), ("s3://b/x", "must be a")],
+    [("nothing", "nothing does not exist"), ("file", "file is a file")],
 )
 def test_folder_that_is_none_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, told: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from PIL import Image
+from playwright.sync_api import Page, Route
 from scripted import waiting_sweep
 from synthetic import drawn, epoch_of, trial, write_sweep
 from visitor import TOKEN, served
@@ -140,6 +142,48 @@ def test_page_in_a_notebook_has_links_that_stay_in_it(
         frame.wait_for_selector("dialog[open]")
         page.keyboard.press("Escape")
         frame.wait_for_selector("dialog[open]", state="detached")
+
+
+def test_file_and_note_of_a_reader_show_and_the_focus_stays_on_its_button(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    folder = write_sweep(tmp_path / "toy", [trial(0, None, [0.5])])
+    content = io.BytesIO()
+    Image.new("RGB", (16, 9)).save(content, format="png")
+    held: list[Route] = []
+    with visited(SweepList(folder), control=True) as address:
+        page = open_page(address, offline=False)
+        page.wait_for_function(READY)
+        page.evaluate("location.hash = 'trial/t0000'")
+        closed = False  # the question, before newer data come
+        page.route("**/data", lambda one: one.continue_() if closed else held.append(one))
+        page.get_by_role("button", name="Add a file…").click()
+        page.locator("input[type=file]").set_input_files(
+            {"name": "my overlay.png", "mimeType": "image/png", "buffer": content.getvalue()}
+        )
+        page.get_by_role("button", name="Add it").click()
+        page.get_by_text("my overlay.png lies beside the other files of t0000.").wait_for()
+        page.get_by_role("button", name="Close").last.click()
+        closed = True
+        for request in held:
+            request.continue_()
+        picture = page.locator("#view img[alt='my overlay.png']")
+        picture.wait_for(state="attached")
+        assert page.evaluate("document.activeElement.textContent") == "Add a file…"
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("(one) => one.naturalWidth === 16", arg=picture.element_handle())
+        page.keyboard.press("Escape")
+
+        page.get_by_role("button", name="Write a note on the sweep…").click()
+        page.locator("textarea").fill("Compare **this one**: [t0000](#trial/t0000)")
+        page.get_by_role("button", name="Write it").click()
+        page.get_by_text("Noted on the sweep.").wait_for()
+        page.get_by_role("button", name="Close").last.click()
+        page.locator("#words strong", has_text="this one").wait_for()
+        page.locator("#words a").click()
+        page.locator("#view h2", has_text="t0000").wait_for()
+        page.close()
+    assert (folder / "trials" / "t0000" / "my overlay.png").read_bytes() == content.getvalue()
 
 
 def test_button_stops_a_trial_of_a_sweep_that_runs(open_page: OpenPage, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from synthetic import diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.api.user_requests import ask_to_note
 from sweep.report.headline import headline
 from sweep.report.notebook import ARGUMENTS, _cells, notebook
 from sweep.report.page_table import page_tables
@@ -40,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("plotly", "sweep", "pandas", "IPython", "sitecustomize", "ipykernel_launcher"):
         code = f"import pathlib; pathlib.Path({str(folder.parent / name)!r}).touch()\n"
         (folder / f"{name}.py").write_text(code)
+    ask_to_note(folder, None, "since **Tuesday**")
     return folder
 
 
@@ -57,6 +59,7 @@ def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(
     folder: Path, executed: str, tmp_path: Path
 ) -> None:
     results, text = read_results(folder), executed
+    assert "since <strong>Tuesday</strong>" in text
     for sentence in (headline(results), *(show(results).finding for show in REPORT_FIGURES)):
         assert sentence in said(text)
 

@@ -14,7 +14,7 @@ from sweep.report.headline import headline
 from sweep.report.page import page
 from sweep.report.page_data import PageData, page_data
 from sweep.report.report_figures import figures_of
-from sweep.report.sections.notes_section import notes_section
+from sweep.report.sections.notes_section import notes_section, sweep_notes_section
 from sweep.report.sections.page_section import rendered
 from sweep.store.journal import NoteAdded
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -200,10 +200,28 @@ def test_data_hold_every_trial_and_name_those_without_a_row(sweep_folder: Path) 
 
 def test_notes_stand_in_the_order_of_the_trials_also_beyond_ten_thousand() -> None:
     ids = ["t0002", "t0002r1", "t0003", "t10000"]
-    notes = {one: (NoteAdded("r", one, f"of {one}", "me", "now"),) for one in reversed(ids)}
+    notes = {one: (NoteAdded("r", f"of {one}", "me", "now", one),) for one in reversed(ids)}
     section = notes_section(replace(results_of(), notes=notes))
     assert section is not None
     assert re.findall(r"of (t\w+)", section.html) == ids
+
+
+def test_note_on_the_sweep_is_markdown_that_runs_nothing_and_asks_for_nothing() -> None:
+    text = (
+        "# Tuesday\n**t0003** <script>alert(1)</script> [it](#trial/t0003) "
+        "[x](javascript:alert(1)) ![y](http://evil.example/y.png)\n\n| a |\n|---|\n| 1 |"
+    )
+    notes = {None: (NoteAdded("r", text, "me@lab", "2026-11-30T08:00:00+00:00"),)}
+    section = sweep_notes_section(replace(results_of(), notes=notes))
+    assert section is not None
+    html = section.html
+    assert "<h3>Tuesday</h3>" in html
+    assert "<strong>t0003</strong> &lt;script&gt;" in html
+    assert '<a href="#trial/t0003">it</a>' in html
+    assert "<td>1</td>" in html
+    assert "me@lab, 2026-11-30 08:00" in html
+    assert not re.search(r"<script|<img|href=.javascript|src=", html)
+    assert notes_section(replace(results_of(), notes=notes)) is None, "there is none on a trial"
 
 
 def test_own_figure_begins_with_no_map_where_no_trial_may_be_compared(tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_all_else_is_refused_with_the_difference(change: dict[str, Any], told: l
     assert not any("max_concurrent" in line for line in lines[1:])
 
 
+def test_folder_of_before_every_fold_had_its_own_seeds_goes_on_unless_the_file_asks() -> None:
+    recorded = spec_of(seed_per_fold=False)
+    assert continued([recorded], spec_of()) == recorded
+    assert continued([spec_of()], spec_of()) == spec_of()
+    with pytest.raises(ResultsError, match=r"--set seed_per_fold=false"):
+        continued([recorded], spec_of(seed_per_fold=True))
+
+
 def test_the_spec_before_an_extension_still_resumes_the_extended_sweep() -> None:
     before, after = spec_of(), spec_of(trials=29)
     assert continued([before, after], before) == after

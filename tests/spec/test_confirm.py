@@ -32,10 +32,12 @@ def test_nothing_is_confirmed_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert (blocks(spec), most_replicates(spec)) == ([], 0)
 
 
-def test_seeds_are_further_ones_each_on_all_folds_from_the_sweeps_own_on(tmp_path: Path) -> None:
+def test_every_block_has_a_further_seed_of_its_own_from_the_sweeps_own_fold_on(
+    tmp_path: Path,
+) -> None:
     text = "seed: 7\ndata: {source: shapes, folds: 3, fold: 2}\nconfirm: {seeds: 2, folds: 2}\n"
     spec = loaded(tmp_path, text)
-    assert blocks(spec) == [(8, 2), (8, 0), (9, 2), (9, 0)]
+    assert blocks(spec) == [(8, 2), (1008, 0), (9, 2), (1009, 0)]
     assert most_replicates(spec) == 5 * 4
     assert most_replicates(loaded(tmp_path, text + "presets: [baseline]\n")) == 6 * 4
     assert most_replicates(loaded(tmp_path, text + "trials: 3\n")) == 3 * 4
@@ -121,6 +123,13 @@ def test_results_of_before_there_were_races_are_read_without_one(tmp_path: Path)
     assert before != text
     assert confirm is not None
     assert (confirm.race, confirm.blocks) == (False, (6, 1))
+
+
+def test_results_of_before_every_fold_had_its_own_seeds_share_them(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "data: {source: shapes, folds: 3}\nconfirm: {seeds: 1, folds: 3}\n")
+    (tmp_path / "sweep.yaml").write_text(to_yaml(spec).replace("seed_per_fold: true\n", ""))
+    assert blocks(spec) == [(1, 0), (1001, 1), (2001, 2)]
+    assert blocks(read_spec(tmp_path)) == [(1, 0), (1, 1), (1, 2)]
 
 
 def test_seeds_beyond_the_largest_begin_again(tmp_path: Path) -> None:

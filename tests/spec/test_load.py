@@ -253,11 +253,11 @@ def test_a_wrong_value_is_told_in_plain_words(write, text: str, message: str) ->
         ("seed: 1\nb: \x07", "x.yaml:2: the character U+0007 is not allowed in YAML"),
         (b"seed: 1\nb: \xff\xfe", "x.yaml:2: the text is not UTF-8; save the file as UTF-8"),
         ("seed: 1".encode("utf-16"), "x.yaml:1: the text is not UTF-8; save the file as UTF-8"),
-        ("# a\u00a0b\nseed: 2\ntrials:\u00a04\nb: 1", "x.yaml:4: a key without a `: ` after it; "
+        ("# a\u00a0b\nseed: 2\ntrials:\u00a04\nb: 1", "x.yaml:3: a key without a `: ` after it; "
          "line 3 has U+00A0, which only looks like a space: type it again"),
-        ("a: 1\ntrials\uff1a 4\nb: 1", "x.yaml:3: a key without a `: ` after it; "
+        ("a: 1\ntrials\uff1a 4\nb: 1", "x.yaml:2: a key without a `: ` after it; "
          "line 2 has U+FF1A, which only looks like a colon: type it again"),
-        ('a: "1\uff1a 2"\ntrials 4\nb: 1', "x.yaml:3: a key without a `: ` after it"),
+        ('a: "1\uff1a 2"\ntrials 4\nb: 1', "x.yaml:2: a key without a `: ` after it"),
         ("[" * 1_000, "x.yaml: brackets or lines are nested too deep"),
         ("a: " + "[" * 30 + "]" * 30, "x.yaml:1: " + ".".join(["a"] + ["0"] * 20)
          + ": nested more than 20 levels deep"),

@@ -23,12 +23,14 @@ def test_one_run_each_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert (search_blocks(spec), most_replicates_in_search(spec)) == ([(0, 0)], 0)
 
 
-def test_runs_begin_with_the_trials_own_and_take_the_folds_of_a_seed_first(tmp_path: Path) -> None:
+def test_runs_begin_with_the_trials_own_and_take_every_fold_once_before_any_again(
+    tmp_path: Path,
+) -> None:
     text = "seed: 7\ntrials: 4\ndata: {source: shapes, folds: 3, fold: 2}\nreplicate: "
     spec = loaded(tmp_path, text + "{folds: 2, seeds: 2}\n")
-    assert search_blocks(spec) == [(7, 2), (7, 0), (8, 2), (8, 0)]
+    assert search_blocks(spec) == [(7, 2), (1007, 0), (8, 2), (1008, 0)]
     assert most_replicates_in_search(spec) == 4 * 3
-    assert search_blocks(loaded(tmp_path, text + "{}\n")) == [(7, 2), (7, 0), (7, 1)]
+    assert search_blocks(loaded(tmp_path, text + "{}\n")) == [(7, 2), (1007, 0), (2007, 1)]
     (tmp_path / "written.yaml").write_text(to_yaml(spec))
     assert load_sweep(tmp_path / "written.yaml") == spec
 

@@ -150,7 +150,8 @@ def test_sweep_whose_files_were_removed_stops(remote: RemoteFolder, tmp_path: Pa
 def test_second_sweep_of_this_machine_is_refused_while_the_first_writes(
     remote: RemoteFolder, tmp_path: Path
 ) -> None:
-    with begin(remote, tmp_path / "one"), pytest.raises(ResultsError, match="is in use"):
+    busy = f"^{remote} is in use"
+    with begin(remote, tmp_path / "one"), pytest.raises(ResultsError, match=busy):
         MirroredStore.open_at(remote, tmp_path / "one")
 
 

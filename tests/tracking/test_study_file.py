@@ -302,6 +302,13 @@ def as_dashboard(path: Path) -> dict[str, Any]:
     }
 
 
+def study_note(path: Path) -> str:
+    dashboard = pytest.importorskip("optuna_dashboard._note")
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    attributes = storage.get_study_system_attrs(storage.get_study_id_from_name("toy"))
+    return str(dashboard.get_note_from_system_attrs(attributes, None)["body"])
+
+
 def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_session(
     make: Callable[..., Sweep],
 ) -> None:
@@ -311,6 +318,7 @@ def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_sessio
     [diverged] = [one.trial_id for one in records if one.status is Status.DIVERGED]
     for _ in range(2):
         ask_to_note(sweep.folder, "t0001", long)
+    ask_to_note(sweep.folder, None, "since **Tuesday**")
     with (
         Store.open(sweep.folder) as store,
         live_study(sweep.path, sweep.spec, store.records, sweep.warnings.append) as study,
@@ -328,6 +336,7 @@ def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_sessio
         assert shown[diverged]["note"]["body"] == "**Diverged: nonfinite at epoch 1 step 2.** NaN."
         body = shown["t0001"]["note"]["body"]
         assert body.count(long.strip()) == 2
+        assert study_note(sweep.path).startswith("since **Tuesday**\n\n*")
         [artifact] = shown["t0001"]["artifacts"]
         assert (artifact["filename"], artifact["mimetype"]) == (
             "worst: a, Dice 0.5.png",

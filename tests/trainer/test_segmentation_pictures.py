@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from random import Random
 
 import numpy as np
@@ -35,6 +36,7 @@ from sweep.trial.pictures.segmented_case import (
     worst_slice,
 )
 from sweep.trial.pictures.slice_drawing import (
+    CHEQUER,
     ERROR_COLOURS,
     NOT_A_NUMBER,
     PREDICTION,
@@ -143,10 +145,12 @@ def test_one_false_positive_of_a_4x4_image_has_its_colour_and_nothing_else_has_a
     assert not marks[..., 3].any()
 
 
-def test_a_missed_pixel_has_the_other_colour_within_the_outline_of_the_reference() -> None:
+def test_a_missed_pixel_is_chequered_within_the_outline_of_the_reference() -> None:
     reference = labels("0000", "0010", "0000", "0000")
     marks = drawn_marks(case_of(np.zeros_like(reference), reference))
-    assert marks[144, 240].tolist() == list(ERROR_COLOURS[MISSED])
+    inside = Counter(map(tuple, marks[104:184, 200:280].reshape(-1, 4).tolist()))
+    assert {*inside} == {ERROR_COLOURS[MISSED], CHEQUER}
+    assert inside[CHEQUER] == 80 * 80 / 2
     assert marks[96, 192].tolist() == list(REFERENCE)
     assert not marks[95, 192].any()
 
@@ -209,6 +213,8 @@ def test_colour_blind_people_tell_the_errors_apart(kind: str, background: int) -
     plain = seen((0, 0, 0, 0), background, kind)
     assert deltaE_ciede2000(extra, missed) > 40
     assert min(deltaE_ciede2000(one, plain) for one in (extra, missed)) > 14
+    light, dark = (seen(one, background, kind)[0] for one in (ERROR_COLOURS[MISSED], CHEQUER))
+    assert light - dark > 12, "the fields of false negatives, in a print without colours too"
 
 
 # Which slices, and how they lie.

@@ -21,8 +21,10 @@ def confirmed_finalists(results: Results) -> ReportFigure:
     found, tested = results.confirmation, results.held_out
     objective = results.objective if found is None else found.objective
     finding = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
+    crosses = "Crosses: the run of the search, which chose the finalists and so does not count. "
     if found is not None:
         finding = f"{verdict(found)} {reservations(found)}"
+        crosses = "" if found.finalists[0].is_real else crosses
     return ReportFigure(
         name="finalists",
         title="The leaders on further seeds",
@@ -33,7 +35,7 @@ def confirmed_finalists(results: Results) -> ReportFigure:
             "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
             "Diamonds: their mean with its 95 % interval (Student's t, from "
             f"{LEAST_UNITS} seeds or folds on; that of the first allows for its being the best of"
-            f" all). {_search_words(found)}A difference of pairs "
+            f" all). {crosses}A difference of pairs "
             "can be certain although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
@@ -80,12 +82,6 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
     return style.in_rows(figure, len(names), objective.label)
-
-
-def _search_words(found: Confirmation | None) -> str:
-    if found is not None and found.finalists[0].is_real:
-        return ""
-    return "Crosses: the run of the search, which chose the finalists and so does not count. "
 
 
 def _block_words(found: Confirmation | None) -> str:

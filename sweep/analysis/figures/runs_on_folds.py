@@ -57,7 +57,11 @@ def runs_on_folds(results: Results) -> ReportFigure:
 def _figure(
     results: Results, shown: Sequence[TrialRecord], whole: Sequence[TrialRecord]
 ) -> go.Figure:
-    objective, names = results.objective, [_label(one) for one in shown]
+    objective = results.objective
+    names = [
+        f"{one.trial_id} ({lost} diverged)" if (lost := len(one.diverged_runs)) else one.trial_id
+        for one in shown
+    ]
     lines = []
     for run, (seed, fold) in enumerate(search_blocks(results.spec)):
         scores = [(one.score, *one.replicated)[run : run + 1] for one in shown]
@@ -80,8 +84,3 @@ def _figure(
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}<extra></extra>",
     )
     return style.in_rows(figure, len(names), objective.label)
-
-
-def _label(one: TrialRecord) -> str:
-    diverged = len(one.diverged_runs)
-    return f"{one.trial_id} ({diverged} diverged)" if diverged else one.trial_id

@@ -26,12 +26,12 @@ from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
 from sweep.store.at_uri.local_results import named
 from sweep.store.case_table import read_cases
-from sweep.store.journal import NoteAdded, search_end, waiting_trials
+from sweep.store.journal import search_end, waiting_trials
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.pictures.picture_index import TrialPictures, read_pictures
 from sweep.store.read_results import read_records
-from sweep.store.spool.trial_notes import read_notes
+from sweep.store.spool.trial_notes import Notes, read_notes
 from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import SearchEnded, Status, TrialRecord, searched
@@ -51,7 +51,7 @@ class Results:
         in_use: whether a process writes to the folder, that is, whether the sweep runs.
         replicates: those of the search, and of the finalists.
         search_end: how the search ended before its last trial; None if it did not.
-        notes: what users noted on trials, by their ids.
+        notes: what users noted on trials, by their ids, and on the sweep, by None.
         waiting: trials of a sweep that runs, but have no worker.
         texts: of the user's own files, where trials ran with several.
         uri: of the results, where the folder is a copy of them without weights.
@@ -63,7 +63,7 @@ class Results:
     in_use: bool = False
     replicates: tuple[TrialRecord, ...] = ()
     search_end: SearchEnded | None = None
-    notes: Mapping[str, tuple[NoteAdded, ...]] = field(default_factory=dict)
+    notes: Notes = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
     texts: OwnTexts = field(default_factory=OwnTexts)
     uri: str | None = None

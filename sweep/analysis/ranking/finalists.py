@@ -152,7 +152,10 @@ class Planned:
             self._in_search.add(record)
         if record.replicate is not None:
             self._kept.append(record)
-            self._admit_replicated(record.replicate)
+            if record.replicate.in_search:  # by the mean of its runs, its trial may be a finalist
+                runs = (r for r in self._kept if r.configuration_id == record.configuration_id)
+                for trial in searched(runs):
+                    self._top.admits(trial)
         else:
             self._searched += 1
             if record.score is not None and (self._top.admits(record) or self.spec.replicate):
@@ -201,12 +204,6 @@ class Planned:
     def _search_has_ended(self) -> bool:
         return self._searched >= self.searched
 
-    def _admit_replicated(self, replicate: Replicate) -> None:
-        """A trial of the search may now be a finalist by the mean of its runs."""
-        if replicate.in_search:
-            for trial in searched(r for r in self._kept if r.configuration_id == replicate.of):
-                self._top.admits(trial)
-
 
 def enqueued_by_users(records: Iterable[TrialRecord], end: SearchEnded | None) -> int:
     """Number of trials that users have enqueued, since its end if the search ended early."""
@@ -252,7 +249,8 @@ def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
 
     def key(run: TrialRecord) -> tuple[int, tuple[bool, float], Place]:
         fold = order[_preference(run), run.replicate and run.replicate.fold]
-        return fold, _by_real(run), place(run)
+        real = None if run.real is None else run.real.dice
+        return fold, (real is None, -(real or 0.0)), place(run)
 
     return sorted((run for run in every if run.score is not None), key=key)
 
@@ -261,12 +259,6 @@ def _preference(run: TrialRecord) -> int:
     if run.replicate is None:
         return 1
     return 2 if run.replicate.in_search else 0
-
-
-def _by_real(run: TrialRecord) -> tuple[bool, float]:
-    """Sort key: by the real validation Dice, the best first, then the runs without any."""
-    dice = None if run.real is None else run.real.dice
-    return (dice is None, 0.0 if dice is None else -dice)
 
 
 def race_of(spec: SweepSpec, records: Iterable[TrialRecord]) -> Race | None:

@@ -1,4 +1,4 @@
-"""What users noted on the trials of a ranking."""
+"""What users noted on a sweep and on the trials of its ranking."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.analysis.ranked_table import RankedTable, text_column
-from sweep.store.layout import trial_place
-from sweep.store.spool.trial_notes import read_notes
+from sweep.store.spool.trial_notes import in_order, read_notes, when_and_who
 
 NOTES = "notes"
 """Name of the column."""
@@ -32,8 +31,9 @@ def with_notes(table: RankedTable, folder: Path) -> RankedTable:
 
 
 def note_lines(folder: Path) -> Iterator[str]:
-    """Each note in a line, by trial, also of trials that are not ranked; raises as above."""
-    found = read_notes(folder)
-    for trial_id in sorted(found, key=trial_place):
-        for note in found[trial_id]:
-            yield f"{trial_id}: {note.text} ({note.by}, {note.at[:16].replace('T', ' ')})"
+    """Each note in a line: of the sweep, then by trial, also of trials that are not ranked.
+
+    Raises as above.
+    """
+    for note in in_order(read_notes(folder)):
+        yield f"{note.trial_id or 'sweep'}: {note.text} ({when_and_who(note)})"

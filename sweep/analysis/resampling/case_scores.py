@@ -84,20 +84,17 @@ def scores_on_test(results: Results) -> CaseScores | None:
     return _gathered("test", values, results.held_out.tested[0].groups)
 
 
-def scores_on_validation(results: Results, most: int = MOST_TRIALS) -> CaseScores | None:
+def scores_on_validation(results: Results) -> CaseScores | None:
     """The first trials of the ranking in their best epochs, in the runs of the search.
 
     None where fewer than two have a table of their cases, or the tables are of different folds.
-
-    Args:
-        most: number of trials.
 
     Raises:
         ResultsError: a cases.csv is broken.
     """
     values: dict[str, Values] = {}
     groups: dict[str, str] = {}
-    for record in [one for one in results.ended if one.score is not None][:most]:
+    for record in [one for one in results.ended if one.score is not None][:MOST_TRIALS]:
         if rows := results.cases(record.trial_id):
             values[record.trial_id] = {metric: _by_case(rows, metric) for metric in METRICS}
             groups |= {row.case: row.group for row in rows if row.group is not None}

@@ -39,6 +39,9 @@ def metric_agreement(results: Results) -> ReportFigure:
     scores = {one.metric: _scores(one, rows) for one in metrics}
     different = len({*zip(*scores.values(), strict=True)})
     is_telling = len(metrics) > 1 and different >= LEAST_TRIALS
+    # They are behind in all metrics, because they had fewer epochs.
+    pruned = int((rows["status"] == Status.PRUNED.value).sum())
+    raises = f" {counted(pruned, 'trial')} of these were pruned, which raises τ." if pruned else ""
     return ReportFigure(
         name="metric-agreement",
         title="Do the metrics agree on the order?",
@@ -49,17 +52,11 @@ def metric_agreement(results: Results) -> ReportFigure:
             " the share that they order differently, of the pairs that are not equal (τ-b): 1 is"
             f" the same order, 0 none. The best epoch was chosen by {results.objective.label},"
             " which the other metrics had no part in."
-            f"{_about_pruned(rows)} With the leaders alone τ would be lower, because they differ"
+            f"{raises} With the leaders alone τ would be lower, because they differ"
             " less."
         ),
         figure=_figure(metrics, trials, scores) if is_telling else None,
     )
-
-
-def _about_pruned(rows: pd.DataFrame) -> str:
-    """How many of the trials are behind in all metrics because they had fewer epochs."""
-    count = int((rows["status"] == Status.PRUNED.value).sum())
-    return f" {counted(count, 'trial')} of these were pruned, which raises τ." if count else ""
 
 
 def _measured(results: Results) -> tuple[list[Objective], pd.DataFrame]:

@@ -208,14 +208,13 @@ def enumerated(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def told_of_classes(told: Mapping[str, str], in_full: int = 3) -> list[str]:
+def told_of_classes(told: Mapping[str, str]) -> list[str]:
     """What is told of each class. Many classes would fill a page, so the rest follow by name.
 
     Args:
         told: class → the same remark about it, without a full stop.
-        in_full: number of remarks that are kept.
     """
-    kept, rest = list(told.values())[:in_full], [f"`{name}`" for name in told][in_full:]
+    kept, rest = list(told.values())[:3], [f"`{name}`" for name in told][3:]
     if rest:
         kept[-1] += f". Likewise {enumerated(rest)}"
     return kept

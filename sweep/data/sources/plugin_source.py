@@ -67,11 +67,10 @@ def written(settings: PluginData) -> Path:
                 " nnU-Net's raw layout to the folder that it is given"
             )
 
-    return cached(default_cache() / f"written-{name}", _opened, build)
+    def opened(folder: Path) -> Path | None:
+        return folder if (folder / DESCRIPTION_FILE).is_file() else None
 
-
-def _opened(folder: Path) -> Path | None:
-    return folder if (folder / DESCRIPTION_FILE).is_file() else None
+    return cached(default_cache() / f"written-{name}", opened, build)
 
 
 def _text_of(write: Any) -> str | None:

@@ -110,7 +110,8 @@ def draw_shapes(settings: ShapesData, index: int) -> tuple[NDArray[np.uint8], ND
     size, difficulty = settings.size, settings.difficulty
     label = np.zeros((size, size), dtype=bool)
     for circle in circles:
-        label |= _disc_mask(size, circle)
+        dy, dx = _offsets(size, circle)
+        label |= dy * dy + dx * dx <= circle.radius * circle.radius
 
     brightness = 0.9 - difficulty * looks.uniform(0.4, 0.6)
     signal = brightness * label
@@ -155,7 +156,9 @@ def _placed(
     """Discs apart from each other and from those ``beside`` them; a radius is drawn when tried."""
     found: list[_Disc] = []
     for radius in radii:
-        disc = _somewhere(random, size, radius)
+        # Inside the image, with a pixel to spare.
+        y, x = random.uniform(radius + 1, size - 2 - radius, size=2)
+        disc = _Disc(float(y), float(x), float(radius))
         if all(disc.is_apart_from(other) for other in (*beside, *found)):
             found.append(disc)
         if len(found) == wanted:
@@ -163,22 +166,10 @@ def _placed(
     return found
 
 
-def _somewhere(random: RandomState, size: int, radius: float) -> _Disc:
-    """A disc that lies inside the image with a pixel to spare."""
-    y, x = random.uniform(radius + 1, size - 2 - radius, size=2)
-    return _Disc(float(y), float(x), float(radius))
-
-
 def _offsets(size: int, place: _Disc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distance of each row ``[H, 1]`` and each column ``[1, W]`` from a place."""
     pixels = np.arange(size, dtype=np.float64)
     return (pixels - place.y)[:, None], (pixels - place.x)[None, :]
-
-
-def _disc_mask(size: int, disc: _Disc) -> NDArray[np.bool_]:
-    dy, dx = _offsets(size, disc)
-    mask: NDArray[np.bool_] = dy * dy + dx * dx <= disc.radius * disc.radius
-    return mask
 
 
 def _distractor_mask(size: int, around: _Disc, random: RandomState) -> NDArray[np.bool_]:

@@ -16,6 +16,9 @@ class SearchEnd:
 
     Args:
         spec: the effective spec.
+
+    Attributes:
+        is_reached: whether the search starts no further trial.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
@@ -23,17 +26,12 @@ class SearchEnd:
         self._outlook = Outlook(spec)
         self._least = spec.stop_when.after if spec.stop_when else 0
         self._low = 0  # ended trials in a row
-        self._is_reached = False
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the search starts no further trial."""
-        return self._is_reached
+        self.is_reached = False
 
     def tell(self, record: TrialRecord) -> float | None:
         """Note the end of a trial of the search; the chance of a better one if it should end it."""
         rule = self._spec.stop_when
-        if rule is None or self._is_reached:
+        if rule is None or self.is_reached:
             return None
         self._outlook.add(record)
         chance = self._outlook.chance if self._outlook.ended >= self._least else None
@@ -45,8 +43,8 @@ class SearchEnd:
 
         It does not once the sweep was extended: then `stop_when.after` counts from here.
         """
-        self._is_reached = event.trials >= self._spec.trials
+        self.is_reached = event.trials >= self._spec.trials
         self._low = 0
         if self._spec.stop_when is not None:
             self._least = self._outlook.ended + self._spec.stop_when.after
-        return self._is_reached
+        return self.is_reached

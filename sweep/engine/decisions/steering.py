@@ -55,6 +55,7 @@ class Steering:
         if self._clock() < self._due and not self._controller.finished:
             return
         self._due = self._clock() + SECONDS_BETWEEN_LOOKS
+        self._store.fetch_requests()
         for request in self._spool.readable(self._note_broken):
             try:
                 news = self._is_news(request)

@@ -23,7 +23,7 @@ from contextlib import (
 )
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from sweep.engine.on_ray.ray_refusals import cure_for, with_cure
 from sweep.machine.codebase import PACKAGE
@@ -100,9 +100,9 @@ def cluster(
             file = quiet.enter_context(_log_file(log))
             hushed = partial(_stderr_to, file)
             quiet.enter_context(_messages_to(file))
-            # A thread of Ray prints about workers that died. Our own console keeps the stdout that
-            # it found before.
-            quiet.enter_context(redirect_stdout(file))
+            # A thread of Ray prints about workers that died. What a tracker or a searcher of the
+            # user prints is for the screen. Our own console keeps the stdout that it found before.
+            quiet.enter_context(redirect_stdout(cast(TextIO, OfThisThread(sys.stdout, file))))
             quiet.enter_context(redirect_stderr(file))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with hushed():
@@ -263,6 +263,17 @@ def _refused(address: str, error: Exception) -> InputError:
     return InputError.single(
         f"cannot join the Ray cluster at {address}: {last_line(error)}; {cure}", key="--address"
     )
+
+
+class OfThisThread:
+    """A stdout that takes what the thread that makes it prints; that of others goes to a file."""
+
+    def __init__(self, stdout: TextIO, file: TextIO) -> None:
+        self._streams = stdout, file
+        self._thread = threading.current_thread()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._streams[threading.current_thread() is not self._thread], name)
 
 
 @contextmanager

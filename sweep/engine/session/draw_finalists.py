@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import islice
 from time import monotonic
 from typing import TypeVar
 
@@ -108,13 +109,13 @@ class _Drawing:
 
     def batches(self, records: Iterable[TrialRecord]) -> Iterator[str]:
         """Draw the batches of the first diverged trials."""
-        names = [
+        kept = (
             record.trial_id
             for record in records
             if record.status is Status.DIVERGED
-            and self.store.layout.trial(record.trial_id).offending.exists()
-        ]
-        for name in names[:MOST_BATCHES]:
+            and self.store.has(self.store.layout.trial(record.trial_id).offending)
+        )
+        for name in islice(kept, MOST_BATCHES):
             known = self._known(name)
             if known is None or known.batch is None:
                 with self.busy(f"Drawing the batch at which {name} diverged"):
@@ -130,7 +131,12 @@ class _Drawing:
 
     def trials(self, groups: list[list[str]]) -> Iterator[str]:
         """Draw the cases of finalists; those of one group are compared with each other."""
-        lost = [name for group in groups for name in group if not self.store.has_weights(name)]
+        weights = {
+            name: self.store.layout.trial(name).best_checkpoint
+            for group in groups
+            for name in group
+        }
+        lost = [name for name, file in weights.items() if not self.store.has(file)]
         if lost:
             self.without["the weights were not kept"] = lost
         groups = [[name for name in group if name not in lost] for group in groups]

@@ -150,7 +150,7 @@ def _evaluated(
     """Each run with what its evaluation found or a `SweepError`, once it has ended."""
     names = list[str]()
     for run in runs:
-        if store.has_weights(run.trial_id):
+        if store.has(store.layout.trial(run.trial_id).best_checkpoint):
             names.append(run.trial_id)
         else:
             yield run.trial_id, ResultsError("its weights were not kept")

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.engine.decisions.faults import is_infrastructure, is_ordered_end
-from sweep.engine.session.train_trial import (
-    Message,
-    Training,
-    left_behind,
-    next_message,
-    next_turn,
-)
+from sweep.engine.session.train_trial import Message, Training, left_behind, next_message, next_turn
 from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.engine.decisions.faults import is_infrastructure, memory_hint
-from sweep.engine.session.machine_use import MachineUse
 from sweep.store.files import to_json
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.error_lines import last_line
@@ -29,6 +28,7 @@ OF_EVERY_TRIAL = (
     "sweep.store.at_uri.remote_folder",
     "sweep.store.at_uri.worker_folder",
     "sweep.trial.fit",
+    "sweep.trial.machine_use",
     "torch._dynamo",  # asking torch to be deterministic imports it, and so does an optimizer
 )
 """What all trials import, beside the `imports` of their kind of trainer. It takes seconds, which a
@@ -156,19 +156,21 @@ def _saved(run: Training, place: Workplace) -> Training:
 
     Each new epoch says what it used of the machine.
     """
-    use = MachineUse()
-    while True:
-        try:
-            epochs = next(run)
-        except StopIteration as end:
-            place.save()
-            outcome: Outcome = end.value
-            return outcome
-        if epochs:
-            place.save()
-            *earlier, last = epochs
-            epochs = (*earlier, last if last.shared else replace(last, machine=use.read()))
-        yield epochs
+    from sweep.trial.machine_use import MachineUse
+
+    with MachineUse() as use:
+        while True:
+            try:
+                epochs = next(run)
+            except StopIteration as end:
+                place.save()
+                outcome: Outcome = end.value
+                return outcome
+            if epochs:
+                place.save()
+                *earlier, last = epochs
+                epochs = (*earlier, last if last.shared else replace(last, machine=use.read()))
+            yield epochs
 
 
 def left_behind(

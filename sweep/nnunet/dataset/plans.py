@@ -7,11 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.nnunet.dataset.planned_network import (
-    changes_network,
-    network_as_asked,
-    network_mistakes,
-)
+from sweep.nnunet.dataset.planned_network import changes_network, network_as_asked, network_mistakes
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError, Mistake

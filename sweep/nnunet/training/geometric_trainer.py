@@ -17,7 +17,7 @@ from sweep.machine.codebase import codebase
 from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.nnunet_effective import effective_configuration
-from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.store.files import read_json, to_json, write_json
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.verdicts import has_moved_weights
 from sweep.trainer.readback.provenance import record
@@ -90,8 +90,7 @@ class nnUNetTrainerGeometric(GuardedTrainer):  # noqa: N801 - nnU-Net looks for 
 
     def _record_divergence(self, divergence: Divergence) -> None:
         folder, say = Path(self.output_folder), self.print_to_log_file
-        text = to_json(finite_or_none(divergence.to_json()), indent=2)
-        atomic_write_text(folder / DIVERGENCE, text + "\n")
+        write_json(folder / DIVERGENCE, finite_or_none(divergence.to_json()))
         say(f"DIVERGED: {divergence.summary}. {divergence.message}")
         if divergence.diagnosis is not None:
             say(f"Likely cause: {divergence.diagnosis.likely_cause} {divergence.diagnosis.advice}")

@@ -12,13 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.main_losses import (
-    MAIN_LOSSES,
-    TERMS,
-    Targets,
-    focal_gamma,
-    log_cosh,
-)
+from sweep.trainer.losses.main_losses import MAIN_LOSSES, TERMS, Targets, focal_gamma, log_cosh
 
 
 def in_place_of(

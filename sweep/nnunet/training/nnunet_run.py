@@ -27,12 +27,7 @@ from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
-from sweep.trainer.runs.run_protocol import (
-    EffectiveConfiguration,
-    InTurns,
-    Loop,
-    without_pauses,
-)
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, InTurns, Loop, without_pauses
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.error_lines import last_line

@@ -2,15 +2,16 @@
 // Steering a sweep from its live page. Every question is a dialog that says what will happen; the
 // server answers in words, which the dialog shows.
 (() => {
-  const { key } = JSON.parse(document.body.dataset.live);
+  const { key, most } = JSON.parse(document.body.dataset.live);
   const button = (words, click) => element("button", { type: "button", click }, words);
 
-  async function ask(kind, body) {
+  async function ask(address, body) {
+    const isFile = body instanceof File;
     try {
-      const answer = await fetch(`ask/${kind}`, {
+      const answer = await fetch(address, {
         method: "POST",
-        headers: { "content-type": "application/json", "x-sweep-key": key },
-        body: JSON.stringify(body),
+        headers: { "content-type": isFile ? "application/octet-stream" : "application/json", "x-sweep-key": key },
+        body: isFile ? body : JSON.stringify(body),
       });
       const isJson = answer.headers.get("content-type")?.startsWith("application/json");
       return isJson ? await answer.json() : { mistakes: [await answer.text()] };
@@ -20,7 +21,7 @@
   }
 
   // A question: what will happen, fields to fill in, and a button that does it.
-  function question({ title, words, fields = [], does, kind, body }) {
+  function question({ title, words, fields = [], does, kind, body, address = () => `ask/${kind}` }) {
     const answer = element("output", {});
     const act = element("button", { type: "submit", class: "act" }, does);
     const cancel = button("Cancel", () => dialog.close());
@@ -32,7 +33,7 @@
       event.preventDefault();
       if (!form.reportValidity()) return;
       act.disabled = true;
-      const { words: done, warnings = [], mistakes = [] } = await ask(kind, body(form));
+      const { words: done, warnings = [], mistakes = [] } = await ask(address(form), body(form));
       answer.className = done ? "done" : "wrong";
       answer.replaceChildren(...[done, ...warnings, ...mistakes].filter(Boolean).map((one) => element("p", {}, one)));
       act.disabled = false;
@@ -54,11 +55,21 @@
   });
 
   const note = (trial) => question({
-    title: `Note on ${trial}`,
-    words: "The report and `sweep.rank --notes` show it.",
-    fields: [element("textarea", { name: "text", rows: 4, maxlength: 2000, required: true, "aria-label": "Note" })],
+    title: `Note on ${trial ?? "the sweep"}`,
+    words: trial ? "The report and `sweep.rank --notes` show it." : "It stands at the top of the report, with the time and the name of who started this server. It is Markdown: [t0003](#trial/t0003) is a link. It cannot be changed later.",
+    fields: [element("textarea", { name: "text", rows: trial ? 4 : 10, maxlength: trial ? 2000 : 20000, required: true, "aria-label": "Note" })],
     does: "Write it", kind: "note", body: (form) => ({ trial, text: form.elements.text.value }),
   });
+
+  function addFile(trial) {
+    const check = () => field.setCustomValidity(field.files[0]?.size > most ? `It may have at most ${most / 2 ** 20} MiB.` : "");
+    const field = element("input", { type: "file", name: "file", required: true, "aria-label": "File", change: check }), chosen = () => field.files[0];
+    question({
+      title: `Add a file to ${trial}`,
+      words: `It is kept beside the other files of the trial and noted on it. No file is replaced. It may have up to ${most / 2 ** 20} MiB.`,
+      fields: [field], does: "Add it", body: chosen, address: () => `trials/${trial}/files/${encodeURIComponent(chosen().name)}`,
+    });
+  }
 
   async function enqueue(trial) {
     const from = trial ? `?trial=${encodeURIComponent(trial)}` : "";
@@ -82,7 +93,8 @@
   sweepPage.trialParts.unshift((id, { status, replicate }) => element("p", { class: "steering" },
     status === "running" && !replicate ? button("Stop it…", () => stop(id)) : null,
     replicate ? null : button("Train one like it…", () => enqueue(id)),
-    button("Write a note…", () => note(id))));
+    button("Write a note…", () => note(id)), button("Add a file…", () => addFile(id))));
   window.dispatchEvent(new HashChangeEvent("hashchange"));  // a view that the address has opened
-  document.querySelector("header .live").after(element("p", { class: "steering" }, button("Train a configuration…", () => enqueue(null))));
+  document.querySelector("header .live").after(element("p", { class: "steering" },
+    button("Train a configuration…", () => enqueue(null)), button("Write a note on the sweep…", () => note(null))));
 })();

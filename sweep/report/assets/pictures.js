@@ -11,7 +11,8 @@
     .reference::after { inset: 5px 2px; background: #fff; }
     .prediction::after { inset: 5px 2px; background: repeating-linear-gradient(90deg, #f0e442 0 4px, #000 4px 7px); }
     .extra::after { background: #d55e00; }
-    .missed::after, .soft::after { background: #56b4e9; }
+    .missed::after { background: repeating-conic-gradient(#005494 0 25%, #56b4e9 0 50%) 0 0 / 6px 6px; }
+    .soft::after { background: #56b4e9; }
     .other::after { background: repeating-linear-gradient(135deg, #cc79a7 0 2px, #6b3f58 2px 4px); }
     .nan::after { background: #cc79a7; }
     .cases { display: grid; gap: 26px 20px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); align-items: start; }

@@ -66,14 +66,16 @@ const textOf = (ids) => JSON.stringify(ids.map((id) => page.data.trials[id]));
 function refreshView() {
   if (!dialog?.open) return;
   if (viewed === textOf(idsInAddress())) return;
-  if (dialog.querySelector(":focus:is(select, button)") || String(getSelection())) return;
+  if (dialog.querySelector("select:focus, button:active") || String(getSelection())) return;
   redrawView();
 }
 
-/** Draws the open view anew at the place that the reader has scrolled to. */
+/** Draws the open view anew at the place that the reader has scrolled to; the focus stays on its button. */
 function redrawView() {
   const top = dialog.scrollTop, opened = [...dialog.querySelectorAll("details")].map(({ open }) => open);
+  const buttons = () => [...dialog.querySelectorAll("button")], at = buttons().indexOf(document.activeElement);
   route();
+  buttons()[at]?.focus({ preventScroll: true });
   dialog.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? one.open; });
   dialog.scrollTop = top;
 }
@@ -130,7 +132,9 @@ function commandOf(id, trial) {
 
 /** What a curve shows, by its name in the data. */
 const CURVES = { val_dice: "validation Dice", train_loss: "training loss", grad_norm: "gradient norm", learning_rate: "learning rate",
-  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)" };
+  "machine/cpu_cores": "CPU cores in use", "machine/memory_gib": "peak memory (GiB)", "machine/gpu_memory_gib": "peak GPU memory (GiB)",
+  "machine/gpu_percent": "GPU load (%)", "machine/disk_read_mib": "read from disk (MiB)", "machine/disk_written_mib": "written to disk (MiB)",
+  "machine/received_mib": "received by the node (MiB)", "machine/sent_mib": "sent by the node (MiB)" };
 const curveTitle = (name) => CURVES[name] ?? name.replace(/^terms\//, "loss term ").replace(/^metrics\//, "");
 
 /** The curves of some trials as small figures: those that show how a training went, the others on demand. */

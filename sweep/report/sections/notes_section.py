@@ -1,26 +1,57 @@
-"""What users noted on trials."""
+"""What users noted on the sweep, at the top of the page, and on trials, further down."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.sections.page_section import PageSection, rendered
-from sweep.store.layout import trial_place
+from sweep.store.spool.trial_notes import in_order, when_and_who
 
-TEMPLATE = """\
+OF_SWEEP = """\
+{% for text, signed in notes %}
+<article class="note">{{ text }}<p class="reading">{{ signed }}</p></article>
+{% endfor %}
+"""
+OF_TRIALS = """\
 <ul class="verdicts">
 {% for note in notes %}
 <li><a href="#trial/{{ note.trial_id }}">{{ note.trial_id }}</a> {{ note.text }}
-<span class="reading">{{ note.by }}, {{ note.at[:16].replace("T", " ") }}</span></li>
+<span class="reading">{{ signed(note) }}</span></li>
 {% endfor %}
 </ul>
 """
+# Tags are shown as text, and a link that runs a script is none. A picture would be asked for from
+# elsewhere, which no report does.
+MARKDOWN = MarkdownIt("js-default").disable("image")
+LEVEL_OF_A_NOTE = 3
+
+
+def sweep_notes_section(results: Results) -> PageSection | None:
+    """The notes on the sweep as they were written, each with its author and time."""
+    if not (notes := results.notes.get(None)):
+        return None
+    html = rendered(OF_SWEEP, notes=[(markdown(one.text), when_and_who(one)) for one in notes])
+    return PageSection(name="words", title="Notes on the sweep", html=html)
 
 
 def notes_section(results: Results) -> PageSection | None:
     """The notes by trial, each with its author and time."""
-    notes = [
-        note for name in sorted(results.notes, key=trial_place) for note in results.notes[name]
-    ]
+    notes = [note for note in in_order(results.notes) if note.trial_id]
     if not notes:
         return None
-    return PageSection(name="notes", title="Notes", html=rendered(TEMPLATE, notes=notes))
+    html = rendered(OF_TRIALS, notes=notes, signed=when_and_who)
+    return PageSection(name="notes", title="Notes on trials", html=html)
+
+
+@lru_cache(maxsize=100)  # a live page is written again and again
+def markdown(text: str) -> Markup:
+    """The html of a text in Markdown, its headings below those of the page."""
+    tokens = MARKDOWN.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + LEVEL_OF_A_NOTE - 1)}"
+    return Markup(MARKDOWN.renderer.render(tokens, MARKDOWN.options, {}))  # it escapes

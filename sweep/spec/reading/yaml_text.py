@@ -90,8 +90,10 @@ def compose(text: str, file: str) -> Node | None:
         said = str(error.problem)
         found = (ours for theirs, ours in SYNTAX if theirs in said)
         problem = next(found, f"not YAML: {printable(said)}") + _look_alike(text)
-        # A quote that is never closed is noticed at the end of the file. Its start is to blame.
-        opened = error.context_mark if "end of stream" in said else None
+        # A quote that is never closed is noticed at the end of the file, and a key without a colon
+        # in the line below. Their start is to blame.
+        late = "end of stream" in said or "expected ':'" in said
+        opened = error.context_mark if late else None
         mark = opened or error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
     except (YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:

@@ -56,10 +56,9 @@ class ConfirmSettings(Settings):
     the leaders. On one fold, naming a winner takes at least 3. Null: 1 where `folds` is null too
     and the data have at least 3 folds, else 5."""
     folds: int | None = Field(default=None, ge=1)
-    """Number of folds on which each seed is trained, starting with the sweep's own fold. With
-    several folds, each fold counts once, whatever the number of seeds; naming a winner takes at
-    least 3 folds. Null: all folds of the data, where `seeds` is null too and there are at least 3,
-    else 1."""
+    """Number of folds, starting with the sweep's own fold. With several folds, each fold counts
+    once, whatever the number of seeds; naming a winner takes at least 3 folds. Null: all folds
+    of the data, where `seeds` is null too and there are at least 3, else 1."""
     race: bool | None = None
     """Train block by block, and drop who cannot win any more. A block is a seed on a fold. All that
     are left train one before any trains the next. The race ends when one is left. false: train

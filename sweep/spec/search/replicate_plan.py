@@ -15,6 +15,8 @@ from sweep.spec.words.phrases import at_most, counted
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 SEEDS = 2**31
+FOLD_STRIDE = 1000
+"""Distance of the seeds of one fold from those of the next: more than any fold has."""
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
@@ -38,10 +40,12 @@ def search_blocks(spec: SweepSpec) -> list[tuple[int, int]]:
 
 
 def _blocks(spec: SweepSpec, first_seed: int, seeds: int, folds: int) -> list[tuple[int, int]]:
+    # A seed may suit a configuration. With one seed on all folds it would suit it on all of them.
+    stride = FOLD_STRIDE if spec.seed_per_fold else 0
     return [
-        ((spec.seed + step) % SEEDS, fold)
+        ((spec.seed + step + stride * further) % SEEDS, fold)
         for step in range(first_seed, first_seed + seeds)
-        for fold in _folds(spec, folds)
+        for further, fold in enumerate(_folds(spec, folds))
     ]
 
 

@@ -342,8 +342,8 @@ class ReplicateSettings(Settings):
     folds: int = Field(default=3, ge=1)
     """Number of folds, starting with the sweep's own fold, on which every trial is trained."""
     seeds: int = Field(default=1, ge=1, le=100)
-    """Number of seeds on each fold, starting with the sweep's own seed. All folds of a seed are
-    trained before the next seed."""
+    """Number of seeds on each fold, on the sweep's own fold starting with the sweep's own seed.
+    Every fold is trained once before any is trained again."""
 
     @property
     def runs(self) -> int:

@@ -141,6 +141,8 @@ class SweepSpec(TrialSettings):
     them by their mean: {folds: 3}; null: one run each."""
     confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
     """Train the leaders again with other seeds after the search: {top: 5, seeds: 5}."""
+    seed_per_fold: bool = True
+    """Give each fold of `replicate` and `confirm` seeds of its own; false: the same on all."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
     max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
     """Largest number of concurrent trials; null: as many as the machine has resources for."""

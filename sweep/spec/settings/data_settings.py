@@ -19,10 +19,7 @@ from pydantic import (
 
 from sweep.machine.user_paths import Folder, absolute
 from sweep.plugins.entry_names import PLUGIN
-from sweep.plugins.plugin_kinds import (
-    DATA_SOURCE,
-    required_entry,
-)
+from sweep.plugins.plugin_kinds import DATA_SOURCE, required_entry
 from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 

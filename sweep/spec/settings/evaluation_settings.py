@@ -5,23 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sweep.plugins.entry_names import PluginName
-from sweep.plugins.plugin_kinds import (
-    METRIC,
-    own_or_plugin,
-    short_name,
-)
-from sweep.spec.settings.objective_settings import (
-    JUDGED,
-    MEASURED,
-    is_other_column,
-)
+from sweep.plugins.plugin_kinds import METRIC, own_or_plugin, short_name
+from sweep.spec.settings.objective_settings import JUDGED, MEASURED, is_other_column
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.parameter_values import is_number

@@ -7,12 +7,7 @@ from functools import partial
 from operator import not_
 from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from sweep.plugins.plugin_kinds import (
     LOSS_TERM,

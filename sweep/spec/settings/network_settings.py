@@ -9,11 +9,7 @@ from math import prod
 from operator import not_
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
 from sweep.plugins.plugin_kinds import NETWORK, own_or_plugin
 from sweep.spec.settings.settings_base import Options, Settings, refusal

@@ -140,9 +140,6 @@ class ObjectiveSettings(Settings):
             wrong = self._why_unmeasured(trainer, metrics)
         if wrong:
             raise refusal(wrong, "metric", value=self.metric)
-        self._must_have_mode()
-
-    def _must_have_mode(self) -> None:
         if self.mode is None:
             raise refusal(
                 f"must be `max` or `min`: its name does not show whether more of "

@@ -211,11 +211,6 @@ class NnunetTrainer(GeometricTrainer):
     fingerprint: str | None = None
     """Fingerprint of the preprocessed dataset. A sweep records it (see `data.fingerprint`)."""
 
-    @property
-    def looks_at_volumes(self) -> bool:
-        """Whether the geometric losses see whole volumes."""
-        return self.geometry == "volume" and self.configuration != "2d"
-
 
 def _check_entry(entry: str) -> str:
     found = as_entry(entry)

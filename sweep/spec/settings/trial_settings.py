@@ -14,12 +14,7 @@ from dataclasses import replace
 from operator import not_
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from sweep.plugins.plugin_kinds import OPTIMIZER, own_or_plugin
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
@@ -28,13 +23,11 @@ from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.network_settings import NetworkSettings
-from sweep.spec.settings.objective_settings import (
-    ObjectiveChoice,
-    ObjectiveSettings,
-)
+from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.settings.settings_base import EndsRun, Options, Settings, one_or_several
 from sweep.spec.settings.trainer_settings import (
     CommonTrainer,
+    GeometricTrainer,
     MonaiTrainer,
     NnunetTrainer,
     TrainerSettings,
@@ -155,10 +148,11 @@ def _without_geometry(loss: Any, trainer: Any) -> Any:
 
 def _losses_see_volumes(trainer: CommonTrainer | None, data: CommonData | None) -> bool:
     """Whether the geometric losses see whole volumes."""
+    if not isinstance(trainer, GeometricTrainer) or trainer.geometry == "slices":
+        return False
     if isinstance(trainer, NnunetTrainer):
-        return trainer.looks_at_volumes
-    is_ours = isinstance(trainer, MonaiTrainer) and trainer.geometry == "volume"
-    return is_ours and data is not None and data.spatial_dims == 3
+        return trainer.configuration != "2d"
+    return data is not None and data.spatial_dims == 3
 
 
 class TrialSettings(Settings):

@@ -111,7 +111,8 @@ def is_same(one: ParameterValue, other: ParameterValue) -> bool:
 def _parse(on: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
         are_known = bool(wanted) and wanted.keys() <= {*BETWEEN}
-        is_right = are_known and all(map(_is_bound, wanted.values()))
+        bounds = wanted.values()
+        is_right = are_known and all(is_number(one) and not math.isnan(one) for one in bounds)
         found = Condition(on, (), wanted.get("above"), wanted.get("below"))
     else:
         listed = wanted if _is_list(wanted) else [wanted]
@@ -125,10 +126,6 @@ def _parse(on: str, wanted: Any) -> Condition:
             f"`above` and `below`, but has {shown(wanted)}"
         )
     return found
-
-
-def _is_bound(value: Any) -> bool:
-    return is_number(value) and not math.isnan(value)
 
 
 def _is_value(value: Any) -> bool:

@@ -13,12 +13,7 @@ from itertools import pairwise, product
 from typing import TypeVar
 
 from sweep.spec.space.conditions import Condition, Conditions
-from sweep.spec.space.distributions import (
-    Distribution,
-    Interval,
-    Listed,
-    possible_values,
-)
+from sweep.spec.space.distributions import Distribution, Interval, Listed, possible_values
 from sweep.spec.words.dialects import exact
 from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue

@@ -12,12 +12,7 @@ from pydantic import BaseModel
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.conditions import Condition
 from sweep.spec.space.dependent_bounds import Bound
-from sweep.spec.space.distributions import (
-    Distribution,
-    Interval,
-    Listed,
-    possible_values,
-)
+from sweep.spec.space.distributions import Distribution, Interval, Listed, possible_values
 from sweep.spec.space.linked_space import Space, depends_on, in_order, is_linked
 from sweep.spec.tree.setting_tree import Finding, setting_names, value_of
 from sweep.spec.tree.validation_reports import WrongTogether, unknown_setting

@@ -1,23 +1,36 @@
-"""A results folder for reading, wherever it is, and what a user calls it. What writes to one at a
-URI is not loaded."""
+"""A results folder, wherever it is, and what a user calls it. The sweep that writes to one at a URI
+is in `mirrored_results`."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from threading import Event, Thread
 from urllib.parse import urlsplit
 
+from filelock import FileLock
+
 from sweep.machine.user_paths import whole_path
-from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, below_uri, is_uri
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, below_uri, files_below, is_uri
 from sweep.store.layout import CHECKPOINTS, TRIAL_ID, Layout
-from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.store.lock import lock_results
+from sweep.vocabulary.errors import InputError, ResultsError, SweepError
 
 SWEEP_YAML = Layout(Path()).sweep_yaml.name
 NNUNET_CHECKPOINTS = ".pth"
+WRITER = ".writer"
+"""File at the URI that identifies the sweep that writes there."""
+ENDED = b", ended"
+"""What that file ends in once the sweep writes no more."""
+SECONDS_BETWEEN_LOOKS = 5.0
+"""Seconds between two looks at a store, and between two uploads; more if one takes longer than a
+twentieth of the time."""
+Wanted = Callable[[str], bool]
 _TRIAL = rf"trials/(?:{TRIAL_ID.pattern})(?:/[^/]+)?"
 _WITHIN = re.compile(rf"(?P<root>.+?)/(?P<rest>{_TRIAL}|[^/]+\.yaml)/?")
 
@@ -44,28 +57,149 @@ def named(folder: Path, uri: str | None, path: Path | None = None) -> str:
     return uri if path is None else below_uri(uri, path.relative_to(folder).as_posix())
 
 
-@contextmanager
-def local_results(results: str) -> Iterator[Path]:
-    """A results folder for reading: the path itself, or a temporary copy of a URI, without weights.
+def is_light(name: str) -> bool:
+    """Whether the file of this name holds no weights."""
+    return not name.endswith((CHECKPOINTS, NNUNET_CHECKPOINTS))
 
-    An error within the block names the URI, and not the copy.
+
+class Reached:
+    """Results wherever they are: the folder itself, or a temporary copy of a URI, without weights.
+
+    While a sweep writes to the URI, the copy is locked, as a folder is that a sweep writes to.
+
+    Attributes:
+        folder: the results.
+        uri: what ``folder`` is a copy of; None: it is the results themselves.
+    """
+
+    def __init__(
+        self, folder: Path, remote: RemoteFolder | None = None, wanted: Wanted = is_light
+    ) -> None:
+        self.folder = folder
+        self._wanted = wanted
+        self.uri = None if remote is None else remote.uri
+        self._mirror = None if remote is None else Mirror(folder, remote)
+        self._lock: FileLock | None = None
+        self._due = 0.0
+
+    def refresh(self) -> None:
+        """Download what has changed at the URI, at most every `SECONDS_BETWEEN_LOOKS`, and for at
+        most a twentieth of the time."""
+        if self._mirror is None or (started := time.monotonic()) < self._due:
+            return
+        self._mirror.fetch(self._wanted, first=Layout.journal.name)
+        self._hold()
+        self._due = rested(started)
+
+    @contextmanager
+    def following(self, warn: Callable[[str], object]) -> Iterator[None]:
+        """Refresh in a thread while the block runs.
+
+        Args:
+            warn: told once that the store does not answer, until it does again.
+        """
+        ended, silent = Event(), False
+
+        def follow() -> None:
+            nonlocal silent
+            while not ended.wait(1):
+                try:
+                    self.refresh()
+                    silent = False
+                except SweepError as error:
+                    if not silent:
+                        warn(f"{error}; what was read before is shown")
+                    silent = True
+
+        thread = Thread(target=follow)
+        if self.uri is not None:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            if self.uri is not None:
+                thread.join()
+
+    def send(self) -> None:
+        """Upload what was written to the copy."""
+        if self._mirror is not None:
+            files = files_below(self.folder)
+            self._mirror.send(file for file in files if is_light(file.name))
+
+    def _hold(self) -> None:
+        """Lock the copy while a sweep writes to the URI."""
+        writer = self.folder / WRITER
+        is_written = writer.exists() and not writer.read_bytes().endswith(ENDED)
+        if is_written and self._lock is None:
+            self._lock = lock_results(Layout(self.folder))
+        elif self._lock is not None and not is_written:
+            self.release()
+
+    def release(self) -> None:
+        """Unlock the copy."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+@contextmanager
+def reached(results: str, wanted: Wanted = is_light) -> Iterator[Reached]:
+    """Results that may lie at a URI. An error within the block names the URI, and not the copy.
+
+    Args:
+        results: a path or a URI.
+        wanted: which files of a URI are needed, by name.
 
     Raises:
         ResultsError: there is no results folder at the URI.
     """
     if not is_uri(results):
-        yield Path(results)
+        yield Reached(Path(results))
         return
     remote = RemoteFolder(results)
     require_results_at(remote)
     with tempfile.TemporaryDirectory(prefix="sweep-") as temporary:
         folder = Path(temporary, PurePosixPath(urlsplit(results).path).name)
         folder.mkdir(exist_ok=True)
-        Mirror(folder, remote).fetch(
-            lambda name: not name.endswith((CHECKPOINTS, NNUNET_CHECKPOINTS))
-        )
-        with naming(results, folder):
-            yield folder
+        found = Reached(folder, remote, wanted)
+        try:
+            with naming(results, folder):
+                found.refresh()
+                yield found
+        finally:
+            found.release()
+
+
+@contextmanager
+def local_results(results: str) -> Iterator[Path]:
+    """The folder of `reached` results, for reading as they are now."""
+    with reached(results) as found:
+        yield found.folder
+
+
+@contextmanager
+def edited_results(results: str, wanted: Wanted = is_light) -> Iterator[Path]:
+    """The folder of `reached` results. What is written there is sent to the URI, also if the block
+    raises."""
+    with reached(results, wanted) as found:
+        try:
+            yield found.folder
+        finally:
+            found.send()
+
+
+def fetch_missing(folder: Path, uri: str | None, files: Iterable[Path]) -> None:
+    """Download those of ``files``, such as weights, that a copy of a URI lacks and the URI has."""
+    if uri is not None:
+        missing = [file for file in files if not file.exists()]
+        Mirror(folder, RemoteFolder(uri)).fetch_files(missing)
+
+
+def rested(started: float) -> float:
+    """When to ask a store again that was asked at ``started``; both by `time.monotonic`."""
+    now = time.monotonic()
+    return now + max(SECONDS_BETWEEN_LOOKS, 19 * (now - started))
 
 
 @contextmanager

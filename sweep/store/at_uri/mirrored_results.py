@@ -13,23 +13,25 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from sweep.store.at_uri.local_results import SWEEP_YAML, require_results_at
+from sweep.store.at_uri.local_results import (
+    ENDED,
+    SWEEP_YAML,
+    WRITER,
+    naming,
+    require_results_at,
+    rested,
+)
 from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, files_below
-from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
 from sweep.store.store import Store, already_used
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.errors import StorageFailed, SweepFailed
 from sweep.vocabulary.record import CaseScore, Outcome, RealValidation
-
-WRITER = ".writer"
-"""File at the URI that identifies the sweep that writes there."""
-LEAST_SECONDS = 5.0
-"""Seconds between two uploads; more if an upload takes longer than a twentieth of that."""
 
 
 class MirroredStore(Store):
@@ -46,6 +48,7 @@ class MirroredStore(Store):
         self._changed: set[str] = set()
         self._deletable: list[str] = []
         self._due = 0.0
+        self._look_due = 0.0
 
     @classmethod
     def create_at(cls, remote: RemoteFolder, folder: Path, sweep_yaml: str) -> Self:
@@ -55,8 +58,9 @@ class MirroredStore(Store):
             ResultsError: the URI is not empty, or a sweep on this machine writes to it.
         """
         require_unused_at(remote)
-        _clear(folder)
-        return cls.create(folder, sweep_yaml)._begin(Mirror(folder, remote))
+        with naming(remote.uri, folder):
+            _clear(folder)
+            return cls.create(folder, sweep_yaml)._begin(Mirror(folder, remote))
 
     @classmethod
     def open_at(cls, remote: RemoteFolder, folder: Path) -> Self:
@@ -69,10 +73,14 @@ class MirroredStore(Store):
             ResultsError: it is not a results folder, or a sweep on this machine writes to it.
         """
         require_results_at(remote)
-        _clear(folder)
         mirror = Mirror(folder, remote)
-        names = mirror.fetch(lambda name: not name.endswith(CHECKPOINTS) and name != WRITER)
-        return cls.open(folder)._begin(mirror, names)
+        with naming(remote.uri, folder):
+            _clear(folder)
+            names = mirror.fetch(
+                lambda name: not name.endswith(CHECKPOINTS) and name != WRITER,
+                first=Layout.journal.name,
+            )
+            return cls.open(folder)._begin(mirror, names)
 
     def _begin(self, mirror: Mirror, found: Set[str] = frozenset()) -> Self:
         """Become the writer; ``found`` are the names of existing files."""
@@ -89,6 +97,13 @@ class MirroredStore(Store):
 
     def _publish(self, *files: Path) -> None:
         self._mirror.send(files)
+
+    def fetch_requests(self) -> None:
+        if (started := time.monotonic()) < self._look_due:
+            return
+        with suppress(StorageFailed):  # it is asked again, and an upload says what is wrong
+            self._mirror.fetch_new(self._there(self.layout.requests))
+        self._look_due = rested(started)
 
     def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
         news = super().append_epoch(trial_id, metrics)
@@ -112,15 +127,12 @@ class MirroredStore(Store):
         super().record_real_validation(trial_id, found)
         self._changed.add(trial_id)
 
-    def has_weights(self, trial_id: str) -> bool:
-        paths = self.layout.trial(trial_id)
-        return paths.best_checkpoint in self._there(paths.folder)
+    def has(self, file: Path) -> bool:
+        return file in self._there(file.parent)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
-        best = paths.best_checkpoint
-        if (content := self._mirror.remote.read(self._mirror.name_of(best))) is not None:
-            atomic_write_bytes(best, content)
+        self._mirror.fetch_files([paths.best_checkpoint, paths.offending])
         return paths
 
     def fetch_predictions(self, trial_id: str) -> None:
@@ -145,6 +157,7 @@ class MirroredStore(Store):
         """Upload the rest, including the ranking, and release the folder."""
         try:
             self._send()
+            self._mirror.remote.write(WRITER, self._me.encode() + ENDED)
         finally:
             super().close()
 
@@ -159,18 +172,19 @@ class MirroredStore(Store):
             self._mirror.send(files_below(self.layout.trial(trial_id).folder))
         self._changed.clear()
         self._mirror.send(files_below(self.layout.folder, but=self.layout.trials.name))
-        # W&B's runs that are logged anew, and pictures that the study names no more.
-        self._mirror.delete_gone(self.layout.wandb.name, self.layout.study_artifacts.name)
+        # W&B's runs that are logged anew, pictures that the study names no more, and requests that
+        # are in the journal now.
+        gone = self.layout.wandb, self.layout.study_artifacts, self.layout.requests
+        self._mirror.delete_gone(*(folder.name for folder in gone))
         while self._deletable:
             self._mirror.remote.delete(self._deletable[-1])
             self._deletable.pop()
-        now = time.monotonic()
-        self._due = now + max(LEAST_SECONDS, 19 * (now - started))
+        self._due = rested(started)
 
     def _require_writer(self) -> None:
         """Stop if another machine has resumed the sweep meanwhile."""
         remote = self._mirror.remote
-        found = (remote.read(WRITER) or b"").decode(errors="replace")
+        found = (remote.read(WRITER) or b"").removesuffix(ENDED).decode(errors="replace")
         if found != self._me:
             raise SweepFailed(
                 f"{remote} is no longer written by this process: "

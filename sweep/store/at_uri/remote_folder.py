@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sweep.store.files import TEMPORARY
 from sweep.vocabulary.error_lines import last_line
 from sweep.vocabulary.errors import InputError, StorageFailed
 
@@ -19,6 +20,13 @@ THREADS = 8
 """Concurrent transfers: the store's response time matters, not the bytes."""
 WHOLE_WRITES = ("s3", "gcs")
 """Stores in which files appear only when complete. In others, files are renamed into place."""
+
+
+GROWS = ".jsonl"
+"""Extension of files that are only appended to."""
+
+Stamp = tuple[int, int]
+"""Size and time of a file: another one if it has changed."""
 
 
 def is_uri(text: str) -> bool:
@@ -70,7 +78,11 @@ class RemoteFolder:
         return RemoteFolder(below_uri(self.uri, *names))
 
     def files(self) -> set[str]:
-        """Names of all files, including subfolders; empty if there are none.
+        """Names of all files, including subfolders; empty if there are none."""
+        return set(self.stamps())
+
+    def stamps(self) -> dict[str, Stamp]:
+        """The same with size and time of each.
 
         A name that leads out of a folder is skipped: an object store allows any name.
         """
@@ -78,8 +90,13 @@ class RemoteFolder:
         with self._asking("list", ""):
             found = self._fs.get_file_info(selector)
         start = len(self._root) + 1
-        names = {info.path[start:] for info in found if info.type == self._arrow.FileType.File}
-        return {name for name in names if {"", ".", ".."}.isdisjoint(name.split("/"))}
+        files = (info for info in found if info.type == self._arrow.FileType.File)
+        stamps = {info.path[start:]: (info.size, info.mtime_ns or 0) for info in files}
+        return {
+            name: stamp
+            for name, stamp in stamps.items()
+            if {"", ".", ".."}.isdisjoint(name.split("/"))
+        }
 
     def read(self, name: str) -> bytes | None:
         """Content of a file; None if it does not exist."""
@@ -162,13 +179,35 @@ class Mirror:
     def __init__(self, folder: Path, remote: RemoteFolder) -> None:
         self.folder = folder
         self.remote = remote
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, Stamp] = {}
+        self._seen: dict[str, Stamp] = {}
 
-    def fetch(self, wanted: Callable[[str], bool]) -> set[str]:
-        """Download the remote files whose names are ``wanted``; returns the names of all."""
-        names = self.remote.files()
-        self._each(self._fetch, filter(wanted, names))
-        return names
+    def fetch(self, wanted: Callable[[str], bool], *, first: str | None = None) -> set[str]:
+        """Download the remote files that are new or have changed since the last call.
+
+        Args:
+            wanted: whether to download the file of a name.
+            first: a file that mentions others. Its copy never mentions one that was not there yet.
+
+        Returns:
+            the names of all.
+        """
+        stamps = self.remote.stamps()
+        if first in stamps and wanted(first) and self._fetch_changed({first: stamps[first]}):
+            stamps = self.remote.stamps()
+        self._fetch_changed({n: stamp for n, stamp in stamps.items() if n != first and wanted(n)})
+        return set(stamps)
+
+    def _fetch_changed(self, stamps: Mapping[str, Stamp]) -> bool:
+        """Whether any of these files was downloaded."""
+        changed = {name: stamp for name, stamp in stamps.items() if self._seen.get(name) != stamp}
+        self._each(self._fetch, changed)
+        self._seen |= changed
+        return bool(changed)
+
+    def fetch_new(self, files: Iterable[Path]) -> None:
+        """Download those of ``files`` that were neither sent nor downloaded yet."""
+        self._each(self._fetch, {*map(self.name_of, files)} - self._known.keys())
 
     def fetch_files(self, files: Iterable[Path]) -> None:
         """Download those of ``files`` that exist at the URI."""
@@ -196,9 +235,15 @@ class Mirror:
         return file.relative_to(self.folder).as_posix()
 
     def _fetch(self, name: str) -> None:
+        target = self.folder / name
+        aside = target.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
         with suppress(FileNotFoundError):  # it was deleted in between
-            self.remote.fetch(name, self.folder / name)
-            self._known[name] = _stamp(self.folder / name)
+            try:
+                self.remote.fetch(name, aside)
+                _put(aside, target)
+            finally:
+                aside.unlink(missing_ok=True)
+            self._known[name] = _stamp(target)
 
     def _send(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -222,6 +267,17 @@ def files_below(folder: Path, *, but: str = "") -> list[Path]:
     return found
 
 
-def _stamp(file: Path) -> tuple[int, int]:
+def _put(fetched: Path, target: Path) -> None:
+    """Replace a file at once. One that grows is appended to: who follows it reads on."""
+    if target.suffix == GROWS and target.exists():
+        known, content = target.read_bytes(), fetched.read_bytes()
+        if content.startswith(known):
+            with target.open("ab") as file:
+                file.write(content[len(known) :])
+            return
+    fetched.replace(target)
+
+
+def _stamp(file: Path) -> Stamp:
     status = file.stat()
     return status.st_size, status.st_mtime_ns

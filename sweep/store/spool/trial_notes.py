@@ -1,4 +1,4 @@
-"""Notes on trials: those in the journal, and those that no session has recorded there yet."""
+"""Notes of users: those in the journal, and those that no session has recorded there yet."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ from pathlib import Path
 
 from sweep.store.files import read_jsonl
 from sweep.store.journal import NAMES, Event, NoteAdded, event_of
-from sweep.store.layout import Layout
+from sweep.store.layout import Layout, trial_place
 from sweep.store.spool.request_spool import RequestSpool
 
 NOTE = NAMES[NoteAdded]
 
 
-def read_notes(folder: Path) -> Mapping[str, tuple[NoteAdded, ...]]:
-    """The notes of each trial that has any, in the order in which they were written.
+Notes = Mapping[str | None, tuple[NoteAdded, ...]]
+"""Those on each trial that has any, and by None those on the sweep, as they were written."""
+
+
+def in_order(notes: Notes) -> Iterator[NoteAdded]:
+    """Those on the sweep, then by trial."""
+    for name in sorted(notes, key=lambda name: trial_place(name) if name else (-1, 0)):
+        yield from notes[name]
+
+
+def when_and_who(note: NoteAdded) -> str:
+    """Author and time, to the minute."""
+    return f"{note.by}, {note.at[:16].replace('T', ' ')}"
+
+
+def read_notes(folder: Path) -> Notes:
+    """The notes of a results folder.
 
     Raises:
         ResultsError: the journal is broken.
@@ -26,10 +41,10 @@ def read_notes(folder: Path) -> Mapping[str, tuple[NoteAdded, ...]]:
     for note in (*_recorded(layout.journal), *waiting):
         if isinstance(note, NoteAdded):
             found.setdefault(note.request, note)
-    notes = defaultdict[str, list[NoteAdded]](list)
+    notes = defaultdict[str | None, list[NoteAdded]](list)
     for note in found.values():
         notes[note.trial_id].append(note)
-    return {trial_id: tuple(written) for trial_id, written in notes.items()}
+    return {name: tuple(written) for name, written in notes.items()}
 
 
 def _recorded(journal: Path) -> Iterator[Event]:

@@ -24,13 +24,7 @@ from sweep.trainer.batches.affine_resampling import resample, sampling_grid
 from sweep.trainer.batches.augmentation import Augmentation, Drawn, Showing, Shown
 from sweep.trainer.batches.batch import Batch
 from sweep.trainer.batches.batch_ahead import BatchAhead
-from sweep.trainer.batches.device_data import (
-    Corner,
-    MappedData,
-    data_on,
-    inner_box,
-    new_tensor,
-)
+from sweep.trainer.batches.device_data import Corner, MappedData, data_on, inner_box, new_tensor
 from sweep.trainer.batches.foreground_places import ForegroundPlaces
 from sweep.trainer.batches.intensities import beside, on_rows
 from sweep.trainer.networks.device import to_device

@@ -15,8 +15,8 @@ from types import TracebackType
 
 from sweep.plugins.user_files import without_arguments
 from sweep.trainer.custom.inverted_function import TrialStopped
-from sweep.trainer.runs.returned_values import Method, near
-from sweep.vocabulary.error_lines import last_line
+from sweep.trainer.runs.returned_values import Method
+from sweep.vocabulary.error_lines import last_line, near
 from sweep.vocabulary.errors import ResultsError, SweepFailed, TrainerError
 
 

@@ -76,7 +76,7 @@ class Inference:
         The labels are on the device, and nothing waits for them. Slices of one size go through the
         network together, also those of several cases.
         """
-        for _, alike in groupby(cases, _batched_with):
+        for _, alike in groupby(cases, lambda one: (one.images.shape[1:], one.reference.shape[1:])):
             if self.volumes:
                 for case in alike:
                     image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
@@ -160,11 +160,6 @@ class Inference:
         if self.in_windows:
             return least
         return [-(-side // by) * by for side, by in zip(least, self.divisor, strict=True)]
-
-
-def _batched_with(case: CaseArrays) -> tuple[object, ...]:
-    """What cases have in common whose slices go through the network together."""
-    return case.images.shape[1:], case.reference.shape[1:]
 
 
 def _separate_axis(case: CaseArrays) -> int | None:

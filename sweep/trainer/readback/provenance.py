@@ -24,7 +24,7 @@ from sweep.machine.cpus import usable_cpus
 from sweep.plugins.user_sources import sources_of
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.store.files import read_json, write_json
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -80,7 +80,7 @@ def record(
         "process": {"executable": sys.executable, "pid": os.getpid()},
         "damaged": damaged,
     }
-    atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
+    write_json(path, finite_or_none({"runs": [*runs, entry]}))
     return tuple(_differences(runs[-1] or {}, entry)) if runs else ()
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from sweep.machine.codebase import PACKAGE
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.error_lines import near
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import TRAIN_LOSS, Objective
 
@@ -267,9 +268,3 @@ def tensors(held: object, place: str = "state") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(held, Mapping | list | tuple):
         for key, item in held.items() if isinstance(held, Mapping) else enumerate(held):
             yield from tensors(item, f"{place}[{key!r}]")
-
-
-def near(file: str) -> str:
-    """A path, relative to the working directory if it lies there."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

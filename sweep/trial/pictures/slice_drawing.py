@@ -2,8 +2,9 @@
 
 Colours are of the palette of Okabe and Ito (https://jfly.uni-koeln.de/color/). False positives and
 negatives differ by more than 40 in CIEDE2000 for every kind of colour blindness, in the simulation
-of Machado et al. 2009 (https://doi.org/10.1109/TVCG.2009.113). Where colours are closer, the
-pattern differs: voxels of another class are striped, the prediction's outline is dashed.
+of Machado et al. 2009 (https://doi.org/10.1109/TVCG.2009.113). In a print without colours the
+pattern tells them apart: false negatives are chequered, voxels of another class striped, and the
+prediction's outline is dashed.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ Size = tuple[int, int]
 
 ERROR_COLOURS: dict[int, Rgba] = {
     EXTRA: (213, 94, 0, 170),  # vermillion
-    MISSED: (86, 180, 233, 170),  # sky blue
+    MISSED: (86, 180, 233, 170),  # sky blue, chequered with `CHEQUER`
     OTHER_CLASS: (204, 121, 167, 130),  # reddish purple, opaque on stripes
     IGNORED: (128, 128, 128, 110),
 }
+CHEQUER: Rgba = (0, 84, 148, 235)
+"""Dark blue, so that the fields differ in lightness over every grey."""
 REFERENCE: Rgba = (255, 255, 255, 255)
 PREDICTION: Rgba = (240, 228, 66, 255)
 """Yellow, and dashed."""
@@ -107,10 +110,12 @@ def marks_of_errors(
         marks[there] = ERROR_COLOURS[kind]
         if kind == OTHER_CLASS:
             marks[there & _stripes(size), 3] = 255
+        if kind == MISSED:
+            marks[there & _chequered(size, 96)] = CHEQUER
     for mask in reference:
         marks[_outline(mask, size)] = REFERENCE
     for mask in prediction:
-        marks[_outline(mask, size) & _dashes(size)] = PREDICTION
+        marks[_outline(mask, size) & _chequered(size, 64)] = PREDICTION
     return marks
 
 
@@ -126,7 +131,7 @@ def marks_of_soft_mask(soft: NDArray[np.float32], reference: Mask, size: Size) -
     marks[..., 3] = (np.clip(np.nan_to_num(large), 0, 1) * MOST_OPAQUE).round().astype(np.uint8)
     marks[~np.isfinite(large)] = NOT_A_NUMBER
     marks[_outline(reference, size)] = REFERENCE
-    marks[_outline(np.nan_to_num(soft) > 0.5, size) & _dashes(size)] = PREDICTION
+    marks[_outline(np.nan_to_num(soft) > 0.5, size) & _chequered(size, 64)] = PREDICTION
     return marks
 
 
@@ -163,9 +168,9 @@ def _stripes(size: Size) -> Mask:
     return striped
 
 
-def _dashes(size: Size) -> Mask:
-    """A chequered pattern: along any line, about half of it is set."""
-    field = max(4, round(max(size) / 64))
+def _chequered(size: Size, fields: int) -> Mask:
+    """A pattern with so many fields along the longer side: of any line about half is set."""
+    field = max(4, round(max(size) / fields))
     rows, columns = (np.arange(side) // field for side in size)
     chequered: Mask = (rows[:, None] + columns[None, :]) % 2 == 0
     return chequered
