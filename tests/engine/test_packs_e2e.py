@@ -196,4 +196,4 @@ def test_finalists_are_asked_for_by_as_many_processes_as_pay(
         assert str(killed.pop("t0001")).startswith("its process died 3 times: ")
         assert {*killed} == {"t0000", "t0002", "t0003"}
         monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.SECONDS_ALONE", 0.1)
-        assert len({*asked("waits").values()}) == 2, "one on each GPU"
+        assert len({*asked("waits for another process").values()}) == 2, "one on each GPU"

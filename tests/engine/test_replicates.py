@@ -114,7 +114,7 @@ def test_replicate_has_its_trials_configuration_but_for_seed_and_fold(
     records = run(spec, tmp_path / "x")
     assert {"t0000"} < {r.replicate.of for r in records if r.replicate}  # the baseline, a leader
     assert {(r.seed, r.fold) for r in (x.replicate for x in records) if r} == {
-        (1, 2), (1, 0), (2, 2), (2, 0)
+        (1, 2), (1001, 0), (2, 2), (1002, 0)
     }  # fmt: skip
     for record in records:
         if (replicate := record.replicate) is None:

@@ -279,8 +279,8 @@ def living_in_session(session: int) -> dict[int, str]:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("swept")
-    (folder / "tiny.yaml").write_text(WHOLE + "tracking: told.py:Told\n")
     (folder / "told.py").write_text(TOLD)
+    (folder / "tiny.yaml").write_text(f"{WHOLE}tracking: {folder}/told.py:Told\n")
     process = start(folder, "tiny.yaml", "--results", "out", "--no-dashboard")
     return finish(process, folder / "out" / "tiny")
 
