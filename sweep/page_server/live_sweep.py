@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
@@ -14,6 +14,7 @@ from sweep.analysis.figures.sweep_results import read_results
 from sweep.page_server.change_stamp import Stamp, change_stamp
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import DrawFigure
+from sweep.store.at_uri.local_results import naming
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import ResultsError
 
@@ -128,7 +129,8 @@ class LiveSweep:
         self._stamp = stamp  # also if it cannot be read: only a change can mend it
         begun = time.thread_time()
         try:
-            self._found = snapshot(self.folder, self._figures, self.uri)
+            with nullcontext() if self.uri is None else naming(self.uri, self.folder):
+                self._found = snapshot(self.folder, self._figures, self.uri)
         except ResultsError as error:
             self._found = str(error)
         finally:

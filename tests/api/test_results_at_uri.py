@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import sweep
 from sweep.cli import app
 from sweep.console.watch_view import Watching
-from sweep.page_server.live_sweep import LiveSweep
+from sweep.page_server.sweep_list import SweepList
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.at_uri import local_results
@@ -131,7 +131,7 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
     store = MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC))
     with reached(remote.uri) as found:
         watching = Watching(found.folder, found.uri)
-        live = LiveSweep(found.folder, uri=found.uri)
+        live = SweepList(found.folder, uri=found.uri)["toy"]
         watching.look()
         assert (watching.over, live.look().data.running) == (False, True)
         for number in range(SPEC.trials):
@@ -143,6 +143,7 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
         watching.look()
         assert watching.over
         assert [*watching.last_words()] == [f"Ranking: python -m sweep.rank {remote.uri}"]
+        live.expect_news()
         page = live.look()
         assert page.data.running is False
         assert f"python -m sweep.export {remote.uri}" in page.body.decode()

@@ -160,7 +160,7 @@ def test_report_draws_every_figure_and_says_how_conditional_parameters_count(don
     figures = {figure.name: figure for figure in figures_of(results)}
     for name in ("parallel", "slices", "importance-dice"):
         assert figures[name].figure is not None, name
-    assert "A conditional parameter counts in all trials" in figures["importance-dice"].reading
+    assert "a conditional parameter counts in all trials" in figures["importance-dice"].reading
     found = importance_for_dice(results)
     assert found is not None
     assert found.shares.keys() == set(results.varied)

@@ -552,6 +552,8 @@ class Storm:
     addresses: set[IPv6Address]
     titles: list[str]
     """Of all processes of the sweep."""
+    killed: int
+    """Process that was killed."""
 
 
 def write_plain(folder: Path) -> None:
@@ -585,7 +587,7 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
     resource.prlimit(worker_of(process), resource.RLIMIT_FSIZE, (1000, 1000))
     before_the_full_disk = len(history(trial))
     epochs = (before_the_kill, before_the_full_disk)
-    return Storm(finish(process, folder), epochs, addresses, list(family.values()))
+    return Storm(finish(process, folder), epochs, addresses, list(family.values()), killed)
 
 
 def worker_of(process: subprocess.Popen[str]) -> int:
@@ -647,6 +649,8 @@ def test_trial_whose_worker_was_killed_or_could_not_write_goes_on_from_its_check
     killed, full = stormy.epochs_before
     first, second, third = taken_up_at(trial)
     assert first == 0
+    log = (stormy.run.folder / "sweep.log").read_text()
+    assert f"Process {stormy.killed} has died. Its stderr ended in:\n" in log
     assert 5 <= killed <= second < full <= third < 40
     assert [line["epoch"] for line in history(trial)] == list(range(40))
 

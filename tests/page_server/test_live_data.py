@@ -262,7 +262,7 @@ def test_list_gives_the_leader_the_number_that_it_leads_by(tmp_path: Path) -> No
     real = RealValidation(dice=0.8125, cases={})
     ranked = {
         "validation Dice 0.7500 (t0000)": [first, *others],
-        "mean validation Dice of 4 replicates 0.9088 (t0001)": CLEAR,
+        "mean validation Dice of 4 replicates 0.9087 (t0001)": CLEAR,
         "mean validation Dice of 3 runs 0.7500 (t0000)": [
             *others,
             *(

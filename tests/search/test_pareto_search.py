@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from optuna.trial import TrialState
 
-from sweep.search.searchers.earlier_trials import best_of
+from sweep.engine.decisions.trial_queue import best_of
 from sweep.search.searchers.optuna_samplers import gp, tpe
 from sweep.search.searchers.pareto_search import ParetoSearch
 from sweep.spec.space.distributions import Uniform
@@ -108,11 +108,14 @@ def test_search_comes_nearer_to_the_front_than_random_draws_do(method: object) -
     assert sum(0.55 <= x <= 0.95 for x in late) >= 5  # 3.2 of 8 random draws
 
 
-def test_best_earlier_configurations_come_front_by_front() -> None:
+def test_best_earlier_configurations_come_front_by_front_and_none_is_cheap_as_it_was_pruned() -> (
+    None
+):
     records = [
         record_of(0, Status.COMPLETED, [(0.6, 9.0)], x=0.0),
         record_of(1, Status.COMPLETED, [(0.7, 3.0)], x=0.1),
         record_of(2, Status.COMPLETED, [(0.9, 8.0)], x=0.2),
         record_of(3, Status.FAILED, [(0.99, 0.1)], x=0.3),
+        record_of(4, Status.PRUNED, [(0.8, 0.1)], x=0.4),
     ]
-    assert [found["x"] for found in best_of(records, 3)] == [0.2, 0.1, 0.0]
+    assert [found["x"] for found in best_of(records, 4)] == [0.2, 0.1, 0.0, 0.4]

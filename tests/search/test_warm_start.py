@@ -13,9 +13,9 @@ import pytest
 
 from sweep.api.checked_spec import load_checked
 from sweep.engine.decisions.sweep_controller import SweepController
+from sweep.engine.decisions.trial_queue import best_of
 from sweep.search.schedulers.scheduler import Decision
 from sweep.search.searchers.earlier_trials import (
-    best_of,
     check_warm_start,
     read_earlier_sweep,
     read_warm_start,

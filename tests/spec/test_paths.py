@@ -151,7 +151,6 @@ def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
         ["train", "--replay=URI"],
         ["export", "space.yaml", "--output=URI"],
         ["predict", "results", "images", "--output=URI"],
-        ["pictures", "URI"],
         ["init", "quickstart", "--output=URI"],
         ["shapes", "502", "URI"],
         ["schema", "--write=URI"],

@@ -31,7 +31,7 @@ values = st.one_of(
 )
 requests = st.one_of(
     st.builds(StopRequested, names, st.just("t0007"), names, names),
-    st.builds(NoteAdded, names, st.just("t0007r1"), names, names, names),
+    st.builds(NoteAdded, names, names, names, names, st.sampled_from(["t0007r1", None])),
     st.builds(ConfigurationEnqueued, names, st.dictionaries(names, values), names, names),
 )
 
@@ -72,7 +72,7 @@ def test_request_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 
 
 STOP = StopRequested("1", "t0000", "me@here", "now")
-NOTE = NoteAdded("2", "t0000", "text", "me@here", "now")
+NOTE = NoteAdded("2", "text", "me@here", "now", "t0000")
 
 
 def state(*events: TrialStarted | TrialEnded | Request) -> JournalState:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sweep.search.searchers.earlier_trials import best_of, read_warm_start
+from sweep.analysis.ranking.finalists import best_first
+from sweep.search.searchers.earlier_trials import read_warm_start
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.checks.enqueued_configuration import completions
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -14,7 +15,7 @@ from sweep.spec.space.linked_space import grid_size, is_linked
 from sweep.store.journal import ConfigurationEnqueued
 from sweep.store.store import Store
 from sweep.vocabulary.errors import SweepFailed
-from sweep.vocabulary.record import Enqueued, ParameterValue
+from sweep.vocabulary.record import Enqueued, ParameterValue, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +104,12 @@ class TrialQueue:
         if not is_linked(space) and all(space[key].contains(one) for key, one in given.items()):
             return self._spec.to_train(self.searcher.complete(number, given))
         return self._spec.to_train(completions(self._spec, given, request.request)[0])
+
+
+def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:
+    """The ``count`` best configurations in the order of a ranking, each once."""
+    distinct: dict[str, dict[str, ParameterValue]] = {}
+    for record in best_first(earlier):
+        if record.score is not None:
+            distinct.setdefault(repr(record.parameters), dict(record.parameters))
+    return list(distinct.values())[:count]

@@ -10,6 +10,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from sweep.engine.decisions.faults import RETRIES
+from sweep.engine.on_ray.last_words import log_last_words
+from sweep.engine.session.ending import note
 from sweep.engine.session.executor import attempted, noted
 from sweep.engine.session.sweep_location import SweepLocation, trial_at
 from sweep.store.at_uri.worker_folder import borrowed
@@ -96,6 +98,8 @@ class FinalistWorkers:
         except RayTaskError as error:
             raise error.cause from error
         except RayError as error:
+            note(self._log, error)
+            log_last_words(str(error))
             tries = f"its process died {1 + RETRIES} times"
             return ResultsError(f"{tries}: {type(error).__name__} (more in {self._log})")
 

@@ -23,6 +23,7 @@ from ray.tune.search import Searcher
 
 from sweep.engine.decisions.faults import read_failures
 from sweep.engine.on_ray.capacity import SECONDS_BETWEEN_LOOKS, living_nodes
+from sweep.engine.on_ray.last_words import log_last_words
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor
 from sweep.engine.on_ray.workers import Workers
 from sweep.engine.session.ending import Ending
@@ -185,7 +186,9 @@ class Supervision(NotPickled, Callback):  # type: ignore[misc]
     ) -> None:
         """Called when a worker has died."""
         with self._supervised.door():
-            self._workers.lost(worker_name(trial), read_failures(trial))
+            failures = read_failures(trial)
+            log_last_words(failures[-1] if failures else "")
+            self._workers.lost(worker_name(trial), failures)
 
 
 def worker_name(trial: Trial) -> str:

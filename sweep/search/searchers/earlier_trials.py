@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import counted
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
-from sweep.vocabulary.dominance import fronts
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.objective import DICE
-from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searched
+from sweep.vocabulary.record import Status, TrialRecord, searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +82,6 @@ def check_warm_start(spec: SweepSpec, warn: Callable[[str], None]) -> Iterator[F
         elif earlier.outside or earlier.silent:
             trials = counted(len(earlier.usable), "trial")
             warn(f"`warm_start`: the searcher learns from {trials} of {folder}; skipped: {passed}")
-
-
-def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:
-    """The ``count`` best configurations by the objective, the best first, each once.
-
-    Equal ones keep their order. Several objectives: front by front, then by the first objective.
-    """
-    results = [(point, record) for record in earlier if (point := record.point) is not None]
-    fronts_of = fronts([point for point, _ in results])
-    ranked = sorted(zip(fronts_of, results, strict=True), key=lambda one: (one[0], -one[1][0][0]))
-    distinct: dict[str, dict[str, ParameterValue]] = {}
-    for _, (_, record) in ranked:
-        distinct.setdefault(repr(record.parameters), dict(record.parameters))
-    return list(distinct.values())[:count]
 
 
 def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialRecord | None:
