@@ -23,14 +23,17 @@ def command(
 ) -> None:
     """Watch a sweep until it ends, by reading its results folder. Ctrl-C only ends the watching."""
     with exit_codes():
-        from sweep.console.console_words import make_console, print_line
+        from sweep.console.console_words import make_console, print_line, print_warnings
         from sweep.console.watch_view import Watching
         from sweep.machine.user_paths import results_argument
         from sweep.store.at_uri.local_results import reached
 
         try:
             console = make_console()
-            with reached(results_argument(results)) as found:
+            with (
+                reached(results_argument(results)) as found,
+                found.following(lambda warning: print_warnings([warning])),
+            ):
                 watching = Watching(found.folder, found.uri)
                 watching.look()
                 if once or watching.over:
@@ -39,13 +42,11 @@ def command(
                     with watching.view(console):
                         while not watching.over:
                             time.sleep(interval)
-                            found.refresh()
                             watching.look()
                 else:  # a line for each trial that ends
                     console.print(watching.view(console))
                     while not watching.over and is_read():
                         time.sleep(interval)
-                        found.refresh()
                         watching.look(console)
                 for line in watching.last_words():
                     print_line(console, line)

@@ -6,7 +6,7 @@ import os.path
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field
 
@@ -72,8 +72,11 @@ def results_argument(results: str | Path, name: str = "RESULTS") -> str:
     """
     if not isinstance(results, str):
         _refuse_uri(results, name, "is a URI: give it as a text, not as a Path")
-    elif (parts := urlsplit(results)).scheme == "file":
-        return unquote(parts.path)
+    elif results.startswith("file://"):
+        path = results.removeprefix("file://").removeprefix("localhost")
+        if not path.startswith("/"):
+            raise InputError.single(f"must be file:///… and a path, but is {results}", key=name)
+        return unquote(path)
     elif "://" in results:
         return _expanded_argument(results, name)
     return str(argument(results, name))

@@ -56,8 +56,8 @@ def stored_artifact(folder: Path, title: str, png: bytes) -> tuple[str, str]:
 
 def note_text(record: TrialRecord | None, notes: Iterable[NoteAdded] = ()) -> str:
     """Why a trial diverged, then what users noted on it or on the sweep, in Markdown; may be
-    empty."""
-    parts = [f"{note.text}\n\n*{note.by}, {note.at}*" for note in notes]
+    empty. Pictures stay text: a dashboard would ask for them from elsewhere."""
+    parts = [f"{note.text}\n\n*{note.by}, {note.at}*".replace("![", r"!\[") for note in notes]
     outcome = None if record is None else record.outcome
     if outcome is not None and (divergence := outcome.divergence) is not None:
         parts.insert(0, f"**Diverged: {divergence.summary}.** {why(divergence)}")

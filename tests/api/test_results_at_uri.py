@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import html
+from itertools import count
 from pathlib import Path
 from threading import Semaphore
 
@@ -17,6 +18,7 @@ from sweep.console.watch_view import Watching
 from sweep.page_server.sweep_list import SweepList
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.at_uri import local_results
 from sweep.store.at_uri.local_results import Reached, place_within, reached
 from sweep.store.at_uri.mirrored_results import MirroredStore
 from sweep.store.at_uri.remote_folder import RemoteFolder, Stamp, below_uri
@@ -137,7 +139,6 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
             store.append_epoch(f"t{number:04d}", EpochMetrics(epoch=0, val_dice=0.5))
             store.end_trial(f"t{number:04d}", Outcome(status=Status.COMPLETED))
         store.close()
-        found._due = 0.0  # it is time to look again
         found.refresh()
         watching.look()
         assert watching.over
@@ -152,16 +153,60 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
 
 
 def test_store_that_is_gone_is_told_once_and_the_page_goes_on(
-    object_store: str, tmp_path: Path
+    object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone(RemoteFolder):
         def stamps(self) -> dict[str, Stamp]:
             asked.release()
             raise StorageFailed("cannot list s3://bucket/toy: no route to host")
 
+    monkeypatch.setattr(local_results, "SECONDS_BETWEEN_LOOKS", 0.01)
     asked, told = Semaphore(0), list[str]()
     found = Reached(tmp_path, Gone(f"{object_store}/gone/toy"))
     with found.following(told.append):
         for _ in range(2):
             asked.acquire()
     assert told == ["cannot list s3://bucket/toy: no route to host; what was read before is shown"]
+
+
+def test_sweep_is_watched_on_while_its_store_does_not_answer(
+    object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote, parameters = RemoteFolder(f"{object_store}/silent/toy"), {"optimizer.lr": 0.1}
+    store = MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC))
+    store.start_trial(0, parameters, to_yaml(SPEC.trial(parameters)))
+    stamps, looks = RemoteFolder.stamps, count()
+
+    def silent_once(folder: RemoteFolder) -> dict[str, Stamp]:
+        look = next(looks)
+        if look == 2:  # the first copy takes two: the second is for what the journal mentions
+            raise StorageFailed("cannot list: no route to host")
+        if look > 2:
+            store.close()
+        return stamps(folder)
+
+    monkeypatch.setattr(local_results, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(RemoteFolder, "stamps", silent_once)
+    said = CliRunner().invoke(app, ["watch", remote.uri, "--interval", "0.1"])
+    assert (said.exit_code, said.stderr.count("no route to host")) == (0, 1)
+    assert "Not running. Resume it" in said.stdout
+
+
+def test_reader_of_a_copy_finds_what_its_journal_mentions(
+    object_store: str, tmp_path: Path
+) -> None:
+    class Read(RemoteFolder):
+        def stamps(self) -> dict[str, Stamp]:
+            watching.look()  # at the beginning, and between the journal and the rest
+            return super().stamps()
+
+    remote, parameters = RemoteFolder(f"{object_store}/mentions/toy"), {"optimizer.lr": 0.1}
+    with MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC)) as store:
+        store.start_trial(0, parameters, to_yaml(SPEC.trial(parameters)))
+        store.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))
+    found = Reached(tmp_path / "copy", Read(remote.uri))
+    remote.fetch("sweep.yaml", found.folder / "sweep.yaml")
+    watching = Watching(found.folder, found.uri)
+    found.refresh()
+    watching.look()
+    assert watching.progress.running

@@ -247,6 +247,12 @@ def test_results_of_the_check_are_expanded_as_those_of_the_run(tmp_path: Path) -
         ("$UNSET/x", unset, 2),
         ("~/r", f"{tmp_path}/home/r/space exists and holds no sweep", 0),
         ("s3://$UNSET/x", unset, 2),
+        (
+            "file://host/x",
+            "error: --results: must be file:///… and a path, but is file://host/x",
+            2,
+        ),
+        ("//[r", "", 0),  # a path, and no address of a host
     ):
         result = CliRunner().invoke(app, ["check", "space.yaml", "--results", written])
         assert result.exit_code == code, result.output

@@ -26,7 +26,7 @@ from sweep.vocabulary.record import Divergence, Outcome, Status, TrialRecord
 
 DIVERGED = Outcome.diverged(Divergence(cause="nonfinite", epoch=1, step=2, message="NaN."))
 ENDS: list[tuple[list[float | None], Outcome | None]] = [
-    ([0.5, None, 0.8, 0.7], Outcome(status=Status.COMPLETED)),
+    ([0.65, None, 0.8, 0.7], Outcome(status=Status.COMPLETED)),
     ([0.9, float("nan")], DIVERGED),
     ([0.4], Outcome(status=Status.FAILED, cause="ValueError: no", error="Traceback …")),
     ([0.3, 0.2], None),  # pruned by the scheduler
@@ -117,7 +117,7 @@ def assert_true(trials: list[FrozenTrial]) -> None:
         for broken in (-1, -1, 1, None, -1, -1)
     ]
     assert [t.intermediate_values for t in trials] == [
-        {0: 0.55, 1: 0.6}, {0: 0.5, 2: 0.8, 3: 0.7}, {0: 0.9}, {0: 0.4}, {0: 0.3, 1: 0.2},
+        {0: 0.55, 1: 0.6}, {0: 0.65, 2: 0.8, 3: 0.7}, {0: 0.9}, {0: 0.4}, {0: 0.3, 1: 0.2},
         {0: 0.6, 1: 0.65},
     ]  # fmt: skip
     attributes = [dict(t.user_attrs) for t in trials]
@@ -318,7 +318,7 @@ def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_sessio
     [diverged] = [one.trial_id for one in records if one.status is Status.DIVERGED]
     for _ in range(2):
         ask_to_note(sweep.folder, "t0001", long)
-    ask_to_note(sweep.folder, None, "since **Tuesday**")
+    ask_to_note(sweep.folder, None, "since **Tuesday** ![x](http://elsewhere/x.png)")
     with (
         Store.open(sweep.folder) as store,
         live_study(sweep.path, sweep.spec, store.records, sweep.warnings.append) as study,
@@ -336,7 +336,8 @@ def test_dashboard_shows_constraint_notes_and_pictures_also_after_another_sessio
         assert shown[diverged]["note"]["body"] == "**Diverged: nonfinite at epoch 1 step 2.** NaN."
         body = shown["t0001"]["note"]["body"]
         assert body.count(long.strip()) == 2
-        assert study_note(sweep.path).startswith("since **Tuesday**\n\n*")
+        asks_for_no_picture = "since **Tuesday** !\\[x](http://elsewhere/x.png)\n\n*"
+        assert study_note(sweep.path).startswith(asks_for_no_picture)
         [artifact] = shown["t0001"]["artifacts"]
         assert (artifact["filename"], artifact["mimetype"]) == (
             "worst: a, Dice 0.5.png",

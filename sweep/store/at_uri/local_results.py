@@ -28,8 +28,7 @@ WRITER = ".writer"
 ENDED = b", ended"
 """What that file ends in once the sweep writes no more."""
 SECONDS_BETWEEN_LOOKS = 5.0
-"""Seconds between two looks at a store, and between two uploads; more if one takes longer than a
-twentieth of the time."""
+"""Seconds between two looks at a store, and between two uploads."""
 Wanted = Callable[[str], bool]
 _TRIAL = rf"trials/(?:{TRIAL_ID.pattern})(?:/[^/]+)?"
 _WITHIN = re.compile(rf"(?P<root>.+?)/(?P<rest>{_TRIAL}|[^/]+\.yaml)/?")
@@ -80,20 +79,16 @@ class Reached:
         self.uri = None if remote is None else remote.uri
         self._mirror = None if remote is None else Mirror(folder, remote)
         self._lock: FileLock | None = None
-        self._due = 0.0
 
     def refresh(self) -> None:
-        """Download what has changed at the URI, at most every `SECONDS_BETWEEN_LOOKS`, and for at
-        most a twentieth of the time."""
-        if self._mirror is None or (started := time.monotonic()) < self._due:
-            return
-        self._mirror.fetch(self._wanted, first=Layout.journal.name)
-        self._hold()
-        self._due = rested(started)
+        """Download what has changed at the URI."""
+        if self._mirror is not None:
+            self._mirror.fetch(self._wanted, first=Layout.journal.name)
+            self._hold()
 
     @contextmanager
     def following(self, warn: Callable[[str], object]) -> Iterator[None]:
-        """Refresh in a thread while the block runs.
+        """Refresh in a thread while the block runs, `SECONDS_BETWEEN_LOOKS` after the last look.
 
         Args:
             warn: told once that the store does not answer, until it does again.
@@ -102,7 +97,7 @@ class Reached:
 
         def follow() -> None:
             nonlocal silent
-            while not ended.wait(1):
+            while not ended.wait(SECONDS_BETWEEN_LOOKS):
                 try:
                     self.refresh()
                     silent = False
@@ -197,7 +192,10 @@ def fetch_missing(folder: Path, uri: str | None, files: Iterable[Path]) -> None:
 
 
 def rested(started: float) -> float:
-    """When to ask a store again that was asked at ``started``; both by `time.monotonic`."""
+    """When a driver asks a store again that it asked at ``started``; both by `time.monotonic`.
+
+    It waits for the answer, so that may take at most a twentieth of its time.
+    """
     now = time.monotonic()
     return now + max(SECONDS_BETWEEN_LOOKS, 19 * (now - started))
 

@@ -187,23 +187,31 @@ class Mirror:
 
         Args:
             wanted: whether to download the file of a name.
-            first: a file that mentions others. Its copy never mentions one that was not there yet.
+            first: a file that mentions others. It is downloaded first and takes its place last, so
+                that who reads the copy meanwhile finds what it mentions.
 
         Returns:
             the names of all.
         """
         stamps = self.remote.stamps()
-        if first in stamps and wanted(first) and self._fetch_changed({first: stamps[first]}):
+        if first is None or first not in self._changed(stamps):
+            self._fetch_changed(stamps, wanted)
+            return set(stamps)
+        known = {first: stamps[first]}
+        with suppress(FileNotFoundError), self._fetched(first):
             stamps = self.remote.stamps()
-        self._fetch_changed({n: stamp for n, stamp in stamps.items() if n != first and wanted(n)})
+            self._fetch_changed(stamps, lambda name: name != first and wanted(name))
+        self._seen |= known
         return set(stamps)
 
-    def _fetch_changed(self, stamps: Mapping[str, Stamp]) -> bool:
-        """Whether any of these files was downloaded."""
-        changed = {name: stamp for name, stamp in stamps.items() if self._seen.get(name) != stamp}
+    def _changed(self, stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
+        """Those that were not downloaded yet, or are others now."""
+        return {name: stamp for name, stamp in stamps.items() if self._seen.get(name) != stamp}
+
+    def _fetch_changed(self, stamps: Mapping[str, Stamp], wanted: Callable[[str], bool]) -> None:
+        changed = self._changed({name: stamp for name, stamp in stamps.items() if wanted(name)})
         self._each(self._fetch, changed)
         self._seen |= changed
-        return bool(changed)
 
     def fetch_new(self, files: Iterable[Path]) -> None:
         """Download those of ``files`` that were neither sent nor downloaded yet."""
@@ -235,15 +243,21 @@ class Mirror:
         return file.relative_to(self.folder).as_posix()
 
     def _fetch(self, name: str) -> None:
+        with suppress(FileNotFoundError), self._fetched(name):  # it was deleted in between
+            pass
+
+    @contextmanager
+    def _fetched(self, name: str) -> Iterator[None]:
+        """A file is downloaded before the block, and takes its place after it."""
         target = self.folder / name
         aside = target.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
-        with suppress(FileNotFoundError):  # it was deleted in between
-            try:
-                self.remote.fetch(name, aside)
-                _put(aside, target)
-            finally:
-                aside.unlink(missing_ok=True)
-            self._known[name] = _stamp(target)
+        try:
+            self.remote.fetch(name, aside)
+            yield
+            _put(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+        self._known[name] = _stamp(target)
 
     def _send(self, name: str) -> None:
         with suppress(FileNotFoundError):
