@@ -26,6 +26,7 @@ class MachineUse:
 
     def __init__(self) -> None:
         self._wall, self._counted = time.perf_counter(), _counted()
+        self._peak = 0
         self._loads: list[int] = []
         self._ended = Event()
 
@@ -43,7 +44,8 @@ class MachineUse:
         grown = {name: max(0.0, n - self._counted.get(name, n)) for name, n in counted.items()}
         cores = grown.pop("cpu_seconds") / max(wall - self._wall, 1e-6)
         self._wall, self._counted = wall, counted
-        found = {"cpu_cores": cores, "memory_gib": peak_memory() / GIB, **grown}
+        self._peak = max(self._peak, peak_memory())  # Linux counts roughly: its peak may fall a bit
+        found = {"cpu_cores": cores, "memory_gib": self._peak / GIB, **grown}
         if (card := card_in_use()) is not None:
             found["gpu_memory_gib"] = card.used / GIB
         loads, self._loads = self._loads, []
