@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from sweep.command_line.command_options import ResultsFolder
 from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.output_stream import is_read
 from sweep.machine.interrupted import forget_interruption
 
 
 def command(
-    results: Annotated[
-        str, typer.Argument(metavar="RESULTS", help="A results folder, or its URI.")
-    ],
+    results: ResultsFolder,
     once: Annotated[bool, typer.Option("--once", help="Show the current state and exit.")] = False,
     interval: Annotated[
         float, typer.Option("--interval", min=0.1, help="Seconds between two updates.")

@@ -32,11 +32,11 @@ def read_spec(folder: Path) -> SweepSpec:
     Raises:
         ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
-    values = {"seed_per_fold": False, **read_sweep(folder)}  # before that was a setting
+    values = dict(read_sweep(folder))
     if isinstance(confirm := values.get("confirm"), dict):  # before there were races
         values["confirm"] = {"race": False} | confirm
     try:
-        return SweepSpec.model_validate(values)
+        return SweepSpec.model_validate(values).as_recorded()
     except ValidationError as error:
         first = findings_of(error, SweepSpec)[0]
         key = ".".join(map(str, first.path))

@@ -182,9 +182,10 @@ def put_file(results: str | Path, trial_id: str, name: str, content: bytes) -> A
         _trial(layout, trial_id)
         require_no_link(layout.trials, layout.trial(trial_id).folder)
         kept = add_file(layout.trial(trial_id), name, content)
-    asked = ask_to_note(results, trial_id, f"Added the file {kept}.")
+        request = NoteAdded(trial_id=trial_id, text=f"Added the file {kept}.", **origin())
+        RequestSpool(layout).add(request)
     other = "" if kept == name else f" The name {name} is taken, and no file is replaced."
-    return Asked(asked.request, f"{kept} lies beside the other files of {trial_id}.{other}")
+    return Asked(request, f"{kept} lies beside the other files of {trial_id}.{other}")
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def open_store(
         return asked, MirroredStore.create_at(remote, folder, config)
     store = Store.open(folder) if remote is None else MirroredStore.open_at(remote, folder)
     try:
-        recorded = [_recorded(path) for path in store.spec_files()]
+        recorded = [load_sweep(path).as_recorded() for path in store.spec_files()]
         present = continued(recorded, asked)
         adds = any(one.startswith("trials=") for one in extend)
         begun_from = _unfinished_from(recorded, store) if adds else None
@@ -92,14 +92,6 @@ def open_store(
         store.close()
         raise
     return spec, store
-
-
-def _recorded(sweep_yaml: Path) -> SweepSpec:
-    """The spec in a file of the folder."""
-    spec = load_sweep(sweep_yaml)
-    if "seed_per_fold" in spec.model_fields_set:
-        return spec
-    return spec.model_copy(update={"seed_per_fold": False})  # before that was a setting
 
 
 _BEGUN = (

@@ -215,6 +215,13 @@ class SweepSpec(TrialSettings):
             )
         return self
 
+    def as_recorded(self) -> SweepSpec:
+        """This spec, read from a results folder: before `seed_per_fold` was a setting, all folds
+        had the same seeds."""
+        if "seed_per_fold" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"seed_per_fold": False})
+
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
         """The settings of one trial: those of the sweep with ``parameters`` filled in.
 
