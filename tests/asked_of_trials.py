@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+from sweep.engine.on_ray.finalist_workers import FinalistWorker
 from sweep.store.layout import TrialPaths
 from sweep.vocabulary.errors import InputError, Mistake
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+class Unable(FinalistWorker):
+    """A worker on a node whose device broke."""
+
+    def __init__(self, folder: Path, *_: Any) -> None:
+        (folder / "unable").touch()
+        raise RuntimeError("no device")
 
 
 def who(trials: Sequence[TrialPaths], does: str) -> tuple[str, int]:
@@ -16,9 +33,10 @@ def who(trials: Sequence[TrialPaths], does: str) -> tuple[str, int]:
     if does == "waits for another process":
         here = trials[0].folder.parent
         (here / f"{os.getpid()}.asked").touch()
-        deadline = time.monotonic() + 120
-        while len([*here.glob("*.asked")]) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: len([*here.glob("*.asked")]) > 1)
+    elif does == "waits for one that cannot start":
+        until((trials[0].folder.parents[1] / "unable").exists)
+        time.sleep(0.5)  # until the sweep knows it too
     elif name == "t0001":
         if does == "is killed":
             os._exit(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import asked_of_trials
 import pytest
+from asked_of_trials import Unable
 from clusters import cluster_of
 from pandas.testing import assert_frame_equal
 from ray import cloudpickle
@@ -197,3 +198,6 @@ def test_finalists_are_asked_for_by_as_many_processes_as_pay(
         assert {*killed} == {"t0000", "t0002", "t0003"}
         monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.SECONDS_ALONE", 0.1)
         assert len({*asked("waits for another process").values()}) == 2, "one on each GPU"
+
+        monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.FinalistWorker", Unable)
+        assert len({*asked("waits for one that cannot start").values()}) == 1, "it is asked nothing"

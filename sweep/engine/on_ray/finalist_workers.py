@@ -54,7 +54,7 @@ class FinalistWorkers:
         import ray
 
         waiting, running = deque(enumerate(groups)), dict[Any, tuple[Any, int | None]]()
-        idle, left = self._workers[:1], len(groups)
+        idle, unable, left = self._workers[:1], list[Any](), len(groups)
         end_alone = monotonic() + SECONDS_ALONE
         while left:
             alone = end_alone - monotonic()
@@ -62,14 +62,21 @@ class FinalistWorkers:
             while len(self._workers) < min(most, left):
                 worker = self._start()
                 running[worker.is_ready.remote()] = worker, None
+            if not idle and not running:
+                idle, unable = unable, []
             while waiting and idle:
                 worker, (number, group) = idle.pop(), waiting.popleft()
                 running[worker.work.remote(do, group, arguments)] = worker, number
             done, _ = ray.wait([*running], timeout=alone if alone > 0 else None)
             for reference in done:
                 worker, ended = running.pop(reference)
-                idle.append(worker)
                 result = self._result(reference)
+                if ended is None and isinstance(result, SweepError):
+                    # Its node may kill every process: it works, and stays, only if no other does.
+                    unable.append(worker)
+                    self._workers.sort(key=lambda one: one is worker)
+                    continue
+                idle.append(worker)
                 if ended is not None:
                     left -= 1
                     yield ended, result
