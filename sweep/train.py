@@ -1,11 +1,13 @@
 """``python -m sweep.train CONFIG.yaml``: train one configuration, without Ray.
 
-``--replay DIVERGENCE`` repeats the step at which a trial diverged instead.
+``--replay DIVERGENCE`` repeats the step at which a trial diverged instead, and with ``--set`` tries
+a cure on it.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,15 @@ from sweep.command_line.command_options import Overrides, Results
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
+    from sweep.spec.settings.trial_settings import TrialSettings
+    from sweep.store.layout import TrialPaths
+    from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.vocabulary.record import Outcome
+
+OF_A_STEP = ("loss.", "trainer.amp")
+"""How the names of settings begin that a single step depends on, given the weights before it."""
+OF_ITS_PLACE = ("trainer.device", "trainer.threads", "trainer.deterministic")
+"""Settings that say where a step is taken again."""
 
 
 def command(
@@ -52,20 +62,25 @@ def command(
         typer.Option(
             "--replay",
             metavar="DIVERGENCE",
-            help="Repeat the step of a divergence.json (or of a trial's folder).",
+            help="Repeat the step of a divergence.json (or of a trial's folder); with --set, try a"
+            " cure on it.",
         ),
     ] = None,
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes(continues=True):
         from sweep.machine.user_paths import argument, results_argument
+        from sweep.vocabulary.errors import InputError
 
         if again is not None:
-            _replay(argument(again, "--replay"))
+            if config is not None:
+                raise InputError.single(
+                    "is not trained with --replay: leave it out", key="CONFIG.yaml"
+                )
+            _replay(argument(again, "--replay"), overrides or [])
             return
         from sweep.api.train_one import train_alone
         from sweep.console.console_words import print_warnings
-        from sweep.vocabulary.errors import InputError
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
@@ -106,21 +121,60 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 
-def _replay(path: Path) -> None:
-    """Repeat the diverging step of a trial and print whether the result is the same.
+def _replay(path: Path, overrides: Sequence[str]) -> None:
+    """Take the diverging step of a trial again, and print what came of it.
 
+    Args:
+        overrides: a cure to try on it.
     Raises:
         ResultsError: there is nothing to replay.
-        SweepFailed: the result differs.
+        InputError: an override is wrong, or a step does not depend on it.
+        SweepFailed: the step came out otherwise, or breaks with the cure too.
     """
     from sweep.console.console_words import make_console
     from sweep.console.divergence_panel import diagnosis_panel, steps_table
     from sweep.spec.load import load_trial
     from sweep.store.files import read_record
-    from sweep.store.layout import TrialPaths
+    from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.kinds.kind_table import kind_of
-    from sweep.vocabulary.errors import ResultsError, SweepFailed
+    from sweep.vocabulary.errors import ResultsError
     from sweep.vocabulary.record import Divergence
+
+    paths = _diverged_trial(path)
+    divergence = read_record(paths.divergence, Divergence)
+    trained = load_trial(paths.config)
+    again = shlex.join(["python", "-m", "sweep.train", str(paths.config)])
+    replay = kind_of(trained).replay
+    if replay is None:
+        raise ResultsError(
+            f"a trainer of the kind `{trained.trainer.kind}` does not keep single steps: train"
+            f" the trial again, up to that step: {again}"
+        )
+    if not paths.offending.exists():
+        raise ResultsError(
+            f"{paths.offending} does not exist: no single step caused the divergence"
+        )
+    again += "".join(f" --set {shlex.quote(item)}" for item in overrides)
+    settings = load_trial(paths.config, overrides)
+    cure = _cure(trained, settings, again)
+    done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
+    console = make_console()
+    console.print(diagnosis_panel(divergence))
+    console.print(f"As recorded, and with {cure}:" if cure else "As recorded, and repeated:")
+    console.print(steps_table([done.recorded, done.again]))
+    if not cure:
+        _say_repeated(done)
+        return
+    epoch = done.again.epoch
+    is_off = trained.loss.ramp.factor(epoch) > 0 == settings.loss.ramp.factor(epoch)
+    _say_tried(done, is_off=is_off)
+    typer.echo(f"Whether the training stays finite, only training shows: {again}")
+
+
+def _diverged_trial(path: Path) -> TrialPaths:
+    """The files of a trial that diverged, given its folder or its ``divergence.json``."""
+    from sweep.store.layout import TrialPaths
+    from sweep.vocabulary.errors import ResultsError
 
     paths = TrialPaths(path.parent if path.name == TrialPaths.divergence.name else path)
     if not paths.config.exists():
@@ -129,33 +183,68 @@ def _replay(path: Path) -> None:
         )
     if not paths.divergence.exists():
         raise ResultsError(f"{paths.folder} has not diverged, so there is no step to repeat")
-    divergence = read_record(paths.divergence, Divergence)
-    settings = load_trial(paths.config)
-    replay = kind_of(settings).replay
-    if replay is None:
-        raise ResultsError(
-            f"a trainer of the kind `{settings.trainer.kind}` does not keep single steps: train"
-            " the trial again, up to that step:"
-            f" python -m sweep.train {shlex.quote(str(paths.config))}"
-        )
-    if not paths.offending.exists():
-        raise ResultsError(
-            f"{paths.offending} does not exist: no single step caused the divergence"
-        )
+    return paths
 
-    from sweep.trial.checkpoints import Checkpoints
 
-    done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
-    console = make_console()
-    console.print(diagnosis_panel(divergence))
-    console.print("As recorded, and repeated:")
-    console.print(steps_table([done.recorded, done.again]))
+def _cure(trained: TrialSettings, settings: TrialSettings, again: str) -> str:
+    """What differs from the settings of the trial, in words; empty if the step is only repeated.
+
+    Args:
+        again: the command that trains with these settings.
+    Raises:
+        InputError: a step does not depend on it.
+    """
+    from sweep.spec.tree.setting_tree import names_in, value_of
+    from sweep.vocabulary.errors import InputError, Mistake
+
+    before = {key: value_of(trained, key) for key in names_in(trained)}
+    now = {key: value_of(settings, key) for key in names_in(settings)}
+    changed = {
+        key: value for key, value in now.items() if key not in before or before[key] != value
+    }
+    message = (
+        "changes nothing in the step, whose batch and weights were kept. A step can be tried with"
+        f" other settings of `loss` and another `trainer.amp`; for the rest, train again: {again}"
+    )
+    mistakes = [
+        Mistake(message, key=key)
+        for key in changed
+        if not key.startswith(OF_A_STEP) and key not in OF_ITS_PLACE
+    ]
+    if mistakes:
+        raise InputError(mistakes)
+    return ", ".join(f"{key}={value}" for key, value in changed.items() if key not in OF_ITS_PLACE)
+
+
+def _say_repeated(done: ReproducedStep) -> None:
+    from sweep.vocabulary.errors import SweepFailed
+
     if done.is_exact:
         typer.echo("Reproduced: every value is the same, bit for bit.")
     elif done.is_alike:
         typer.echo("Reproduced in kind: the same part breaks, but the last bits differ.")
     else:
         raise SweepFailed("not reproduced: the repeated step differs")
+
+
+def _say_tried(done: ReproducedStep, *, is_off: bool) -> None:
+    """Print whether a cure helps in the step.
+
+    Args:
+        is_off: whether it switches the geometric loss off there.
+    Raises:
+        SweepFailed: it does not.
+    """
+    from sweep.vocabulary.errors import SweepFailed
+
+    if not done.is_finite:
+        raise SweepFailed("no cure: the step breaks with it too")
+    if done.was_finite:
+        typer.echo("Both steps are finite: compare their losses and gradients.")
+    elif is_off:
+        typer.echo("The step is finite because the geometric loss is off in it now.")
+    else:
+        typer.echo("Cured in this step: with it, loss, gradient and weights are finite.")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,45 @@ def test_replay_that_comes_out_otherwise_is_a_failure(
     assert "not reproduced" in again.stderr
 
 
+def test_cure_is_tried_on_the_step(diverged: tuple[Result, Path]) -> None:
+    cured = run("--replay", diverged[1], "--set", "loss.sqrt_epsilon=1e-6")
+    assert cured.exit_code == 0, cured.output
+    assert "As recorded, and with loss.sqrt_epsilon=1e-06:" in cured.stdout
+    assert "Cured in this step: with it, loss, gradient and weights are finite." in cured.stdout
+    config = diverged[1] / "config.yaml"
+    assert f"python -m sweep.train {config} --set loss.sqrt_epsilon=1e-6" in cured.stdout
+
+
+def test_loss_that_is_off_in_the_step_is_not_called_cured(diverged: tuple[Result, Path]) -> None:
+    later = run("--replay", diverged[1], "--set", "loss.warmup_epochs=6")
+    assert later.exit_code == 0, later.output
+    assert "finite because the geometric loss is off in it now" in later.stdout
+    assert "Cured" not in later.stdout
+
+
+def test_change_with_which_the_step_breaks_too_is_a_failure(diverged: tuple[Result, Path]) -> None:
+    lower = run("--replay", diverged[1], "--set", "loss.weights.compactness=0.001")
+    assert lower.exit_code == 1
+    assert "no cure: the step breaks with it too" in lower.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "optimizer.lr=0.01"], "optimizer.lr: changes nothing in the step"),
+        (["--set", "network.channels=[4, 8]"], "network.channels: changes nothing in the step"),
+        (["--set", "loss.sqrt_epsilonn=1"], "loss.sqrt_epsilon"),
+        (["a.yaml"], "CONFIG.yaml: is not trained with --replay"),
+    ],
+)
+def test_what_no_step_can_be_tried_with_is_refused(
+    diverged: tuple[Result, Path], arguments: list[str], told: str
+) -> None:
+    refused = run("--replay", diverged[1], *arguments)
+    assert refused.exit_code == 2
+    assert told in refused.stderr
+
+
 def test_replay_of_what_no_single_step_did_says_so(
     diverged: tuple[Result, Path], tmp_path: Path
 ) -> None:

@@ -362,7 +362,8 @@ class MonaiTraining(GuardedRun):
         """Weights, optimizer and scaler as they were before a step that was kept."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.guard.scaler.load_state_dict(dict(state["scaler"]))
+        if state["scaler"]:
+            self.guard.scaler.load_state_dict(dict(state["scaler"]))
 
     def take_step(self, batch: Batch, epoch: int, step: int) -> StepValues:
         """Take a single step with this batch, also one that the guard ends the training at."""

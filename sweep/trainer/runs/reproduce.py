@@ -7,6 +7,7 @@ it, and weights, optimizer and scaler from before the step. The rest of a step i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -49,6 +50,20 @@ class ReproducedStep:
     def is_alike(self) -> bool:
         """The same part broke, or none did. On another device the last bits may differ."""
         return broken_part(self.recorded) == broken_part(self.again)
+
+    @property
+    def was_finite(self) -> bool:
+        """Whether loss, gradient and weights were finite as the step was recorded."""
+        return _is_finite(self.recorded)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether they were when it was reproduced."""
+        return _is_finite(self.again)
+
+
+def _is_finite(values: StepValues) -> bool:
+    return broken_part(values) is None and math.isfinite(values.weight_norm)
 
 
 class BatchBefore(NamedTuple):
@@ -104,7 +119,7 @@ def replay(
     """Take the diverging step again.
 
     Args:
-        settings: of the trial.
+        settings: of the trial, or with a cure that is to be tried.
         divergence: its verdict with the diagnosis.
         offending: what its ``offending.pt`` holds.
     Raises:
