@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,9 +116,11 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
     typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
     typer.echo(f"Results: {folder}")
     if outcome.status is Status.DIVERGED:
-        if paths.offending.exists():
-            command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
-            typer.echo(f"Repeat that step with: {command}")
+        known = outcome.divergence.diagnosis if outcome.divergence is not None else None
+        if known is not None and paths.offending.exists():
+            typer.echo(f"Repeat that step with: {replace(known, change={}).command(str(folder))}")
+            if known.change:
+                typer.echo(f"Try the cure on it with: {known.command(str(folder))}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 

@@ -46,6 +46,8 @@ CURE = Diagnosis(
     likely_cause="The root has an infinite slope.",
     setting=EPSILON,
     advice="Set loss.sqrt_epsilon to 1e-6.",
+    change={EPSILON: 1e-6},
+    replayable=True,
 )
 
 

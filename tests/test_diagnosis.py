@@ -46,6 +46,7 @@ def test_divergence_survives_json_to_the_last_bit(recent: tuple[StepValues, ...]
             likely_cause="ε.",
             setting="loss.sqrt_epsilon",
             advice="Raise it.",
+            change={"loss.sqrt_epsilon": 1e-6, "loss.sqrt_mode": "centered"},
             epochs_after_switch_on=0,
             steps_after_switch_on=2,
             recent=recent,

@@ -12,10 +12,11 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
 from sweep.spec.words.short_names import words as value_words
+from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.layout import Layout
 from sweep.store.trial_files import read_machine
 from sweep.vocabulary.class_scores import OWN_METRICS
-from sweep.vocabulary.record import Divergence, TrialRecord
+from sweep.vocabulary.record import TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
 MOST_CURVE_EPOCHS = 40_000
@@ -79,7 +80,7 @@ def _trial(results: Results, record: TrialRecord, *, in_full: bool) -> dict[str,
         "preset": record.preset,
         "cause": record.outcome.cause if record.outcome else "",
         "error": record.outcome.error if record.outcome else None,
-        "diagnosis": _diagnosis(record.outcome.divergence if record.outcome else None),
+        "diagnosis": _diagnosis(record, results.named(paths.folder)),
         "warnings": list(record.warnings),
         "notes": [asdict(note) for note in results.notes.get(record.trial_id, ())],
         "test": [[one.case, one.dice, one.hd95] for one in record.test],
@@ -115,7 +116,8 @@ def _rounded(values: Iterable[float | None]) -> list[float | None]:
     return [None if value is None else float(f"{value:.{DIGITS}g}") for value in finite]
 
 
-def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
+def _diagnosis(record: TrialRecord, folder: str) -> dict[str, Any] | None:
+    verdict = record.outcome.divergence if record.outcome else None
     if verdict is None:
         return None
     found: dict[str, Any] = {
@@ -127,6 +129,8 @@ def _diagnosis(verdict: Divergence | None) -> dict[str, Any] | None:
     if (known := verdict.diagnosis) is not None:
         found |= {"likely_cause": known.likely_cause, "advice": known.advice}
         found |= {"cases": list(known.cases), "recent": [one.to_json() for one in known.recent]}
+        if known.replayable and not is_uri(folder):
+            found |= {"command": known.command(folder), "tries": bool(known.change)}
     return found
 
 

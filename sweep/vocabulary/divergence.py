@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sweep.vocabulary.strict_json import finite_fields, known_fields, number_or_word
@@ -92,6 +93,7 @@ class Diagnosis:
         likely_cause: one sentence.
         setting: dotted name of the setting that most often cures it.
         advice: the value to set it to, one sentence.
+        change: the same as settings, if it can be tried on the step alone.
         epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
             negative before it; None if no geometric term has a weight. The steps are also None
             before the first whole epoch, which shows how many steps an epoch has.
@@ -106,6 +108,7 @@ class Diagnosis:
     likely_cause: str
     setting: str
     advice: str
+    change: Mapping[str, float | str] = field(default_factory=dict)
     epochs_after_switch_on: int | None = None
     steps_after_switch_on: int | None = None
     recent: tuple[StepValues, ...] = ()
@@ -113,6 +116,11 @@ class Diagnosis:
     soft_areas: tuple[float | None, ...] = ()
     epsilon: EpsilonFacts | None = None
     replayable: bool = False
+
+    def command(self, folder: str) -> str:
+        """What takes the step again, given the trial's folder, with the cure if it can be tried."""
+        cure = [part for key, value in self.change.items() for part in ("--set", f"{key}={value}")]
+        return shlex.join(["python", "-m", "sweep.train", "--replay", folder, *cure])
 
     def to_json(self) -> dict[str, Any]:
         plain = finite_fields(replace(self, recent=()))

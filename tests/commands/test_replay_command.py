@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_divergence_is_told_with_its_likely_cause_and_cure(diverged: tuple[Resul
     assert result.exit_code == 1
     assert "the very first step with the geometric loss" in result.stdout
     assert "Set loss.sqrt_epsilon to 1e-6" in result.stdout
-    assert f"python -m sweep.train --replay {folder}" in result.stdout
+    assert f"Repeat that step with: python -m sweep.train --replay {folder}\n" in result.stdout
     told = json.loads((folder / "divergence.json").read_text())
     assert told["diagnosis"]["setting"] == "loss.sqrt_epsilon"
     assert told["diagnosis"]["recent"][-1]["grad_norm"] == "nan"
@@ -72,6 +73,13 @@ def test_cure_is_tried_on_the_step(diverged: tuple[Result, Path]) -> None:
     assert "Cured in this step: with it, loss, gradient and weights are finite." in cured.stdout
     config = diverged[1] / "config.yaml"
     assert f"python -m sweep.train {config} --set loss.sqrt_epsilon=1e-6" in cured.stdout
+
+
+def test_printed_command_tries_the_cure_that_is_advised(diverged: tuple[Result, Path]) -> None:
+    (line,) = (line for line in diverged[0].stdout.splitlines() if "Try the cure on it" in line)
+    arguments = shlex.split(line.partition("python -m sweep.train ")[2])
+    assert arguments[2:] == ["--set", "loss.sqrt_epsilon=1e-06", "--set", "loss.sqrt_mode=centered"]
+    assert "Cured in this step" in run(*arguments).stdout
 
 
 def test_loss_that_is_off_in_the_step_is_not_called_cured(diverged: tuple[Result, Path]) -> None:

@@ -360,7 +360,11 @@ def test_view_of_a_trial_opens_by_its_address_and_closes_by_escape(
     diverged = next(t for t, value in column(data, "status").items() if value == "diverged")
     opened.evaluate(f"location.hash = 'trial/{diverged}'")
     opened.wait_for_selector("dialog[open]")
-    assert "Set loss.sqrt_epsilon to 1e-6." in opened.inner_text("dialog")
+    told = opened.inner_text("dialog")
+    assert "Set loss.sqrt_epsilon to 1e-6." in told
+    assert "Try the cure on the step that broke:" in told
+    again = f"python -m sweep.train --replay '{file.parent}/trials/{diverged}'"
+    assert f"{again} --set loss.sqrt_epsilon=1e-06" in told
 
 
 def test_whatever_lies_in_the_folder_of_a_trial_is_linked_and_a_picture_shown(

@@ -125,9 +125,13 @@ function settingsOf(id, trial) {
     [element("dt", {}, name), element("dd", {}, trial.parameters[name])])));
 }
 
+function copied(command) {
+  const button = element("button", { type: "button", "data-copy": true, "data-text": command }, "Copy");
+  return element("div", { class: "command" }, element("code", {}, command), button);
+}
+
 function commandOf(id, trial) {
-  const button = element("button", { type: "button", "data-copy": true, "data-text": trial.command }, "Copy");
-  return titled("Train it again", element("div", { class: "command" }, element("code", {}, trial.command), button));
+  return titled("Train it again", copied(trial.command));
 }
 
 /** What a curve shows, by its name in the data. */
@@ -212,11 +216,12 @@ function curvesOf(id, trial) {
 
 function diagnosisOf(id, { diagnosis, error }) {
   if (!diagnosis) return error ? titled("The error", element("pre", { tabindex: "0" }, error)) : null;
-  const { message, likely_cause: cause, advice, cases = [], recent = [] } = diagnosis;
+  const { message, likely_cause: cause, advice, cases = [], recent = [], command, tries } = diagnosis;
   const terms = [...new Set(recent.flatMap((step) => Object.keys(step.terms)))];
   const rows = recent.map((step) => [`${step.epoch} / ${step.step}`, step.loss, ...terms.map((name) => step.terms[name] ?? null), step.grad_norm]);
   return titled("Why it diverged",
     element("p", {}, ...prose(message)), cause ? element("p", { class: "cause" }, ...prose(cause), " ", element("span", { class: "advice" }, ...prose(advice))) : null,
+    command ? element("p", { class: "reading" }, tries ? "Try the cure on the step that broke:" : "Take the step that broke again:") : null, command ? copied(command) : null,
     cases.length ? element("p", { class: "reading" }, `Cases of the batch: ${cases.join(", ")}.`) : null,
     rows.length ? simpleTable("The last steps", ["epoch / step", "loss", ...terms, "gradient norm"], rows) : null);
 }

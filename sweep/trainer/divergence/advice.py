@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
@@ -105,11 +105,14 @@ class Advice:
         cause: one sentence.
         setting: dotted name of the setting to change.
         cure: what to do, one sentence.
+        change: the same as settings, if it acts within a step whose weights are given; it can then
+            be tried on the step that broke.
     """
 
     cause: str
     setting: str
     cure: str
+    change: Mapping[str, float | str] = field(default_factory=dict)
 
 
 Cure = Callable[[Case], Advice | None]
@@ -177,9 +180,11 @@ def raise_epsilon(case: Case) -> Advice | None:
             "Raise loss.sqrt_epsilon to 1e-6",
             f", with {CENTERED} so that it adds no bias.",
         )
-    return Advice(
-        cause, "loss.sqrt_epsilon", cure + ("." if loss.sqrt_mode == "centered" else mode)
-    )
+    change: dict[str, float | str] = {"loss.sqrt_epsilon": 1e-6}
+    if loss.sqrt_mode == "centered":
+        return Advice(cause, "loss.sqrt_epsilon", cure + ".", change)
+    change["loss.sqrt_mode"] = "centered"
+    return Advice(cause, "loss.sqrt_epsilon", cure + mode, change)
 
 
 def widen_the_precision(case: Case) -> Advice | None:
@@ -190,6 +195,7 @@ def widen_the_precision(case: Case) -> Advice | None:
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
         "trainer.amp",
         "Set trainer.amp to bf16, which has the range of float32, or off.",
+        {"trainer.amp": "bf16"},
     )
 
 
@@ -222,11 +228,12 @@ def lower_a_weight(case: Case) -> Advice | None:
     )
     if broken in weights:  # of which no share is told
         cause = f"The geometric term {term!r} ({name} is {weight:g}) broke before any other value."
+    lower = float(f"{min(weight / 10, HEAVIEST):g}")
     return Advice(
         cause,
         name,
-        f"Lower {name} to {min(weight / 10, HEAVIEST):g}, or let it rise more slowly"
-        " (loss.rampup_epochs).",
+        f"Lower {name} to {lower:g}, or let it rise more slowly (loss.rampup_epochs).",
+        {name: lower},
     )
 
 

@@ -189,6 +189,7 @@ def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> 
         likely_cause=advice.cause,
         setting=advice.setting,
         advice=advice.cure,
+        change=advice.change,
         epochs_after_switch_on=epochs,
         steps_after_switch_on=(
             None if unknown else (epochs or 0) * steps_per_epoch + case.verdict.step
