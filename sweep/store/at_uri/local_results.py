@@ -41,10 +41,11 @@ def require_results_at(remote: RemoteFolder) -> None:
 
 
 def named(folder: Path, uri: str | None, path: Path | None = None) -> str:
-    """What a user calls results, or a path within them, in whatever folder the user is.
+    """What a user calls results, or a path within them, in whatever folder the user is: for pages
+    and files, which are read elsewhere. In the terminal where they were given it is `as_given`.
 
-    Every command and every message about results that may lie at a URI asks here: a copy of them
-    is temporary, and no user knows it.
+    Every command and every message about results that may lie at a URI asks one of the two: a copy
+    of them is temporary, and no user knows it.
 
     Args:
         folder: the results folder.
@@ -54,6 +55,11 @@ def named(folder: Path, uri: str | None, path: Path | None = None) -> str:
     if uri is None:
         return str(whole_path(folder if path is None else path))
     return uri if path is None else below_uri(uri, path.relative_to(folder).as_posix())
+
+
+def as_given(folder: Path, uri: str | None, path: Path | None = None) -> str:
+    """As `named`, but a path as the user gave it: for lines in the terminal where that was."""
+    return str(path or folder) if uri is None else named(folder, uri, path)
 
 
 def is_light(name: str) -> bool:
@@ -218,11 +224,11 @@ def place_within(uri: str) -> tuple[str, str]:
 
 
 @contextmanager
-def naming(uri: str, copy: Path) -> Iterator[None]:
-    """Let errors name a URI where they would name its copy."""
+def naming(uri: str | None, copy: Path) -> Iterator[None]:
+    """Let errors name a URI where they would name its copy; None: there is no copy."""
 
     def by_uri(text: str) -> str:
-        return text.replace(str(copy), uri)
+        return text if uri is None else text.replace(str(copy), uri)
 
     try:
         yield
