@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,11 +49,11 @@ def command(
         typer.Option("--all-cases", help="Train on the validation cases too."),
     ] = False,
     again: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--replay",
             metavar="DIVERGENCE",
-            help="Repeat the step of a divergence.json (or of a trial's folder).",
+            help="Repeat the step of a divergence.json, or of a trial's folder, or its URI.",
         ),
     ] = None,
 ) -> None:
@@ -61,7 +62,11 @@ def command(
         from sweep.machine.user_paths import argument, results_argument
 
         if again is not None:
-            _replay(argument(again, "--replay"))
+            from sweep.store.at_uri.local_results import local_place
+
+            place = results_argument(again, "--replay")
+            with local_place(place, partial(_is_replayed, place)) as path:
+                _replay(path)
             return
         from sweep.api.train_one import train_alone
         from sweep.console.console_words import print_warnings
@@ -104,6 +109,15 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
             command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
             typer.echo(f"Repeat that step with: {command}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
+
+
+def _is_replayed(place: str, name: str) -> bool:
+    """Whether the file of this name is needed of the trial at a URI."""
+    from sweep.store.layout import TrialPaths
+
+    folder, _, file = name.rpartition("/")
+    needed = TrialPaths.config, TrialPaths.divergence, TrialPaths.offending
+    return folder in place and file in {one.name for one in needed}
 
 
 def _replay(path: Path) -> None:

@@ -92,6 +92,11 @@ class Reached:
             self._mirror.fetch(self._wanted, first=Layout.journal.name)
             self._hold()
 
+    @property
+    def silent(self) -> float:
+        """Seconds since anything was written to a URI to which a sweep seems to write; else 0."""
+        return time.time() - self._mirror.written if self._mirror and self._lock else 0.0
+
     @contextmanager
     def following(self, warn: Callable[[str], object]) -> Iterator[None]:
         """Refresh in a thread while the block runs, `SECONDS_BETWEEN_LOOKS` after the last look.
@@ -173,9 +178,9 @@ def reached(results: str, wanted: Wanted = is_light) -> Iterator[Reached]:
 
 
 @contextmanager
-def local_results(results: str) -> Iterator[Path]:
+def local_results(results: str, wanted: Wanted = is_light) -> Iterator[Path]:
     """The folder of `reached` results, for reading as they are now."""
-    with reached(results) as found:
+    with reached(results, wanted) as found:
         yield found.folder
 
 
@@ -207,11 +212,11 @@ def rested(started: float) -> float:
 
 
 @contextmanager
-def local_place(place: str) -> Iterator[Path]:
+def local_place(place: str, wanted: Wanted = is_light) -> Iterator[Path]:
     """As `local_results`, also for a place within results: ``best.yaml``, a trial's folder or a
     file in it."""
     root, rest = place_within(place) if is_uri(place) else (place, "")
-    with local_results(root) as folder:
+    with local_results(root, wanted) as folder:
         yield folder / rest
 
 
