@@ -49,7 +49,7 @@ def command(
         from sweep.api.draw_pictures import draw_pictures
         from sweep.console.sweep_view import TerminalView
         from sweep.machine.user_paths import results_argument
-        from sweep.store.at_uri.local_results import edited_results, named
+        from sweep.store.at_uri.local_results import as_given, edited_results
         from sweep.store.at_uri.remote_folder import is_uri
 
         place = results_argument(results)
@@ -66,7 +66,7 @@ def command(
                 device=device,
             ):
                 paths = one.trial.pictures
-                _say(one, str(paths) if uri is None else named(folder, uri, paths))
+                _say(one, as_given(folder, uri, paths))
         output = "" if uri is None else " -o ."
         typer.echo(
             f"The report shows them: python -m sweep.export {shlex.quote(place)}"

@@ -196,8 +196,9 @@ def _read_one(
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking, winner
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
+    from sweep.console.console_words import warn_of_silence
     from sweep.console.sweep_summary import Summary
-    from sweep.store.at_uri.local_results import local_results
+    from sweep.store.at_uri.local_results import reached
     from sweep.store.read_results import (
         read_objective,
         read_parameter_names,
@@ -205,7 +206,9 @@ def _read_one(
         read_sweep,
     )
 
-    with local_results(place) as folder:
+    with reached(place) as found:
+        warn_of_silence(found)
+        folder = found.folder
         records, parameters = read_records(folder), read_parameter_names(folder)
         known, values = read_known_spec(folder), read_sweep(folder)
         texts = own_texts(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,12 +60,12 @@ def command(
         typer.Option("--all-cases", help="Train on the validation cases too."),
     ] = False,
     again: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--replay",
             metavar="DIVERGENCE",
-            help="Repeat the step of a divergence.json (or of a trial's folder); with --set, try a"
-            " cure on it.",
+            help="Repeat the step of a divergence.json, or of a trial's folder, or its URI; with"
+            " --set, try a cure on it.",
         ),
     ] = None,
 ) -> None:
@@ -78,7 +79,11 @@ def command(
                 raise InputError.single(
                     "is not trained with --replay: leave it out", key="CONFIG.yaml"
                 )
-            _replay(argument(again, "--replay"), overrides or [])
+            from sweep.store.at_uri.local_results import local_place
+
+            place = results_argument(again, "--replay")
+            with local_place(place, partial(_is_replayed, place)) as path:
+                _replay(path, place, overrides or [])
             return
         from sweep.api.train_one import train_alone
         from sweep.console.console_words import print_warnings
@@ -124,10 +129,21 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 
-def _replay(path: Path, overrides: Sequence[str]) -> None:
+def _is_replayed(place: str, name: str) -> bool:
+    """Whether the file of this name is needed of the trial at a URI."""
+    from sweep.store.layout import TrialPaths
+
+    folder, _, file = name.rpartition("/")
+    needed = TrialPaths.config, TrialPaths.divergence, TrialPaths.offending
+    return folder in place and file in {one.name for one in needed}
+
+
+def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     """Take the diverging step of a trial again, and print what came of it.
 
     Args:
+        path: of the trial's folder, or of its ``divergence.json``.
+        place: how the user names that.
         overrides: a cure to try on it.
     Raises:
         ResultsError: there is nothing to replay.
@@ -146,7 +162,8 @@ def _replay(path: Path, overrides: Sequence[str]) -> None:
     paths = _diverged_trial(path)
     divergence = read_record(paths.divergence, Divergence)
     trained = load_trial(paths.config)
-    again = shlex.join(["python", "-m", "sweep.train", str(paths.config)])
+    folder = place.removesuffix(paths.divergence.name).rstrip("/") or "."
+    again = shlex.join(["python", "-m", "sweep.train", f"{folder}/{paths.config.name}"])
     replay = kind_of(trained).replay
     if replay is None:
         raise ResultsError(

@@ -59,6 +59,13 @@ class Visitor:
             self.cookies[name] = value
         return answer
 
+    def opened(self, path: str) -> Answer:
+        """As somebody sees it who waits: a page that is being read for the first time loads itself
+        again."""
+        while "is being read for the first time" in (found := self(path)).text:
+            assert '<meta http-equiv="refresh"' in found.text
+        return found
+
     def enter(self) -> Visitor:
         assert self(f"/?token={TOKEN}").status == 303
         return self

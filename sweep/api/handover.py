@@ -77,6 +77,7 @@ def draw(
     """
     from sweep.engine.session.draw_finalists import draw_finalists
     from sweep.machine.interrupted import forget_interruption
+    from sweep.store.at_uri.local_results import as_given
     from sweep.store.pictures.composed_picture import titled_pngs
 
     try:
@@ -91,5 +92,5 @@ def draw(
         view.warn(f"not all pictures are drawn: {type(error).__name__}: {error}")
     except KeyboardInterrupt:
         forget_interruption()
-        place = shlex.quote(uri or str(store.layout.folder))
+        place = shlex.quote(as_given(store.layout.folder, uri))
         view.say(f"Not all pictures are drawn. Draw them with: python -m sweep.pictures {place}")

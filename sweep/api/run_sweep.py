@@ -85,7 +85,6 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     from sweep.analysis.confirm.race_words import in_prospect
     from sweep.api.handover import draw, hand_over
     from sweep.engine.session.open_store import require_folder
-    from sweep.plugins.user_sources import sources_of
 
     location, resume = session.location, session.resumes
     require_folder(location, resume=resume)  # before reading the data, which may take long
@@ -98,8 +97,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         view.warn(*found)
     say = partial(view.say, wrap=True)
     spec, store = _opened(asked, session, say, resume=resume)
-    choosing = SweepSpec.model_fields.keys() - TrialSettings.model_fields.keys() - {"space"}
-    store.own_files = sources_of(spec.model_dump(mode="json", include=choosing))
+    store.own_files = _files_of_session(spec)
     if resume:
         view.warn(*_edited(store))
     if session.extend and (sentence := _goes_on(spec, store)):
@@ -171,6 +169,14 @@ def _edited(store: Store) -> Iterator[str]:
                 " before and after cannot be compared, unless the change leaves them as they are."
                 " `name:` starts another sweep with the new code"
             )
+
+
+def _files_of_session(spec: SweepSpec) -> dict[str, str]:
+    """The texts of the user's files that choose, stop and log trials, as `sources_of` has them."""
+    from sweep.plugins.user_sources import sources_of
+
+    own = SweepSpec.model_fields.keys() - TrialSettings.model_fields.keys() - {"space"}
+    return sources_of(spec.model_dump(mode="json", include=own))
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:

@@ -5,6 +5,7 @@ Nothing here needs the folder's lock, imports torch or ray, or waits for the ses
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sweep.analysis.report_words import status
 from sweep.machine.user_identity import settle_user
 from sweep.spec.words.phrases import no_character, quoted, shown
 from sweep.store.at_uri.local_results import WRITER, edited_results, is_light
-from sweep.store.at_uri.remote_folder import is_uri
+from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
 from sweep.store.journal import ConfigurationEnqueued, NoteAdded, Request, StopRequested
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
 from sweep.store.lock import is_locked
@@ -38,6 +39,8 @@ MOST_CHARACTERS, MOST_OF_A_SWEEP = 2000, 20_000
 MOST_OF_A_NAME = 200
 """Longest name of a file, in bytes: systems take 255, and a number may follow."""
 _NEEDED = (WRITER, Layout.sweep_yaml.name)
+PUTS = ".puts"
+"""Extension of the hidden file of somebody who puts a file beside a trial at a URI."""
 _FACTS = f"/{TrialPaths.trial.name}"
 
 
@@ -135,16 +138,16 @@ def ask_to_note(results: str | Path, trial_id: str | None, text: str) -> Asked:
         InputError: the trial is unknown, or the text is empty, too long, or no text: with control
             characters, as of a terminal's colours, or bytes that are not UTF-8.
     """
+    most = MOST_OF_A_SWEEP if trial_id is None else MOST_CHARACTERS
+    text = text.strip().replace("\r\n", "\n")
+    if not 0 < len(text) <= most:
+        raise InputError.single(f"a note must have 1 to {most} characters, but has {len(text)}")
+    control = next((one for one in text if category(one) == "Cc" and one not in "\n\t"), None)
+    if wrong := no_character(text) or (control and f"has the control character {control!a}"):
+        raise InputError.single(f"a note must be text, but {wrong}")
     with _asking(results) as layout:
         if trial_id is not None:
             _trial(layout, trial_id)
-        most = MOST_OF_A_SWEEP if trial_id is None else MOST_CHARACTERS
-        text = text.strip().replace("\r\n", "\n")
-        if not 0 < len(text) <= most:
-            raise InputError.single(f"a note must have 1 to {most} characters, but has {len(text)}")
-        control = next((one for one in text if category(one) == "Cc" and one not in "\n\t"), None)
-        if wrong := no_character(text) or (control and f"has the control character {control!a}"):
-            raise InputError.single(f"a note must be text, but {wrong}")
         request = NoteAdded(trial_id=trial_id, text=text, **origin())
         RequestSpool(layout).add(request)
         on = trial_id or "the sweep"
@@ -178,14 +181,37 @@ def put_file(results: str | Path, trial_id: str, name: str, content: bytes) -> A
     if is_uri(str(results)) and not is_light(name):
         message = "is named like weights, which results at a URI take from trials alone"
         raise InputError.single(message, key=shown(name))
-    with _asking(results, f"trials/{trial_id}/") as layout:
+    with (
+        _alone(str(results), trial_id) as is_alone,
+        _asking(results, f"trials/{trial_id}/") as layout,
+    ):
         _trial(layout, trial_id)
         require_no_link(layout.trials, layout.trial(trial_id).folder)
-        kept = add_file(layout.trial(trial_id), name, content)
+        plain = Path(name)
+        free = name if is_alone else f"{plain.stem}-{secrets.token_hex(4)}{plain.suffix}"
+        kept = add_file(layout.trial(trial_id), free, content)
         request = NoteAdded(trial_id=trial_id, text=f"Added the file {kept}.", **origin())
         RequestSpool(layout).add(request)
     other = "" if kept == name else f" The name {name} is taken, and no file is replaced."
     return Asked(request, f"{kept} lies beside the other files of {trial_id}.{other}")
+
+
+@contextmanager
+def _alone(results: str, trial_id: str) -> Iterator[bool]:
+    """Whether nobody else puts a file beside the trial meanwhile.
+
+    A folder takes a name once. A store takes the last file of a name, so who puts one there shows
+    it by a hidden file, and then looks for those of others: of two at once, one sees the other's.
+    """
+    if not (is_uri(results) and TRIAL_ID.fullmatch(trial_id)):
+        yield True
+        return
+    trial, mine = RemoteFolder(results).below("trials", trial_id), f".{secrets.token_hex(8)}{PUTS}"
+    trial.write(mine, b"")
+    try:
+        yield not any(name.endswith(PUTS) for name in trial.files() - {mine})
+    finally:
+        trial.delete(mine)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
-from sweep.store.at_uri.local_results import named
+from sweep.store.at_uri.local_results import as_given
 from sweep.store.layout import Layout
 from sweep.vocabulary.record import Observer
 
@@ -161,7 +161,7 @@ class TerminalView(View):
             print_results(self._console, summary)
         layout = Layout(folder)
         files = [layout.ranking_csv, layout.best_yaml]
-        ranked, best = (shlex.quote(named(folder, uri, one) if uri else str(one)) for one in files)
+        ranked, best = (shlex.quote(as_given(folder, uri, one)) for one in files)
         self.say(f"Ranking: {ranked}")
         if ranking.winner is not None:
             record = next(one for one in ranking.records if one.trial_id == ranking.winner)
@@ -173,4 +173,4 @@ class TerminalView(View):
                 f"Best:    {best}  ({about}; train it alone with python -m sweep.train {best})"
             )
         output = "" if uri is None else " -o ."
-        self.say(f"Report:  python -m sweep.export {shlex.quote(uri or str(folder))}{output}")
+        self.say(f"Report:  python -m sweep.export {shlex.quote(as_given(folder, uri))}{output}")

@@ -13,6 +13,7 @@ from sweep.analysis.ranking.finalists import Planned
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import FollowedProgress, Phase
+from sweep.store.at_uri.local_results import as_given
 from sweep.store.files import reading
 from sweep.store.follow_events import Follower
 from sweep.store.layout import Layout
@@ -25,6 +26,7 @@ class Watching:
     Args:
         folder: the results folder.
         uri: what it is a copy of; None: it is the results themselves.
+
     Raises:
         ResultsError: it is not a results folder, or a file in it is broken. Every method may raise
             this.
@@ -68,7 +70,7 @@ class Watching:
         """All warnings of trials, and the next steps."""
         for text in self.progress.warning_words:
             yield f"warning: {text}"
-        place = shlex.quote(self._uri or str(self._layout.folder))
+        place = shlex.quote(as_given(self._layout.folder, self._uri))
         if self.progress.phase is Phase.STOPPED:
             yield "Not running. Resume it with `sweep.run … --resume`."
         if self.over and self.progress.finished_trials:

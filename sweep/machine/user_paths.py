@@ -94,6 +94,11 @@ def _expanded_argument(text: str, name: str) -> str:
         raise InputError.single(str(error), key=name) from None
 
 
+def not_there(path: Path) -> str:
+    """Why ``path.exists()`` is false, as the end of a sentence on the path."""
+    return "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+
+
 def whole_path(folder: Path) -> Path:
     """The path from the root, without ``..``, for a command that runs anywhere."""
     return Path(os.path.abspath(folder))  # noqa: PTH100  # `resolve` would follow links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
@@ -14,7 +14,7 @@ from sweep.analysis.figures.sweep_results import read_results
 from sweep.page_server.change_stamp import Stamp, change_stamp
 from sweep.report.page_data import PageData, dumped, page_data
 from sweep.report.report_figures import DrawFigure
-from sweep.store.at_uri.local_results import naming
+from sweep.store.at_uri.local_results import as_given, naming
 from sweep.store.layout import Layout
 from sweep.vocabulary.errors import ResultsError
 
@@ -58,7 +58,7 @@ class LiveSweep:
         uri: str | None = None,
     ) -> None:
         self.folder, self.uri, self._figures = folder, uri, figures
-        self._expected = expected
+        self._name, self._expected = as_given(folder, uri), expected
         self._layout = Layout(folder)
         self._reading = Lock()
         self._stamp: Stamp | None = None
@@ -86,7 +86,7 @@ class LiveSweep:
                 return found
             case str() as problem:
                 raise ResultsError(problem)
-        raise ResultsError(f"{self.folder} could not be read: the server's terminal says why")
+        raise ResultsError(f"{self._name} could not be read: the server's terminal says why")
 
     def look_soon(self, seconds: float = SECONDS_OF_A_WAIT) -> Snapshot:
         """As `look`, for somebody who would sit before an empty window meanwhile.
@@ -103,7 +103,7 @@ class LiveSweep:
             first.start()
             first.join(seconds)
         if self._found is None:
-            raise ResultsError(f"{self.folder} is being read for the first time")
+            raise ResultsError(f"{self._name} is being read for the first time")
         return self.look()
 
     def _look_quietly(self) -> None:
@@ -129,7 +129,7 @@ class LiveSweep:
         self._stamp = stamp  # also if it cannot be read: only a change can mend it
         begun = time.thread_time()
         try:
-            with nullcontext() if self.uri is None else naming(self.uri, self.folder):
+            with naming(self.uri, self.folder):
                 self._found = snapshot(self.folder, self._figures, self.uri)
         except ResultsError as error:
             self._found = str(error)

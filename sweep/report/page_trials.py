@@ -12,7 +12,6 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.provenance_facts import Start, starts
 from sweep.spec.words.short_names import words as value_words
-from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.layout import Layout
 from sweep.store.trial_files import read_machine
 from sweep.vocabulary.class_scores import OWN_METRICS
@@ -129,7 +128,7 @@ def _diagnosis(record: TrialRecord, folder: str) -> dict[str, Any] | None:
     if (known := verdict.diagnosis) is not None:
         found |= {"likely_cause": known.likely_cause, "advice": known.advice}
         found |= {"cases": list(known.cases), "recent": [one.to_json() for one in known.recent]}
-        if known.replayable and not is_uri(folder):
+        if known.replayable:
             found |= {"command": known.command(folder), "tries": bool(known.change)}
     return found
 

@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from sweep.machine.user_paths import not_there
 from sweep.spec.reading.yaml_document import parse_document
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import did_you_mean, near_miss
@@ -199,7 +200,7 @@ def require_results(layout: Layout) -> None:
     if layout.sweep_yaml.is_file():
         return
     if not folder.exists():
-        raise ResultsError(f"{folder} does not exist")
+        raise ResultsError(f"{folder} {not_there(folder)}")
     what = f"it has no {layout.sweep_yaml.name}" if folder.is_dir() else "it is a file"
     raise ResultsError(f"{folder} is not a results folder: {what}")
 

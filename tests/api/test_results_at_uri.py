@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import sweep
 from sweep.cli import app
+from sweep.console import console_words
 from sweep.console.watch_view import Watching
 from sweep.page_server.sweep_list import SweepList
 from sweep.spec.load import to_yaml
@@ -126,7 +127,11 @@ def test_note_is_left_at_the_uri_and_waits_there_for_a_session(uri: str) -> None
     assert (wrong.exit_code, "has ended already" in wrong.stderr) == (2, True)
 
 
-def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path) -> None:
+def test_sweep_at_a_uri_is_watched_to_its_end(
+    object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console_words, "SILENCE", 0.0)  # an hour in earnest
+    silent = f"warning: nothing was written to {object_store}/watched/toy for"
     remote, parameters = RemoteFolder(f"{object_store}/watched/toy"), {"optimizer.lr": 0.1}
     store = MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC))
     with reached(remote.uri) as found:
@@ -134,6 +139,9 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
         live = SweepList(found.folder, uri=found.uri)["toy"]
         watching.look()
         assert (watching.over, live.look().data.running) == (False, True)
+        for command in (["rank"], ["watch", "--once"]):
+            words = CliRunner().invoke(app, [*command, remote.uri]).stderr
+            assert silent in " ".join(words.split())
         for number in range(SPEC.trials):
             store.start_trial(number, parameters, to_yaml(SPEC.trial(parameters)))
             store.append_epoch(f"t{number:04d}", EpochMetrics(epoch=0, val_dice=0.5))
@@ -149,6 +157,7 @@ def test_sweep_at_a_uri_is_watched_to_its_end(object_store: str, tmp_path: Path)
         assert f"python -m sweep.export {remote.uri}" in page.body.decode()
         assert str(found.folder) not in page.body.decode()
     said = CliRunner().invoke(app, ["watch", remote.uri])
+    assert "nothing was written" not in said.stderr
     assert f"Ranking: python -m sweep.rank {remote.uri}" in said.stdout
 
 

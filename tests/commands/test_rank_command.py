@@ -125,11 +125,13 @@ def test_title_is_the_folder_however_it_is_named(
         ("results", "is not a results folder: it has no sweep.yaml"),
         ("results/nothing", "does not exist"),
         ("tiny.yaml", "is not a results folder: it is a file"),
+        ("itself", "is a link that leads nowhere"),
     ],
 )
 def test_what_is_no_results_folder_is_refused_by_all_that_read_one(
     call: Call, results: Path, command: str, path: str, told: str
 ) -> None:
+    Path("itself").symlink_to("itself")
     result = call(command, path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"error: {path} {told}\n"

@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.train import command
 
 DIVERGING = """\
@@ -51,6 +52,19 @@ def test_divergence_is_told_with_its_likely_cause_and_cure(diverged: tuple[Resul
 @pytest.mark.parametrize("path", ["", "divergence.json"])
 def test_replay_reproduces_the_step_bit_for_bit(diverged: tuple[Result, Path], path: str) -> None:
     again = run("--replay", diverged[1] / path)
+    assert again.exit_code == 0, again.output
+    assert "Reproduced: every value is the same, bit for bit." in again.stdout
+
+
+def test_replay_reproduces_the_step_of_a_trial_at_a_uri(
+    diverged: tuple[Result, Path], object_store: str
+) -> None:
+    remote = RemoteFolder(f"{object_store}/replayed")
+    remote.write("sweep.yaml", b"name: replayed\n")
+    for file in diverged[1].iterdir():
+        if file.is_file():
+            remote.send(file, f"trials/t0001/{file.name}")
+    again = run("--replay", f"{remote}/trials/t0001/divergence.json")
     assert again.exit_code == 0, again.output
     assert "Reproduced: every value is the same, bit for bit." in again.stdout
 

@@ -15,7 +15,7 @@ from sweep.engine.session.open_store import open_store
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.errors import InputError, ResultsError
 
 SPACE = """\
 data: {source: nnunet_raw, folder: data/raw, folds: 2}
@@ -96,6 +96,16 @@ def test_other_data_at_the_same_path_are_refused(
     assert str(caught.value).startswith(
         "sweep holds a sweep over other data: labelsTr of the dataset differ from what it was"
     )
+
+
+def test_resumed_sweep_with_settings_of_a_newer_version_is_told_as_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(project, monkeypatch)
+    with Path("results/sweep/sweep.yaml").open("a") as file:
+        file.write("brand_new: 3\n")
+    with pytest.raises(InputError, match=r"brand_new.*; a newer version may have written it$"):
+        open_store(asked(project, monkeypatch), SweepLocation.of("sweep", "results"), resume=True)
 
 
 def test_groups_move_with_the_project_and_others_are_refused(

@@ -6,6 +6,7 @@ import io
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +32,7 @@ import sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.finalists import Planned
 from sweep.api.results import SweepResults
-from sweep.api.user_requests import ask_for_trial, ask_to_note, ask_to_stop, put_file
+from sweep.api.user_requests import PUTS, ask_for_trial, ask_to_note, ask_to_stop, put_file
 from sweep.console.sweep_progress import Progress
 from sweep.console.watch_view import Watching
 from sweep.engine.decisions.steering import Steering
@@ -492,6 +493,13 @@ def test_what_is_asked_for_at_a_uri_reaches_the_session_and_stays_there_until_it
         assert remote.read(f"trials/t0000/{name}") == bytes([n])
     with pytest.raises(InputError, match=r"a\.pt.*named like weights"):
         put_file(remote.uri, "t0000", "a.pt", b"1")
+    with pytest.raises(InputError, match="a note must have 1 to"):  # nothing is fetched for it
+        ask_to_note("s3://no-bucket/toy", None, " ")
+    with ThreadPoolExecutor() as users:  # at once
+        puts = [users.submit(put_file, remote.uri, "t0000", "b.csv", bytes([n])) for n in range(3)]
+        kept = [put.result().words.partition(" ")[0] for put in puts]
+    assert [remote.read(f"trials/t0000/{name}") for name in kept] == [b"\0", b"\1", b"\2"]
+    assert not [name for name in remote.files() if name.endswith(PUTS)]
 
 
 def _texts(folder: Path) -> dict[str | None, list[str]]:

@@ -106,6 +106,8 @@ def test_first_look_of_a_page_waits_only_shortly_and_the_reading_goes_on(
     with begin(sweep.folder):
         with pytest.raises(ResultsError, match="toy is being read for the first time"):
             sweep.look_soon(0)
+        with pytest.raises(ResultsError, match=r"^s3://bucket/toy is being read"):
+            LiveSweep(sweep.folder, uri="s3://bucket/toy").look_soon(0)
         may_read.set()
         assert sweep.look_soon(60).data.name == "toy"
 
@@ -216,7 +218,7 @@ def test_page_of_a_sweep_that_has_not_started_waits_for_it(tmp_path: Path) -> No
         assert 'http-equiv="refresh"' in answer.text
         assert "The sweep is starting: it has no results yet." in answer.text
         begin(folder).__exit__(None, None, None)
-        assert visit("/sweeps/toy/").status == 200
+        assert visit.opened("/sweeps/toy/").status == 200
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -289,7 +291,7 @@ def test_name_or_note_that_is_no_utf8_breaks_no_page(serve: Serve, root: Path) -
     visit = serve(root)
     assert "/sweeps/other%20one/" in visit("/").text
     assert visit("/sweeps/other%20one/data").status == 200
-    assert r"half a \udcff character" in visit("/sweeps/other%20one/").text
+    assert r"half a \udcff character" in visit.opened("/sweeps/other%20one/").text
 
 
 def test_list_follows_sweeps_that_come(serve: Serve, root: Path) -> None:
@@ -311,7 +313,7 @@ def test_name_that_is_not_in_the_list_leads_nowhere(serve: Serve, root: Path) ->
 def test_results_folder_alone_is_shown_at_once(serve: Serve, root: Path) -> None:
     visit = serve(root / "small")
     assert visit("/").headers["location"] == "/sweeps/small/"
-    assert visit("/sweeps/small/").status == 200
+    assert visit.opened("/sweeps/small/").status == 200
     assert visit("/sweeps/other%20one/data").status == 404
 
 

@@ -71,7 +71,7 @@ def test_page_may_ask_only_this_server_and_be_framed_by_nobody(root: Path) -> No
 def test_no_script_runs_but_those_of_the_page(root: Path) -> None:
     with served(SweepList(root)) as visit:
         for path in ("/", "/sweeps/small/"):
-            answer = visit.enter()(path)
+            answer = visit.enter().opened(path)
             rules = answer.headers["content-security-policy"].split("; ")
             (scripts,) = (one for one in rules if one.startswith("script-src"))
             assert "'unsafe-inline'" not in scripts

@@ -39,6 +39,7 @@ from sweep.vocabulary.record import Status, TrialRecord
 OpenPage = Callable[..., Page]
 Scheme = Literal["light", "dark"]
 CASES = 6
+A4 = 718  # pixels between the margins that browsers leave
 BANDWIDTH, LEAST_WEIGHT = 0.12, 0.5  # of the map's kernel, as the page says
 
 
@@ -853,6 +854,30 @@ def test_every_control_has_a_name_for_screen_readers(
     assert '- img "Learning curves"' in told[0]
     assert '- button "Close"' in told[1]
     assert f"{table.trials[0]} and {table.trials[1]}" in told[2]
+
+
+def test_figures_and_table_are_as_wide_as_paper_in_print_and_as_the_window_afterwards(
+    explored: tuple[Path, PageData], open_page: OpenPage
+) -> None:
+    opened = open_page(explored[0].as_uri())
+    draw(opened, "learning-curves", "axes")
+    widths = """() => {
+      const all = [...document.querySelectorAll(".figure .main-svg:first-child")];
+      return Object.fromEntries(
+        all.map((one) => [one.closest("section").id, one.width.baseVal.value]));
+    }"""
+    before = opened.evaluate(widths)
+    opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    opened.emulate_media(media="print")
+    printed = opened.evaluate(widths)
+    assert len(printed) > len(before)
+    assert max(printed.values()) <= A4 < max(before.values())
+    opened.set_viewport_size({"width": A4, "height": 900})
+    assert opened.evaluate("document.documentElement.scrollWidth") == A4
+    opened.set_viewport_size({"width": 1440, "height": 900})
+    opened.emulate_media(media="screen")
+    opened.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert opened.evaluate(widths).items() >= before.items()
 
 
 def test_colours_are_those_that_the_reader_chose_also_on_the_next_page_but_not_on_paper(

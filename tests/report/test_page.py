@@ -14,7 +14,12 @@ from sweep.report.headline import headline
 from sweep.report.page import page
 from sweep.report.page_data import PageData, page_data
 from sweep.report.report_figures import figures_of
-from sweep.report.sections.notes_section import notes_section, sweep_notes_section
+from sweep.report.sections.notes_section import (
+    MARKDOWN,
+    markdown,
+    notes_section,
+    sweep_notes_section,
+)
 from sweep.report.sections.page_section import rendered
 from sweep.store.journal import NoteAdded
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -222,6 +227,19 @@ def test_note_on_the_sweep_is_markdown_that_runs_nothing_and_asks_for_nothing() 
     assert "me@lab, 2026-11-30 08:00" in html
     assert not re.search(r"<script|<img|href=.javascript|src=", html)
     assert notes_section(replace(results_of(), notes=notes)) is None, "there is none on a trial"
+
+
+def test_note_of_nothing_but_brackets_is_read_a_few_times_and_not_a_hundred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads, skip = [0], MARKDOWN.inline.skipToken
+    monkeypatch.setattr(
+        MARKDOWN.inline,
+        "skipToken",
+        lambda state: (reads.__setitem__(0, reads[0] + 1), skip(state)),
+    )
+    assert markdown("[" * 500) == f"<p>{'[' * 500}</p>\n"
+    assert 0 < reads[0] < 500 * 25
 
 
 def test_own_figure_begins_with_no_map_where_no_trial_may_be_compared(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from sweep.analysis.shown_columns import (
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import PARETO_RANK
 from sweep.spec.words.phrases import counted
+from sweep.store.at_uri.local_results import as_given
 from sweep.store.at_uri.remote_folder import below_uri
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
@@ -277,7 +278,8 @@ def best_yaml(
     header.append(f"python -m sweep.train {shlex.quote(str(path))}")
     kind = _kind(folder)
     if kind is not None and not isinstance(kind.predictor, str):
-        header.append(f"python -m sweep.predict {shlex.quote(uri or str(folder))} IMAGES -o OUTPUT")
+        place = shlex.quote(as_given(folder, uri))
+        header.append(f"python -m sweep.predict {place} IMAGES -o OUTPUT")
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
     own = path if isinstance(path, Path) else Path(Layout(folder).best_yaml.name)  # once copied

@@ -108,11 +108,7 @@ def write_brain(folder: Path, settings: BrainData) -> None:
         sides = [blocks(side, settings, box) for side in (training, validation, test)]
         sides = [[one for one in side if template.holds_brain(one)] for side in sides]
     else:
-        plane = slice(None)
-        sides = [
-            [Block(case_name(z), plane, plane, slice(z, z + 1)) for z in sorted(side)]
-            for side in (training, validation, test)
-        ]
+        sides = [[_layer(z) for z in sorted(side)] for side in (training, validation, test)]
     names = [tuple(block.name for block in side) for side in sides]
 
     def cases(side: Sequence[Block]) -> Iterator[RawCase]:
@@ -179,6 +175,10 @@ def blocks(slices: Sequence[int], settings: BrainData, box: tuple[slice, slice])
         for hemisphere, across in halves
         for end, along in ends
     ]
+
+
+def _layer(z: int) -> Block:
+    return Block(case_name(z), slice(None), slice(None), slice(z, z + 1))
 
 
 def case_name(z: int) -> str:

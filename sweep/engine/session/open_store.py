@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def open_store(
         return asked, MirroredStore.create_at(remote, folder, config)
     store = Store.open(folder) if remote is None else MirroredStore.open_at(remote, folder)
     try:
-        recorded = [load_sweep(path).as_recorded() for path in store.spec_files()]
+        recorded = [*map(_recorded, store.spec_files())]
         present = continued(recorded, asked)
         adds = any(one.startswith("trials=") for one in extend)
         begun_from = _unfinished_from(recorded, store) if adds else None
@@ -92,6 +93,15 @@ def open_store(
         store.close()
         raise
     return spec, store
+
+
+def _recorded(path: Path) -> SweepSpec:
+    """The spec that a sweep has run with; raises InputError where this version cannot read it."""
+    try:
+        return load_sweep(path).as_recorded()
+    except InputError as error:
+        newer = "; a newer version may have written it"
+        raise InputError([replace(m, message=m.message + newer) for m in error.mistakes]) from error
 
 
 _BEGUN = (

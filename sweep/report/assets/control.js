@@ -33,6 +33,8 @@
       event.preventDefault();
       if (!form.reportValidity()) return;
       act.disabled = true;
+      answer.className = "";
+      answer.replaceChildren(element("p", {}, "Waiting for the answer…"));  // a store may be silent for a while
       const { words: done, warnings = [], mistakes = [] } = await ask(address(form), body(form));
       answer.className = done ? "done" : "wrong";
       answer.replaceChildren(...[done, ...warnings, ...mistakes].filter(Boolean).map((one) => element("p", {}, one)));

@@ -327,11 +327,19 @@ function undrawn(figures, home) {
   home.append(element("section", { id: "undrawn", class: "broad" }, element("h2", {}, "Nothing to draw"), element("ul", { class: "verdicts" }, ...items)));
 }
 
-/** Draws every figure, also those out of view: for printing. */
+/** Draws every figure, also those out of view. */
 function drawAll() {
   for (const plot of plots.values()) if (!plot.isDrawn || plot.isStale) draw(plot);
 }
 
+/** Makes all figures as wide as paper, or as the window again: no figure is wider than its sheet. */
+function printed(isPaper) {
+  document.body.classList.toggle("printed", isPaper);
+  if (isPaper) drawAll();
+  for (const plot of plots.values()) if (plot.isDrawn) Plotly.relayout(plot.place, { autosize: true });
+}
+
 onChange(() => requestAnimationFrame(relink));
 onColours(() => plots.forEach(redraw));
-window.addEventListener("beforeprint", drawAll);
+window.addEventListener("beforeprint", () => printed(true));
+window.addEventListener("afterprint", () => printed(false));

@@ -242,7 +242,7 @@ function testOf(id, { test }) {
 function remarksOf(id, { warnings = [], notes = [] }) {
   if (!warnings.length && !notes.length) return null;
   return titled("Warnings and notes", element("ul", { class: "verdicts" }, ...warnings.map((text) => element("li", {}, ...prose(text))),
-    ...notes.map(({ text, by, at }) => element("li", {}, text, " ", element("span", { class: "reading" }, `${by}, ${at.slice(0, 16).replace("T", " ")}`)))));
+    ...notes.map(({ text, by, at }) => element("li", {}, element("span", { class: "lines" }, text), " ", element("span", { class: "reading" }, `${by}, ${at.slice(0, 16).replace("T", " ")}`)))));
 }
 
 function originOf(id, { runs = [], files = [], folder }) {

@@ -41,10 +41,11 @@ def require_results_at(remote: RemoteFolder) -> None:
 
 
 def named(folder: Path, uri: str | None, path: Path | None = None) -> str:
-    """What a user calls results, or a path within them, in whatever folder the user is.
+    """What a user calls results, or a path within them, in whatever folder the user is: for pages
+    and files, which are read elsewhere. In the terminal where they were given it is `as_given`.
 
-    Every command and every message about results that may lie at a URI asks here: a copy of them
-    is temporary, and no user knows it.
+    Every command and every message about results that may lie at a URI asks one of the two: a copy
+    of them is temporary, and no user knows it.
 
     Args:
         folder: the results folder.
@@ -54,6 +55,11 @@ def named(folder: Path, uri: str | None, path: Path | None = None) -> str:
     if uri is None:
         return str(whole_path(folder if path is None else path))
     return uri if path is None else below_uri(uri, path.relative_to(folder).as_posix())
+
+
+def as_given(folder: Path, uri: str | None, path: Path | None = None) -> str:
+    """As `named`, but a path as the user gave it: for lines in the terminal where that was."""
+    return str(path or folder) if uri is None else named(folder, uri, path)
 
 
 def is_light(name: str) -> bool:
@@ -85,6 +91,11 @@ class Reached:
         if self._mirror is not None:
             self._mirror.fetch(self._wanted, first=Layout.journal.name)
             self._hold()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since anything was written to a URI to which a sweep seems to write; else 0."""
+        return time.time() - self._mirror.written if self._mirror and self._lock else 0.0
 
     @contextmanager
     def following(self, warn: Callable[[str], object]) -> Iterator[None]:
@@ -167,9 +178,9 @@ def reached(results: str, wanted: Wanted = is_light) -> Iterator[Reached]:
 
 
 @contextmanager
-def local_results(results: str) -> Iterator[Path]:
+def local_results(results: str, wanted: Wanted = is_light) -> Iterator[Path]:
     """The folder of `reached` results, for reading as they are now."""
-    with reached(results) as found:
+    with reached(results, wanted) as found:
         yield found.folder
 
 
@@ -201,11 +212,11 @@ def rested(started: float) -> float:
 
 
 @contextmanager
-def local_place(place: str) -> Iterator[Path]:
+def local_place(place: str, wanted: Wanted = is_light) -> Iterator[Path]:
     """As `local_results`, also for a place within results: ``best.yaml``, a trial's folder or a
     file in it."""
     root, rest = place_within(place) if is_uri(place) else (place, "")
-    with local_results(root) as folder:
+    with local_results(root, wanted) as folder:
         yield folder / rest
 
 
@@ -218,11 +229,11 @@ def place_within(uri: str) -> tuple[str, str]:
 
 
 @contextmanager
-def naming(uri: str, copy: Path) -> Iterator[None]:
-    """Let errors name a URI where they would name its copy."""
+def naming(uri: str | None, copy: Path) -> Iterator[None]:
+    """Let errors name a URI where they would name its copy; None: there is no copy."""
 
     def by_uri(text: str) -> str:
-        return text.replace(str(copy), uri)
+        return text if uri is None else text.replace(str(copy), uri)
 
     try:
         yield

@@ -174,6 +174,9 @@ class Mirror:
 
     Its methods raise `SweepFailed` if the store does not answer. Files that were not sent are sent
     the next time.
+
+    Attributes:
+        written: when the newest file was written that the last download saw, in seconds since 1970.
     """
 
     def __init__(self, folder: Path, remote: RemoteFolder) -> None:
@@ -181,6 +184,7 @@ class Mirror:
         self.remote = remote
         self._known: dict[str, Stamp] = {}
         self._seen: dict[str, Stamp] = {}
+        self.written = 0.0
 
     def fetch(self, wanted: Callable[[str], bool], *, first: str | None = None) -> set[str]:
         """Download the remote files that are new or have changed since the last call.
@@ -194,6 +198,7 @@ class Mirror:
             the names of all.
         """
         stamps = self.remote.stamps()
+        self.written = max((ns for _, ns in stamps.values()), default=0) / 1e9
         if first is None or first not in self._changed(stamps):
             self._fetch_changed(stamps, wanted)
             return set(stamps)
