@@ -268,6 +268,12 @@ class Objective:
         return "higher" if self.mode == "max" else "lower"
 
     @property
+    def criterion(self) -> str:
+        """In a sentence: ``validation Dice (higher is better)``; of several objectives, each."""
+        parts = [f"{one.label} ({one.better} is better)" for one in self.each]
+        return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+    @property
     def words(self) -> str:
         """Metric and direction: ``val_dice (max)``; of several objectives, each."""
         return ", ".join(f"{one.metric} ({one.mode})" for one in self.each)

@@ -14,6 +14,7 @@ from synthetic import SWEEP_YAML, WARMUP, diverged_at, drawn, results_of, trial,
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.page_trials import page_trials
 from sweep.report.sections.settings_section import settings_section
+from sweep.report.takeaway.latex_ranking import top_of_ranking
 from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.case_table import write_cases
@@ -174,6 +175,9 @@ def test_objectives_of_the_rungs_are_all_named_with_the_rule_that_compares_them(
     results = sweep_with(yaml)
     words = "by validation Dice and HD95 in their best epoch so far, front by front (Schmucker et"
     assert words in passage(results, "Search")
+    ranked = "front by front, by validation Dice (higher is better) and HD95 (lower is better)"
+    assert f"ranked {ranked}" in passage(results, "Selection")
+    assert f"Ranking of synthetic {ranked}." in top_of_ranking(results)
     assert "Multi-objective asynchronous successive halving" in found(results).plain
 
 

@@ -148,7 +148,6 @@ def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
         ["run", "URI"],
         ["check", "URI"],
         ["train", "space.yaml", "--results=URI"],
-        ["train", "--replay=URI"],
         ["export", "space.yaml", "--output=URI"],
         ["predict", "results", "images", "--output=URI"],
         ["init", "quickstart", "--output=URI"],

@@ -111,13 +111,63 @@ def test_nothing_is_advised_that_is_set_already(epsilon: float, mode: str, cure:
 
 
 def test_pixels_that_are_not_finite_come_before_every_setting() -> None:
-    broken = case(NONFINITE, GRADIENT, "compactness", LATE, ROOT | HALF, pixels_finite=False)
+    broken = case(NONFINITE, GRADIENT, "compactness", LATE, ROOT | HALF, batch_finite=False)
     assert advise(broken).setting == "data.source"
+
+
+@pytest.mark.parametrize(
+    ("facts", "setting"),
+    [
+        ({}, "optimizer.lr"),  # nothing is known of its answers
+        ({"largest_logit": 9.0, "weight_size": 0.2}, "trainer.entry"),
+        ({"largest_logit": 9.0, "weight_size": 40.0}, "optimizer.lr"),
+        ({"largest_logit": math.inf, "weight_size": 0.2}, "optimizer.lr"),
+        ({"largest_logit": math.inf, "batch_finite": False}, "trainer.entry"),
+    ],
+)
+def test_loss_of_a_users_loop_is_at_fault_where_batch_answers_and_weights_are_as_usual(
+    facts: dict[str, Any], setting: str
+) -> None:
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}}
+    for stage in (LOSS, GRADIENT):
+        assert advise(case(NONFINITE, stage, "ce", EARLY, own, **facts)).setting == setting
+    assert advise(case(EXPLODED, LOSS, "ce", EARLY, own, largest_logit=9.0)).setting != (
+        "trainer.entry"
+    )
+
+
+@pytest.mark.parametrize("cause", [NONFINITE, EXPLODED, COLLAPSED])
+def test_weight_decay_that_no_loss_can_hold_against_is_blamed_before_the_rate(cause: str) -> None:
+    """SGD with 1, which collapsed with a tenth of its rate too."""
+    for decay, lr, setting in [
+        (1.0, 0.01, "optimizer.weight_decay"),
+        (1.0, 10.0, "optimizer.lr"),
+        (0.1, 0.01, "optimizer.lr"),
+    ]:
+        optimizer = {"optimizer": {"weight_decay": decay, "lr": lr}}
+        assert advise(case(cause, LOSS, "ce", EARLY, optimizer | PLAIN)).setting == setting
+
+
+def test_optimizer_that_divides_by_zero_is_not_told_of_its_rate() -> None:
+    adam = {"optimizer": {"name": "torch.optim:Adam", "options": {"eps": 0.0}}}
+    broken = case(NONFINITE, WEIGHTS, None, 0, adam, divides_by_zero=True)
+    assert advise(broken).setting == "optimizer.options.eps"
+    assert advise(case(EXPLODED, LOSS, "ce", 0, adam, divides_by_zero=True)).setting == (
+        "optimizer.lr"
+    )
 
 
 def test_network_that_never_learnt_is_not_blamed_on_the_geometric_loss() -> None:
     never = case(COLLAPSED, None, None, LATE, HEAVY, had_learnt=False)
     assert advise(never).setting == "optimizer.lr"
+    # Its loss may still fall, because the shape is all that it follows.
+    drowned = {"had_learnt": False, "still_falling": True, "geometric_share": 0.9}
+    assert advise(case(COLLAPSED, None, None, LATE, HEAVY, **drowned)).setting == (
+        "loss.weights.aspect"
+    )
+    assert advise(case(COLLAPSED, None, None, EARLY, HEAVY, **drowned)).setting == (
+        "trainer.epochs"
+    )
 
 
 def test_geometric_loss_that_is_slight_is_not_blamed_for_an_explosion_of_the_main_loss() -> None:

@@ -32,6 +32,41 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 DISCS = f"{EXAMPLES / 'custom_trainer.py'}:DiscTraining"
 
 
+BREAKS = """\
+import torch
+from sweep import CustomTraining, Validation
+
+
+class Mine(CustomTraining):
+    def build_model(self):
+        model = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1)
+        )
+        model[0].weight.data[0], model[0].bias.data[0] = 0, -5
+        return model
+
+    def batches(self, epoch):
+        for step in range(3):
+            x = torch.rand(2, 1, 8, 8) - 0.5
+            how = self.options["images"], self.options["labels"]
+            images, labels = map(eval, how) if step == 2 else (x, x > 0)
+            yield {"images": images, "labels": labels}
+
+    def compute_loss(self, batch, factor):
+        images, labels = batch["images"], batch["labels"]
+        logits = self.model(images)
+        if self.options["loss"] == "mse":
+            mse = (logits[:, 1:] - labels.float()).square().mean()
+            return mse, {"mse": mse}
+        ce = torch.nn.functional.cross_entropy(logits, labels[:, 0].long(), ignore_index=9)
+        return ce, {"ce": ce}
+
+    def validate(self, epoch):
+        return Validation(dice=0.5)
+"""
+ADAM = {"name": "torch.optim:Adam", "lr": 1e-3, "options": {"eps": 0.0}}
+
+
 def trial(entry: str = DISCS, **changes: Any) -> TrialSettings:
     """Six epochs of the example, switched on at the third; ``changes`` are of the loss."""
     values: dict[str, Any] = {
@@ -99,6 +134,35 @@ def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure() -> N
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
     assert verdict.diagnosis.recent[-1].place == (verdict.epoch, verdict.step)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "loss", "optimizer", "setting", "said"),
+    [
+        ("x / 0", "x > 0", "ce", {}, "trainer.entry", "The batch contains values that are not"),
+        ("x", "x * torch.inf", "mse", {}, "trainer.entry", "The batch contains values that are"),
+        ("x", "x * 0 + 9", "ce", {}, "trainer.entry", "The loss is not finite, though the batch"),
+        ("x", "x > 0", "ce", {"lr": 1e30}, "optimizer.lr", "The learning rate 1e+30 is too high"),
+        ("x", "x > 0", "ce", ADAM, "optimizer.options.eps", "With eps = 0 the optimizer divides"),
+    ],
+)
+def test_step_that_breaks_is_blamed_on_what_broke_it(
+    tmp_path: Path, images: str, labels: str, loss: str, optimizer: Any, setting: str, said: str
+) -> None:
+    """A constant image divided by its deviation, a label without bound, only labels to ignore, and
+    a unit that is never on."""
+    settings = TrialSettings.model_validate(
+        {
+            "trainer": {"kind": "custom", "entry": write_trainer(tmp_path, BREAKS), "epochs": 2}
+            | {"options": {"images": images, "labels": labels, "loss": loss}},
+            "optimizer": {"gradient_clip": None} | optimizer,
+        }
+    )
+    verdict = fit(settings).divergence
+    assert verdict is not None
+    assert verdict.diagnosis is not None
+    assert (verdict.epoch, verdict.diagnosis.setting) == (0, setting)
+    assert verdict.diagnosis.likely_cause.startswith(said)
 
 
 def test_exploding_trial_is_taken_back_to_before_the_explosion(tmp_path: Path) -> None:

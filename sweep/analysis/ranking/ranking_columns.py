@@ -21,7 +21,7 @@ from sweep.analysis.shown_columns import (
     confirmed_names,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.objective_settings import is_other_column
+from sweep.spec.settings.objective_settings import PARETO_RANK, is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
@@ -299,7 +299,8 @@ def halves(table: RankedTable) -> Halves:
     again = "Leaders that were trained again, by the mean of those runs"
     if RUNS in table:
         return Halves("Trained again", again, "Not trained again", BY_RUNS)
-    return Halves("Trained again", again, "Trained once", "One run each, by its best value")
+    how = "front by front" if PARETO_RANK in table else "by its best value"
+    return Halves("Trained again", again, "Trained once", f"One run each, {how}")
 
 
 def line_words(table: RankedTable) -> str:

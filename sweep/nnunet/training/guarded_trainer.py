@@ -298,7 +298,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             soft_areas=partial(
                 soft_areas, channels=self.geometric_classes, regions=self.loss.regions
             ),
-            images=batch["data"],
+            inputs=batch["data"],
             cases=tuple(map(str, batch["keys"])),
         )
 

@@ -201,10 +201,10 @@ def _caption(
     same: Mapping[str, str],
 ) -> str:
     of_sweep = f" of {title}" if title else ""
-    best = "higher" if objective.mode == "max" else "lower"
     in_order = "rank" not in rows or rows.in_order
     what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
-    sentences = [f"{what} by {objective.label} ({best} is better)."]
+    fronts = " front by front," if objective.others else ""
+    sentences = [f"{what}{fronts} by {objective.criterion}."]
     sentences += [line] if (line := line_words(rows)) else []
     if winner is not None:
         sentences.append("Bold: told apart from all other finalists.")

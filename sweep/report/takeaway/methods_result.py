@@ -43,10 +43,10 @@ def selection_words(of: Selected) -> str:
 
 def _criterion(results: Results) -> Iterator[str]:
     objective = results.objective
-    better = "higher" if objective.mode == "max" else "lower"
+    fronts = " front by front," if objective.others else ""
     yield (
-        f"Configurations were ranked by {objective.label} ({better} is better) in the best epoch of"
-        " each run, on the validation split."
+        f"Configurations were ranked{fronts} by {objective.criterion} in the best epoch of each"
+        " run, on the validation split."
     )
     if (repeated := results.spec.replicate) is not None:
         seeds = f" with {repeated.seeds} seeds each" if repeated.seeds > 1 else ""
@@ -57,8 +57,7 @@ def _criterion(results: Results) -> Iterator[str]:
             " first, then the better mean decided."
         )
     if objective.others:
-        names = report_words.listed([one.label for one in objective.each])
-        yield f"There were several objectives ({names}): they were ranked front by front."
+        yield f"The best epoch is that of {objective.label}, which also decided within a front."
     if objective.metric == VAL_DICE and objective.dice == "validation" and _scores_cases(results):
         yield "Dice was averaged over cases, then over classes without background."
     is_real = any(real_dice(record) is not None for record in results.records)

@@ -24,6 +24,10 @@ CENTERED = "loss.sqrt_mode: centered"
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 """Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
+DECAYS = {"sgd": (0.3, 3e-5), "adamw": (30.0, 0.01)}
+"""Weight decays above which the weights are not held, and the usual ones: nnU-Net's and torch's.
+The first were seen to train, three times as much not, and a lower learning rate was no cure."""
+
 FAR_TOO_HIGH = 10
 """Times the usual rate from which on it is blamed first. A clip does not cure it either: its steps
 are still too long."""
@@ -60,7 +64,7 @@ class Case:
     Args:
         verdict: the guard's verdict.
         settings: the trial's settings.
-        pixels_finite: whether every pixel of the offending batch is finite.
+        batch_finite: whether every value of the offending batch is finite, as far as is known.
         had_learnt: whether the network was ever better than a prediction that ignores the images.
         gradient: norm of the last applied gradient; None if none was applied.
         geometric_share: largest share of the geometric terms in the loss before the verdict; None
@@ -68,20 +72,22 @@ class Case:
         optimizer_is_own: whether the user's code made the optimizer, so that ``optimizer.lr`` does
             not count.
         own_rate: the highest rate of such an optimizer; None if it has none.
+        divides_by_zero: whether ``eps`` of the optimizer is 0.
         weight_size: root mean square of the weights before the step that broke; None if unknown.
-        largest_logit: largest absolute logit of the batch that broke, infinite if one is not
-            finite; None if unknown.
+        largest_logit: largest absolute answer of the network to the batch that broke, infinite if
+            one is not finite; None if unknown.
     """
 
     verdict: Divergence
     settings: TrialSettings
-    pixels_finite: bool = True
+    batch_finite: bool = True
     had_learnt: bool = True
     gradient: float | None = None
     geometric_share: float | None = None
     optimizer_is_own: bool = False
     still_falling: bool = False
     own_rate: float | None = None
+    divides_by_zero: bool = False
     weight_size: float | None = None
     largest_logit: float | None = None
 
@@ -95,6 +101,17 @@ class Case:
         """Whether ``optimizer.lr`` is far above the usual; False if it does not count."""
         rate = self.settings.optimizer.lr
         return not self.optimizer_is_own and rate > FAR_TOO_HIGH * _usual_rate(self)
+
+    @property
+    def answers_as_usual(self) -> bool:
+        """Whether the network is known to answer the batch as trained ones do."""
+        logit, size = self.largest_logit, self.weight_size
+        is_small = logit is not None and logit < OVERCONFIDENT
+        return is_small and (size is None or size <= OVERGROWN)
+
+    @property
+    def is_own_loop(self) -> bool:
+        return self.settings.trainer.traits.is_own_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +141,16 @@ def slope(epsilon: float) -> float:
     return math.inf if epsilon == 0 else 1 / (2 * math.sqrt(epsilon))
 
 
-def examine_the_images(case: Case) -> Advice | None:
-    """For pixels that were not finite."""
-    if case.pixels_finite:
+def examine_the_batch(case: Case) -> Advice | None:
+    """For a batch that was not finite."""
+    if case.batch_finite:
         return None
+    if case.is_own_loop:
+        return Advice(
+            "The batch contains values that are not finite before the network sees it.",
+            "trainer.entry",
+            "Check what it is made of: the file, its normalisation, a constant image, its labels.",
+        )
     return Advice(
         "The images of the batch contain nonfinite values before the network sees them.",
         "data.source",
@@ -199,6 +222,17 @@ def widen_the_precision(case: Case) -> Advice | None:
     )
 
 
+def raise_the_optimizers_epsilon(case: Case) -> Advice | None:
+    """For an optimizer that divides by a mean of gradients to which nothing is added."""
+    if case.verdict.stage is not Stage.WEIGHTS or not case.divides_by_zero:
+        return None
+    return Advice(
+        "With eps = 0 the optimizer divides 0 by 0 for each weight whose gradient was always 0.",
+        "trainer.entry" if case.optimizer_is_own else "optimizer.options.eps",
+        "Set eps of the optimizer to 1e-8.",
+    )
+
+
 def lower_the_broken_weight(case: Case) -> Advice | None:
     """For a geometric term that broke."""
     return lower_a_weight(case) if case.verdict.term in case.weights else None
@@ -263,16 +297,38 @@ def examine_the_loss(case: Case) -> Advice | None:
     is_first = is_first and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
     finite = [math.isfinite(float(value)) for value in terms]
     is_total = verdict.stage is Stage.LOSS and verdict.term is None and all(finite) and any(finite)
-    if not is_first and not is_total:
+    # Ours is finite wherever the answers are.
+    is_own = case.is_own_loop and case.answers_as_usual
+    is_own = is_own and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
+    if not (is_first or is_total or is_own):
         return None
-    what = f"The {verdict.stage} broke in the very first step, before any was taken"
-    if not is_first:
+    what, batch = "", ", or the batch holds a value that is not finite"
+    if is_first:
+        what = f"The {verdict.stage} broke in the very first step, before any was taken"
+    elif is_total:
         what = "The loss is not finite, though each of its terms is"
+    else:
+        batch = ""
+        what = f"The {verdict.stage} is not finite, though the batch and the network's answers are"
     return Advice(
-        f"{what}: the loss or the network divides by 0 there, or takes a logarithm or a root of 0,"
-        " or the batch holds a value that is not finite.",
-        "trainer.entry" if case.settings.trainer.traits.is_own_loop else "loss.main",
+        f"{what}: the loss or the network divides by 0 there, or takes a logarithm or a root of 0"
+        f"{batch}.",
+        "trainer.entry" if case.is_own_loop else "loss.main",
         "Look into the batch, and into what the loss adds to its terms.",
+    )
+
+
+def lower_the_weight_decay(case: Case) -> Advice | None:
+    """For a weight decay that pulls the weights to 0 faster than any loss can hold them."""
+    optimizer = case.settings.optimizer
+    limit, usual = DECAYS.get(optimizer.name, (math.inf, 0.0))
+    if case.optimizer_is_own or case.rate_is_far_too_high or optimizer.weight_decay <= limit:
+        return None
+    return Advice(
+        f"The weight decay {optimizer.weight_decay:g} shrinks the weights in each step by more than"
+        " the loss can hold against it.",
+        "optimizer.weight_decay",
+        f"Lower optimizer.weight_decay to {usual:g}.",
     )
 
 

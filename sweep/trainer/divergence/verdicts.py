@@ -16,7 +16,7 @@ from sweep.trainer.divergence.advice import (
     Advice,
     Case,
     clip_the_gradient,
-    examine_the_images,
+    examine_the_batch,
     examine_the_loss,
     examine_the_plugin,
     lower_a_weight,
@@ -25,7 +25,9 @@ from sweep.trainer.divergence.advice import (
     lower_the_far_too_high_own_rate,
     lower_the_own_rate,
     lower_the_rate,
+    lower_the_weight_decay,
     raise_epsilon,
+    raise_the_optimizers_epsilon,
     widen_the_precision,
 )
 from sweep.trainer.divergence.learnt import bar, best_dice, has_learnt, lost_since
@@ -48,10 +50,12 @@ class Nonfinite(Verdict):
     cures = (
         examine_the_plugin,
         raise_epsilon,
+        raise_the_optimizers_epsilon,
         widen_the_precision,
         lower_the_broken_weight,
         lower_the_dominant_weight,
         examine_the_loss,
+        lower_the_weight_decay,
         lower_the_far_too_high_own_rate,
         clip_the_gradient,
     )
@@ -155,7 +159,7 @@ class Exploded(Verdict):
     """
 
     cause = "exploded"
-    cures = (lower_a_weight, clip_the_gradient, lower_the_own_rate)
+    cures = (lower_the_weight_decay, lower_a_weight, clip_the_gradient, lower_the_own_rate)
     moves_weights = True
 
     start: Mapping[str, float] = field(default_factory=dict)
@@ -277,7 +281,15 @@ class Collapsed(Verdict):
     """
 
     cause = "collapsed"
-    cures = (train_longer, try_other_rates, lower_a_weight, clip_the_gradient, lower_the_own_rate)
+    cures = (
+        lower_the_weight_decay,
+        lower_the_dominant_weight,
+        train_longer,
+        try_other_rates,
+        lower_a_weight,
+        clip_the_gradient,
+        lower_the_own_rate,
+    )
 
     def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
         settings, last, best = self.settings, history[-1], best_dice(history)
@@ -316,7 +328,7 @@ VERDICTS = {verdict.cause: verdict for verdict in (Nonfinite, Zombie, Exploded, 
 
 def advise(case: Case) -> Advice:
     """The advice of the first cure that fits."""
-    cures = (examine_the_images, *VERDICTS[case.verdict.cause].cures)
+    cures = (examine_the_batch, *VERDICTS[case.verdict.cause].cures)
     found = (advice for cure in cures if (advice := cure(case)) is not None)
     return next(found, None) or lower_the_rate(case)
 

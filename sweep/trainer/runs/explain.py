@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -29,6 +30,7 @@ from sweep.trainer.divergence.verdicts import (
     has_moved_weights,
     still_falling,
 )
+from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.run_protocol import Loop
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
@@ -54,26 +56,30 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
             message = f"The step overflowed the weights; {run.keeps}."
             verdict = replace(verdict, message=message)
     verdict = replace(verdict, weights_finite=run.weights_are_finite())
-    offending, pixels_finite = None, True
+    offending, batch_finite = None, True
     areas: tuple[float | None, ...] = ()
     largest = None
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
-        pixels_finite = again.images is None or bool(torch.isfinite(again.images).all())
-        verdict, areas, largest = examine(run, again, verdict)
+        batch_finite = all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs))
+        # A loss of the user's may not take the same batch twice.
+        refused = (Exception,) if run.settings.trainer.traits.is_own_loop else ()
+        with suppress(*refused):
+            verdict, areas, largest = examine(run, again, verdict)
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
     before = stop.recent[:-1] if VERDICTS[verdict.cause].moves_weights else stop.recent
     applied = [values.grad_norm for values in before if not values.skipped]
     case = Case(
         verdict=verdict,
         settings=run.settings,
-        pixels_finite=pixels_finite,
+        batch_finite=batch_finite,
         gradient=applied[-1] if applied else None,
         geometric_share=geometric_share(
             run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
         ),
         optimizer_is_own=run.optimizer_is_own,
         own_rate=rate_of(run.optimizer),
+        divides_by_zero=any(one.get("eps") == 0 for one in run.optimizer.param_groups),
         weight_size=size_of(run.model),
         largest_logit=largest,
     )
@@ -208,7 +214,7 @@ def examine(
     """
     is_broken = verdict.stage is Stage.GRADIENT and not has_moved_weights(verdict)
     areas: tuple[float | None, ...] = ()
-    if not is_broken and again.soft_areas is None:
+    if has_moved_weights(verdict) and again.soft_areas is None:
         return verdict, areas, None
     largest = None
     run.model.train()  # as the step was taken; a validation may have come since

@@ -408,7 +408,7 @@ class MonaiTraining(GuardedRun):
         return StepAgain(
             forward=forward,
             soft_areas=self.loss.soft_areas,
-            images=batch.images,
+            inputs=batch.images,
             cases=batch.cases,
             state=lambda values: self._offending(batch, values),
         )

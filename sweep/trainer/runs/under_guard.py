@@ -26,7 +26,7 @@ class StepAgain:
             ``soft_areas``, and the loss terms with their graph.
         soft_areas: of each sample and geometric class, in pixels, ``-> [B, classes]``; None if
             the classes are unknown.
-        images: as the network sees them; None if it is unknown which they are.
+        inputs: what the network and the loss are given: tensors, also in lists, tuples and dicts.
         cases: names of the samples' cases.
         state: given what the step measured, all that it can be reproduced from; call it with the
             weights from before the step. None if the step cannot be reproduced.
@@ -34,7 +34,7 @@ class StepAgain:
 
     forward: Callable[[], tuple[Tensor | None, Mapping[str, Tensor]]]
     soft_areas: Callable[[Any], Tensor] | None = None
-    images: Tensor | None = None
+    inputs: Any = None
     cases: tuple[str, ...] = ()
     state: Callable[[StepValues], dict[str, Any]] | None = None
 
