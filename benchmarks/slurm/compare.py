@@ -9,8 +9,10 @@ from pandas.testing import assert_frame_equal
 import sweep
 
 one, other = map(sweep.open, sys.argv[1:])
-assert_frame_equal(one.frame.drop(columns="seconds"), other.frame.drop(columns="seconds"))
+for table in ("frame", "replicates", "test"):
+    frames = (getattr(results, table) for results in (one, other))
+    assert_frame_equal(*(frame.drop(columns="seconds", errors="ignore") for frame in frames))
 for trial in other:
     histories = (results[trial].history.drop(columns="seconds") for results in (one, other))
     assert_frame_equal(*histories, check_exact=True)
-print(f"{len(list(other))} trials: ranking and histories are the same, bit for bit")
+print(f"{len(other)} trials: ranking, replicates, test and histories are the same, bit for bit")

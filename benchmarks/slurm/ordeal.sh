@@ -3,10 +3,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
-cp "$here/heart.yaml" "$folder"
+cp "$here/heart.yaml" "$here/slow_metric.py" "$folder"
 cd "$folder"
 python -m sweep.run heart.yaml --local --results undisturbed > undisturbed.log 2>&1 &
-python -m sweep.slurm heart.yaml --nodes 2 --cpus-per-node 1 --time 60
+python -m sweep.slurm heart.yaml --nodes 2 --cpus-per-node 1 --time 60 \
+    --setup 'export SECONDS_A_CASE=0.2'
 job=$(sbatch --parsable heart.sbatch)
 
 epochs() { cat results/heart/trials/*/history.jsonl 2>/dev/null | wc -l; }
@@ -15,6 +16,7 @@ state() { squeue -h -j "$job" -o %T; }
 more_than() { [ "$(epochs)" -gt "$1" ]; }
 in_state() { [ "$(state)" = "$1" ]; }
 in_run() { grep -q "run $1," "results/heart.$job.log" 2>/dev/null; }
+tested() { find results/heart/trials -name test.json 2>/dev/null | grep -q .; }
 
 # Wait until the command succeeds. On a fast machine the sweep may end before all has befallen it.
 await() {
@@ -25,7 +27,15 @@ await() {
 }
 further() { await more_than $(($(epochs) + $1)); }
 limit() { scontrol update "jobid=$job" "timelimit=$1"; }  # minutes
-minutes() { squeue -h -j "$job" -o %M | awk -F: '{ print NF > 2 ? 60 * $1 + $2 : $1 }'; }
+preempt() {
+    say "an urgent job takes two nodes"
+    sbatch --partition=urgent --nodes=2 --exclusive --time=1 --output=/dev/null --wrap 'sleep 10'
+    await in_state PENDING
+    say "the job is pending"
+    await in_state RUNNING
+    say "it runs again on $(squeue -h -j "$job" -o %N)"
+}
+minutes() { squeue -h -j "$job" -o %M | awk -F: '{ print (NF > 2 ? 60 * $1 + $2 : $1) }'; }
 
 for run in 1 2; do
     await in_run $run
@@ -41,13 +51,7 @@ further 1
 say "node2 is drained"
 scontrol update nodename=node2 state=drain reason=maintenance
 further 3
-say "an urgent job takes node1 and node3"
-sbatch --partition=urgent --nodelist=node1,node3 --nodes=2 --exclusive --time=1 --output=/dev/null \
-    --wrap 'sleep 10'
-await in_state PENDING
-say "the job is pending"
-await in_state RUNNING
-say "it runs again on $(squeue -h -j "$job" -o %N)"
+preempt
 further 3
 slurmd=$(pgrep -f "slurmd -D -N node3$")
 say "all of the job on node3 is killed"
@@ -55,8 +59,17 @@ nsenter -t "$slurmd" -p -m pkill -9 -f 'slurmstepd|ray' || true
 further 3
 say "the sweep goes on"
 scontrol update nodename=node2 state=resume
+say "the job is cancelled"
+scancel "$job"
+while [ -n "$(state)" ]; do sleep 1; done
+cancelled=$job
+say "it has ended, and is submitted again"
+job=$(sbatch --parsable heart.sbatch)
+await tested
+say "finalists are evaluated on the test split"
+preempt
 while [ -n "$(state)" ]; do sleep 1; done
 say "the job has ended"
 wait
-cat "results/heart.$job.log"
+cat "results/heart.$cancelled.log" "results/heart.$job.log"
 python "$here/compare.py" results/heart undisturbed/heart

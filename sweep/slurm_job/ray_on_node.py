@@ -1,8 +1,9 @@
 """Ray on one node of a job: ``srun python -m sweep.slurm_job.ray_on_node HEAD:PORT SHELL``.
 
-On the first node it is the head. The others join it, and join again if their Ray has died. When a
-job is cancelled or preempted, Slurm sends SIGTERM to all of its processes. Ray ignores it here: its
-end is the job script's, after the sweep has stopped.
+On the first node it is the head. It is started again until it has come up: where a node or its file
+system is slow, Ray gives up after half a minute. The others join it, and join again if their Ray
+has died. When a job is cancelled or preempted, Slurm sends SIGTERM to all of its processes. Ray
+ignores it here: its end is the job script's, after the sweep has stopped.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 from sweep.machine.interrupted import STOPS
 
-SECONDS_TO_REJOIN = 5
+SECONDS_TO_START_AGAIN = 5
 SECONDS_TO_TELL = 2
 """If Slurm tells the job script too, it has done so by then."""
 
@@ -41,14 +43,15 @@ def ray_start(address: str, environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def run_node(command: list[str], *, head: bool, shell: int) -> int:
+def run_node(command: list[str], *, head: bool, shell: int, up: Path) -> int:
     """Run Ray on this node until the job ends.
 
     Args:
         command: starts Ray and ends with it.
-        head: whether it is the head. Without a head there is no cluster to join again.
+        head: whether it is the head. Once that has been up, there is no cluster to join again.
         shell: process of the job script, on the head's node. If only the steps of a job are told
             that it is preempted, it is told here, by SIGUSR1.
+        up: file that Ray writes once it has come up.
     Returns:
         the exit code of the head.
     """
@@ -70,9 +73,9 @@ def run_node(command: list[str], *, head: bool, shell: int) -> int:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = process.wait()
-        if head:
+        if head and up.exists():
             return code
-        time.sleep(SECONDS_TO_REJOIN)
+        time.sleep(SECONDS_TO_START_AGAIN)
 
 
 if __name__ == "__main__":
@@ -80,4 +83,6 @@ if __name__ == "__main__":
     is_head = os.environ["SLURM_NODEID"] == "0"
     os.environ.pop("SLURM_NTASKS", None)  # Lightning would take a trial for one task of several
     ray = [sys.executable, "-m", "ray.scripts.scripts", *start]
-    sys.exit(run_node(ray, head=is_head, shell=int(sys.argv[2])))
+    came_up = Path(os.environ["RAY_TMPDIR"], "ray", "ray_current_cluster")
+    came_up.unlink(missing_ok=True)  # of a run that was killed here
+    sys.exit(run_node(ray, head=is_head, shell=int(sys.argv[2]), up=came_up))

@@ -222,9 +222,11 @@ def test_head_has_the_address_from_which_it_reaches_the_other_nodes(
         (tmp_path / name).write_text(f"#!/bin/bash\n{answers}")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setitem(SLURM_VARIABLES, "SLURM_JOB_NODELIST", "n[1-2]")
-    running = Running(tmp_path, "exit 0", then=answers, nodes=2)
-    assert running.end()[0] == 0
+    running = Running(tmp_path, "exit 2", then=answers, nodes=2)
+    code, output = running.end()
     assert f"ray_on_node {address}:20007 " in running.calls.read_text()
+    # The sweep may have failed because Ray did.
+    assert (code, f"what Ray said: {tmp_path}/results/toy.7.ray.log" in output) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,14 @@ from sweep.slurm_job.ray_on_node import ray_start
 
 NODE = """\
 import os, sys
-from sweep.slurm_job.ray_on_node import run_node
+from pathlib import Path
+from sweep.slurm_job import ray_on_node
+ray_on_node.SECONDS_TO_START_AGAIN = 0
 # Stands in for Ray: tells that it runs, and ends with 3 as soon as its input is closed.
-ray = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"]
-sys.exit(run_node(ray, head=True, shell=os.getppid()))
+ray = [sys.executable, "-c", sys.argv[1]]
+sys.exit(ray_on_node.run_node(ray, head=True, shell=os.getppid(), up=Path("up")))
 """
+RAY = "open('up', 'w'); import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"
 
 
 def test_first_node_is_the_head_and_the_others_join_it() -> None:
@@ -31,13 +35,25 @@ def test_first_node_is_the_head_and_the_others_join_it() -> None:
     assert "--head" not in other
 
 
+def test_a_head_is_started_again_until_it_has_come_up(tmp_path: Path) -> None:
+    fails_once = "import os, sys; os.path.exists('one') or (open('one', 'w'), sys.exit(1))"
+    node = [sys.executable, "-c", NODE, f"{fails_once}; {RAY}"]
+    ended = subprocess.run(
+        node, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert (ended.stdout, ended.returncode) == ("up\n", 3)
+
+
 @pytest.mark.slow
-def test_ray_does_not_end_by_the_signal_that_cancels_a_job_and_the_job_script_is_told() -> None:
+def test_ray_does_not_end_by_the_signal_that_cancels_a_job_and_the_job_script_is_told(
+    tmp_path: Path,
+) -> None:
     told: list[int] = []
     before = signal.signal(signal.SIGUSR1, lambda number, _: told.append(number))
     try:
         with subprocess.Popen(
-            [sys.executable, "-c", NODE],
+            [sys.executable, "-c", NODE, RAY],
+            cwd=tmp_path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

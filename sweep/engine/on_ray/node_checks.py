@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,9 @@ def check_nodes(
     """
     where = location.uri or location.folder.parent.as_uri()
     ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
-    deadline = time.monotonic() + SECONDS_TO_JOIN
-    if expected is not None and location.address is not None:
-        require_answer(location.address, deadline)
-    with cluster(Path(os.devnull), verbose=verbose, address=location.address):
+    deadline = time.monotonic() + (0 if expected is None else SECONDS_TO_JOIN)
+    with ExitStack() as joined:
+        _join(joined, location.address, deadline, verbose=verbose)
         late = [] if expected is None else _wait_for_nodes(expected, deadline)
         needs = trial_resources(spec)
         nodes = {
@@ -79,6 +79,20 @@ def check_nodes(
     if not nodes:
         return [*late, "no node of the cluster has room for a trial: the sweep waits for one"]
     return late
+
+
+def _join(joined: ExitStack, address: str | None, deadline: float, *, verbose: bool) -> None:
+    """Join a cluster. One that is being started may answer, fail to start, and start again."""
+    while True:
+        if address is not None:
+            require_answer(address, deadline)
+        try:
+            joined.enter_context(cluster(Path(os.devnull), verbose=verbose, address=address))
+            return
+        except InputError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(1)
 
 
 def _wait_for_nodes(expected: int, deadline: float) -> list[str]:
