@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweep.engine.on_ray import ray_refusals as refusals
-from sweep.engine.on_ray.ray_refusals import cure_for, temporary_folder, with_cure
+from sweep.engine.on_ray.ray_refusals import cure_for, is_final, temporary_folder, with_cure
 
 TIMED_OUT = Exception(
     "The current node timed out during startup. This could happen because some of the raylet failed"
@@ -42,6 +42,7 @@ def test_refusal_has_its_cure(error: Exception, cure: str) -> None:
     assert cure in found
     assert "\n" not in found
     assert with_cure("Ray did not start: x", error) == f"Ray did not start: x; {found}"
+    assert is_final(error) == (cure == "same versions of Ray")
 
 
 def test_unknown_refusal_is_told_as_it_is() -> None:

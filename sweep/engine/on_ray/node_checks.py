@@ -17,6 +17,7 @@ from typing import Any
 
 from sweep.engine.on_ray.capacity import fitting, living_nodes, trial_resources
 from sweep.engine.on_ray.ray_cluster import cluster, require_answer
+from sweep.engine.on_ray.ray_refusals import is_final
 from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -89,8 +90,8 @@ def _join(joined: ExitStack, address: str | None, deadline: float, *, verbose: b
         try:
             joined.enter_context(cluster(Path(os.devnull), verbose=verbose, address=address))
             return
-        except InputError:
-            if time.monotonic() >= deadline:
+        except InputError as refused:
+            if time.monotonic() >= deadline or is_final(refused.__cause__):
                 raise
         time.sleep(1)
 

@@ -57,6 +57,14 @@ CURES: tuple[tuple[str, str], ...] = (
 SILENT = re.compile(r"timed out during startup|Timed out waiting for file|Failed to start GCS")
 """What Ray says if one of its processes has died, whatever the reason."""
 
+FINAL = re.compile(r"[Vv]ersion mismatch|[Aa]uthentication|Unauthenticated|auth token")
+"""What Ray says if a cluster will not take us, however long we wait."""
+
+
+def is_final(error: BaseException | None) -> bool:
+    """Whether a cluster that refused us by this error of Ray's always will."""
+    return FINAL.search(f"{type(error).__name__}: {error}") is not None
+
 
 def cure_for(error: BaseException) -> str | None:
     """What to do about an error of Ray; None if that is not known."""
