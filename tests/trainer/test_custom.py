@@ -50,7 +50,7 @@ class Mine(CustomTraining):
             x = torch.rand(2, 1, 8, 8) - 0.5
             how = self.options["images"], self.options["labels"]
             images, labels = map(eval, how) if step == 2 else (x, x > 0)
-            yield {"images": images, "labels": labels}
+            yield {"images": images, "labels": labels, "graph": torch.eye(2).to_sparse()}
 
     def compute_loss(self, batch, factor):
         images, labels = batch["images"], batch["labels"]
@@ -150,7 +150,7 @@ def test_step_that_breaks_is_blamed_on_what_broke_it(
     tmp_path: Path, images: str, labels: str, loss: str, optimizer: Any, setting: str, said: str
 ) -> None:
     """A constant image divided by its deviation, a label without bound, only labels to ignore, and
-    a unit that is never on."""
+    a unit that is never on; in each batch a tensor that cannot be asked whether it is finite."""
     settings = TrialSettings.model_validate(
         {
             "trainer": {"kind": "custom", "entry": write_trainer(tmp_path, BREAKS), "epochs": 2}

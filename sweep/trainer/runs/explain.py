@@ -61,9 +61,11 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     largest = None
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
-        batch_finite = all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs))
-        # A loss of the user's may not take the same batch twice.
+        # A loss of the user's may not take the same batch twice, and not every layout of a tensor,
+        # such as a sparse one, can be asked whether it is finite.
         refused = (Exception,) if run.settings.trainer.traits.is_own_loop else ()
+        with suppress(*refused):
+            batch_finite = all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs))
         with suppress(*refused):
             verdict, areas, largest = examine(run, again, verdict)
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
