@@ -110,6 +110,17 @@ def test_nothing_is_advised_that_is_set_already(epsilon: float, mode: str, cure:
     assert advise(case(NONFINITE, GRADIENT, "compactness", LATE, settings)).cure == cure
 
 
+def test_only_a_cure_that_acts_within_the_step_can_be_tried_on_it() -> None:
+    for cause, term, change in [
+        (NONFINITE, None, {"loss.weights.aspect": 0.5}),  # the weighted sum overflowed
+        (NONFINITE, "ce", {}),  # steps before it ruined the weights
+        (NONFINITE, "aspect", {}),  # broken before its weight
+        (EXPLODED, None, {}),
+    ]:
+        advice = advise(case(cause, LOSS, term, LATE, HEAVY, geometric_share=0.9))
+        assert (advice.setting, advice.change) == ("loss.weights.aspect", change)
+
+
 def test_pixels_that_are_not_finite_come_before_every_setting() -> None:
     broken = case(NONFINITE, GRADIENT, "compactness", LATE, ROOT | HALF, batch_finite=False)
     assert advise(broken).setting == "data.source"

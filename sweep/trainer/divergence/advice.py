@@ -267,7 +267,8 @@ def lower_a_weight(case: Case) -> Advice | None:
         cause,
         name,
         f"Lower {name} to {lower:g}, or let it rise more slowly (loss.rampup_epochs).",
-        {name: lower},
+        # A term that broke is broken with any weight. Of the steps before, only training tells.
+        {name: lower} if case.verdict.term is None else {},
     )
 
 

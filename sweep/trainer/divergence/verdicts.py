@@ -330,7 +330,9 @@ def advise(case: Case) -> Advice:
     """The advice of the first cure that fits."""
     cures = (examine_the_batch, *VERDICTS[case.verdict.cause].cures)
     found = (advice for cure in cures if (advice := cure(case)) is not None)
-    return next(found, None) or lower_the_rate(case)
+    advice = next(found, None) or lower_the_rate(case)
+    # Weights that earlier steps have ruined are not mended by a change in the last one.
+    return replace(advice, change={}) if VERDICTS[case.verdict.cause].moves_weights else advice
 
 
 def has_moved_weights(verdict: Divergence) -> bool:
