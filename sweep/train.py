@@ -28,6 +28,7 @@ OF_A_STEP = ("loss.", "trainer.amp")
 """How the names of settings begin that a single step depends on, given the weights before it."""
 OF_ITS_PLACE = ("trainer.device", "trainer.threads", "trainer.deterministic")
 """Settings that say where a step is taken again."""
+UNREAD = "has no effect with --replay, which trains nothing: leave it out"
 
 
 def command(
@@ -72,13 +73,13 @@ def command(
     """Train one configuration and report each epoch."""
     with exit_codes(continues=True):
         from sweep.machine.user_paths import argument, results_argument
-        from sweep.vocabulary.errors import InputError
+        from sweep.vocabulary.errors import InputError, Mistake
 
         if again is not None:
-            if config is not None:
-                raise InputError.single(
-                    "is not trained with --replay: leave it out", key="CONFIG.yaml"
-                )
+            others = {"--name": name, "--track": track, "--all-cases": on_all_cases}
+            unread = {"CONFIG.yaml": config} | others
+            if mistakes := [Mistake(UNREAD, key=key) for key, given in unread.items() if given]:
+                raise InputError(mistakes)
             from sweep.store.at_uri.local_results import local_place
 
             place = results_argument(again, "--replay")
@@ -223,8 +224,9 @@ def _cure(trained: TrialSettings, settings: TrialSettings, again: str) -> str:
         key: value for key, value in now.items() if key not in before or before[key] != value
     }
     message = (
-        "changes nothing in the step, whose batch and weights were kept. A step can be tried with"
-        f" other settings of `loss` and another `trainer.amp`; for the rest, train again: {again}"
+        "cannot be tried on the step: its batch, weights and optimizer are those that were kept. A"
+        " step can be tried with other settings of `loss` and another `trainer.amp`; for the rest,"
+        f" train again: {again}"
     )
     mistakes = [
         Mistake(message, key=key)

@@ -112,10 +112,12 @@ def test_change_with_which_the_step_breaks_too_is_a_failure(diverged: tuple[Resu
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--set", "optimizer.lr=0.01"], "optimizer.lr: changes nothing in the step"),
-        (["--set", "network.channels=[4, 8]"], "network.channels: changes nothing in the step"),
+        (["--set", "optimizer.lr=0.01"], "optimizer.lr: cannot be tried on the step"),
+        (["--set", "network.channels=[4, 8]"], "network.channels: cannot be tried on"),
         (["--set", "loss.sqrt_epsilonn=1"], "loss.sqrt_epsilon"),
-        (["a.yaml"], "CONFIG.yaml: is not trained with --replay"),
+        (["a.yaml"], "CONFIG.yaml: has no effect with --replay"),
+        (["--all-cases"], "--all-cases: has no effect with --replay"),
+        (["--name", "a", "--track", "wandb"], "--track: has no effect with --replay"),
     ],
 )
 def test_what_no_step_can_be_tried_with_is_refused(
