@@ -16,6 +16,7 @@ from ray import cloudpickle
 
 import sweep
 from sweep.engine.on_ray.execute import OnRay
+from sweep.engine.on_ray.finalist_workers import FinalistWorkers
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import to_yaml
 from sweep.store.store import Store
@@ -200,4 +201,11 @@ def test_finalists_are_asked_for_by_as_many_processes_as_pay(
         assert len({*asked("waits for another process").values()}) == 2, "one on each GPU"
 
         monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.FinalistWorker", Unable)
+        monkeypatch.setattr("sweep.engine.on_ray.finalist_workers.RETRIES", 0)
         assert len({*asked("waits for one that cannot start").values()}) == 1, "it is asked nothing"
+        nobody = FinalistWorkers(location, {"cpu": 1, "gpu": 0}, None, store.layout.log)
+        said = dict(nobody.each(asked_of_trials.who, groups, "answers"))
+        assert len(said) == len(groups)
+        assert {str(one).partition(" (")[0] for one in said.values()} == {
+            "its process died 1 times: ActorDiedError"
+        }

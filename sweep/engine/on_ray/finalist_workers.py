@@ -29,7 +29,7 @@ class FinalistWorkers:
     """Processes that each have the CPU and GPU of a trial; needs `cluster`.
 
     One process that dies, or whose node is lost, is started again, and costs its trials nothing the
-    first `RETRIES` times.
+    first `RETRIES` times. Where one cannot start, another is tried.
 
     Args:
         location: of the results.
@@ -54,16 +54,14 @@ class FinalistWorkers:
         import ray
 
         waiting, running = deque(enumerate(groups)), dict[Any, tuple[Any, int | None]]()
-        idle, unable, left = self._workers[:1], list[Any](), len(groups)
+        idle, left, failed = self._workers[:1], len(groups), 0
         end_alone = monotonic() + SECONDS_ALONE
         while left:
             alone = end_alone - monotonic()
             most = 1 if alone > 0 else self._most or left
-            while len(self._workers) < min(most, left):
+            while len(self._workers) < min(most, left) and failed <= RETRIES:
                 worker = self._start()
                 running[worker.is_ready.remote()] = worker, None
-            if not idle and not running:
-                idle, unable = unable, []
             while waiting and idle:
                 worker, (number, group) = idle.pop(), waiting.popleft()
                 running[worker.work.remote(do, group, arguments)] = worker, number
@@ -72,9 +70,13 @@ class FinalistWorkers:
                 worker, ended = running.pop(reference)
                 result = self._result(reference)
                 if ended is None and isinstance(result, SweepError):
-                    # Its node may kill every process: it works, and stays, only if no other does.
-                    unable.append(worker)
-                    self._workers.sort(key=lambda one: one is worker)
+                    # Its node may kill every process. Another worker may start elsewhere.
+                    ray.kill(worker)
+                    self._workers.remove(worker)
+                    failed += 1
+                    if failed > RETRIES and not self._workers:
+                        yield from ((number, result) for number, _ in waiting)
+                        return
                     continue
                 idle.append(worker)
                 if ended is not None:

@@ -213,7 +213,7 @@ class CustomTraining(GuardedRun):
             answers: list[Any] = []
             with self.model.register_forward_hook(lambda *call: answers.append(call[-1])):
                 _, terms = self._loss_of(batch, epoch)
-            found = [one.detach().float().flatten() for _, one in tensors(answers)]
+            found = [one.detach().float().flatten().cpu() for _, one in tensors(answers)]
             return (torch.cat(found) if found else None), terms
 
         return StepAgain(forward=forward, inputs=batch)
