@@ -14,6 +14,7 @@ STAMPS = {
     "console/last_look.py",  # how long ago the reader last looked
     "engine/session/ending.py",  # when something went wrong
     "report/page_data.py",  # when it was written
+    "store/at_uri/local_results.py",  # how long ago anybody wrote to a URI
     "store/spool/request_spool.py",  # when a user asked for something
     "trainer/readback/provenance.py",  # when a process took the trial up, for the reader
     "tracking/tensorboard_tracker.py",  # events must carry one
