@@ -181,13 +181,14 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
     console = make_console()
     console.print(diagnosis_panel(divergence))
-    console.print(f"As recorded, and with {cure}:" if cure else "As recorded, and repeated:")
+    again_as = f"with {cure}" if cure else "repeated"
+    console.print(f"As recorded, and {again_as}:", markup=False, soft_wrap=True)
     console.print(steps_table([done.recorded, done.again]))
     if not cure:
         _say_repeated(done)
         return
     epoch = done.again.epoch
-    is_off = trained.loss.ramp.factor(epoch) > 0 == settings.loss.ramp.factor(epoch)
+    is_off = trained.loss.ramp.factor(epoch) > 0 and settings.loss.ramp.factor(epoch) == 0
     _say_tried(done, is_off=is_off)
     typer.echo(f"Whether the training stays finite, only training shows: {again}")
 
