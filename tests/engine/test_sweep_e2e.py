@@ -591,9 +591,17 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
 
 
 def worker_of(process: subprocess.Popen[str]) -> int:
-    """Process id of the one worker that trains."""
-    titles = descendants(process.pid)
-    [worker] = [pid for pid, title in titles.items() if title.startswith("ray::t0")]
+    """Process id of the one worker that trains, as soon as its title says so: Ray gives it another
+    one before each step."""
+    found: list[int] = []
+
+    def trains() -> bool:
+        titles = descendants(process.pid).items()
+        found[:] = [pid for pid, title in titles if title.startswith("ray::t0")]
+        return bool(found)
+
+    wait_for(trains, process)
+    [worker] = found
     return worker
 
 
