@@ -274,6 +274,11 @@ class Objective:
         return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
     @property
+    def order(self) -> str:
+        """How trials are ranked: ``by`` the `criterion`, of several objectives front by front."""
+        return f"front by front, by {self.criterion}" if self.others else f"by {self.criterion}"
+
+    @property
     def words(self) -> str:
         """Metric and direction: ``val_dice (max)``; of several objectives, each."""
         return ", ".join(f"{one.metric} ({one.mode})" for one in self.each)

@@ -203,8 +203,7 @@ def _caption(
     of_sweep = f" of {title}" if title else ""
     in_order = "rank" not in rows or rows.in_order
     what = f"Ranking{of_sweep}" if in_order else f"Trials{of_sweep}, with their rank"
-    fronts = " front by front," if objective.others else ""
-    sentences = [f"{what}{fronts} by {objective.criterion}."]
+    sentences = [f"{what} {objective.order}."]
     sentences += [line] if (line := line_words(rows)) else []
     if winner is not None:
         sentences.append("Bold: told apart from all other finalists.")

@@ -43,10 +43,9 @@ def selection_words(of: Selected) -> str:
 
 def _criterion(results: Results) -> Iterator[str]:
     objective = results.objective
-    fronts = " front by front," if objective.others else ""
     yield (
-        f"Configurations were ranked{fronts} by {objective.criterion} in the best epoch of each"
-        " run, on the validation split."
+        f"Configurations were ranked {objective.order} in the best epoch of each run, on the"
+        " validation split."
     )
     if (repeated := results.spec.replicate) is not None:
         seeds = f" with {repeated.seeds} seeds each" if repeated.seeds > 1 else ""
