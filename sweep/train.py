@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,7 +123,7 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
     if outcome.status is Status.DIVERGED:
         known = outcome.divergence.diagnosis if outcome.divergence is not None else None
         if known is not None and paths.offending.exists():
-            typer.echo(f"Repeat that step with: {replace(known, change={}).command(str(folder))}")
+            typer.echo(f"Repeat that step with: {known.command(str(folder), cure=False)}")
             if known.change:
                 typer.echo(f"Try the cure on it with: {known.command(str(folder))}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
@@ -216,11 +215,10 @@ def _cure(trained: TrialSettings, settings: TrialSettings, again: str) -> str:
     Raises:
         InputError: a step does not depend on it.
     """
-    from sweep.spec.tree.setting_tree import names_in, value_of
+    from sweep.spec.session_changes import values_of
     from sweep.vocabulary.errors import InputError, Mistake
 
-    before = {key: value_of(trained, key) for key in names_in(trained)}
-    now = {key: value_of(settings, key) for key in names_in(settings)}
+    before, now = values_of(trained), values_of(settings)
     changed = {
         key: value for key, value in now.items() if key not in before or before[key] != value
     }

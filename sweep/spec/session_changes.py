@@ -110,7 +110,7 @@ def edits(config: Path, spec: SweepSpec, trial: TrialRecord) -> list[Mistake]:
     document = read_document(config)
     given = settings_of_run(spec, trial.parameters, trial.preset, trial.replicate)
     found = with_places_of(_pinned(load_trial(config), given), given)
-    own, its = (_leaves(one.model_dump(mode="json")) for one in (found, given))
+    own, its = map(values_of, (found, given))
     # Earlier versions trained the replicates of a preset with the patience of the sweep file.
     free = run_ending_keys() if trial.preset and trial.replicate else ()
     mistakes = []
@@ -214,13 +214,18 @@ def _as_recorded(present: SweepSpec, requested: SweepSpec) -> str:
 
     A user may have changed nothing: a default can differ in a later version.
     """
-    then = _leaves(present.model_dump(mode="json"))
-    now = _leaves(_as_before_fingerprints(present, requested).model_dump(mode="json"))
+    then = values_of(present)
+    now = values_of(_as_before_fingerprints(present, requested))
     changed = [key for key in then if then[key] != now.get(key) and key.split(".")[0] not in FREE]
     if then.keys() != now.keys() or "space" in changed or not 0 < len(changed) <= MOST_RESTORED:
         return ""
     options = (f"--set {shlex.quote(f'{key}={json.dumps(then[key])}')}" for key in changed)
     return f" To go on as recorded: {' '.join(options)}"
+
+
+def values_of(settings: TrialSettings) -> dict[str, Any]:
+    """Every value as JSON has it, by its dotted name, also the user's own options."""
+    return _leaves(settings.model_dump(mode="json"))
 
 
 def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -117,10 +117,11 @@ class Diagnosis:
     epsilon: EpsilonFacts | None = None
     replayable: bool = False
 
-    def command(self, folder: str) -> str:
+    def command(self, folder: str, *, cure: bool = True) -> str:
         """What takes the step again, given the trial's folder, with the cure if it can be tried."""
-        cure = [part for key, value in self.change.items() for part in ("--set", f"{key}={value}")]
-        return shlex.join(["python", "-m", "sweep.train", "--replay", folder, *cure])
+        change = self.change if cure else {}
+        tried = [part for key, value in change.items() for part in ("--set", f"{key}={value}")]
+        return shlex.join(["python", "-m", "sweep.train", "--replay", folder, *tried])
 
     def to_json(self) -> dict[str, Any]:
         plain = finite_fields(replace(self, recent=()))
