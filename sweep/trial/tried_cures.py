@@ -50,6 +50,16 @@ def _tried(settings: TrialSettings, end: Diverged) -> Advice:
     return likeliest
 
 
+def unscaled(offending: Mapping[str, Any]) -> dict[str, Any]:
+    """The kept step with a gradient scaler that multiplies by 1, if it has a scaler.
+
+    float16 overflows until its scale has come down to one that fits. With a cure, the training
+    would find it; without, no scale fits.
+    """
+    scaler = offending["scaler"]
+    return {**offending, "scaler": scaler | {"scale": 1.0} if scaler else scaler}
+
+
 def _is_cured(settings: TrialSettings, end: Diverged, change: Mapping[str, Any]) -> bool | None:
     """Whether the step is finite with other settings; None if it cannot be taken again."""
     replay = kind_of(settings).replay
@@ -63,5 +73,6 @@ def _is_cured(settings: TrialSettings, end: Diverged, change: Mapping[str, Any])
     with suppress(Exception), torch.compiler.set_stance("force_eager"):
         changed = TrialSettings.model_validate(values)
         # An optimizer that is given its state would go on in the very tensors.
-        return replay(changed, end.divergence, deepcopy(end.offending)).is_finite
+        offending = unscaled(deepcopy(end.offending))
+        return replay(changed, end.divergence, offending).is_finite
     return None
