@@ -156,6 +156,7 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     from sweep.store.files import read_record
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.kinds.kind_table import kind_of
+    from sweep.trial.tried_cures import unscaled
     from sweep.vocabulary.errors import ResultsError
     from sweep.vocabulary.record import Divergence
 
@@ -177,7 +178,8 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     again += "".join(f" --set {shlex.quote(item)}" for item in overrides)
     settings = load_trial(paths.config, overrides)
     cure = _cure(trained, settings, again)
-    done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
+    offending = Checkpoints(paths.folder).load_offending() or {}
+    done = replay(settings, divergence, unscaled(offending) if cure else offending)
     console = make_console()
     console.print(diagnosis_panel(divergence))
     again_as = f"with {cure}" if cure else "repeated"

@@ -22,6 +22,7 @@ from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import ReproducedStep, replay
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
+from sweep.trial.tried_cures import CURED, REFUTED
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
@@ -200,6 +201,36 @@ def test_diagnosis_of_a_root_of_zero_tells_everything_that_is_known(trial: MakeT
     assert diagnosis.setting == "loss.sqrt_epsilon"
     # The first convolution of MONAI's UNet, whose residual branch is registered after it.
     assert verdict.parameter == "model.0.residual.weight"
+
+
+BROKEN = """\
+def root(masks):
+    return (masks.flatten(1).var(1) * 0).sqrt()
+
+def far_too_large(logits, target):
+    return 1e8 * logits.pow(2).sum()
+"""
+"""A term whose gradient is always NaN, and a loss whose gradient only float32 holds."""
+
+
+def test_cure_that_is_not_enough_for_the_step_is_told_so(trial: MakeTrial, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    terms = f"loss.terms=[{tmp_path}/broken.py:root]"
+    settings = trial(*ROOT_OF_ZERO, terms, "loss.weights.root=0.1")
+    alone, both = (verdict_of(one).diagnosis for one in (trial(*ROOT_OF_ZERO), settings))
+    assert alone is not None and alone.advice.endswith(CURED)
+    assert both is not None and both.advice == alone.advice.replace(CURED, REFUTED)
+
+
+def test_likely_advice_gives_way_to_the_one_that_cures_the_step(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    main = f"loss.main={tmp_path}/broken.py:far_too_large"
+    settings = trial("trainer.amp=fp16", "trainer.epochs=8", main, "loss.weights.compactness=0")
+    known = verdict_of(settings, tmp_path).diagnosis
+    assert known is not None
+    assert (known.setting, known.advice.endswith(CURED)) == ("trainer.amp", True)
 
 
 def test_at_most_ten_steps_before_the_divergence_are_told(trial: MakeTrial) -> None:

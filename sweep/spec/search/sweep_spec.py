@@ -44,7 +44,7 @@ from sweep.spec.space.linked_space import drawn_in, grid_size
 from sweep.spec.space.links import base_of, linked
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.space.replayed_settings import most_patient, split
-from sweep.spec.tree.setting_tree import setting_names, value_of
+from sweep.spec.tree.setting_tree import replace_value, setting_names, value_of
 from sweep.spec.tree.validation_reports import findings_of, unknown_setting
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
@@ -235,7 +235,7 @@ class SweepSpec(TrialSettings):
         mistakes = [
             Mistake(self._unknown(key), key=key)
             for key, value in parameters.items()
-            if not _replace(values, key, value)
+            if not replace_value(values, key, value)
         ]
         if mistakes:
             raise InputError(mistakes)
@@ -359,14 +359,3 @@ def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterVal
     # Lists are equal if their numbers are: [1, 2] and [1.0, 2.0].
     lists = (one for one in listed if isinstance(one, tuple) and one == value)
     return next(filter(distribution.contains, (value, whole(value), *lists)), value)
-
-
-def _replace(tree: Any, key: str, value: ParameterValue) -> bool:
-    """Set the dotted ``key`` to ``value``; False, without a change, if there is no such setting."""
-    *groups, last = key.split(".")
-    for group in groups:
-        tree = tree.get(group) if isinstance(tree, dict) else None
-    if not isinstance(tree, dict) or last not in tree or isinstance(tree[last], dict):
-        return False
-    tree[last] = value
-    return True

@@ -88,6 +88,17 @@ def value_of(settings: Settings | Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def replace_value(tree: Any, key: str, value: Any) -> bool:
+    """Set the dotted ``key`` to ``value``; False, without a change, if there is no such setting."""
+    *groups, last = key.split(".")
+    for group in groups:
+        tree = tree.get(group) if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or last not in tree or isinstance(tree[last], dict):
+        return False
+    tree[last] = value
+    return True
+
+
 def after_switch_on_keys() -> frozenset[str]:
     """Dotted names of the settings without effect before the geometric loss switches on."""
     return _marked(ActsLate)

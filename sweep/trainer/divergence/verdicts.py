@@ -328,11 +328,16 @@ VERDICTS = {verdict.cause: verdict for verdict in (Nonfinite, Zombie, Exploded, 
 
 def advise(case: Case) -> Advice:
     """The advice of the first cure that fits."""
-    cures = (examine_the_batch, *VERDICTS[case.verdict.cause].cures)
-    found = (advice for cure in cures if (advice := cure(case)) is not None)
-    advice = next(found, None) or lower_the_rate(case)
+    return every_advice(case)[0]
+
+
+def every_advice(case: Case) -> list[Advice]:
+    """The advice of each cure that fits, the likeliest first. The last one fits everywhere."""
+    verdict = VERDICTS[case.verdict.cause]
+    cures = (examine_the_batch, *verdict.cures, lower_the_rate)
+    found = [advice for cure in cures if (advice := cure(case)) is not None]
     # Weights that earlier steps have ruined are not mended by a change in the last one.
-    return replace(advice, change={}) if VERDICTS[case.verdict.cause].moves_weights else advice
+    return [replace(one, change={}) for one in found] if verdict.moves_weights else found
 
 
 def has_moved_weights(verdict: Divergence) -> bool:

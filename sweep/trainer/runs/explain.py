@@ -16,7 +16,7 @@ from torch import nn
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.advice import Case, slope
+from sweep.trainer.divergence.advice import Advice, Case, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.judging import judge_epochs
@@ -27,6 +27,7 @@ from sweep.trainer.divergence.verdicts import (
     Nonfinite,
     Zombie,
     advise,
+    every_advice,
     has_moved_weights,
     still_falling,
 )
@@ -85,14 +86,15 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         weight_size=size_of(run.model),
         largest_logit=largest,
     )
+    advices = every_advice(case)
     diagnosis = replace(
-        diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
+        diagnose(case, advices[0], run.steps_per_epoch, run.epsilon_facts()),
         recent=stop.recent,
         cases=() if again is None else again.cases,
         soft_areas=areas,
         replayable=offending is not None,
     )
-    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
+    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending, advices)
 
 
 def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
@@ -122,7 +124,7 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
         optimizer_is_own=run.optimizer_is_own,
         still_falling=len(history) >= loop.epochs and still_falling(history),
     )
-    diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
+    diagnosis = diagnose(case, advise(case), run.steps_per_epoch, run.epsilon_facts())
     diagnosis = replace(diagnosis, recent=guard.recent())
     verdict = replace(verdict, weights_finite=run.weights_are_finite(), diagnosis=diagnosis)
     return Diverged(verdict, guard.recent())
@@ -137,7 +139,7 @@ def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
     verdict = Nonfinite(settings.guard).judge_epochs([metrics], over=False)
     if verdict is not None:
         case = Case(verdict=verdict, settings=settings, optimizer_is_own=True)
-        diagnosis = diagnose(case, steps_per_epoch=0, epsilon=None)
+        diagnosis = diagnose(case, advise(case), steps_per_epoch=0, epsilon=None)
         raise Diverged(replace(verdict, diagnosis=diagnosis))
 
 
@@ -187,17 +189,15 @@ def geometric_share(
     return max(found, default=None)
 
 
-def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
+def diagnose(
+    case: Case, advice: Advice, steps_per_epoch: int, epsilon: EpsilonFacts | None
+) -> Diagnosis:
     """Advice, distances and ε of a case."""
-    advice = advise(case)
     epochs = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
     unknown = unknown or not case.verdict.counts_steps
     return Diagnosis(
-        likely_cause=advice.cause,
-        setting=advice.setting,
-        advice=advice.cure,
-        change=advice.change,
+        **advice.in_diagnosis,
         epochs_after_switch_on=epochs,
         steps_after_switch_on=(
             None if unknown else (epochs or 0) * steps_per_epoch + case.verdict.step
