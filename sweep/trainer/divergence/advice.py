@@ -225,10 +225,20 @@ def widen_the_precision(case: Case) -> Advice | None:
     """For values that float16 cannot hold, unless the rate soon leads out of any range."""
     if case.settings.trainer.amp != "fp16" or case.rate_is_far_too_high:
         return None
+    cure = "Set trainer.amp to bf16, which has the range of float32, or off"
+    if case.is_own_loop and (case.largest_logit is None or case.answers_as_usual):
+        return Advice(
+            "Either a value left the range of float16, which ends at 65,504 and rounds what is below"
+            " 3e-8 to 0, or the loss divides by 0 or takes a logarithm or a root of 0 in any"
+            " precision.",
+            "trainer.amp",
+            f"{cure}. If it breaks there too, look into the loss.",
+            {"trainer.amp": "bf16"},
+        )
     return Advice(
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
         "trainer.amp",
-        "Set trainer.amp to bf16, which has the range of float32, or off.",
+        f"{cure}.",
         {"trainer.amp": "bf16"},
     )
 
