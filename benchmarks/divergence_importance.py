@@ -1,6 +1,6 @@
 """Which parameter is relied on for divergence, in spaces with conditions and early divergences.
 
-    python benchmarks/divergence_importance.py [--first SEED]     # 10 minutes on one core
+    python benchmarks/divergence_importance.py [--first SEED]     # 5 minutes on one core
 
 Random searches of 40 epochs. Two trials in three are pruned, 4 or 12 epochs after their switch-on.
 One parameter decides: where it is bad a trial diverges with the probability named here, elsewhere
@@ -36,7 +36,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Outcome, Status, TrialRecord
 
-EPOCHS, SWEEPS, ELSEWHERE = 40, 60, 0.05
+EPOCHS, SWEEPS, ELSEWHERE = 40, 25, 0.05
 NAME, MOMENTUM, RATE = "optimizer.name", "optimizer.momentum", "optimizer.lr"
 WEIGHT, EPSILON, WARMUP = "loss.weights.compactness", "loss.sqrt_epsilon", "loss.warmup_epochs"
 BY_NAME = {
