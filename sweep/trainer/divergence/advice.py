@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
@@ -66,6 +66,7 @@ class Case:
         verdict: the guard's verdict.
         settings: the trial's settings.
         batch_finite: whether every value of the offending batch is finite, as far as is known.
+        scaled: whether a scaler for float16 took the steps. nnU-Net chooses the precision itself.
         had_learnt: whether the network was ever better than a prediction that ignores the images.
         gradient: norm of the last applied gradient; None if none was applied.
         geometric_share: largest share of the geometric terms in the loss before the verdict; None
@@ -82,6 +83,7 @@ class Case:
     verdict: Divergence
     settings: TrialSettings
     batch_finite: bool = True
+    scaled: bool = False
     had_learnt: bool = True
     gradient: float | None = None
     geometric_share: float | None = None
@@ -223,13 +225,18 @@ def raise_epsilon(case: Case) -> Advice | None:
 
 def widen_the_precision(case: Case) -> Advice | None:
     """For values that float16 cannot hold, unless the rate soon leads out of any range."""
-    if case.settings.trainer.amp != "fp16" or case.rate_is_far_too_high:
+    trainer = case.settings.trainer
+    if not (case.scaled or trainer.amp == "fp16") or case.rate_is_far_too_high:
         return None
+    known = get_args(type(trainer).model_fields["amp"].annotation)
+    wide, why = "off", ""
+    if "bf16" in known:
+        wide, why = "bf16", ", which has the range of float32, or off"
     return Advice(
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
         "trainer.amp",
-        "Set trainer.amp to bf16, which has the range of float32, or off.",
-        {"trainer.amp": "bf16"},
+        f"Set trainer.amp to {wide}{why}.",
+        {"trainer.amp": wide},
     )
 
 
