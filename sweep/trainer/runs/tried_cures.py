@@ -37,7 +37,7 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
     for advice in advices:
         if not advice.change:
             continue
-        cured = _is_cured(run.model, again.loss_with, _changed(run.settings, advice.change))
+        cured = _is_cured(run.model, again.loss_with, changed(run.settings, advice.change))
         if cured:
             return replace(advice, cure=f"{advice.cure} {CURED}")
         if cured is False and advice is advices[0]:
@@ -45,7 +45,8 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
     return likeliest
 
 
-def _changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:
+def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:
+    """The settings with others in their place, by dotted name."""
     values = settings.model_dump()
     for key, value in change.items():
         replace_value(values, key, value)
