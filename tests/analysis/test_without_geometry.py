@@ -60,7 +60,9 @@ def spec(
 
 def spec_of(text: str) -> SweepSpec:
     space = "space: {optimizer.lr: {loguniform: [1.0e-4, 1.0]}}"
-    return SweepSpec.model_validate(YAML(typ="safe").load(f"name: x\ntrials: 6\n{text}\n{space}"))
+    return SweepSpec.model_validate(
+        YAML(typ="safe", pure=True).load(f"name: x\ntrials: 6\n{text}\n{space}")
+    )
 
 
 def verdict(settings: TrialSettings) -> Divergence:
