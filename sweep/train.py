@@ -154,9 +154,9 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     from sweep.console.divergence_panel import diagnosis_panel, steps_table
     from sweep.spec.load import load_trial
     from sweep.store.files import read_record
+    from sweep.trainer.runs.reproduce import unscaled
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.kinds.kind_table import kind_of
-    from sweep.trial.tried_cures import unscaled
     from sweep.vocabulary.errors import ResultsError
     from sweep.vocabulary.record import Divergence
 

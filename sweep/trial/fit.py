@@ -17,7 +17,6 @@ from sweep.trainer.runs.run_protocol import Ended, Loop, Run
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.expectations import unmet
 from sweep.trial.kinds.kind_table import kind_of
-from sweep.trial.tried_cures import with_tried_cure
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -115,7 +114,7 @@ def epochs(
             try:
                 metrics = yield from run.epoch_in_turns(len(history))
             except Diverged as end:
-                return files.diverged(run, with_tried_cure(config, end), in_epoch=len(history))
+                return files.diverged(run, end, in_epoch=len(history))
             except Ended:
                 cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
                 return Outcome(status=Status.EARLY_STOPPED, cause=cause)
@@ -134,7 +133,7 @@ def epochs(
             best = merit if improved else best
             files.keep(run, history, improved=improved)
             yield (metrics,)
-        return files.diverged(run, with_tried_cure(config, judged))
+        return files.diverged(run, judged)
 
 
 def require_measured(objectives: Iterable[Objective], first: EpochMetrics) -> None:

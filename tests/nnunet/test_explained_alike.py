@@ -103,8 +103,9 @@ def test_gradient_before_an_explosion_is_not_that_of_the_step_itself(
     make: MakeTrial, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases: list[Case] = []
-    advise = explaining.advise
-    monkeypatch.setattr(explaining, "advise", lambda case: (cases.append(case), advise(case))[1])
+    advise = explaining.every_advice
+    keep = lambda case: (cases.append(case), advise(case))[1]  # noqa: E731
+    monkeypatch.setattr(explaining, "every_advice", keep)
     settings = make(
         kind,
         optimizer={"lr": 20.0, "gradient_clip": None, "schedule": "constant"},

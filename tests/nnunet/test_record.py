@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+from sweep.trainer.runs.tried_cures import CURED
 from sweep.vocabulary.errors import SweepError
 
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
@@ -75,7 +76,7 @@ def test_diverged_run_ends_with_a_verdict_and_the_healthy_weights(
         assert bool(torch.isfinite(value).all())
     said = capsys.readouterr().out
     assert "DIVERGED: nonfinite gradient (compactness) at epoch 1 step 0." in said
-    assert "Set loss.sqrt_epsilon to 1e-6" in said
+    assert f"Set loss.sqrt_epsilon to 1e-6. {CURED}" in said
 
 
 def test_training_is_continued_with_the_same_settings_or_not_at_all(

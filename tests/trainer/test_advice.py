@@ -110,6 +110,13 @@ def test_nothing_is_advised_that_is_set_already(epsilon: float, mode: str, cure:
     assert advise(case(NONFINITE, GRADIENT, "compactness", LATE, settings)).cure == cure
 
 
+def test_nnunet_is_advised_a_precision_that_it_has() -> None:
+    """It takes float16 on a GPU, unless it is told otherwise, and knows no bfloat16."""
+    nnunet = {"trainer": {"kind": "nnunet", "dataset": 502}}
+    advice = advise(case(ZOMBIE, GRADIENT, None, EARLY, nnunet, scaled=True))
+    assert (advice.cure, advice.change) == ("Set trainer.amp to off.", {"trainer.amp": "off"})
+
+
 def test_only_a_cure_that_acts_within_the_step_can_be_tried_on_it() -> None:
     for cause, term, change in [
         (NONFINITE, None, {"loss.weights.aspect": 0.5}),  # the weighted sum overflowed

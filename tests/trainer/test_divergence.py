@@ -20,9 +20,9 @@ from sweep.store.files import parsed
 from sweep.trainer.divergence.judging import RECENT
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import ReproducedStep, replay
+from sweep.trainer.runs.tried_cures import CURED, REFUTED
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.tried_cures import CURED, REFUTED
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
@@ -218,8 +218,10 @@ def test_cure_that_is_not_enough_for_the_step_is_told_so(trial: MakeTrial, tmp_p
     terms = f"loss.terms=[{tmp_path}/broken.py:root]"
     settings = trial(*ROOT_OF_ZERO, terms, "loss.weights.root=0.1")
     alone, both = (verdict_of(one).diagnosis for one in (trial(*ROOT_OF_ZERO), settings))
-    assert alone is not None and alone.advice.endswith(CURED)
-    assert both is not None and both.advice == alone.advice.replace(CURED, REFUTED)
+    assert alone is not None
+    assert both is not None
+    assert alone.advice.endswith(CURED)
+    assert both.advice == alone.advice.replace(CURED, REFUTED)
 
 
 def test_likely_advice_gives_way_to_the_one_that_cures_the_step(

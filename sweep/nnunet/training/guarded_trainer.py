@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -293,8 +293,16 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             logits, _ = self.forward(batch, self.model)
             return logits.detach(), self.loss.terms
 
+        def loss_with(settings: TrialSettings) -> Tensor:
+            other = copy(self)
+            other.settings, other.trainer_settings = settings, nnunet_trainer(settings)
+            other.loss = other._build_loss()
+            other.loss.factor = self.loss.factor
+            return other.forward(batch, self.model)[1]
+
         return StepAgain(
             forward=forward,
+            loss_with=loss_with,
             soft_areas=partial(
                 soft_areas, channels=self.geometric_classes, regions=self.loss.regions
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
@@ -66,6 +66,7 @@ class Case:
         verdict: the guard's verdict.
         settings: the trial's settings.
         batch_finite: whether every value of the offending batch is finite, as far as is known.
+        scaled: whether a scaler for float16 took the steps. nnU-Net chooses the precision itself.
         had_learnt: whether the network was ever better than a prediction that ignores the images.
         gradient: norm of the last applied gradient; None if none was applied.
         geometric_share: largest share of the geometric terms in the loss before the verdict; None
@@ -82,6 +83,7 @@ class Case:
     verdict: Divergence
     settings: TrialSettings
     batch_finite: bool = True
+    scaled: bool = False
     had_learnt: bool = True
     gradient: float | None = None
     geometric_share: float | None = None
@@ -223,24 +225,25 @@ def raise_epsilon(case: Case) -> Advice | None:
 
 def widen_the_precision(case: Case) -> Advice | None:
     """For values that float16 cannot hold, unless the rate soon leads out of any range."""
-    if case.settings.trainer.amp != "fp16" or case.rate_is_far_too_high:
+    trainer = case.settings.trainer
+    if not (case.scaled or trainer.amp == "fp16") or case.rate_is_far_too_high:
         return None
-    cure = "Set trainer.amp to bf16, which has the range of float32, or off"
-    if case.is_own_loop and (case.largest_logit is None or case.answers_as_usual):
-        return Advice(
-            "Either a value left the range of float16, which ends at 65,504 and rounds what is below"
-            " 3e-8 to 0, or the loss divides by 0 or takes a logarithm or a root of 0 in any"
-            " precision.",
-            "trainer.amp",
-            f"{cure}. If it breaks there too, look into the loss.",
-            {"trainer.amp": "bf16"},
-        )
-    return Advice(
-        "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
-        "trainer.amp",
-        f"{cure}.",
-        {"trainer.amp": "bf16"},
+    known = get_args(type(trainer).model_fields["amp"].annotation)
+    wide, why = "off", ""
+    if "bf16" in known:
+        wide, why = "bf16", ", which has the range of float32, or off"
+    cure = f"Set trainer.amp to {wide}{why}."
+    cause = (
+        "float16 ends at 65,504: the network's activations or their gradients exceeded its range."
     )
+    if case.is_own_loop and (case.largest_logit is None or case.answers_as_usual):
+        cause = (
+            "Either a value left the range of float16, which ends at 65,504 and rounds what is"
+            " below 3e-8 to 0, or the loss divides by 0 or takes a logarithm or a root of 0 in any"
+            " precision."
+        )
+        cure += " If it breaks there too, look into the loss."
+    return Advice(cause, "trainer.amp", cure, {"trainer.amp": wide})
 
 
 def raise_the_optimizers_epsilon(case: Case) -> Advice | None:
@@ -261,9 +264,11 @@ def lower_the_broken_weight(case: Case) -> Advice | None:
 
 def lower_the_dominant_weight(case: Case) -> Advice | None:
     """For geometric terms that are most of the loss: weighted, they overflow though none of them
-    does alone."""
+    does alone. In float16 they do so long before they do in bfloat16."""
     share = case.geometric_share
-    return lower_a_weight(case) if share is not None and share > DOMINANT else None
+    if share is None or share <= DOMINANT or case.verdict.term in case.weights:
+        return None
+    return lower_a_weight(case)
 
 
 def lower_a_weight(case: Case) -> Advice | None:

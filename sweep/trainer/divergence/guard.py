@@ -40,7 +40,6 @@ import torch
 from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import GuardSettings
-from sweep.trainer.divergence.advice import Advice
 from sweep.trainer.divergence.judging import StepJudge
 from sweep.trainer.networks.optimizers import takes_flag
 from sweep.vocabulary.divergence import StepValues
@@ -57,7 +56,6 @@ class Diverged(Exception):
         divergence: the verdict.
         recent: the last steps up to the one in the verdict.
         offending: the data to reproduce that step, see `sweep.trainer.runs.reproduce`.
-        advices: all that fit, the likeliest first, which the verdict's diagnosis gives.
     """
 
     def __init__(
@@ -65,13 +63,11 @@ class Diverged(Exception):
         divergence: Divergence,
         recent: Sequence[StepValues] = (),
         offending: dict[str, Any] | None = None,
-        advices: Sequence[Advice] = (),
     ) -> None:
         super().__init__(divergence.message)
         self.divergence = divergence
         self.recent = tuple(recent)
         self.offending = offending
-        self.advices = advices
 
 
 class Guard:

@@ -33,6 +33,7 @@ from sweep.trainer.divergence.verdicts import (
 )
 from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.run_protocol import Loop
+from sweep.trainer.runs.tried_cures import tried
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -76,6 +77,7 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         verdict=verdict,
         settings=run.settings,
         batch_finite=batch_finite,
+        scaled=run.guard.fp16,
         gradient=applied[-1] if applied else None,
         geometric_share=geometric_share(
             run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
@@ -86,15 +88,16 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         weight_size=size_of(run.model),
         largest_logit=largest,
     )
-    advices = every_advice(case)
+    broke_before_it_moved = None if has_moved_weights(verdict) else again
+    advice = tried(run, broke_before_it_moved, every_advice(case))
     diagnosis = replace(
-        diagnose(case, advices[0], run.steps_per_epoch, run.epsilon_facts()),
+        diagnose(case, advice, run.steps_per_epoch, run.epsilon_facts()),
         recent=stop.recent,
         cases=() if again is None else again.cases,
         soft_areas=areas,
         replayable=offending is not None,
     )
-    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending, advices)
+    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
 
 
 def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:

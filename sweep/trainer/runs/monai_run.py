@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.prepared.unfit_data import network_size
+from sweep.spec.settings.geometric_terms import Geometry
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.objective_settings import group_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -109,14 +112,7 @@ class MonaiTraining(GuardedRun):
         self.batches = self._make_batches(settings.trainer)
         self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
         self.model = self._make_network(settings.trainer, size)
-        self.loss = TrainingLoss(
-            settings.loss,
-            data.geometric_classes,
-            geometry=settings.trainer.geometry,
-            spacing=data.spacing,
-            ignore=data.ignore,
-            regions=data.regions,
-        )
+        self.loss = self._make_loss(settings.loss, settings.trainer.geometry)
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -139,6 +135,17 @@ class MonaiTraining(GuardedRun):
             oversample_foreground=settings.data.foreground_share,
             device=self.device,
             origin=data.origin,
+            regions=data.regions,
+        )
+
+    def _make_loss(self, settings: LossSettings, geometry: Geometry) -> TrainingLoss:
+        data = self.data
+        return TrainingLoss(
+            settings,
+            data.geometric_classes,
+            geometry=geometry,
+            spacing=data.spacing,
+            ignore=data.ignore,
             regions=data.regions,
         )
 
@@ -399,14 +406,24 @@ class MonaiTraining(GuardedRun):
     def given_again(self, batch: Batch, epoch: int, step: int) -> StepAgain:
         """A step with this batch, to be examined again."""
 
-        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
+        def eager(run: MonaiTraining) -> ForwardPass:
             # A compiled network would not call the hooks that say which parameter comes first.
             with torch.compiler.set_stance("force_eager"):
-                passed = self.forward(batch, epoch, step)
+                return run.forward(batch, epoch, step)
+
+        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
+            passed = eager(self)
             return passed.outputs[0].detach(), passed.terms
+
+        def loss_with(settings: TrialSettings) -> Tensor:
+            other = copy(self)
+            other.settings = settings
+            other.loss = self._make_loss(settings.loss, self.loss.geometry)
+            return eager(other).loss
 
         return StepAgain(
             forward=forward,
+            loss_with=loss_with,
             soft_areas=self.loss.soft_areas,
             inputs=batch.images,
             cases=batch.cases,

@@ -138,6 +138,16 @@ def replay(
     return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
 
 
+def unscaled(offending: Mapping[str, Any]) -> dict[str, Any]:
+    """The kept step with a gradient scaler that multiplies by 1, if it has a scaler.
+
+    float16 overflows until the scale has come down to one that fits. With a cure the training would
+    find it; without, none fits.
+    """
+    scaler = offending["scaler"]
+    return {**offending, "scaler": scaler | {"scale": 1.0} if scaler else scaler}
+
+
 def _before_step(
     settings: TrialSettings, offending: Mapping[str, Any]
 ) -> tuple[MonaiTraining, Batch]:

@@ -1,0 +1,71 @@
+"""Cures, tried on the step that broke before one of them is advised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import replace_value
+from sweep.trainer.divergence.advice import Advice
+from sweep.trainer.divergence.blame import unchanged_buffers
+from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
+
+CURED = "With it, loss and gradient of that step are finite."
+REFUTED = "That step breaks with it too, so it is not the whole cause."
+
+
+def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -> Advice:
+    """The first advice that cures the step that broke, or else the likeliest.
+
+    A sentence in it says what came of it. Many cannot be tried on a step, such as a lower learning
+    rate.
+
+    Args:
+        run: with the weights from before the step.
+        again: the step; None if its batch or those weights are lost.
+        advices: all that fit, the likeliest first.
+    """
+    likeliest = advices[0]
+    if again is None or again.loss_with is None:
+        return likeliest
+    for advice in advices:
+        if not advice.change:
+            continue
+        cured = _is_cured(run.model, again.loss_with, changed(run.settings, advice.change))
+        if cured:
+            return replace(advice, cure=f"{advice.cure} {CURED}")
+        if cured is False and advice is advices[0]:
+            likeliest = replace(advice, cure=f"{advice.cure} {REFUTED}")
+    return likeliest
+
+
+def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:
+    """The settings with others in their place, by dotted name."""
+    values = settings.model_dump()
+    for key, value in change.items():
+        replace_value(values, key, value)
+    return TrialSettings.model_validate(values)
+
+
+def _is_cured(
+    model: nn.Module, loss_with: Callable[[TrialSettings], Tensor], settings: TrialSettings
+) -> bool | None:
+    """Whether loss and gradient are finite with other settings; None if that cannot be found out.
+
+    No scaler scales the loss: with a cure, the training would find a scale that fits.
+    """
+    model.train()
+    # A trial that diverged must not fail for want of memory, or by a loss of the user's.
+    with suppress(Exception), unchanged_buffers(model):
+        loss = loss_with(settings)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        norm = nn.utils.get_total_norm([one for one in gradients if one is not None])
+        return bool(torch.isfinite(loss) & torch.isfinite(norm))
+    return None
