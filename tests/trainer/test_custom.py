@@ -20,6 +20,7 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.custom.custom_run import CustomTraining
 from sweep.trainer.custom.entry_point import load_entry
 from sweep.trainer.runs.guarded_run import copy_to_cpu
+from sweep.trainer.runs.tried_cures import CURED, REFUTED
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.trainer_check import TrainerCheck
@@ -54,7 +55,9 @@ class Mine(CustomTraining):
 
     def compute_loss(self, batch, factor):
         images, labels = batch["images"], batch["labels"]
-        logits = self.model(images)
+        with self.autocast():
+            logits = self.model(images)
+        logits = logits.float()
         if self.options["loss"] == "mse":
             mse = (logits[:, 1:] - labels.float()).square().mean()
             return mse, {"mse": mse}
@@ -145,6 +148,7 @@ def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure() -> N
         ("x", "x * torch.inf", "mse", {}, "trainer.entry", "The batch contains values that are"),
         ("x", "x * 0 + 9", "ce", {}, "trainer.entry", "The loss is not finite, though the batch"),
         ("x", "x * 0 + 9", "ce", HALF, "trainer.amp", "Either a value left the range of float16"),
+        ("x * 1e6", "x > 0", "ce", HALF, "trainer.amp", "float16 ends at 65,504"),
         ("x", "x > 0", "ce", FAST, "optimizer.lr", "The learning rate 1e+30 is too high"),
         ("x", "x > 0", "ce", ADAM, "optimizer.options.eps", "With eps = 0 the optimizer divides"),
     ],
@@ -167,6 +171,8 @@ def test_step_that_breaks_is_blamed_on_what_broke_it(
     assert verdict.diagnosis is not None
     assert (verdict.epoch, verdict.diagnosis.setting) == (0, setting)
     assert verdict.diagnosis.likely_cause.startswith(said)
+    tried = {"Either": REFUTED, "float16": CURED}.get(said.split()[0], "")
+    assert verdict.diagnosis.advice.endswith(tried)
 
 
 def test_exploding_trial_is_taken_back_to_before_the_explosion(tmp_path: Path) -> None:
