@@ -11,7 +11,7 @@ from itertools import combinations, compress
 import numpy as np
 import optuna.importance
 import plotly.graph_objects as go
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from sweep.analysis.divergence_rates import Floats, hazards
 from sweep.analysis.figures import figure_style as style
@@ -262,7 +262,9 @@ def importance_of(
         for name, kind in translator.distributions.items()
         if isinstance(kind, CategoricalDistribution)
     }
-    kinds = {name: lists.get(name, FloatDistribution(0, 1)) for name in names}
+    kinds: dict[str, BaseDistribution] = {
+        name: lists.get(name, FloatDistribution(0, 1)) for name in names
+    }
     for record, target, row in zip(records, targets, places, strict=True):
         found = translator.encode(translator.inside(record.parameters))
         listed = {name: found.get(name, middle(kind)) for name, kind in lists.items()}
