@@ -41,6 +41,15 @@ space:
   optimizer.lr: {{uniform: [0, 1]}}
   loss.weights.compactness: {{uniform: [0.001, 1]}}
 """
+LOW_END = """\
+name: synthetic
+trials: {trials}
+trainer: {{epochs: {epochs}}}
+loss: {{warmup_epochs: 0}}
+space:
+  loss.sqrt_epsilon: {{loguniform: [1.0e-8, 1.0e-2]}}
+  loss.weights.compactness: {{uniform: [0.001, 1]}}
+"""
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "importance.py"
 
 
@@ -118,6 +127,23 @@ def test_setting_that_acts_before_the_switch_on_is_found_by_the_divergences_ther
     assert next(iter(found.shares)) == "optimizer.lr"
     assert found.is_reliable
     assert "30 trials explains" in divergence_importance(results).finding
+
+
+def test_region_at_the_low_end_of_a_logarithmic_range_is_found() -> None:
+    """Of the range from 1e-8 to 1e-2 as it stands, all below 1e-6 is a ten-thousandth."""
+    rng = np.random.default_rng(2)
+    records = []
+    for number in range(30):
+        epsilon = float(10 ** rng.uniform(-8, -2))
+        drawn: dict[str, ParameterValue] = {"loss.sqrt_epsilon": epsilon}
+        drawn["loss.weights.compactness"] = rng.uniform(0.001, 1)
+        diverges = rng.random() < (0.9 if epsilon < 1e-6 else 0.1)
+        outcome = diverged_at(0) if diverges else Status.COMPLETED
+        records.append(trial(number, outcome, [] if diverges else [0.5] * 20, drawn))
+    found = importance_for_divergence(results_of(*records, yaml=LOW_END))
+    assert found is not None
+    assert next(iter(found.shares)) == "loss.sqrt_epsilon"
+    assert found.shares["loss.sqrt_epsilon"] > 0.8
 
 
 def test_below_a_stated_number_of_trials_nothing_is_told(made: ModuleType) -> None:

@@ -11,6 +11,7 @@ from itertools import combinations, compress
 import numpy as np
 import optuna.importance
 import plotly.graph_objects as go
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweep.analysis.divergence_rates import Floats, hazards
 from sweep.analysis.figures import figure_style as style
@@ -249,25 +250,27 @@ def importance_of(
         return None
     from sklearn.ensemble import RandomForestRegressor
 
-    translator, study = Translator(results.spec.drawn), make_study()
-    for record, target in zip(records, targets, strict=True):
-        found = translator.encode(translator.inside(record.parameters))
-        trial = optuna.create_trial(
-            params={
-                name: found.get(name, middle(distribution))
-                for name, distribution in translator.distributions.items()
-            },
-            distributions=dict(translator.distributions),
-            value=target,
-        )
-        study.add_trial(trial)
-
-    fanova = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)
-    shares = optuna.importance.get_param_importances(study, evaluator=fanova, params=names)
     places = [
         [results.position(name, one) if name in one.parameters else 0.5 for name in names]
         for one in records
     ]
+    translator, study = Translator(results.spec.drawn), make_study()
+    # Numbers as places on the scale of their space: fANOVA weighs what it is given evenly, and of
+    # 1e-8 to 1e-2 everything below 1e-6 would be a ten-thousandth.
+    lists = {
+        name: kind
+        for name, kind in translator.distributions.items()
+        if isinstance(kind, CategoricalDistribution)
+    }
+    kinds = {name: lists.get(name, FloatDistribution(0, 1)) for name in names}
+    for record, target, row in zip(records, targets, places, strict=True):
+        found = translator.encode(translator.inside(record.parameters))
+        listed = {name: found.get(name, middle(kind)) for name, kind in lists.items()}
+        params = {n: listed.get(n, place) for n, place in zip(names, row, strict=True)}
+        study.add_trial(optuna.create_trial(params=params, distributions=kinds, value=target))
+
+    fanova = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)
+    shares = optuna.importance.get_param_importances(study, evaluator=fanova, params=names)
     # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
     # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
