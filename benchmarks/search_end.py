@@ -182,6 +182,19 @@ DRAWN: Mapping[str, Drawing] = {
     "unseen: 10 % are 0.2 better": lambda rng, shape: np.where(
         rng.random(shape) < 0.1, rng.normal(0.9, 0.01, shape), rng.normal(0.7, 0.01, shape)
     ),
+    "5 % learn at all": lambda rng, shape: np.where(
+        rng.random(shape) < 0.05, rng.normal(0.8, 0.03, shape), rng.uniform(0, 0.1, shape)
+    ),
+    "unseen: 3 % learn at all, skewed": lambda rng, shape: np.where(
+        rng.random(shape) < 0.03,
+        1 - 0.15 * np.exp(rng.normal(0, 0.4, shape)),
+        rng.exponential(0.02, shape),
+    ),
+    "unseen: 10 % learn, 10 % half of it": lambda rng, shape: np.select(
+        [rng.random(shape) < 0.1, rng.random(shape) < 0.1],
+        [rng.normal(0.85, 0.01, shape), rng.normal(0.4, 0.05, shape)],
+        rng.uniform(0, 0.05, shape),
+    ),
     "unseen: no bound (Cauchy)": lambda rng, shape: 0.8 + 0.002 * rng.standard_cauchy(shape),
     "unseen: a ceiling, noise 0.004": lambda rng, shape: (
         0.92

@@ -27,6 +27,7 @@ OF_A_STEP = ("loss.", "trainer.amp")
 """How the names of settings begin that a single step depends on, given the weights before it."""
 OF_ITS_PLACE = ("trainer.device", "trainer.threads", "trainer.deterministic")
 """Settings that say where a step is taken again."""
+RESULTS = Path("results")
 UNREAD = "has no effect with --replay, which trains nothing: leave it out"
 
 
@@ -46,7 +47,7 @@ def command(
             " train-SWEEP-best or train-SWEEP-TRIAL.",
         ),
     ] = None,
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,7 +77,7 @@ def command(
 
         if again is not None:
             others = {"--name": name, "--track": track, "--all-cases": on_all_cases}
-            unread = {"CONFIG.yaml": config} | others
+            unread = {"CONFIG.yaml": config, "--results": results != RESULTS} | others
             if mistakes := [Mistake(UNREAD, key=key) for key, given in unread.items() if given]:
                 raise InputError(mistakes)
             from sweep.store.at_uri.local_results import local_place

@@ -57,7 +57,11 @@ class Setting(NamedTuple):
     write: Callable[[Any], object]
 
 
-def _default_device(device: torch.device) -> None:
+def _default_device() -> torch.device:
+    return torch.empty(0).device  # torch.get_default_device of 2.8 fails after a None was set
+
+
+def _set_default_device(device: torch.device) -> None:
     # An explicit "cpu" would slow down every later call.
     torch.set_default_device(None if device.type == "cpu" else device)
 
@@ -169,7 +173,7 @@ SETTINGS = {
     "threads": Setting(torch.get_num_threads, torch.set_num_threads),
     "determinism": Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     "default dtype": Setting(torch.get_default_dtype, torch.set_default_dtype),
-    "default device": Setting(torch.get_default_device, _default_device),
+    "default device": Setting(_default_device, _set_default_device),
     "gradients": Setting(torch.is_grad_enabled, torch.set_grad_enabled),
     "anomaly detection": Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     "precision of products": Setting(

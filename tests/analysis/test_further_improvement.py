@@ -111,6 +111,14 @@ def test_one_or_two_different_values_tell_only_that_no_trial_was_better(
     assert chance_of_improvement(none_was, 0.002, 20, most=scores[0]) == 0.0
 
 
+def test_few_trials_far_above_all_others_count_by_their_order_alone() -> None:
+    """Of 40 trials in any order, the best is among the 20 to come in a half."""
+    others = [0.01 * n for n in range(1, 19)]
+    assert chance_of_improvement([0.8, *others, None], 0.002, further=20) == 0.5
+    assert chance_of_improvement([0.8, 0.799, *others], 0.002, further=20) == 0.25
+    assert chance_of_improvement([0.8, *others, None], 0.3, further=20, most=1.0) == 0
+
+
 def test_many_equal_best_ones_are_no_end_where_scores_come_in_steps() -> None:
     """Taken as they are, the estimates below 0.1 of such scores are 0.03 on average and the chance
     is 0.21."""

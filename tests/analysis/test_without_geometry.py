@@ -17,6 +17,7 @@ from sweep.spec.checks.doubtful_settings import trial_warnings, warnings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
+from sweep.trainer.divergence.verdicts import advise
 from sweep.trainer.runs.explain import diagnose
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
@@ -60,7 +61,9 @@ def spec(
 
 def spec_of(text: str) -> SweepSpec:
     space = "space: {optimizer.lr: {loguniform: [1.0e-4, 1.0]}}"
-    return SweepSpec.model_validate(YAML(typ="safe").load(f"name: x\ntrials: 6\n{text}\n{space}"))
+    return SweepSpec.model_validate(
+        YAML(typ="safe", pure=True).load(f"name: x\ntrials: 6\n{text}\n{space}")
+    )
 
 
 def verdict(settings: TrialSettings) -> Divergence:
@@ -69,7 +72,11 @@ def verdict(settings: TrialSettings) -> Divergence:
     )
     case = Case(verdict=bare, settings=settings)
     return Divergence(
-        cause=bare.cause, epoch=2, step=1, message="NaN.", diagnosis=diagnose(case, 4, None)
+        cause=bare.cause,
+        epoch=2,
+        step=1,
+        message="NaN.",
+        diagnosis=diagnose(case, advise(case), 4, None),
     )
 
 

@@ -116,6 +116,7 @@ def test_change_with_which_the_step_breaks_too_is_a_failure(diverged: tuple[Resu
         (["--set", "network.channels=[4, 8]"], "network.channels: cannot be tried on"),
         (["--set", "loss.sqrt_epsilonn=1"], "loss.sqrt_epsilon"),
         (["a.yaml"], "CONFIG.yaml: has no effect with --replay"),
+        (["--results", "elsewhere"], "--results: has no effect with --replay"),
         (["--all-cases"], "--all-cases: has no effect with --replay"),
         (["--name", "a", "--track", "wandb"], "--track: has no effect with --replay"),
     ],

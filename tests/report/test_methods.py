@@ -19,6 +19,7 @@ from sweep.report.takeaway.methods import Methods, methods
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.case_table import write_cases
 from sweep.vocabulary.class_scores import ClassScore
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import (
     Enqueued,
@@ -179,6 +180,16 @@ def test_objectives_of_the_rungs_are_all_named_with_the_rule_that_compares_them(
     assert f"ranked {ranked}" in passage(results, "Selection")
     assert f"Ranking of synthetic {ranked}." in top_of_ranking(results)
     assert "Multi-objective asynchronous successive halving" in found(results).plain
+
+
+def test_values_by_the_further_objectives_stand_beside_the_first() -> None:
+    best = EpochMetrics(epoch=0, val_dice=0.5, metrics={"hd95": 3.25})
+    worse = EpochMetrics(epoch=1, val_dice=0.4, metrics={"hd95": 1.5})
+    results = sweep_with(SWEEP_YAML + "objective: [val_dice, hd95, epochs]\n")
+    results = replace(
+        results, records=tuple(replace(one, history=(best, worse)) for one in results.records)
+    )
+    assert "By the other objectives it had HD95 3.2500 and epochs 2." in passage(results, "Result")
 
 
 def test_setting_that_is_searched_is_not_said_to_have_the_value_of_the_file() -> None:

@@ -68,7 +68,7 @@ def test_replicates_run_over_folds_unless_seeds_or_folds_are_given(
     confirm: str, rest: str, seeds_and_folds: tuple[int, int]
 ) -> None:
     text = f"confirm: {confirm}\nname: x\n{rest}{SPACE}"
-    spec = SweepSpec.model_validate(YAML(typ="safe").load(text))
+    spec = SweepSpec.model_validate(YAML(typ="safe", pure=True).load(text))
     assert spec.confirm is not None
     assert spec.confirm.blocks == seeds_and_folds
     assert len(blocks(spec)) == seeds_and_folds[0] * seeds_and_folds[1]

@@ -143,7 +143,7 @@ def test_file_for_any_dataset_passes_the_check_of_its_pixels_on_a_cpu_and_on_a_g
 
 
 def values_of(file: Path) -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(file))
+    return dict(YAML(typ="safe", pure=True).load(file))
 
 
 def fitted(init: Init, folder: Path, *more: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.custom.custom_run import CustomTraining
 from sweep.trainer.custom.entry_point import load_entry
 from sweep.trainer.runs.guarded_run import copy_to_cpu
+from sweep.trainer.runs.tried_cures import CURED, REFUTED
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.trainer_check import TrainerCheck
@@ -54,7 +55,9 @@ class Mine(CustomTraining):
 
     def compute_loss(self, batch, factor):
         images, labels = batch["images"], batch["labels"]
-        logits = self.model(images)
+        with self.autocast():
+            logits = self.model(images)
+        logits = logits.float()
         if self.options["loss"] == "mse":
             mse = (logits[:, 1:] - labels.float()).square().mean()
             return mse, {"mse": mse}
@@ -64,7 +67,9 @@ class Mine(CustomTraining):
     def validate(self, epoch):
         return Validation(dice=0.5)
 """
-ADAM = {"name": "torch.optim:Adam", "lr": 1e-3, "options": {"eps": 0.0}}
+ADAM = {"optimizer": {"name": "torch.optim:Adam", "lr": 1e-3, "options": {"eps": 0.0}}}
+FAST = {"optimizer": {"lr": 1e30}}
+HALF = {"trainer": {"amp": "fp16"}}
 
 
 def trial(entry: str = DISCS, **changes: Any) -> TrialSettings:
@@ -137,25 +142,28 @@ def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure() -> N
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "loss", "optimizer", "setting", "said"),
+    ("images", "labels", "loss", "changes", "setting", "said"),
     [
         ("x / 0", "x > 0", "ce", {}, "trainer.entry", "The batch contains values that are not"),
         ("x", "x * torch.inf", "mse", {}, "trainer.entry", "The batch contains values that are"),
         ("x", "x * 0 + 9", "ce", {}, "trainer.entry", "The loss is not finite, though the batch"),
-        ("x", "x > 0", "ce", {"lr": 1e30}, "optimizer.lr", "The learning rate 1e+30 is too high"),
+        ("x", "x * 0 + 9", "ce", HALF, "trainer.amp", "Either a value left the range of float16"),
+        ("x * 1e6", "x > 0", "ce", HALF, "trainer.amp", "float16 ends at 65,504"),
+        ("x", "x > 0", "ce", FAST, "optimizer.lr", "The learning rate 1e+30 is too high"),
         ("x", "x > 0", "ce", ADAM, "optimizer.options.eps", "With eps = 0 the optimizer divides"),
     ],
 )
 def test_step_that_breaks_is_blamed_on_what_broke_it(
-    tmp_path: Path, images: str, labels: str, loss: str, optimizer: Any, setting: str, said: str
+    tmp_path: Path, images: str, labels: str, loss: str, changes: Any, setting: str, said: str
 ) -> None:
     """A constant image divided by its deviation, a label without bound, only labels to ignore, and
     a unit that is never on; in each batch a tensor that cannot be asked whether it is finite."""
     settings = TrialSettings.model_validate(
         {
             "trainer": {"kind": "custom", "entry": write_trainer(tmp_path, BREAKS), "epochs": 2}
-            | {"options": {"images": images, "labels": labels, "loss": loss}},
-            "optimizer": {"gradient_clip": None} | optimizer,
+            | {"options": {"images": images, "labels": labels, "loss": loss}}
+            | changes.get("trainer", {}),
+            "optimizer": {"gradient_clip": None} | changes.get("optimizer", {}),
         }
     )
     verdict = fit(settings).divergence
@@ -163,6 +171,8 @@ def test_step_that_breaks_is_blamed_on_what_broke_it(
     assert verdict.diagnosis is not None
     assert (verdict.epoch, verdict.diagnosis.setting) == (0, setting)
     assert verdict.diagnosis.likely_cause.startswith(said)
+    tried = {"Either": REFUTED, "float16": CURED}.get(said.split()[0], "")
+    assert verdict.diagnosis.advice.endswith(tried)
 
 
 def test_exploding_trial_is_taken_back_to_before_the_explosion(tmp_path: Path) -> None:

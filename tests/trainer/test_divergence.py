@@ -365,6 +365,16 @@ def test_root_of_zero_in_float16_is_no_calibration_but_a_zombie(
     assert replayed(config, tmp_path, verdict).is_exact
 
 
+def test_training_in_float16_that_ends_while_every_step_is_skipped_has_no_result(
+    trial: MakeTrial,
+) -> None:
+    config = trial(*ROOT_OF_ZERO, "trainer.amp=fp16")  # 15 steps, fewer than make a limit
+    verdict = verdict_of(config)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 7, 0)
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
+
+
 def test_geometric_part_is_float32_whatever_the_network_computes_in(
     trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:

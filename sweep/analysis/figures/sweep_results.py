@@ -255,6 +255,14 @@ class Results:
         return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
 
     @cached_property
+    def exposures_before(self) -> Mapping[str, Exposure]:
+        """The same before the switch-on, where the search varies settings that act there too."""
+        if all(map(is_late, self.varied)):
+            return {}
+        found = ((one.trial_id, self._exposure(one, before=True)) for one in self.records)
+        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
+
+    @cached_property
     def at_risk(self) -> list[TrialRecord]:
         """The trials with an `exposures`, by number."""
         return [record for record in self.records if record.trial_id in self.exposures]
@@ -332,7 +340,7 @@ class Results:
             one.trial_id for one in self.records if lies_in(drawn, one.parameters, order)
         )
 
-    def _exposure(self, record: TrialRecord) -> Exposure | None:
+    def _exposure(self, record: TrialRecord, *, before: bool = False) -> Exposure | None:
         start = self.switch_on(record)
         has_none = start is None and self.spec.ranges.uses_geometric_loss
         if has_none or record.trial_id not in self._inside:
@@ -341,11 +349,13 @@ class Results:
             start = 0
         has_diverged = record.status is Status.DIVERGED
         last = divergence_epoch(record) + 1 if has_diverged else len(record.history)
-        if last <= start:
-            return None
         is_whole = record.status is Status.COMPLETED
         whole = last if is_whole else max(last, int(number_of(self.spec, record, "trainer.epochs")))
-        return Exposure(epochs=last - start, whole=whole - start, diverged=has_diverged)
+        first, end = (0, start) if before else (start, whole)
+        seen = min(last, end) - first
+        if seen <= 0:
+            return None
+        return Exposure(epochs=seen, whole=end - first, diverged=has_diverged and last <= end)
 
 
 def diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,7 @@ from itertools import combinations, compress
 import numpy as np
 import optuna.importance
 import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from sweep.analysis.divergence_rates import Floats, hazards
 from sweep.analysis.figures import figure_style as style
@@ -20,7 +22,7 @@ from sweep.search.searchers.linked_search import middle
 from sweep.search.searchers.optuna_study import Translator, make_study
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import short_names
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord
 
 LEAST_TRIALS = 12
 """Fewer trials show nothing: `benchmarks/importance.py` measures what this many can show."""
@@ -50,8 +52,8 @@ class Importance:
         leading: of PED-ANOVA, for being among the best; empty where that has no meaning.
         explained: share of the variance that a forest explains on trials that it has not seen; at
             or below 0 the shares are noise.
-        chance: how often shuffled targets split as well at some value of some parameter; see
-            `chance_of_split`.
+        chance: how often shuffled targets depend on any parameter as strongly as the targets on
+            the first one; see `chance_of_split`.
         trials: number of trials used.
     """
 
@@ -99,16 +101,22 @@ def importance_for_divergence(results: Results) -> Importance | None:
     The target is the martingale residual of each trial (Therneau, Grambsch and Fleming 1990):
     whether it diverged, minus the expected number of divergences in its epochs at risk.
     """
-    exposures = results.exposures
-    diverged, at_risk = hazards(list(exposures.values()))
-    expected = np.cumsum(diverged / np.maximum(at_risk, 1))  # Nelson and Aalen's estimate
-    values = {
-        trial_id: float(one.diverged) - float(expected[one.epochs - 1])
-        for trial_id, one in exposures.items()
-    }
-    if len({one.diverged for one in exposures.values()}) < 2:
+    values = martingale_residuals(results)
+    records = [record for record in results.records if record.trial_id in values]
+    if len({record.status is Status.DIVERGED for record in records}) < 2:
         return None
-    return importance_of(results, results.at_risk, values, leading=False)
+    return importance_of(results, records, values, leading=False)
+
+
+def martingale_residuals(results: Results) -> dict[str, float]:
+    """By trial id. Epochs before the switch-on have a hazard of their own, where they count."""
+    values: dict[str, float] = defaultdict(float)
+    for exposures in (results.exposures_before, results.exposures):
+        diverged, at_risk = hazards(list(exposures.values()))
+        expected = np.cumsum(diverged / np.maximum(at_risk, 1))  # Nelson and Aalen's estimate
+        for trial_id, one in exposures.items():
+            values[trial_id] += float(one.diverged) - float(expected[one.epochs - 1])
+    return values
 
 
 def by_importance(results: Results) -> list[str]:
@@ -152,9 +160,10 @@ def dice_importance(results: Results) -> ReportFigure:
 def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
-    at_risk = len(results.at_risk)
+    values = martingale_residuals(results)
+    at_risk = len(values)
     finding = _finding(found, at_risk, "divergence")
-    outcomes = {one.diverged for one in results.exposures.values()}
+    outcomes = {one.status is Status.DIVERGED for one in results.records if one.trial_id in values}
     if len(outcomes) == 1:
         share = "Every" if outcomes == {True} else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing distinguishes them."
@@ -166,6 +175,8 @@ def divergence_importance(results: Results) -> ReportFigure:
             "fANOVA (the variance that a random forest finds, split among the parameters) on "
             "diverged (1) or not (0), less what was to be expected in the epochs for which the "
             "trial was at risk: one that was pruned soon has not shown that it would not diverge."
+            + " Epochs before the geometric loss acts count too, as some settings act there."
+            * bool(results.exposures_before)
             + _conditional_words(results)
         ),
         figure=_bars(found) if found else None,
@@ -239,32 +250,40 @@ def importance_of(
         return None
     from sklearn.ensemble import RandomForestRegressor
 
-    translator, study = Translator(results.spec.drawn), make_study()
-    for record, target in zip(records, targets, strict=True):
-        found = translator.encode(translator.inside(record.parameters))
-        trial = optuna.create_trial(
-            params={
-                name: found.get(name, middle(distribution))
-                for name, distribution in translator.distributions.items()
-            },
-            distributions=dict(translator.distributions),
-            value=target,
-        )
-        study.add_trial(trial)
-
-    fanova = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)
-    shares = optuna.importance.get_param_importances(study, evaluator=fanova, params=names)
     places = [
         [results.position(name, one) if name in one.parameters else 0.5 for name in names]
         for one in records
     ]
+    translator, study = Translator(results.spec.drawn), make_study()
+    # Numbers as places on the scale of their space: fANOVA weighs what it is given evenly, and of
+    # 1e-8 to 1e-2 everything below 1e-6 would be a ten-thousandth.
+    lists = {
+        name: kind
+        for name, kind in translator.distributions.items()
+        if isinstance(kind, CategoricalDistribution)
+    }
+    kinds: dict[str, BaseDistribution] = {
+        name: lists.get(name, FloatDistribution(0, 1)) for name in names
+    }
+    for record, target, row in zip(records, targets, places, strict=True):
+        found = translator.encode(translator.inside(record.parameters))
+        listed = {name: found.get(name, middle(kind)) for name, kind in lists.items()}
+        params = {n: listed.get(n, place) for n, place in zip(names, row, strict=True)}
+        study.add_trial(optuna.create_trial(params=params, distributions=kinds, value=target))
+
+    fanova = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)
+    shares = optuna.importance.get_param_importances(study, evaluator=fanova, params=names)
     # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
     # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
     forest.fit(np.array(places), np.array(targets))
     drawn = {name: [name in one.parameters for one in records] for name in names}
+    first = next(iter(shares))
+    draws = np.array(drawn[first])
     return Importance(
-        chance=chance_of_split(np.array(places), np.array(targets)),
+        chance=chance_of_split(
+            np.array(places)[draws], np.array(targets)[draws], names.index(first)
+        ),
         shares={name: float(share) for name, share in shares.items()},
         leading=_leading(study, drawn) if leading else {},
         explained=float(forest.oob_score_),
@@ -293,33 +312,36 @@ def _leading(study: optuna.Study, drawn: Mapping[str, Sequence[bool]]) -> dict[s
     return {name: float(value) / total for name, value in found.items()}
 
 
-def chance_of_split(places: Floats, targets: Floats) -> float:
-    """How often a split of shuffled targets explains as much as the best one of these targets.
+def chance_of_split(places: Floats, targets: Floats, first: int) -> float:
+    """How often any parameter splits shuffled targets as well as this one splits the targets.
 
     A split divides the trials into those in an interval of one parameter and the others; it
-    explains the variance between the two. Of all splits by all parameters the best one counts, so
-    the number of parameters is allowed for. Shuffled targets depend on nothing, which makes this
-    the p-value of a permutation test, whatever the targets' distribution is.
+    explains the variance between the two. Of all splits by all parameters of shuffled targets the
+    best one counts, so the number of parameters is allowed for. Shuffled targets depend on nothing,
+    which makes this the p-value of a permutation test, whatever the targets' distribution is.
 
     Args:
-        places: of the trials on the axes of the parameters, ``[trials, parameters]``.
+        places: of the trials on the axes of the parameters, ``[trials, parameters]``. All draw the
+            parameter: those that do not would differ by what its condition decides.
         targets: ``[trials]``.
+        first: index of the parameter.
 
     Source: Westfall and Young 1993, Resampling-Based Multiple Testing (the maximum over tests).
     """
     rng = np.random.default_rng(SEED)
     centred = targets - targets.mean()
     drawn = np.vstack([centred, *(rng.permutation(centred) for _ in range(SHUFFLES))])
-    best = np.zeros(len(drawn))
-    for column in places.T:
+    best = np.zeros((places.shape[1], len(drawn)))
+    for found, column in zip(best, places.T, strict=True):
         order = np.argsort(column, kind="stable")
         sums = np.pad(np.cumsum(drawn[:, order], axis=1), ((0, 0), (1, 0)))  # [drawn, trials + 1]
         inner = style.thinned((np.flatnonzero(np.diff(column[order])) + 1).tolist(), MOST_CUTS)
         for low, high in combinations([0, *inner, len(targets)], 2):
             if LEAST_SIDE <= (inside := high - low) <= len(targets) - LEAST_SIDE:
                 between = (sums[:, high] - sums[:, low]) ** 2
-                best = np.maximum(best, between / (inside * (len(targets) - inside)))
-    return float((best[1:] >= best[0] * (1 - 1e-9)).sum() + 1) / (SHUFFLES + 1)
+                np.maximum(found, between / (inside * (len(targets) - inside)), out=found)
+    shuffled = best[:, 1:].max(axis=0)
+    return float((shuffled >= best[first, 0] * (1 - 1e-9)).sum() + 1) / (SHUFFLES + 1)
 
 
 def _bars(found: Importance) -> go.Figure:

@@ -139,7 +139,10 @@ def chance_of_improvement(
     Scores in steps that are larger than δ (of few cases, or rounded) are spread evenly over the
     step that each stands for, and to be better is to reach the next step. Many equal best ones
     would else look like an end of what is possible. Of one or two different scores nobody knows a
-    step or a tail, but only that none of n was better: m = 0.
+    step or a tail, but only that none of n was better: m = 0. Where fewer than `LEAST_TAIL` of the
+    best lie so far above all others that the gap is more than half of the range, the others show
+    nothing of the better kind. Then only the order counts: of n + k trials in any order, the k
+    have all J that are within δ of the best with about (k / (n + k))^J.
 
     Args:
         scores: of the trials, higher is better; None of one without a value, which counts among n.
@@ -161,6 +164,10 @@ def chance_of_improvement(
     target = known[0] + improvement
     if len(np.unique(known.round(12))) <= MOST_ALIKE:
         return 0.0 if target > most else 1 - (1 + further / len(scores)) ** -0.5
+    gaps = known[: LEAST_TAIL - 1] - known[1:LEAST_TAIL]
+    if gaps.max() > (known[0] - known[-1]) / 2:  # of the better kind are too few for a tail
+        near = np.count_nonzero(known > known[0] - improvement)
+        return 0.0 if target > most else float((further / (further + len(scores))) ** near)
     step, even = _in_steps(known)
     if step > improvement:
         target, known = known[0] + step / 2, even

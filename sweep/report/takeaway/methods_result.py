@@ -146,6 +146,9 @@ def result_words(of: Selected) -> str:
             f" {record.best.epoch} of {len(record.history)}, counted from 0). This value is"
             f" optimistic: it is the {extreme} of all {every}, on the cases that it was chosen by."
         )
+        values = [(one, one.of_trial(record.history, record.best)) for one in objective.others]
+        told = [f"{one.label} {one.text(value)}" for one, value in values if value is not None]
+        parts += [f"By the other objectives it had {report_words.listed(told)}."] if told else []
     if record.replicated and (mean := record.mean_score) is not None:
         parts.append(
             f"The mean over its {1 + len(record.replicated)} runs of the search, by which it was"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -216,7 +217,12 @@ class CustomTraining(GuardedRun):
             found = [one.detach().float().flatten().cpu() for _, one in tensors(answers)]
             return (torch.cat(found) if found else None), terms
 
-        return StepAgain(forward=forward, inputs=batch)
+        def loss_with(settings: TrialSettings) -> Tensor:
+            other = copy(self)
+            other.settings, other.loss = settings, self.loss.with_settings(settings.loss)
+            return other._loss_of(batch, epoch)[0]
+
+        return StepAgain(forward=forward, loss_with=loss_with, inputs=batch)
 
     def rate_in_effect(self, epoch: int) -> float | None:
         return self._rate

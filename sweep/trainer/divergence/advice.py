@@ -232,12 +232,18 @@ def widen_the_precision(case: Case) -> Advice | None:
     wide, why = "off", ""
     if "bf16" in known:
         wide, why = "bf16", ", which has the range of float32, or off"
-    return Advice(
-        "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
-        "trainer.amp",
-        f"Set trainer.amp to {wide}{why}.",
-        {"trainer.amp": wide},
+    cure = f"Set trainer.amp to {wide}{why}."
+    cause = (
+        "float16 ends at 65,504: the network's activations or their gradients exceeded its range."
     )
+    if case.is_own_loop and (case.largest_logit is None or case.answers_as_usual):
+        cause = (
+            "Either a value left the range of float16, which ends at 65,504 and rounds what is"
+            " below 3e-8 to 0, or the loss divides by 0 or takes a logarithm or a root of 0 in any"
+            " precision."
+        )
+        cure += " If it breaks there too, look into the loss."
+    return Advice(cause, "trainer.amp", cure, {"trainer.amp": wide})
 
 
 def raise_the_optimizers_epsilon(case: Case) -> Advice | None:

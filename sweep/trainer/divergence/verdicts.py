@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from sweep.trainer.divergence.advice import (
@@ -132,9 +132,13 @@ class Zombie(Verdict):
 
     def judge_epochs(self, history: Sequence[EpochMetrics], *, over: bool) -> Divergence | None:
         last = history[-1]
-        if not last.skipped_steps or last.steps or self.scaled:
+        if not last.skipped_steps or last.steps:
             return None
-        # The next epoch would start from the same weights. With a scaler, the scale has changed.
+        # The next epoch would start from the same weights. With a scaler, the scale has changed:
+        # it may fit in the next, if there is one, and a single step may be skipped to find it.
+        skipped = takewhile(lambda epoch: not epoch.steps, reversed(history))
+        if self.scaled and not (over and sum(epoch.skipped_steps for epoch in skipped) > 1):
+            return None
         message = "Every step of the epoch was skipped; training makes no progress."
         return self.on_epoch(last, message)
 

@@ -69,6 +69,17 @@ class TrainingLoss:
         self._weights = settings.weights.model_dump()
         self.was_called = False
 
+    def with_settings(self, settings: LossSettings) -> TrainingLoss:
+        """The loss of the same classes and images by other settings."""
+        return TrainingLoss(
+            settings,
+            self.geometric_classes,
+            geometry=self.geometry,
+            spacing=self.spacing,
+            ignore=self.ignore,
+            regions=self.regions,
+        )
+
     def __call__(
         self,
         outputs: Sequence[Tensor],

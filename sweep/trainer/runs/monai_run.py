@@ -24,8 +24,6 @@ from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.prepared.unfit_data import network_size
-from sweep.spec.settings.geometric_terms import Geometry
-from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.objective_settings import group_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -112,7 +110,14 @@ class MonaiTraining(GuardedRun):
         self.batches = self._make_batches(settings.trainer)
         self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
         self.model = self._make_network(settings.trainer, size)
-        self.loss = self._make_loss(settings.loss, settings.trainer.geometry)
+        self.loss = TrainingLoss(
+            settings.loss,
+            data.geometric_classes,
+            geometry=settings.trainer.geometry,
+            spacing=data.spacing,
+            ignore=data.ignore,
+            regions=data.regions,
+        )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -135,17 +140,6 @@ class MonaiTraining(GuardedRun):
             oversample_foreground=settings.data.foreground_share,
             device=self.device,
             origin=data.origin,
-            regions=data.regions,
-        )
-
-    def _make_loss(self, settings: LossSettings, geometry: Geometry) -> TrainingLoss:
-        data = self.data
-        return TrainingLoss(
-            settings,
-            data.geometric_classes,
-            geometry=geometry,
-            spacing=data.spacing,
-            ignore=data.ignore,
             regions=data.regions,
         )
 
@@ -417,8 +411,7 @@ class MonaiTraining(GuardedRun):
 
         def loss_with(settings: TrialSettings) -> Tensor:
             other = copy(self)
-            other.settings = settings
-            other.loss = self._make_loss(settings.loss, self.loss.geometry)
+            other.settings, other.loss = settings, self.loss.with_settings(settings.loss)
             return eager(other).loss
 
         return StepAgain(
