@@ -92,8 +92,8 @@ class Diagnosis:
     Args:
         likely_cause: one sentence.
         setting: dotted name of the setting that most often cures it.
-        advice: the value to set it to, one sentence; a second says so if the step that broke was
-            finite with it.
+        advice: the value to set it to, one sentence; a last one says what came of it on the step
+            that broke, if it was tried there.
         change: the same as settings, if it can be tried on the step alone.
         epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
             negative before it; None if no geometric term has a weight. The steps are also None
