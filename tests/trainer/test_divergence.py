@@ -209,8 +209,12 @@ def root(masks):
 
 def far_too_large(logits, target):
     return 1e8 * logits.pow(2).sum()
+
+def area(masks):
+    return 1 + masks.flatten(1).sum(1)
 """
-"""A term whose gradient is always NaN, and a loss whose gradient only float32 holds."""
+"""A term whose gradient is always NaN, a loss whose gradient only float32 holds, and a term that
+float16 holds once the scale has come down."""
 
 
 def test_cure_that_is_not_enough_for_the_step_is_told_so(trial: MakeTrial, tmp_path: Path) -> None:
@@ -233,6 +237,17 @@ def test_likely_advice_gives_way_to_the_one_that_cures_the_step(
     known = verdict_of(settings, tmp_path).diagnosis
     assert known is not None
     assert (known.setting, known.advice.endswith(CURED)) == ("trainer.amp", True)
+
+
+def test_weight_is_not_said_to_cure_a_step_that_only_the_scale_of_float16_broke(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    terms = [f"loss.terms=[{tmp_path}/broken.py:area]", "loss.weights.area=10"]
+    few = ["trainer.amp=fp16", "trainer.epochs=2", "loss.warmup_epochs=0", "loss.rampup_epochs=0"]
+    known = verdict_of(trial(*few, *terms, "loss.weights.compactness=0")).diagnosis
+    assert known is not None
+    assert known.change == {"trainer.amp": "bf16"}
 
 
 def test_at_most_ten_steps_before_the_divergence_are_told(trial: MakeTrial) -> None:

@@ -298,6 +298,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             other.settings, other.trainer_settings = settings, nnunet_trainer(settings)
             other.loss = other._build_loss()
             other.loss.factor = self.loss.factor
+            self.loss.terms = {}  # lets go of the activations that `forward` kept
             return other.forward(batch, self.model)[1]
 
         return StepAgain(

@@ -400,19 +400,16 @@ class MonaiTraining(GuardedRun):
     def given_again(self, batch: Batch, epoch: int, step: int) -> StepAgain:
         """A step with this batch, to be examined again."""
 
-        def eager(run: MonaiTraining) -> ForwardPass:
+        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
             # A compiled network would not call the hooks that say which parameter comes first.
             with torch.compiler.set_stance("force_eager"):
-                return run.forward(batch, epoch, step)
-
-        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            passed = eager(self)
+                passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         def loss_with(settings: TrialSettings) -> Tensor:
             other = copy(self)
             other.settings, other.loss = settings, self.loss.with_settings(settings.loss)
-            return eager(other).loss
+            return other.forward(batch, epoch, step).loss
 
         return StepAgain(
             forward=forward,

@@ -34,10 +34,12 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
     likeliest = advices[0]
     if again is None or again.loss_with is None:
         return likeliest
+    # Some steps in float16 break by their scale alone. Any change would seem to cure these.
+    only_scaled = run.guard.fp16 and _is_cured(run, again.loss_with, {})
     for advice in advices:
-        if not advice.change:
+        if not advice.change or (only_scaled and "trainer.amp" not in advice.change):
             continue
-        cured = _is_cured(run.model, again.loss_with, changed(run.settings, advice.change))
+        cured = _is_cured(run, again.loss_with, advice.change)
         if cured:
             return replace(advice, cure=f"{advice.cure} {CURED}")
         if cured is False and advice is advices[0]:
@@ -54,16 +56,18 @@ def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings
 
 
 def _is_cured(
-    model: nn.Module, loss_with: Callable[[TrialSettings], Tensor], settings: TrialSettings
+    run: UnderGuard, loss_with: Callable[[TrialSettings], Tensor], change: Mapping[str, Any]
 ) -> bool | None:
-    """Whether loss and gradient are finite with other settings; None if that cannot be found out.
+    """Whether loss and gradient are finite with a change; None if that cannot be found out.
 
     No scaler scales the loss: with a cure, the training would find a scale that fits.
     """
+    model = run.model
     model.train()
+    eager = torch.compiler.set_stance  # to compile another loss or precision takes a minute
     # A trial that diverged must not fail for want of memory, or by a loss of the user's.
-    with suppress(Exception), unchanged_buffers(model):
-        loss = loss_with(settings)
+    with suppress(Exception), eager("force_eager"), unchanged_buffers(model):
+        loss = loss_with(changed(run.settings, change))
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
         norm = nn.utils.get_total_norm([one for one in gradients if one is not None])
