@@ -314,7 +314,10 @@ KINDS = {
         TOLD, "c0_0001.nii.gz: has the origin 4, 0, 0",
     ),
     "oblique": Kind([nifti(scan(VOLUME), OBLIQUE)], nifti(VOLUME, OBLIQUE), TAKEN),
-    "sheared": Kind([nifti(scan(VOLUME), SHEARED)], nifti(VOLUME, SHEARED), TAKEN),
+    "sheared": Kind(
+        [nifti(scan(VOLUME), SHEARED)], nifti(VOLUME, SHEARED),
+        TAKEN, "has axes that miss a right angle by 17°",
+    ),
     "no orientation in the header": Kind(
         [nifti(scan(VOLUME), codes=(0, 0))], nifti(VOLUME, codes=(0, 0)),
         TAKEN, "says no orientation: its axes are taken to lead to the right, to the front and up",

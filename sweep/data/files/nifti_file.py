@@ -21,6 +21,9 @@ from sweep.data.files.decoding import (
 from sweep.data.files.image_geometry import Array, Geometry, spatial
 from sweep.vocabulary.errors import Mistake
 
+MOST_TILT = 1.0
+"""Degrees by which axes may miss a right angle. Rounding tilts an oblique volume by less."""
+
 _MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
 
 
@@ -62,6 +65,12 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         affine = None
         message = "has nonfinite numbers in its orientation: it is ignored"
         doubts.append(Mistake(message, file=str(path), kind="no orientation"))
+    elif affine is not None and (tilt := _tilt(affine[:3, : len(shape)])) > MOST_TILT:
+        message = (
+            f"has axes that miss a right angle by {tilt:.0f}°, as of a tilted gantry: distances in"
+            " mm are measured as if they did not, and are not exact"
+        )
+        doubts.append(Mistake(message, file=str(path), kind="tilted axes"))
     if not knows:
         doubts += orientation_doubts(path, shape, "the right, to the front and up")
     return Geometry(shape, spacing, affine), doubts
@@ -97,6 +106,13 @@ def mask(classes: NDArray[np.uint8], like: Path) -> bytes:
 def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
     """``affine`` scaled to millimetres as in ITK, from units of ``unit`` millimetres."""
     return None if affine is None else np.diag([unit] * 3 + [1.0]) @ affine
+
+
+def _tilt(axes: NDArray[np.float64]) -> float:
+    """The most by which two of the axes, ``[3, axes]``, miss a right angle, in degrees."""
+    lengths = np.linalg.norm(axes, axis=0)
+    cosines = axes.T @ axes / np.maximum(np.outer(lengths, lengths), 1e-30)
+    return float(np.degrees(np.arcsin(np.abs(np.triu(cosines, 1)).clip(0, 1).max())))
 
 
 def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
