@@ -180,7 +180,8 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
     settings = load_trial(paths.config, overrides)
     cure = _cure(trained, settings, again)
     offending = Checkpoints(paths.folder).load_offending() or {}
-    done = replay(settings, divergence, unscaled(offending) if cure else offending)
+    at_one = unscaled(offending)
+    done = replay(settings, divergence, at_one if cure else offending)
     console = make_console()
     console.print(diagnosis_panel(divergence))
     again_as = f"with {cure}" if cure else "repeated"
@@ -191,7 +192,9 @@ def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:
         return
     epoch = done.again.epoch
     is_off = trained.loss.ramp.factor(epoch) > 0 and settings.loss.ramp.factor(epoch) == 0
-    _say_tried(done, is_off=is_off)
+    is_scaled = settings.trainer.amp == "fp16"
+    fits = is_scaled and replay(trained, divergence, at_one).is_finite
+    _say_tried(done, is_off=is_off, fits_unscaled=fits)
     typer.echo(f"Whether the training stays finite, only training shows: {again}")
 
 
@@ -251,11 +254,12 @@ def _say_repeated(done: ReproducedStep) -> None:
         raise SweepFailed("not reproduced: the repeated step differs")
 
 
-def _say_tried(done: ReproducedStep, *, is_off: bool) -> None:
+def _say_tried(done: ReproducedStep, *, is_off: bool, fits_unscaled: bool) -> None:
     """Print whether a cure helps in the step.
 
     Args:
         is_off: whether it switches the geometric loss off there.
+        fits_unscaled: whether the step is finite in float16 without the cure, at a scale of 1.
     Raises:
         SweepFailed: it does not.
     """
@@ -265,6 +269,8 @@ def _say_tried(done: ReproducedStep, *, is_off: bool) -> None:
         raise SweepFailed("no cure: the step breaks with it too")
     if done.was_finite:
         typer.echo("Both steps are finite: compare their losses and gradients.")
+    elif fits_unscaled:
+        typer.echo("The step is finite without it too: only the scale of float16 broke it.")
     elif is_off:
         typer.echo("The step is finite because the geometric loss is off in it now.")
     else:

@@ -103,6 +103,21 @@ def test_loss_that_is_off_in_the_step_is_not_called_cured(diverged: tuple[Result
     assert "Cured" not in later.stdout
 
 
+def test_step_that_only_the_scale_of_float16_broke_is_not_called_cured(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def area(masks): return 1 + masks.flatten(1).sum(1)")
+    few = [f"loss.terms=[{tmp_path}/own.py:area]", "loss.weights.area=10", "loss.warmup_epochs=0"]
+    few += ["loss.weights.compactness=0", "trainer.amp=fp16", "trainer.epochs=1"]
+    (tmp_path / "few.yaml").write_text(DIVERGING)
+    sets = [part for one in few for part in ("--set", one)]
+    assert run(tmp_path / "few.yaml", "--results", tmp_path, *sets).exit_code == 1
+    of_weight, of_precision = (
+        run("--replay", tmp_path / "train-few", "--set", change).stdout
+        for change in ("loss.weights.area=1", "trainer.amp=bf16")
+    )
+    assert "finite without it too: only the scale of float16 broke it" in of_weight
+    assert "Cured in this step" in of_precision
+
+
 def test_change_with_which_the_step_breaks_too_is_a_failure(diverged: tuple[Result, Path]) -> None:
     lower = run("--replay", diverged[1], "--set", "loss.weights.compactness=0.001")
     assert lower.exit_code == 1
