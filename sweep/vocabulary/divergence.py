@@ -94,7 +94,8 @@ class Diagnosis:
         setting: dotted name of the setting that most often cures it.
         advice: the value to set it to, one sentence; a last one says what came of it on the step
             that broke, if it was tried there.
-        change: the same as settings, if it can be tried on the step alone.
+        change: the same as settings, if it can be tried on the step alone and is not known to break
+            there.
         epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
             negative before it; None if no geometric term has a weight. The steps are also None
             before the first whole epoch, which shows how many steps an epoch has.

@@ -226,6 +226,7 @@ def test_cure_that_is_not_enough_for_the_step_is_told_so(trial: MakeTrial, tmp_p
     assert both is not None
     assert alone.advice.endswith(CURED)
     assert both.advice == alone.advice.replace(CURED, REFUTED)
+    assert (alone.change, both.change) == ({"loss.sqrt_epsilon": 1e-6}, {})
 
 
 def test_likely_advice_gives_way_to_the_one_that_cures_the_step(

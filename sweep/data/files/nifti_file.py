@@ -61,11 +61,12 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
                 f" to {by_sform or 'nowhere'}; the `sform` is used"
             )
             doubts.append(Mistake(message, file=str(path), kind="qform and sform"))
+    kept = [axis for axis, pixels in enumerate(shape) if pixels > 1]
     if affine is not None and not np.isfinite(affine).all():
         affine = None
         message = "has nonfinite numbers in its orientation: it is ignored"
         doubts.append(Mistake(message, file=str(path), kind="no orientation"))
-    elif affine is not None and (tilt := _tilt(affine[:3, : len(shape)])) > MOST_TILT:
+    elif affine is not None and (tilt := _tilt(affine[:3, kept])) > MOST_TILT:
         message = (
             f"has axes that miss a right angle by {tilt:.0f}°, as of a tilted gantry: distances in"
             " mm are measured as if they did not, and are not exact"
@@ -112,7 +113,7 @@ def _tilt(axes: NDArray[np.float64]) -> float:
     """The most by which two of the axes, ``[3, axes]``, miss a right angle, in degrees."""
     lengths = np.linalg.norm(axes, axis=0)
     cosines = axes.T @ axes / np.maximum(np.outer(lengths, lengths), 1e-30)
-    return float(np.degrees(np.arcsin(np.abs(np.triu(cosines, 1)).clip(0, 1).max())))
+    return float(np.degrees(np.arcsin(np.abs(np.triu(cosines, 1)).clip(0, 1).max(initial=0))))
 
 
 def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:

@@ -43,7 +43,7 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
         if cured:
             return replace(advice, cure=f"{advice.cure} {CURED}")
         if cured is False and advice is advices[0]:
-            likeliest = replace(advice, cure=f"{advice.cure} {REFUTED}")
+            likeliest = replace(advice, cure=f"{advice.cure} {REFUTED}", change={})
     return likeliest
 
 
