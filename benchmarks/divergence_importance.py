@@ -30,6 +30,7 @@ from sweep.analysis.parameters.importance import (
     chance_of_split,
     importance_for_divergence,
     martingale_residuals,
+    places_of,
 )
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -104,13 +105,10 @@ def any_splits(results: Results) -> bool:
     """The rule of before: of all trials, those that do not draw a parameter in its middle."""
     values = martingale_residuals(results)
     records = [one for one in results.records if one.trial_id in values]
-    places = [
-        [results.position(name, one) if name in one.parameters else 0.5 for name in results.varied]
-        for one in records
-    ]
+    places = places_of(results, records, results.varied)
     targets = np.array([values[one.trial_id] for one in records])
     every = range(len(results.varied))
-    return min(chance_of_split(np.array(places), targets, one) for one in every) < MOST_CHANCE
+    return min(chance_of_split(places, targets, one) for one in every) < MOST_CHANCE
 
 
 def main() -> None:

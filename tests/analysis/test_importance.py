@@ -79,13 +79,18 @@ def test_pruning_after_each_trials_own_warm_up_makes_the_warm_up_matter_to_nobod
         assert next(iter(found.shares)) == made.COMPACTNESS
 
 
+def adamw_or_sgd(number: int, rng: np.random.Generator) -> dict[str, ParameterValue]:
+    """Every second trial has SGD, and alone draws its momentum."""
+    if number % 2:
+        return {"optimizer.name": "sgd", "optimizer.momentum": rng.uniform(0.8, 0.99)}
+    return {"optimizer.name": "adamw"}
+
+
 def test_conditional_parameter_without_effect_does_not_stand_for_that_of_its_condition() -> None:
     rng = np.random.default_rng(1)
     records = []
     for number in range(30):
-        drawn: dict[str, ParameterValue] = {"optimizer.name": "adamw"}
-        if number % 2:
-            drawn = {"optimizer.name": "sgd", "optimizer.momentum": rng.uniform(0.8, 0.99)}
+        drawn = adamw_or_sgd(number, rng)
         dice = 0.7 + 0.1 * (number % 2) + rng.normal(0, 0.01)
         records.append(trial(number, Status.COMPLETED, [dice], drawn))
     found = importance_for_dice(results_of(*records, yaml=CONDITIONAL))
@@ -98,9 +103,7 @@ def test_conditional_parameter_is_not_relied_on_for_the_divergences_of_its_condi
     rng = np.random.default_rng(0)
     records = []
     for number in range(30):
-        drawn: dict[str, ParameterValue] = {"optimizer.name": "adamw"}
-        if number % 2:
-            drawn = {"optimizer.name": "sgd", "optimizer.momentum": rng.uniform(0.8, 0.99)}
+        drawn = adamw_or_sgd(number, rng)
         diverges = number % 2 and rng.random() < 0.6
         outcome = diverged_at(0) if diverges else Status.COMPLETED
         records.append(trial(number, outcome, [] if diverges else [0.5] * 20, drawn))

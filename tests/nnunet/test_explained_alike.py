@@ -12,7 +12,7 @@ import torch
 from own_loop import train_epoch
 
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.advice import Case
+from sweep.trainer.divergence.advice import Advice, Case
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.runs import explain as explaining
 from sweep.trainer.runs.explain import explain
@@ -104,7 +104,11 @@ def test_gradient_before_an_explosion_is_not_that_of_the_step_itself(
 ) -> None:
     cases: list[Case] = []
     advise = explaining.every_advice
-    keep = lambda case: (cases.append(case), advise(case))[1]  # noqa: E731
+
+    def keep(case: Case) -> list[Advice]:
+        cases.append(case)
+        return advise(case)
+
     monkeypatch.setattr(explaining, "every_advice", keep)
     settings = make(
         kind,

@@ -251,16 +251,12 @@ class Results:
         epochs that they have: diverging trials end early, so without the unfinished ones a sweep
         would look worse in its first hours than it is.
         """
-        found = ((record.trial_id, self._exposure(record)) for record in self.records)
-        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
+        return self._exposures(before=False)
 
     @cached_property
     def exposures_before(self) -> Mapping[str, Exposure]:
         """The same before the switch-on, where the search varies settings that act there too."""
-        if all(map(is_late, self.varied)):
-            return {}
-        found = ((one.trial_id, self._exposure(one, before=True)) for one in self.records)
-        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
+        return {} if all(map(is_late, self.varied)) else self._exposures(before=True)
 
     @cached_property
     def at_risk(self) -> list[TrialRecord]:
@@ -340,7 +336,11 @@ class Results:
             one.trial_id for one in self.records if lies_in(drawn, one.parameters, order)
         )
 
-    def _exposure(self, record: TrialRecord, *, before: bool = False) -> Exposure | None:
+    def _exposures(self, *, before: bool) -> dict[str, Exposure]:
+        found = ((one.trial_id, self._exposure(one, before=before)) for one in self.records)
+        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
+
+    def _exposure(self, record: TrialRecord, *, before: bool) -> Exposure | None:
         start = self.switch_on(record)
         has_none = start is None and self.spec.ranges.uses_geometric_loss
         if has_none or record.trial_id not in self._inside:

@@ -101,11 +101,20 @@ def importance_for_divergence(results: Results) -> Importance | None:
     The target is the martingale residual of each trial (Therneau, Grambsch and Fleming 1990):
     whether it diverged, minus the expected number of divergences in its epochs at risk.
     """
-    values = martingale_residuals(results)
-    records = [record for record in results.records if record.trial_id in values]
-    if len({record.status is Status.DIVERGED for record in records}) < 2:
+    records = _at_any_risk(results)
+    if len(_outcomes(records)) < 2:
         return None
-    return importance_of(results, records, values, leading=False)
+    return importance_of(results, records, martingale_residuals(results), leading=False)
+
+
+def _at_any_risk(results: Results) -> list[TrialRecord]:
+    """The trials with `martingale_residuals`."""
+    watched = results.exposures_before.keys() | results.exposures.keys()
+    return [record for record in results.records if record.trial_id in watched]
+
+
+def _outcomes(records: Sequence[TrialRecord]) -> set[bool]:
+    return {record.status is Status.DIVERGED for record in records}
 
 
 def martingale_residuals(results: Results) -> dict[str, float]:
@@ -160,13 +169,13 @@ def dice_importance(results: Results) -> ReportFigure:
 def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
-    values = martingale_residuals(results)
-    at_risk = len(values)
-    finding = _finding(found, at_risk, "divergence")
-    outcomes = {one.status is Status.DIVERGED for one in results.records if one.trial_id in values}
+    records = _at_any_risk(results)
+    finding, outcomes = _finding(found, len(records), "divergence"), _outcomes(records)
     if len(outcomes) == 1:
         share = "Every" if outcomes == {True} else "No"
-        finding = f"{share} trial of the {at_risk} at risk diverged: nothing distinguishes them."
+        finding = (
+            f"{share} trial of the {len(records)} at risk diverged: nothing distinguishes them."
+        )
     return ReportFigure(
         name="importance-divergence",
         title="What decides about divergence",
@@ -224,6 +233,20 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
     return f"{lies}: {trust}. A forest of {found.trials} trials explains {unseen}, {by_chance}."
 
 
+def places_of(results: Results, records: Sequence[TrialRecord], names: Sequence[str]) -> Floats:
+    """Where the trials lie on the axes of the parameters; in the middle of those they do not draw.
+
+    Returns:
+        in [0, 1], ``[trials, parameters]``.
+    """
+    return np.array(
+        [
+            [results.position(name, one) if name in one.parameters else 0.5 for name in names]
+            for one in records
+        ]
+    )
+
+
 def importance_of(
     results: Results,
     records: Sequence[TrialRecord],
@@ -250,10 +273,7 @@ def importance_of(
         return None
     from sklearn.ensemble import RandomForestRegressor
 
-    places = [
-        [results.position(name, one) if name in one.parameters else 0.5 for name in names]
-        for one in records
-    ]
+    places, measured = places_of(results, records, names), np.array(targets)
     translator, study = Translator(results.spec.drawn), make_study()
     # Numbers as places on the scale of their space: fANOVA weighs what it is given evenly, and of
     # 1e-8 to 1e-2 everything below 1e-6 would be a ten-thousandth.
@@ -265,7 +285,7 @@ def importance_of(
     kinds: dict[str, BaseDistribution] = {
         name: lists.get(name, FloatDistribution(0, 1)) for name in names
     }
-    for record, target, row in zip(records, targets, places, strict=True):
+    for record, target, row in zip(records, targets, places.tolist(), strict=True):
         found = translator.encode(translator.inside(record.parameters))
         listed = {name: found.get(name, middle(kind)) for name, kind in lists.items()}
         params = {n: listed.get(n, place) for n, place in zip(names, row, strict=True)}
@@ -276,14 +296,12 @@ def importance_of(
     # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
     # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
-    forest.fit(np.array(places), np.array(targets))
+    forest.fit(places, measured)
     drawn = {name: [name in one.parameters for one in records] for name in names}
     first = next(iter(shares))
     draws = np.array(drawn[first])
     return Importance(
-        chance=chance_of_split(
-            np.array(places)[draws], np.array(targets)[draws], names.index(first)
-        ),
+        chance=chance_of_split(places[draws], measured[draws], names.index(first)),
         shares={name: float(share) for name, share in shares.items()},
         leading=_leading(study, drawn) if leading else {},
         explained=float(forest.oob_score_),

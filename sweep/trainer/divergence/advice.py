@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
@@ -133,16 +133,6 @@ class Advice:
     setting: str
     cure: str
     change: Mapping[str, float | str] = field(default_factory=dict)
-
-    @property
-    def in_diagnosis(self) -> dict[str, Any]:
-        """The same under the names of `Diagnosis`."""
-        return {
-            "likely_cause": self.cause,
-            "setting": self.setting,
-            "advice": self.cure,
-            "change": self.change,
-        }
 
 
 Cure = Callable[[Case], Advice | None]

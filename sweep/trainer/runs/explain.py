@@ -200,7 +200,10 @@ def diagnose(
     unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
     unknown = unknown or not case.verdict.counts_steps
     return Diagnosis(
-        **advice.in_diagnosis,
+        likely_cause=advice.cause,
+        setting=advice.setting,
+        advice=advice.cure,
+        change=advice.change,
         epochs_after_switch_on=epochs,
         steps_after_switch_on=(
             None if unknown else (epochs or 0) * steps_per_epoch + case.verdict.step

@@ -141,8 +141,8 @@ def replay(
 def unscaled(offending: Mapping[str, Any]) -> dict[str, Any]:
     """The kept step with a gradient scaler that multiplies by 1, if it has a scaler.
 
-    float16 overflows until the scale has come down to one that fits. With a cure the training would
-    find it; without, none fits.
+    float16 overflows until the scale has come down to one that fits, if any does: a step that is
+    finite like this was broken by its scale alone.
     """
     scaler = offending["scaler"]
     return {**offending, "scaler": scaler | {"scale": 1.0} if scaler else scaler}
