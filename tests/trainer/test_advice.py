@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
 from sweep.trainer.divergence.verdicts import VERDICTS, advise, still_falling
-from sweep.trainer.runs.explain import geometric_share, size_of
+from sweep.trainer.runs.explain import divides_by_zero, geometric_share, size_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
 
@@ -173,6 +174,76 @@ def test_optimizer_that_divides_by_zero_is_not_told_of_its_rate() -> None:
     assert advise(case(EXPLODED, LOSS, "ce", 0, adam, divides_by_zero=True)).setting == (
         "optimizer.lr"
     )
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "kind", "divides"),
+    [
+        (1e-8, torch.float32, False),
+        (0.0, torch.float32, True),
+        (1e-8, torch.float16, True),  # which rounds it to 0
+        (1e-8, torch.bfloat16, False),
+        (1e-4, torch.float16, False),
+    ],
+)
+def test_epsilon_of_an_optimizer_is_that_of_the_type_of_its_weights(
+    epsilon: float, kind: torch.dtype, divides: bool
+) -> None:
+    weights = nn.Linear(2, 1).to(kind).parameters()
+    assert divides_by_zero(torch.optim.Adam(weights, eps=epsilon)) is divides
+    assert not divides_by_zero(torch.optim.SGD(nn.Linear(2, 1).parameters()))
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_blamed"),
+    [
+        ({"first_gradient": 1e5}, True),
+        ({"first_gradient": 100.0}, False),
+        # The steps of such a rate are too long for any network.
+        ({"first_gradient": 1e5, "own_rate": 1e3}, False),
+    ],
+)
+def test_own_network_that_was_out_of_proportion_before_any_step_is_blamed_for_it(
+    facts: dict[str, Any], is_blamed: bool
+) -> None:
+    said = "The untrained network already had a gradient of norm 1e+05"
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:train"}} | UNCLIPPED
+    facts |= {"gradient": 1e7, "optimizer_is_own": True}
+    for cause, stage in ((NONFINITE, LOSS), (NONFINITE, WEIGHTS), (EXPLODED, LOSS)):
+        advice = advise(case(cause, stage, "ce", EARLY, own, **facts))
+        assert advice.cause.startswith(said) is is_blamed
+        ours = advise(case(cause, stage, "ce", EARLY, UNCLIPPED, **facts))
+        assert not ours.cause.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("where", "who"), [(True, "are: the loss divides"), (False, "enters it: the network divides")]
+)
+def test_gradient_is_blamed_on_the_side_of_the_answers_on_which_it_broke(
+    where: bool, who: str
+) -> None:
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}}
+    facts = {"largest_logit": 9.0, "weight_size": 0.2, "breaks_at_answers": where}
+    assert who in advise(case(NONFINITE, GRADIENT, "ce", EARLY, own, **facts)).cause
+
+
+def test_module_that_breaks_on_usual_values_is_blamed_unless_the_weights_have_grown() -> None:
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}}
+    plugin = {"network": {"name": "mine.py:Net"}} | PLAIN
+    for settings, setting in ((own, "trainer.entry"), (plugin, "network.name")):
+        broken = {"largest_logit": math.inf, "breaker": "'norm' (Norm)", "weight_size": 0.2}
+        advice = advise(case(NONFINITE, LOSS, "ce", EARLY, settings, **broken))
+        assert advice.setting == setting
+        assert advice.cause.startswith("The network's module 'norm' (Norm) answers usual values")
+        grown = advise(case(NONFINITE, LOSS, "ce", EARLY, settings, **broken | {"weight_size": 9}))
+        assert grown.setting == "optimizer.lr"
+
+
+def test_rate_that_a_scheduler_has_raised_is_told_as_it_was() -> None:
+    own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}} | UNCLIPPED
+    advice = advise(case(NONFINITE, WEIGHTS, None, EARLY, own, own_rate=1e6, gradient=1e9))
+    assert advice.setting == "trainer.entry"
+    assert advice.cause == "The learning rate had risen to 1e+06, from an optimizer.lr of 0.01."
 
 
 def test_network_that_never_learnt_is_not_blamed_on_the_geometric_loss() -> None:

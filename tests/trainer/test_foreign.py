@@ -207,6 +207,11 @@ TRAINED = {
     "def build_model(self):\n    return nn.Conv2d(1, 2, 1, device='meta')\n": (
         "build_model returned a Conv2d, which lies on the device `meta`"
     ),
+    "def build_model(self):\n    model = nn.Conv2d(1, 2, 1)\n    model.bias.data[1] = torch.inf\n"
+    "    return model\n": (
+        "build_model returned a Conv2d, which has weights that are not finite before it is trained,"
+        " in bias"
+    ),
     "def __init__(self, settings):\n    pass\n": "__init__ does not call super().__init__(",
     "def validate(self, epoch):\n    return Validation(dice=torch.rand((), device='meta'))\n": (
         "returned a Tensor of shape [] as a Dice, but it must be one number"

@@ -43,7 +43,7 @@ from sweep.trainer.networks.device import choose_device, make_deterministic, see
 from sweep.trainer.networks.optimizers import build_optimizer, why_not
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss
 from sweep.trainer.runs.readers import of_groups, optimizer_name
-from sweep.trainer.runs.returned_values import Method, described, tensors
+from sweep.trainer.runs.returned_values import Method, described
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.error_lines import last_line
@@ -210,12 +210,8 @@ class CustomTraining(GuardedRun):
             return None
         batch = of_step[self.guard.recent((epoch, step))[-1].broken_batch or 0]
 
-        def forward() -> tuple[Tensor | None, Mapping[str, Tensor]]:
-            answers: list[Any] = []
-            with self.model.register_forward_hook(lambda *call: answers.append(call[-1])):
-                _, terms = self._loss_of(batch, epoch)
-            found = [one.detach().float().flatten().cpu() for _, one in tensors(answers)]
-            return (torch.cat(found) if found else None), terms
+        def forward() -> tuple[None, Mapping[str, Tensor]]:
+            return None, self._loss_of(batch, epoch)[1]
 
         def loss_with(settings: TrialSettings) -> Tensor:
             other = copy(self)

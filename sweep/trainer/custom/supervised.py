@@ -52,6 +52,9 @@ def why_no_network(model: Any) -> str | None:
             "lies on the device `meta`, where weights have no values: model.to_empty(device=…) and"
             " an initialisation give it some"
         )
+    weights = ((name, one) for name, one in model.named_parameters() if one.requires_grad)
+    if broken := next((name for name, one in weights if not bool(one.isfinite().all())), None):
+        return f"has weights that are not finite before it is trained, in {broken}"
     return None
 
 

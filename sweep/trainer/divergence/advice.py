@@ -43,6 +43,10 @@ OVERCONFIDENT = 1e3
 """Absolute logit above which steps were too long. Trained networks answer with tens, where a
 probability is already exactly 0 or 1 in 32 bits: from 17 and 104 on."""
 
+OUT_OF_PROPORTION = 1e3
+"""Norm of the untrained network's gradient above which it is blamed, and not the steps after it.
+Networks with usual weights, images and losses begin with 0.1 to 50."""
+
 SLIGHT = 0.1
 """Share of the geometric terms in the loss below which they are not blamed for the main loss."""
 
@@ -73,11 +77,16 @@ class Case:
             if it is unknown.
         optimizer_is_own: whether the user's code made the optimizer, so that ``optimizer.lr`` does
             not count.
-        own_rate: the highest rate of such an optimizer; None if it has none.
-        divides_by_zero: whether ``eps`` of the optimizer is 0.
+        own_rate: the highest rate in effect at last; None if it is unknown.
+        divides_by_zero: whether ``eps`` of the optimizer is 0 in the type of its weights.
         weight_size: root mean square of the weights before the step that broke; None if unknown.
         largest_logit: largest absolute answer of the network to the batch that broke, infinite if
             one is not finite; None if unknown.
+        breaker: the module of the network that answered usual values with values that are not
+            finite; None if none is known.
+        breaks_at_answers: whether the gradient that broke is not finite where it enters the network
+            either; None if unknown.
+        first_gradient: norm of the gradient of the untrained network; None if unknown.
     """
 
     verdict: Divergence
@@ -93,6 +102,9 @@ class Case:
     divides_by_zero: bool = False
     weight_size: float | None = None
     largest_logit: float | None = None
+    breaker: str | None = None
+    breaks_at_answers: bool | None = None
+    first_gradient: float | None = None
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -101,20 +113,30 @@ class Case:
 
     @property
     def rate_is_far_too_high(self) -> bool:
-        """Whether ``optimizer.lr`` is far above the usual; False if it does not count."""
-        rate = self.settings.optimizer.lr
+        """Whether ``optimizer.lr``, or what a scheduler made of it, is far above the usual; False
+        if it does not count.
+        """
+        rate = max(self.settings.optimizer.lr, self.own_rate or 0)
         return not self.optimizer_is_own and rate > FAR_TOO_HIGH * _usual_rate(self)
+
+    @property
+    def weighs_as_usual(self) -> bool:
+        """Whether the weights are not known to be larger than trained ones."""
+        return self.weight_size is None or self.weight_size <= OVERGROWN
 
     @property
     def answers_as_usual(self) -> bool:
         """Whether the network is known to answer the batch as trained ones do."""
-        logit, size = self.largest_logit, self.weight_size
-        is_small = logit is not None and logit < OVERCONFIDENT
-        return is_small and (size is None or size <= OVERGROWN)
+        logit = self.largest_logit
+        return logit is not None and logit < OVERCONFIDENT and self.weighs_as_usual
 
     @property
     def is_own_loop(self) -> bool:
         return self.settings.trainer.traits.is_own_loop
+
+    @property
+    def has_own_network(self) -> bool:
+        return self.is_own_loop or self.settings.network.is_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +149,21 @@ class Advice:
         cure: what to do, one sentence.
         change: the same as settings, if it acts within a step whose weights are given; it can then
             be tried on the step that broke.
+        is_seen: whether the step that broke shows it.
     """
 
     cause: str
     setting: str
     cure: str
     change: Mapping[str, float | str] = field(default_factory=dict)
+    is_seen: bool = False
 
+
+AT_AN_EDGE = (
+    "divides by 0, averages over nothing, overflows an exponential, or takes a logarithm, a root, a"
+    " power or an angle at the edge of its range"
+)
+"""What an operation does that has no finite value or slope."""
 
 Cure = Callable[[Case], Advice | None]
 """The advice in a case; None where it does not fit."""
@@ -164,6 +194,8 @@ def examine_the_batch(case: Case) -> Advice | None:
 def examine_the_plugin(case: Case) -> Advice | None:
     """For a plug-in whose value or gradient broke first, with finite logits before it."""
     verdict, loss = case.verdict, case.settings.loss
+    if case.breaker is not None:
+        return None
     if verdict.term in loss.plugin_terms:
         setting, contract = "loss.terms", ": sweep.testing.LossTermContract tries such masks"
     elif loss.has_plugin_main and (
@@ -241,9 +273,10 @@ def raise_the_optimizers_epsilon(case: Case) -> Advice | None:
     if case.verdict.stage is not Stage.WEIGHTS or not case.divides_by_zero:
         return None
     return Advice(
-        "With eps = 0 the optimizer divides 0 by 0 for each weight whose gradient was always 0.",
+        "With eps = 0 the optimizer divides 0 by 0 for each weight whose gradient was always 0; for"
+        " weights in float16, any eps below 3e-8 is 0.",
         "trainer.entry" if case.optimizer_is_own else "optimizer.options.eps",
-        "Set eps of the optimizer to 1e-8.",
+        "Set eps of the optimizer to 1e-8, or to 1e-4 for weights in float16.",
     )
 
 
@@ -305,6 +338,36 @@ def clip_the_gradient(case: Case) -> Advice | None:
     )
 
 
+def examine_the_network(case: Case) -> Advice | None:
+    """For a module of the user's that broke on usual values, with weights as they are trained."""
+    if case.breaker is None or not case.has_own_network or not case.weighs_as_usual:
+        return None
+    return Advice(
+        f"The network's module {case.breaker} answers usual values with some that are not finite:"
+        f" it {AT_AN_EDGE}.",
+        "trainer.entry" if case.is_own_loop else "network.name",
+        "Look into that module, and into what the batch gives it, such as a constant image or a"
+        " single sample.",
+        is_seen=True,
+    )
+
+
+def examine_the_start(case: Case) -> Advice | None:
+    """For an own network that was out of proportion before any step was taken."""
+    gradient, rate = case.first_gradient, case.own_rate
+    is_fast = case.rate_is_far_too_high or (rate is not None and rate > FAR_TOO_HIGH_ANYWHERE)
+    if gradient is None or gradient <= OUT_OF_PROPORTION or is_fast or not case.has_own_network:
+        return None
+    clipped = case.settings.optimizer.gradient_clip is not None
+    return Advice(
+        f"The untrained network already had a gradient of norm {gradient:.3g}: its initial weights,"
+        " the scale of the images or that of the loss is far too large.",
+        "trainer.entry" if case.is_own_loop else "network.name",
+        "Initialise the network as usual, normalise the images, and take the mean over pixels, not"
+        " the sum" + ("." if clipped else f"; or set optimizer.gradient_clip to {CLIP:g}."),
+    )
+
+
 def examine_the_loss(case: Case) -> Advice | None:
     """For a value that no learning rate explains: it broke before any step was taken, or the total
     broke and not one of the terms that it is made of.
@@ -319,19 +382,23 @@ def examine_the_loss(case: Case) -> Advice | None:
     is_own = is_own and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
     if not (is_first or is_total or is_own):
         return None
-    what, batch = "", ", or the batch holds a value that is not finite"
-    if is_first:
-        what = f"The {verdict.stage} broke in the very first step, before any was taken"
-    elif is_total:
-        what = "The loss is not finite, though each of its terms is"
-    else:
+    who, batch = "the loss or the network", ", or the batch holds a value that is not finite"
+    if is_own:
         batch = ""
-        what = f"The {verdict.stage} is not finite, though the batch and the network's answers are"
+        what = f"The {verdict.stage} is not finite, though the network's answers are"
+        if case.breaks_at_answers is False:
+            who, what = "the network", f"{what}, and so is the gradient that enters it"
+        elif case.breaks_at_answers or verdict.stage is Stage.LOSS:
+            who = "the loss"
+    elif is_first:
+        what = f"The {verdict.stage} broke in the very first step, before any was taken"
+    else:
+        what = "The loss is not finite, though each of its terms is"
     return Advice(
-        f"{what}: the loss or the network divides by 0 there, or takes a logarithm or a root of 0"
-        f"{batch}.",
+        f"{what}: {who} {AT_AN_EDGE}{batch}.",
         "trainer.entry" if case.is_own_loop else "loss.main",
         "Look into the batch, and into what the loss adds to its terms.",
+        is_seen=is_own,
     )
 
 
@@ -377,13 +444,19 @@ def lower_the_rate(case: Case) -> Advice:
     """Where nothing else fits."""
     if case.optimizer_is_own:
         return Advice(
-            "The batch holds a value that is not finite, the loss has no finite value or gradient"
-            " there, or the learning rate is too high for this network and loss.",
+            "The batch holds a value that is not finite, the loss or the network has no finite"
+            " value or gradient there, or the learning rate is too high for them.",
             "trainer.entry",
-            "Look into the batch for NaN, and into the loss for a division by 0 and for a logarithm"
-            " or a root of 0; else lower the learning rate of your optimizer tenfold.",
+            "Look into the batch for NaN, and into loss and network for a division by 0 and for a"
+            " logarithm or a root of 0; else lower the learning rate of your optimizer tenfold.",
         )
     rate = case.settings.optimizer.lr
+    if case.own_rate is not None and case.own_rate > rate and case.rate_is_far_too_high:
+        return Advice(
+            f"The learning rate had risen to {case.own_rate:g}, from an optimizer.lr of {rate:g}.",
+            "trainer.entry",
+            "Look into the learning-rate scheduler, and into what else sets the rate.",
+        )
     return Advice(
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"
         " from any minimum" + (", geometric loss or not." if any(case.weights.values()) else "."),

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 
-def first_broken_gradient(
-    model: nn.Module, terms: Mapping[str, Tensor], order: list[str]
-) -> tuple[str, str] | None:
+class BrokenGradient(NamedTuple):
     """The first term whose own gradient is not finite, and its first such parameter tensor.
+
+    ``at_answers``: whether it is not finite where it enters the network either; None if the term
+    does not depend on the answers.
+    """
+
+    term: str
+    parameter: str
+    at_answers: bool | None
+
+
+def first_broken_gradient(
+    model: nn.Module, terms: Mapping[str, Tensor], order: list[str], answers: Sequence[Tensor] = ()
+) -> BrokenGradient | None:
+    """The first gradient of a term that is not finite; None if every term's gradient is finite.
 
     Args:
         model: the network, with the weights of the offending step.
         terms: the terms of the offending batch (scalars) with their graph.
         order: names of the parameters in forward order, see `forward_order`.
-    Returns:
-        term and parameter; None if every term's gradient is finite.
+        answers: of the network, with their graph.
     """
+    asked = [one for one in answers if one.requires_grad]
     named = dict(model.named_parameters())
     parameters = {name: named[name] for name in order if named[name].requires_grad}
     for term, value in terms.items():
         if not value.requires_grad:
             continue
         gradients = torch.autograd.grad(
-            value, list(parameters.values()), retain_graph=True, allow_unused=True
+            value, [*parameters.values(), *asked], retain_graph=True, allow_unused=True
         )
-        for name, gradient in zip(parameters, gradients, strict=True):
+        of_answers = [one for one in gradients[len(parameters) :] if one is not None]
+        for name, gradient in zip(parameters, gradients, strict=False):
             if gradient is not None and not bool(torch.isfinite(gradient).all()):
-                return term, name
+                finite = [bool(torch.isfinite(one).all()) for one in of_answers]
+                return BrokenGradient(term, name, not all(finite) if finite else None)
     return None
 
 

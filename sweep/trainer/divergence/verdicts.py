@@ -18,7 +18,9 @@ from sweep.trainer.divergence.advice import (
     clip_the_gradient,
     examine_the_batch,
     examine_the_loss,
+    examine_the_network,
     examine_the_plugin,
+    examine_the_start,
     lower_a_weight,
     lower_the_broken_weight,
     lower_the_dominant_weight,
@@ -54,7 +56,9 @@ class Nonfinite(Verdict):
         lower_the_dominant_weight,
         widen_the_precision,
         lower_the_broken_weight,
+        examine_the_network,
         examine_the_loss,
+        examine_the_start,
         lower_the_weight_decay,
         lower_the_far_too_high_own_rate,
         clip_the_gradient,
@@ -163,7 +167,13 @@ class Exploded(Verdict):
     """
 
     cause = "exploded"
-    cures = (lower_the_weight_decay, lower_a_weight, clip_the_gradient, lower_the_own_rate)
+    cures = (
+        examine_the_start,
+        lower_the_weight_decay,
+        lower_a_weight,
+        clip_the_gradient,
+        lower_the_own_rate,
+    )
     moves_weights = True
 
     start: Mapping[str, float] = field(default_factory=dict)

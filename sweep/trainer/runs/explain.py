@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -31,10 +31,10 @@ from sweep.trainer.divergence.verdicts import (
     has_moved_weights,
     still_falling,
 )
-from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.run_protocol import Loop
-from sweep.trainer.runs.tried_cures import tried
+from sweep.trainer.runs.tried_cures import breaks_the_step, tried
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
+from sweep.trainer.runs.watched_network import watched
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
@@ -52,6 +52,9 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     verdict = stop.divergence
     place = verdict.epoch, verdict.step
     again = run.step_again(*place)  # before the rewind, which lets go of its batch
+    stands_in = again is None and verdict.cause == Zombie.cause
+    if stands_in:  # the weights are the same since, and that step broke too
+        again = run.step_again(*run.guard.recent()[-1].place)
     if has_moved_weights(verdict) and not run.rewind(*place):
         again = None
         if verdict.stage is Stage.WEIGHTS:
@@ -59,20 +62,21 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
             verdict = replace(verdict, message=message)
     verdict = replace(verdict, weights_finite=run.weights_are_finite())
     offending, batch_finite = None, True
-    areas: tuple[float | None, ...] = ()
-    largest = None
+    seen = Seen(verdict)
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
         # A loss of the user's may not take the same batch twice, and not every layout of a tensor,
         # such as a sparse one, can be asked whether it is finite.
         refused = (Exception,) if run.settings.trainer.traits.is_own_loop else ()
         with suppress(*refused):
-            batch_finite = all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs))
+            batch_finite = not breaks_the_step(run, again)
         with suppress(*refused):
-            verdict, areas, largest = examine(run, again, verdict)
+            seen = examine(run, again, verdict)
+            verdict = seen.verdict
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
     before = stop.recent[:-1] if VERDICTS[verdict.cause].moves_weights else stop.recent
     applied = [values.grad_norm for values in before if not values.skipped]
+    first = stop.recent[0]
     case = Case(
         verdict=verdict,
         settings=run.settings,
@@ -84,17 +88,23 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         ),
         optimizer_is_own=run.optimizer_is_own,
         own_rate=rate_of(run.optimizer),
-        divides_by_zero=any(one.get("eps") == 0 for one in run.optimizer.param_groups),
+        divides_by_zero=divides_by_zero(run.optimizer),
         weight_size=size_of(run.model),
-        largest_logit=largest,
+        largest_logit=seen.largest_answer,
+        breaker=seen.breaker,
+        breaks_at_answers=seen.breaks_at_answers,
+        first_gradient=first.grad_norm if first.place == (0, 0) else None,
     )
     broke_before_it_moved = None if has_moved_weights(verdict) else again
     advice = tried(run, broke_before_it_moved, every_advice(case))
+    if stands_in:
+        said = advice.cure.replace("that step", "the last skipped step")
+        advice = replace(advice, cure=said.replace("That step", "The last skipped step"))
     diagnosis = replace(
         diagnose(case, advice, run.steps_per_epoch, run.epsilon_facts()),
         recent=stop.recent,
         cases=() if again is None else again.cases,
-        soft_areas=areas,
+        soft_areas=seen.soft_areas,
         replayable=offending is not None,
     )
     return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
@@ -149,6 +159,16 @@ def require_finite_loss(metrics: EpochMetrics, settings: TrialSettings) -> None:
 def rate_of(optimizer: torch.optim.Optimizer) -> float | None:
     """The highest learning rate of its groups; None where it has none."""
     return max((float(one["lr"]) for one in optimizer.param_groups if "lr" in one), default=None)
+
+
+def divides_by_zero(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its ``eps`` is 0 in the type of any of its weights."""
+    return any(
+        bool(torch.tensor(group["eps"], dtype=weight.dtype) == 0)
+        for group in optimizer.param_groups
+        if isinstance(group.get("eps"), float | int)
+        for weight in group["params"]
+    )
 
 
 def size_of(model: nn.Module) -> float | None:
@@ -212,34 +232,45 @@ def diagnose(
     )
 
 
-def examine(
-    run: UnderGuard, again: StepAgain, verdict: Divergence
-) -> tuple[Divergence, tuple[float | None, ...], float | None]:
-    """Look at a step again: the term and the parameter to blame, each sample's soft area, and the
-    largest absolute value of the logits, infinite if one is not finite; None if they are unknown.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a step shows that is looked at again.
 
-    The gradient of each term is taken alone and without a scaler's scale.
+    Args:
+        verdict: with the term and the parameter to blame.
+        soft_areas: of each sample, in pixels.
+        largest_answer, breaker: as of `WatchedNetwork`.
+        breaks_at_answers: as of `BrokenGradient.at_answers`.
     """
+
+    verdict: Divergence
+    soft_areas: tuple[float | None, ...] = ()
+    largest_answer: float | None = None
+    breaker: str | None = None
+    breaks_at_answers: bool | None = None
+
+
+def examine(run: UnderGuard, again: StepAgain, verdict: Divergence) -> Seen:
+    """Look at a step again. The gradient of each term is taken alone, without a scaler's scale."""
     is_broken = verdict.stage is Stage.GRADIENT and not has_moved_weights(verdict)
     areas: tuple[float | None, ...] = ()
     if has_moved_weights(verdict) and again.soft_areas is None:
-        return verdict, areas, None
-    largest = None
-    run.model.train()  # as the step was taken; a validation may have come since
-    with unchanged_buffers(run.model), forward_order(run.model) as order:
+        return Seen(verdict)
+    model, blamed = run.model, None
+    model.train()  # as the step was taken; a validation may have come since
+    with unchanged_buffers(model), forward_order(model) as order, watched(model) as network:
         answer, terms = again.forward()
         if again.soft_areas is not None:
             areas = tuple(map(_finite, again.soft_areas(answer).flatten().tolist()))
-        if answer is not None:
-            largest = float(answer.abs().nan_to_num(nan=math.inf, posinf=math.inf).max())
-        blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
+        if is_broken:
+            blamed = first_broken_gradient(model, terms, order, network.answers)
     if blamed is not None:
-        term, parameter = blamed
-        verdict = replace(verdict, term=term, parameter=parameter)
+        verdict = replace(verdict, term=blamed.term, parameter=blamed.parameter)
         if verdict.cause == Nonfinite.cause:
-            of_term = f"the gradient of its term {term!r}"
+            of_term = f"the gradient of its term {blamed.term!r}"
             verdict = replace(verdict, message=verdict.message.replace("its gradient", of_term, 1))
-    return verdict, areas, largest
+    at_answers = None if blamed is None else blamed.at_answers
+    return Seen(verdict, areas, network.largest_answer, network.breaker, at_answers)
 
 
 def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:

@@ -133,7 +133,7 @@ def replay(
             f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
         )
     training, batch = _before_step(settings, offending)
-    verdict, *_ = examine(training, training.given_again(batch, epoch, step), divergence)
+    verdict = examine(training, training.given_again(batch, epoch, step), divergence).verdict
     again = training.take_step(batch, epoch, step)
     return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
 

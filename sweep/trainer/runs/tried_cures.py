@@ -14,6 +14,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import replace_value
 from sweep.trainer.divergence.advice import Advice
 from sweep.trainer.divergence.blame import unchanged_buffers
+from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 
 CURED = "With it, loss and gradient of that step are finite."
@@ -44,7 +45,30 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
             return replace(advice, cure=f"{advice.cure} {CURED}")
         if cured is False and advice is advices[0]:
             likeliest = replace(advice, cure=f"{advice.cure} {REFUTED}", change={})
+            if "trainer.amp" in advice.change:  # of an ε or a weight, it may be one of two faults
+                likeliest = next((one for one in advices if one.is_seen), likeliest)
     return likeliest
+
+
+def breaks_the_step(run: UnderGuard, again: StepAgain) -> bool:
+    """Whether values of the batch are not finite and broke the step: with 0 in their place it would
+    be finite. Some have a place in a batch, such as NaN for a target that the loss leaves out.
+    """
+    inputs = [one for _, one in tensors(again.inputs)]
+    if all(bool(torch.isfinite(one).all()) for one in inputs):
+        return False
+    if again.loss_with is None:
+        return True
+    as_it_was = _is_cured(run, again.loss_with, {})
+    kept = [one.clone() for one in inputs]
+    try:
+        for one in inputs:
+            one.nan_to_num_(0.0, 0.0, 0.0)
+        without = _is_cured(run, again.loss_with, {})
+    finally:
+        for one, before in zip(inputs, kept, strict=True):
+            one.copy_(before)
+    return as_it_was is not True and without is not False
 
 
 def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:

@@ -1,0 +1,80 @@
+"""Watch a network pass a batch: its answers, and the module that first makes a broken value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweep.trainer.divergence.advice import OVERCONFIDENT
+from sweep.trainer.runs.returned_values import tensors
+
+
+@dataclass(slots=True)
+class WatchedNetwork:
+    """What a network did in one or several calls.
+
+    Args:
+        answers: the tensors that it returned, with their graph.
+        makes_nan, makes_infinity: name and class of the first module that did so from finite
+            values below `OVERCONFIDENT`; None if none did. The network itself has no name.
+    """
+
+    answers: list[Tensor] = field(default_factory=list)
+    makes_nan: str | None = None
+    makes_infinity: str | None = None
+
+    @property
+    def largest_answer(self) -> float | None:
+        """Largest absolute answer, infinite if one is not finite; None if there is none."""
+        found = [one.detach().float() for one in self.answers if one.numel()]
+        values = (float(one.abs().nan_to_num(math.inf, math.inf).max()) for one in found)
+        return max(values, default=None)
+
+    @property
+    def breaker(self) -> str | None:
+        """The module at which the answers broke; None if they are finite, or if none is known."""
+        if any(bool(one.isnan().any()) for one in self.answers):
+            return self.makes_nan
+        return self.makes_infinity if self.largest_answer == math.inf else None
+
+
+@contextmanager
+def watched(model: nn.Module) -> Iterator[WatchedNetwork]:
+    """Watch a network inside the context. It is asked after each module: use it in a diagnosis."""
+    seen = WatchedNetwork()
+
+    def note(name: str, module: nn.Module, given: Any, returned: Any) -> None:
+        outputs = [one for _, one in tensors(returned)]
+        if module is model:
+            seen.answers += outputs
+        inputs = [one for _, one in tensors(given)]
+        if all(_is_usual(one) for one in inputs):
+            named = f"{name!r} ({type(module).__name__})" if name else type(module).__name__
+            if any(bool(one.isnan().any()) for one in outputs):
+                seen.makes_nan = seen.makes_nan or named
+            if not all(bool(one.isfinite().all()) for one in outputs):
+                seen.makes_infinity = seen.makes_infinity or named
+
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            handle = module.register_forward_hook(
+                lambda module, given, named, returned, name=name: note(
+                    name, module, [*given, named], returned
+                ),
+                with_kwargs=True,
+            )
+            hooks.callback(handle.remove)
+        yield seen
+
+
+def _is_usual(values: Tensor) -> bool:
+    """Whether values are finite, and as small as those that trained networks answer with."""
+    return not values.numel() or bool(
+        torch.isfinite(values).all() & (values.abs() < OVERCONFIDENT).all()
+    )
