@@ -41,6 +41,12 @@ def test_trials_with_one_likely_cause_share_one_line() -> None:
         "Why t0000 and t0002 diverged: ε is 0. Set it to 1e-6.",
         "Why t0001 diverged: The rate is too high. Lower it.",
     ]
+    tried = replace(ROOT, advice="Set it to 1e-6. With it, that step is finite.")
+    for others, said in (((tried,), f" {tried.advice}"), ((ROOT, tried), " Set it to 1e-6.")):
+        (line,) = cures(
+            [diverged(0, tried), *(diverged(n, one) for n, one in enumerate(others, 1))]
+        )
+        assert line.plain.endswith(f"diverged: ε is 0.{said}")
 
 
 def test_many_trials_are_counted_instead_of_listed() -> None:
