@@ -293,13 +293,13 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             logits, _ = self.forward(batch, self.model)
             return logits.detach(), self.loss.terms
 
-        def loss_with(settings: TrialSettings) -> Tensor:
+        def loss_with(settings: TrialSettings, data: Tensor) -> Tensor:
             other = copy(self)
             other.settings, other.trainer_settings = settings, nnunet_trainer(settings)
             other.loss = other._build_loss()
             other.loss.factor = self.loss.factor
             self.loss.terms = {}  # lets go of the activations that `forward` kept
-            return other.forward(batch, self.model)[1]
+            return other.forward({**batch, "data": data}, self.model)[1]
 
         return StepAgain(
             forward=forward,

@@ -213,10 +213,10 @@ class CustomTraining(GuardedRun):
         def forward() -> tuple[None, Mapping[str, Tensor]]:
             return None, self._loss_of(batch, epoch)[1]
 
-        def loss_with(settings: TrialSettings) -> Tensor:
+        def loss_with(settings: TrialSettings, inputs: Any) -> Tensor:
             other = copy(self)
             other.settings, other.loss = settings, self.loss.with_settings(settings.loss)
-            return other._loss_of(batch, epoch)[0]
+            return other._loss_of(inputs, epoch)[0]
 
         return StepAgain(forward=forward, loss_with=loss_with, inputs=batch)
 

@@ -406,10 +406,10 @@ class MonaiTraining(GuardedRun):
                 passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
-        def loss_with(settings: TrialSettings) -> Tensor:
+        def loss_with(settings: TrialSettings, images: Tensor) -> Tensor:
             other = copy(self)
             other.settings, other.loss = settings, self.loss.with_settings(settings.loss)
-            return other.forward(batch, epoch, step).loss
+            return other.forward(dataclasses.replace(batch, images=images), epoch, step).loss
 
         return StepAgain(
             forward=forward,

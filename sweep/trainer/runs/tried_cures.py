@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import replace_value
 from sweep.trainer.divergence.advice import Advice
 from sweep.trainer.divergence.blame import unchanged_buffers
-from sweep.trainer.runs.returned_values import tensors
+from sweep.trainer.runs.returned_values import tensors, with_tensors
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 
 CURED = "With it, loss and gradient of that step are finite."
@@ -36,11 +36,11 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
     if again is None or again.loss_with is None:
         return likeliest
     # Some steps in float16 break by their scale alone. Any change would seem to cure these.
-    only_scaled = run.guard.fp16 and _is_cured(run, again.loss_with, {})
+    only_scaled = run.guard.fp16 and _is_cured(run, again, {})
     for advice in advices:
         if not advice.change or (only_scaled and "trainer.amp" not in advice.change):
             continue
-        cured = _is_cured(run, again.loss_with, advice.change)
+        cured = _is_cured(run, again, advice.change)
         if cured:
             return replace(advice, cure=f"{advice.cure} {CURED}")
         if cured is False and advice is advices[0]:
@@ -54,21 +54,13 @@ def breaks_the_step(run: UnderGuard, again: StepAgain) -> bool:
     """Whether values of the batch are not finite and broke the step: with 0 in their place it would
     be finite. Some have a place in a batch, such as NaN for a target that the loss leaves out.
     """
-    inputs = [one for _, one in tensors(again.inputs)]
-    if all(bool(torch.isfinite(one).all()) for one in inputs):
+    if all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs)):
         return False
     if again.loss_with is None:
         return True
-    as_it_was = _is_cured(run, again.loss_with, {})
-    kept = [one.clone() for one in inputs]
-    try:
-        for one in inputs:
-            one.nan_to_num_(0.0, 0.0, 0.0)
-        without = _is_cured(run, again.loss_with, {})
-    finally:
-        for one, before in zip(inputs, kept, strict=True):
-            one.copy_(before)
-    return as_it_was is not True and without is not False
+    zeros = with_tensors(again.inputs, _finite)
+    without = replace(again, inputs=zeros)
+    return _is_cured(run, again, {}) is not True and _is_cured(run, without, {}) is not False
 
 
 def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:
@@ -79,9 +71,7 @@ def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings
     return TrialSettings.model_validate(values)
 
 
-def _is_cured(
-    run: UnderGuard, loss_with: Callable[[TrialSettings], Tensor], change: Mapping[str, Any]
-) -> bool | None:
+def _is_cured(run: UnderGuard, again: StepAgain, change: Mapping[str, Any]) -> bool | None:
     """Whether loss and gradient are finite with a change; None if that cannot be found out.
 
     No scaler scales the loss: with a cure, the training would find a scale that fits.
@@ -91,9 +81,14 @@ def _is_cured(
     eager = torch.compiler.set_stance  # to compile another loss or precision takes a minute
     # A trial that diverged must not fail for want of memory, or by a loss of the user's.
     with suppress(Exception), eager("force_eager"), unchanged_buffers(model):
-        loss = loss_with(changed(run.settings, change))
+        assert again.loss_with is not None
+        loss = again.loss_with(changed(run.settings, change), again.inputs)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
         norm = nn.utils.get_total_norm([one for one in gradients if one is not None])
         return bool(torch.isfinite(loss) & torch.isfinite(norm))
     return None
+
+
+def _finite(values: Tensor) -> Tensor:
+    return values.nan_to_num(0.0, 0.0, 0.0) if values.is_floating_point() else values

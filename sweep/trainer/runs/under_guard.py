@@ -24,8 +24,9 @@ class StepAgain:
     Args:
         forward: passes the batch through the network as it is now. It returns the argument of
             ``soft_areas``, and the loss terms with their graph.
-        loss_with: given other settings of the loss or the precision, the total loss of the batch,
-            with its graph; None if the trainer cannot take the step with others.
+        loss_with: given other settings of the loss or the precision, and ``inputs`` or such with
+            other values, the total loss of the batch, with its graph; None if the trainer cannot
+            take the step with others.
         soft_areas: of each sample and geometric class, in pixels, ``-> [B, classes]``; None if
             the classes are unknown.
         inputs: what the network and the loss are given: tensors, also in lists, tuples and dicts.
@@ -35,7 +36,7 @@ class StepAgain:
     """
 
     forward: Callable[[], tuple[Tensor | None, Mapping[str, Tensor]]]
-    loss_with: Callable[[TrialSettings], Tensor] | None = None
+    loss_with: Callable[[TrialSettings, Any], Tensor] | None = None
     soft_areas: Callable[[Any], Tensor] | None = None
     inputs: Any = None
     cases: tuple[str, ...] = ()
