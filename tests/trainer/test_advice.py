@@ -206,7 +206,7 @@ def test_epsilon_of_an_optimizer_is_that_of_the_type_of_its_weights(
 def test_own_network_that_was_out_of_proportion_before_any_step_is_blamed_for_it(
     facts: dict[str, Any], is_blamed: bool
 ) -> None:
-    said = "The untrained network already had a gradient of norm 1e+05"
+    said = "The untrained network has a gradient of norm 1e+05"
     own = {"trainer": {"kind": "custom", "entry": "mine.py:train"}} | UNCLIPPED
     facts |= {"gradient": 1e7, "optimizer_is_own": True}
     for cause, stage in ((NONFINITE, LOSS), (NONFINITE, WEIGHTS), (EXPLODED, LOSS)):
@@ -214,6 +214,11 @@ def test_own_network_that_was_out_of_proportion_before_any_step_is_blamed_for_it
         assert advice.cause.startswith(said) is is_blamed
         ours = advise(case(cause, stage, "ce", EARLY, UNCLIPPED, **facts))
         assert not ours.cause.startswith(said)
+    for logit, blamed in ((5e4, True), (5.0, False), (math.inf, False)):
+        first = advise(case(NONFINITE, LOSS, "exp", 0, own, largest_logit=logit))
+        assert first.cause.startswith("The untrained network answers with values of up to 5") is (
+            blamed
+        )
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,13 @@ class Case:
         return logit is not None and logit < OVERCONFIDENT and self.weighs_as_usual
 
     @property
+    def broke_at_first(self) -> bool:
+        """Whether it broke in the very first step, before any was taken."""
+        verdict = self.verdict
+        is_first = verdict.counts_steps and (verdict.epoch, verdict.step) == (0, 0)
+        return is_first and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
+
+    @property
     def is_own_loop(self) -> bool:
         return self.settings.trainer.traits.is_own_loop
 
@@ -354,17 +361,25 @@ def examine_the_network(case: Case) -> Advice | None:
 
 def examine_the_start(case: Case) -> Advice | None:
     """For an own network that was out of proportion before any step was taken."""
-    gradient, rate = case.first_gradient, case.own_rate
+    gradient, rate, logit = case.first_gradient, case.own_rate, case.largest_logit
     is_fast = case.rate_is_far_too_high or (rate is not None and rate > FAR_TOO_HIGH_ANYWHERE)
-    if gradient is None or gradient <= OUT_OF_PROPORTION or is_fast or not case.has_own_network:
+    doubt = ""
+    if case.broke_at_first and logit is not None and OVERCONFIDENT <= logit < math.inf:
+        seen = f"answers with values of up to {logit:.3g}"
+        doubt = " If it breaks beside smaller ones too, look into the loss."
+    elif gradient is not None and OUT_OF_PROPORTION < gradient < math.inf and not is_fast:
+        seen = f"has a gradient of norm {gradient:.3g}"
+    else:
+        return None
+    if not case.has_own_network:
         return None
     clipped = case.settings.optimizer.gradient_clip is not None
     return Advice(
-        f"The untrained network already had a gradient of norm {gradient:.3g}: its initial weights,"
-        " the scale of the images or that of the loss is far too large.",
+        f"The untrained network {seen}: its initial weights, the scale of the images or that of the"
+        " loss is far too large.",
         "trainer.entry" if case.is_own_loop else "network.name",
         "Initialise the network as usual, normalise the images, and take the mean over pixels, not"
-        " the sum" + ("." if clipped else f"; or set optimizer.gradient_clip to {CLIP:g}."),
+        " the sum" + ("." if clipped else f"; or set optimizer.gradient_clip to {CLIP:g}.") + doubt,
     )
 
 
@@ -373,8 +388,7 @@ def examine_the_loss(case: Case) -> Advice | None:
     broke and not one of the terms that it is made of.
     """
     verdict, terms = case.verdict, case.verdict.terms.values()
-    is_first = verdict.counts_steps and (verdict.epoch, verdict.step) == (0, 0)
-    is_first = is_first and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
+    is_first = case.broke_at_first
     finite = [math.isfinite(float(value)) for value in terms]
     is_total = verdict.stage is Stage.LOSS and verdict.term is None and all(finite) and any(finite)
     # Ours is finite wherever the answers are.

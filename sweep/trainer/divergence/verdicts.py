@@ -57,8 +57,8 @@ class Nonfinite(Verdict):
         widen_the_precision,
         lower_the_broken_weight,
         examine_the_network,
-        examine_the_loss,
         examine_the_start,
+        examine_the_loss,
         lower_the_weight_decay,
         lower_the_far_too_high_own_rate,
         clip_the_gradient,
@@ -279,7 +279,7 @@ def try_other_rates(case: Case) -> Advice | None:
     rate, own = case.settings.optimizer.lr, case.optimizer_is_own
     return Advice(
         "The network never left its first prediction: usually the learning rate is far too low or"
-        " far too high, or the classes are too unbalanced for the main loss.",
+        " far too high, or the loss alone does not lead to the labels, as where a class is rare.",
         "trainer.entry" if own else "optimizer.lr",
         "Try the learning rate of your optimizer ten times lower and ten times higher."
         if own
