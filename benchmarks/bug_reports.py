@@ -798,7 +798,9 @@ NAMED = (  # what an advice names, by its words; the first that fits
     (r"^Either a value left the range of float16", {"precision", "loss", "network"}),
     (r"^float16 ends", {"precision"}),
     (r"^With eps", {"optimizer"}),
-    (r"learning rate|A gradient of norm", {"rate"}),
+    (r"loss alone does not lead to the labels", {"rate", "loss"}),
+    (r"^A gradient of norm", {"clip"}),
+    (r"learning rate", {"rate"}),
     (r"skipping their steps", {"data", "loss", "network"}),
 )
 
@@ -856,7 +858,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     counts: Counter[str] = Counter()
     for name, report in REPORTS.items():
-        if (asked.names and name not in asked.names) or (name in ASIDE) is not asked.aside:
+        if name not in (asked.names or [name]) or (name in ASIDE) is not asked.aside:
             continue
         print(f"{name}: {report.what} ({', '.join(report.fault) or 'no fault'})", flush=True)
         for entry, wanted in (("AsClass", report.as_class), ("as_function", report.as_function)):
