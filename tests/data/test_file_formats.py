@@ -203,6 +203,15 @@ READ = {
         ["has the spacing -1×2×3 in its `spacings`, where every number must be positive; 1×2×3 mm",
          TAKEN],
     ),
+    "nrrd of an unknown spacing": (
+        ".nrrd", nrrd("spacings: nan 2 3\n"), "LPS",
+        ["does not say the spacing of every axis: 1×2×3 mm is taken, as in nnU-Net", TAKEN],
+    ),
+    "nrrd with an axis that leads nowhere": (
+        ".nrrd", nrrd(space("LPS").replace("(-1,0,0)", "none")), "LPS",
+        ["does not say the spacing of every axis"],
+    ),
+    "mha with the size of a voxel": (".mha", mha("ElementSize = 1 2 3\n"), "LPS", [TAKEN]),
     "nrrd in micrometres": (
         ".nrrd", nrrd(space("LPS") + 'space units: "um" "um" "um"\n'), "RPS",
         ["measures in um, but ITK, and so nnU-Net, takes its spacing for millimetres"],
@@ -243,6 +252,17 @@ def test_header_of_itk_is_read_as_itk_reads_it(name: str, tmp_path: Path) -> Non
     np.testing.assert_array_equal(read_pixels(file), VOXELS.T)
     for doubt, part in zip(doubts, told, strict=True):
         assert part in str(doubt)
+
+
+@pytest.mark.parametrize(("ending", "content"), [(".nrrd", nrrd("")), (".mha", mha(""))])
+def test_spacing_that_a_header_does_not_say_is_told(
+    ending: str, content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / f"a{ending}"
+    file.write_bytes(content)
+    geometry, doubts = read_header(file)
+    assert geometry.spacing == sitk.ReadImage(str(file)).GetSpacing() == (1, 1, 1)
+    assert "does not say the spacing of every axis: 1×1×1 mm is taken" in str(doubts[0])
 
 
 REFUSED = {

@@ -162,6 +162,12 @@ def pages(pixels: Pixels) -> Save:
     return save
 
 
+def turned_by_viewers(pixels: Pixels) -> Save:
+    exif = Image.Exif()
+    exif[274] = 6
+    return lambda path: Image.fromarray(pixels).save(path, exif=exif)
+
+
 def deep_colours(pixels: Pixels) -> Save:
     """RGB of 16 bits ``[H, W, 3]``, which Pillow does not write."""
 
@@ -201,6 +207,7 @@ SHEARED = np.eye(4)
 SHEARED[0, 1] = 0.3
 MOVED = RAS.copy()
 MOVED[:3, 3] = 4, 0, 0
+COLOURS = RNG.integers(0, 2**16, (3, 256), dtype=np.uint16)
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
@@ -557,6 +564,23 @@ KINDS = {
     "TIFF of equal colours with one name": Kind(
         [tiff(np.stack([scan(FLAT, np.uint8)] * 3, -1), photometric="rgb")], tiff(FLAT),
         TAKEN, ending=".tif", nnunet=(REFUSED, "it reads three equal channels"),
+    ),
+    "TIFF with a palette": Kind(
+        [tiff(scan(FLAT, np.uint8), photometric="palette", colormap=COLOURS)], tiff(FLAT),
+        TAKEN, "is stored as PALETTE (`PhotometricInterpretation`): its numbers are read as they",
+        ending=".tif",
+    ),
+    "TIFF in which 0 is white": Kind(
+        [tiff(scan(FLAT, np.uint8), photometric="miniswhite")], tiff(FLAT),
+        TAKEN, "is stored as MINISWHITE (`PhotometricInterpretation`)", ending=".tif",
+    ),
+    "TIFF that viewers turn": Kind(
+        [tiff(scan(FLAT, np.uint8), extratags=[(274, 3, 1, 6, True)])], tiff(FLAT),
+        TAKEN, "says that viewers shall turn or mirror it (orientation 6)", ending=".tif",
+    ),
+    "PNG that viewers turn": Kind(
+        [turned_by_viewers(scan(FLAT, np.uint8))], png(FLAT),
+        TAKEN, "says that viewers shall turn or mirror it (orientation 6)", ending=".png",
     ),
     "grey BMP": Kind([png(scan(FLAT, np.uint8))], png(FLAT), TAKEN, ending=".bmp"),
     # Files as they are damaged, or only odd.

@@ -200,7 +200,8 @@ def test_layer_of_transparency_is_a_channel_where_it_is_named(tmp_path):
 
 def test_colour_label_is_told(tmp_path):
     dataset = dataset_of(tmp_path, {"c_0000.png": bytes_of(5, 9)}, bytes_of(5, 9, 3, below=2))
-    assert any("c.png 5×9×3" in message for message in mistakes_of(dataset))
+    [said] = mistakes_of(dataset)
+    assert "labelsTr/c.png: holds 3 numbers for each pixel (colours); a label has one" in said
 
 
 def test_more_than_three_axes_are_told(tmp_path):

@@ -164,3 +164,20 @@ def orientation_doubts(path: Path, shape: Sequence[int], taken: str) -> Iterator
             file=str(path),
             kind="no orientation said",
         )
+
+
+def shown_turned_doubts(path: Path, orientation: object) -> Iterator[Mistake]:
+    """A picture that viewers turn or mirror.
+
+    Args:
+        orientation: the tag of TIFF and EXIF: 1 is as stored, 2 to 8 are turned or mirrored, and
+            any other value means nothing.
+    """
+    if orientation in range(2, 9):
+        yield Mistake(
+            f"says that viewers shall turn or mirror it (orientation {orientation}): its pixels are"
+            " read as they are stored, as in nnU-Net; a label that was drawn in a viewer may not"
+            " lie on it",
+            file=str(path),
+            kind="shown turned",
+        )

@@ -82,6 +82,11 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     used = tuple(map(abs, written))
     lengths = np.linalg.norm(direction, axis=0) * used
     doubts = [*spacing_doubts(path, written, used, lengths, fields), *_unit_doubts(path, text)]
+    if not _says_spacing(kind, text, axes):
+        message = (
+            f"does not say the spacing of every axis: {size(used, 'g')} mm is taken, as in nnU-Net"
+        )
+        doubts.append(Mistake(message, file=str(path), kind="spacing not said"))
     if not _says_orientation(kind, text):
         doubts += orientation_doubts(path, shape, AS_ITK)
     return Geometry(shape, used, from_lps(direction, written, origin[:axes])), doubts
@@ -207,6 +212,15 @@ def _elsewhere(text: Mapping[str, str]) -> str:
     """Another file with the pixels, of which nobody would see that it changed; empty if none."""
     file = text.get("elementdatafile", "LOCAL")
     return text.get("data file", text.get("datafile", "" if file.upper() == "LOCAL" else file))
+
+
+def _says_spacing(kind: str, text: Mapping[str, str], axes: int) -> bool:
+    """Whether there is a spacing along each axis; ITK takes 1 where there is none."""
+    if kind != ".nrrd":  # MetaIO falls back on the size of a voxel; a GIPL always has one
+        return kind == ".gipl" or not {"elementspacing", "elementsize"}.isdisjoint(text)
+    steps = text.get("space directions") or text.get("spacings", "")
+    said = re.findall(r"\(.*?\)|\S+", steps.lower())[:axes]
+    return len(said) == axes and {"none", "nan"}.isdisjoint(said)
 
 
 def _says_orientation(kind: str, text: Mapping[str, str]) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.decoding import decoding, unusable
+from sweep.data.files.decoding import decoding, shown_turned_doubts, unusable
 from sweep.data.files.image_geometry import Array, Geometry
 from sweep.vocabulary.errors import Mistake
 
 _DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
+_ORIENTATION = 274  # the tag of EXIF
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
@@ -21,6 +22,8 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
 
     with decoding(path), Image.open(path) as opened:
         shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
+        # Behind the pixels it would only be found by reading them.
+        exif = opened.getexif() if "exif" in opened.info else {}
     if frames > 1:
         message = (
             f"holds {frames} pictures (an animation, pages): only the first would be read; write"
@@ -35,7 +38,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
             " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
         )
         raise unusable(path, message, "16-bit colours")
-    return Geometry(shape), []
+    return Geometry(shape), [*shown_turned_doubts(path, exif.get(_ORIENTATION))]
 
 
 def read_pixels(path: Path, *, palette: bool = True) -> Array:

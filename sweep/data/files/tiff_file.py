@@ -25,6 +25,7 @@ from sweep.data.files.decoding import (
     orientation_doubts,
     require_axes,
     require_real,
+    shown_turned_doubts,
     unusable,
 )
 from sweep.data.files.image_geometry import Array, Geometry, from_lps
@@ -33,6 +34,8 @@ from sweep.machine.installed_packages import how_to_install
 from sweep.vocabulary.errors import InputError, Mistake
 
 _BANDS = ("YXS", "SYX")  # bands of a picture, pixel by pixel or one after the other
+_AS_STORED = ("MINISBLACK", "RGB", "YCBCR")
+"""What shows the numbers as they are read. YCbCr, as JPEG has it, is read as RGB."""
 _MILLIMETRES: Mapping[str, float] = {
     "nm": 1e-6, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3,
     "\\u00B5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0,
@@ -44,9 +47,11 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     """As `sweep.data.files.image_file.read_header`."""
     with _opened(path) as series:
         axes, shape, dtype = series.axes, tuple(series.shape), series.dtype
+        doubts = [*_shown_otherwise(path, series.keyframe)]
     require_real(path, is_complex=dtype.kind == "c")
     if axes in _BANDS:
-        return Geometry(tuple(n for n, axis in zip(shape, axes, strict=True) if axis != "S")), []
+        sides = tuple(n for n, axis in zip(shape, axes, strict=True) if axis != "S")
+        return Geometry(sides), doubts
     if "C" in axes:
         message = (
             f"holds {shape[axes.index('C')]} channels: write one file per channel, CASE_0000,"
@@ -55,11 +60,11 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         raise unusable(path, message, "axes")
     require_axes(path, shape)
     if len(shape) == 2:
-        return Geometry(shape), []
+        return Geometry(shape), doubts
     spacing = _spacing(path)
     steps = spacing or (1.0, 1.0, 1.0)
     affine = from_lps(np.eye(3), steps, (0.0, 0.0, 0.0))
-    doubts = [*orientation_doubts(path, shape, AS_ITK)]
+    doubts += orientation_doubts(path, shape, AS_ITK)
     if axes[0] == "T":
         message = "says that its pages are times: they are taken for the slices of a volume"
         doubts.append(Mistake(message, file=str(path), kind="times"))
@@ -162,6 +167,19 @@ class _Said(logging.Handler):
         message = record.getMessage()
         if any(word in message for word in ("offset", "failed", "circular")):
             self.missing = re.sub(r"<.*?>", "", message).strip()
+
+
+def _shown_otherwise(path: Path, page: Any) -> Iterator[Mistake]:
+    """What a viewer shows of a page that its numbers are not."""
+    kind, turned = getattr(page.photometric, "name", page.photometric), page.tags.get("Orientation")
+    if kind not in _AS_STORED:
+        yield Mistake(
+            f"is stored as {kind} (`PhotometricInterpretation`): its numbers are read as they are,"
+            " as in nnU-Net, and not the grey values or colours that viewers show",
+            file=str(path),
+            kind="photometric",
+        )
+    yield from shown_turned_doubts(path, turned and turned.value)
 
 
 def _spacing(path: Path) -> tuple[float, ...] | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.files.image_file import has_bands, read_pixels
-from sweep.data.files.image_geometry import Array, size
+from sweep.data.files.image_geometry import Array
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.labels import as_classes, unnamed_values
 from sweep.data.nnunet_raw.raw_dataset import (
@@ -131,9 +131,11 @@ def load_case(
             stored = _said_once(stored, 1)
         label = as_classes(grid.laid(stored, len(image_paths)))
         if label.ndim > len(grid.axes):
-            shape = [grid.geometry.shape[axis] for axis in grid.axes]
-            message = f"is {size(shape)} pixels, but {label_path.name} {size(label.shape)}"
-            mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
+            message = (
+                f"holds {label.shape[-1]} numbers for each pixel (colours); a label has one, that"
+                " of its class: replace each colour by the number of its class"
+            )
+            mistakes.append(Mistake(message, file=str(label_path), kind="colour label"))
         elif values := unnamed_values(label, dataset.all_labels):
             named = ", ".join(f"{value} ({name})" for value, name in dataset.all_labels.items())
             noun = "values" if "," in values else "value"
