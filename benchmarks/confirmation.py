@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from other_rules import by_blocks, pooled
 from real_trainings import real
+from scipy.special import ndtr
 
 from sweep.analysis.confirm import paired_statistics as paired
 from sweep.analysis.confirm.paired_comparison import LEVEL, PairedComparison, detectable, interval
@@ -141,8 +142,16 @@ COARSE: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
     "two values and noise": lambda rng, shape: (
         rng.integers(0, 2, shape) - (0.5 + 0.05 * rng.standard_normal(shape))
     ),
+    "a ceiling, met by one run in three": lambda rng, shape: _below(0.43, rng, shape),
+    "a ceiling, met by two runs in three": lambda rng, shape: _below(-0.43, rng, shape),
 }
-"""Runs of mean 0 with few different values."""
+"""Runs of mean 0 with few different values, or many equal ones."""
+
+
+def _below(ceiling: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal runs that none of lies above a ceiling."""
+    mean = ceiling * ndtr(-ceiling) - math.exp(-(ceiling**2) / 2) / math.sqrt(2 * math.pi)
+    return np.minimum(ceiling, rng.standard_normal(shape)) - mean
 
 
 def coarse(tries: int = 1500) -> None:

@@ -207,6 +207,19 @@ DRAWN: Mapping[str, Drawing] = {
     "unseen: two cases in steps of a tenth": lambda rng, shape: (
         np.round(10 * rng.normal(0.8, 0.06, (2, *shape))).mean(axis=0) / 10
     ),
+    "a ceiling of 0.99, in steps of 0.01": lambda rng, shape: np.round(
+        np.minimum(0.99, rng.normal(0.97, 0.02, shape)), 2
+    ),
+    "unseen: a ceiling of 0.96, in steps of 0.004": lambda rng, shape: (
+        np.round(250 * np.minimum(0.96, 0.7 + 0.3 * rng.beta(6, 1.5, shape))) / 250
+    ),
+    "unseen: at most 17 of 20 cases": lambda rng, shape: (
+        np.minimum(17, rng.binomial(20, 0.8, shape)) / 20
+    ),
+    "unseen: shares of 20 cases": lambda rng, shape: rng.binomial(20, 0.6, shape) / 20,
+    "unseen: 30 settings, no noise": lambda rng, shape: np.random.default_rng(3).normal(
+        0.9, 0.01, 30
+    )[rng.integers(0, 30, shape)],
     "a peak over 2 parameters": lambda rng, shape: (
         0.9 - 0.4 * ((rng.random((2, *shape)) - 0.5) ** 2).sum(axis=0) + rng.normal(0, 0.002, shape)
     ),

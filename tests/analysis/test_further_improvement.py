@@ -132,6 +132,16 @@ def test_many_equal_best_ones_are_no_end_where_scores_come_in_steps() -> None:
     assert np.mean(np.array(true)[low]) < np.mean(np.array(said)[low]) + 0.06
 
 
+def test_where_many_are_equally_the_best_a_tail_is_no_reason_to_expect_more() -> None:
+    """80 values with a ceiling of 0.99, which 18 have met: the chance was said to be 0.25."""
+    shares = {0.99: 18, 0.98: 13, 0.97: 16, 0.96: 14, 0.95: 10, 0.94: 6, 0.93: 3}
+    scores = [score for score, count in shares.items() for _ in range(count)]
+    unbeaten = pytest.approx(1 - 1.25**-0.5)
+    assert chance_of_improvement(scores, 0.002, 20, most=1.0) == unbeaten
+    four = [0.98] * 14 + scores[14:]  # fewer are a tail as any other
+    assert (chance_of_improvement(four, 0.002, 20, most=1.0) or 0.0) > 1 - 1.25**-0.5
+
+
 def record_of(number: int, dice: float, **changes: object) -> TrialRecord:
     values = {"outcome": Outcome(status=Status.COMPLETED)} | changes
     return TrialRecord(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from finalists import CLEAR, TIE, confirmed
+from finalists import CLEAR, TIE, confirmed, finalist
 from synthetic import SWEEP_YAML, WARMUP, diverged_at, drawn, results_of, trial, write_sweep
 
 from sweep.analysis.figures.sweep_results import Results, read_results
@@ -190,6 +190,26 @@ def test_values_by_the_further_objectives_stand_beside_the_first() -> None:
         results, records=tuple(replace(one, history=(best, worse)) for one in results.records)
     )
     assert "By the other objectives it had HD95 3.2500 and epochs 2." in passage(results, "Result")
+
+
+def test_means_of_finalists_are_told_by_every_objective_and_by_which_they_are_ranked() -> None:
+    def with_distance(one: TrialRecord, hd95: float | None) -> TrialRecord:
+        metrics = {} if hd95 is None else {"hd95": hd95}
+        return replace(one, history=tuple(replace(e, metrics=metrics) for e in one.history))
+
+    def of(*distances: float | None) -> Results:
+        first, *runs = finalist(0, 0.9, 0.8, 0.81, 0.83)
+        own = tuple(with_distance(run, mm) for run, mm in zip(runs, distances, strict=True))
+        yaml = SWEEP_YAML + "objective: [val_dice, hd95, epochs]\nconfirm: {{top: 1, seeds: 3}}\n"
+        return replace(results_of(first, yaml=yaml), replicates=own)
+
+    told = "Over 3 further runs its mean validation Dice was 0.8133"
+    others = "By the other objectives, which decided nothing here, it was"
+    text = passage(of(3.0, 4.0, 5.0), "Result")
+    assert told in text
+    assert f"{others} HD95 4.0000 and epochs 3." in text
+    assert f"{others} epochs 3." in passage(of(3.0, None, 5.0), "Result")
+    assert "ranked by the mean validation Dice over these runs" in passage(of(3, 4, 5), "Selection")
 
 
 def test_setting_that_is_searched_is_not_said_to_have_the_value_of_the_file() -> None:
@@ -399,14 +419,16 @@ def test_works_that_are_named_are_listed_and_no_others() -> None:
 
 def test_test_split_is_reported_with_what_it_is_worth(tmp_path: Path) -> None:
     every = confirmed()
+    yaml = SWEEP_YAML + "objective: [val_dice, hd95, epochs]\n"
     results = replace(
-        results_of(*(one for one in every if one.replicate is None)),
+        results_of(*(one for one in every if one.replicate is None), yaml=yaml),
         replicates=tuple(one for one in every if one.replicate is not None),
     )
     text = passage(results, "Result")
     first = results.held_out.tested[0] if results.held_out else None
     assert first is not None
     assert f"a mean Dice of {first.mean:.4f} (no interval, which takes 20 cases" in text
+    assert "mean over 2 runs). There it had HD95 2.0000. Its mean" in text
 
 
 @pytest.mark.parametrize(

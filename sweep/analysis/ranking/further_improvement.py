@@ -139,10 +139,12 @@ def chance_of_improvement(
     Scores in steps that are larger than δ (of few cases, or rounded) are spread evenly over the
     step that each stands for, and to be better is to reach the next step. Many equal best ones
     would else look like an end of what is possible. Of one or two different scores nobody knows a
-    step or a tail, but only that none of n was better: m = 0. Where fewer than `LEAST_TAIL` of the
-    best lie so far above all others that the gap is more than half of the range, the others show
-    nothing of the better kind. Then only the order counts: of n + k trials in any order, the k
-    have all J that are within δ of the best with about (k / (n + k))^J.
+    step or a tail, but only that none of n was better: m = 0, `_of_unbeaten`. Where `LEAST_TAIL` or
+    more are equally the best, they may have met a ceiling, which a tail that falls does not know:
+    the chance is then no higher than that. Where fewer than `LEAST_TAIL` of the best lie so far
+    above all others that the gap is more than half of the range, the others show nothing of the
+    better kind. Then only the order counts: of n + k trials in any order, the k have all J that are
+    within δ of the best with about (k / (n + k))^J.
 
     Args:
         scores: of the trials, higher is better; None of one without a value, which counts among n.
@@ -163,11 +165,12 @@ def chance_of_improvement(
         return None
     target = known[0] + improvement
     if len(np.unique(known.round(12))) <= MOST_ALIKE:
-        return 0.0 if target > most else 1 - (1 + further / len(scores)) ** -0.5
+        return 0.0 if target > most else _of_unbeaten(len(scores), further)
     gaps = known[: LEAST_TAIL - 1] - known[1:LEAST_TAIL]
     if gaps.max() > (known[0] - known[-1]) / 2:  # of the better kind are too few for a tail
         near = np.count_nonzero(known > known[0] - improvement)
         return 0.0 if target > most else float((further / (further + len(scores))) ** near)
+    are_equal = known[0] - known[LEAST_TAIL - 1] < 1e-12
     step, even = _in_steps(known)
     if step > improvement:
         target, known = known[0] + step / 2, even
@@ -186,7 +189,13 @@ def chance_of_improvement(
     weight = np.exp(log_posterior - log_posterior.max())
     beyond = np.exp(_log_survival(target - known[in_tail], shape, scale))
     none = (1 + further * beyond / len(scores)) ** -(in_tail + 0.5)
-    return float(1 - (weight * none).sum() / weight.sum())
+    chance = float(1 - (weight * none).sum() / weight.sum())
+    return min(chance, _of_unbeaten(len(scores), further)) if are_equal else chance
+
+
+def _of_unbeaten(trials: int, further: int) -> float:
+    """Chance that one of ``further`` is better, if all that is known is that no other was."""
+    return 1 - math.pow(1 + further / trials, -0.5)
 
 
 def _in_steps(scores: Values) -> tuple[float, Values]:

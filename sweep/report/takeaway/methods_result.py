@@ -9,7 +9,7 @@ from statistics import fmean
 from sweep.analysis import report_words
 from sweep.analysis.confirm.conclusions import kinds_of, unseen
 from sweep.analysis.confirm.confirmation import Confirmation
-from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of
+from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of, mean_of
 from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS, HeldOut
@@ -101,7 +101,8 @@ def _finalists(results: Results) -> Iterator[str]:
     where = f" on {counted(len(folds), 'fold')}" if len(folds) > 1 else where
     yield (
         f"{who} trained again with {counted(len(seeds), 'further seed')}{where}{raced}"
-        f" ({counted(total, 'run')}), and ranked by the mean over these runs alone."
+        f" ({counted(total, 'run')}), and ranked by the mean {found.finalists[0].objective.label}"
+        " over these runs alone."
     )
     if found.behind:
         yield "Finalists with more diverged runs than others, or without a result, rank behind."
@@ -162,8 +163,10 @@ def result_words(of: Selected) -> str:
             all_runs, runs = DICE.text(fmean([real, *further])), 1 + len(further)
             parts.append(f"That is of its own run; the mean over {runs} runs was {all_runs}.")
     if results.confirmation is not None:
-        parts += _mean(results.confirmation)
-    parts += _test(results.held_out) if results.held_out is not None else [_no_test(results)]
+        parts += [*_mean(results.confirmation), *_further_means(results, results.confirmation)]
+    parts += (
+        _test(results, results.held_out) if results.held_out is not None else [_no_test(results)]
+    )
     return " ".join(parts)
 
 
@@ -198,7 +201,28 @@ def _mean(found: Confirmation) -> Iterator[str]:
     yield from filter(None, (*kinds_of(first), unseen(first)))
 
 
-def _test(found: HeldOut) -> Iterator[str]:
+def _further_means(results: Results, found: Confirmation) -> Iterator[str]:
+    """The means of the same runs by the other objectives, where each run has a value."""
+    first = found.finalists[0]
+    runs = {run.replicate.block: run for run in first.replicates if run.replicate}
+    by_fold = len(folds_of([first.scores])) > 1
+    told = []
+    for objective in results.objective.others:
+        values = {
+            block: value
+            for block in first.scores
+            if (best := runs[block].best)
+            and (value := objective.of_trial(runs[block].history, best)) is not None
+        }
+        if values and len(values) == len(first.scores):
+            mean = mean_of(values, by_fold=by_fold)
+            told.append(f"{objective.label} {objective.text(mean)}")
+    if told:
+        means = report_words.listed(told)
+        yield f"By the other objectives, which decided nothing here, it was {means}."
+
+
+def _test(results: Results, found: HeldOut) -> Iterator[str]:
     first = found.tested[0]
     groups = f" of {counted(first.group_count, 'group')}" if first.groups else ""
     least = f"{LEAST_CASES} cases" + (f" of {LEAST_GROUPS} groups" if groups else "")
@@ -220,6 +244,13 @@ def _test(found: HeldOut) -> Iterator[str]:
         f" selection, {first.trial_id} had a mean Dice of {DICE.text(first.mean)}"
         f" ({interval}{runs})."
     )
+    by_metric = {"hd95": first.hd95, **first.further}
+    if told := [
+        f"{one.label} {one.text(fmean(values.values()))}"
+        for one in results.objective.others
+        if (values := by_metric.get(one.metric))
+    ]:
+        yield f"There it had {report_words.listed(told)}."
     if (gain := found.over_baseline) is not None:
         paired = (
             f" (95 % confidence interval {DICE.text(gain.low)} to {DICE.text(gain.high)}, paired"
