@@ -162,10 +162,12 @@ def pages(pixels: Pixels) -> Save:
     return save
 
 
-def turned_by_viewers(pixels: Pixels) -> Save:
-    exif = Image.Exif()
-    exif[274] = 6
+def with_exif(pixels: Pixels, exif: Image.Exif | bytes) -> Save:
     return lambda path: Image.fromarray(pixels).save(path, exif=exif)
+
+
+SEEN_TURNED = Image.Exif()
+SEEN_TURNED[274] = 6
 
 
 def deep_colours(pixels: Pixels) -> Save:
@@ -579,8 +581,12 @@ KINDS = {
         TAKEN, "says that viewers shall turn or mirror it (orientation 6)", ending=".tif",
     ),
     "PNG that viewers turn": Kind(
-        [turned_by_viewers(scan(FLAT, np.uint8))], png(FLAT),
+        [with_exif(scan(FLAT, np.uint8), SEEN_TURNED)], png(FLAT),
         TAKEN, "says that viewers shall turn or mirror it (orientation 6)", ending=".png",
+    ),
+    "PNG with EXIF that cannot be read": Kind(
+        [with_exif(scan(FLAT, np.uint8), b"damaged")], png(FLAT), TAKEN, ending=".png",
+        nnunet=(REFUSED, "it reads the EXIF before the pixels"),
     ),
     "grey BMP": Kind([png(scan(FLAT, np.uint8))], png(FLAT), TAKEN, ending=".bmp"),
     # Files as they are damaged, or only odd.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,10 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
 
     with decoding(path), Image.open(path) as opened:
         shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
-        # Behind the pixels it would only be found by reading them.
-        exif = opened.getexif() if "exif" in opened.info else {}
+        exif: Mapping[int, object] = {}
+        if "exif" in opened.info:  # behind the pixels it would only be found by reading them
+            with suppress(Exception):  # damaged; the pixels may be read all the same
+                exif = opened.getexif()
     if frames > 1:
         message = (
             f"holds {frames} pictures (an animation, pages): only the first would be read; write"
