@@ -103,6 +103,21 @@ def test_compiled_network_is_still_told_which_parameter_comes_first(
     assert order == ["head.weight", "head.bias"]
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_network_that_cannot_be_watched_diverges_all_the_same(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    scripted = (
+        "\ndef scripted(channels, classes):\n    return torch.jit.script(Net(channels, classes))"
+    )
+    (tmp_path / "scripted_net.py").write_text(NET + scripted)
+    config = trial(f"network={{name: '{tmp_path}/scripted_net.py:scripted'}}", "optimizer.lr=1e30")
+    verdict = fit(config).divergence
+    assert verdict is not None
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "optimizer.lr"
+
+
 @pytest.mark.parametrize("wanted", ["null", "true", "false"])
 def test_tf32_is_read_back_from_torch_and_its_absence_is_noticed(
     trial: MakeTrial, wanted: str

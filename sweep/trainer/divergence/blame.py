@@ -63,7 +63,8 @@ def forward_order(model: nn.Module) -> Iterator[list[str]]:
             if name not in order:
                 order.append(name)
 
-    with ExitStack() as hooks:
+    # A compiled network would not call them.
+    with torch.compiler.set_stance("force_eager"), ExitStack() as hooks:
         for prefix, module in model.named_modules():
             handle = module.register_forward_pre_hook(
                 lambda module, _inputs, prefix=prefix: note(prefix, module)

@@ -65,12 +65,11 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     seen = Seen(verdict)
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
-        # A loss of the user's may not take the same batch twice, and not every layout of a tensor,
-        # such as a sparse one, can be asked whether it is finite.
-        refused = (Exception,) if run.settings.trainer.traits.is_own_loop else ()
-        with suppress(*refused):
+        # A trial that diverged must not fail for want of memory, or by a loss or a network of the
+        # user's that does not take the same batch twice.
+        with suppress(Exception):
             batch_finite = not breaks_the_step(run, again)
-        with suppress(*refused):
+        with suppress(Exception):
             seen = examine(run, again, verdict)
             verdict = seen.verdict
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.

@@ -401,9 +401,7 @@ class MonaiTraining(GuardedRun):
         """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            # A compiled network would not call the hooks that say which parameter comes first.
-            with torch.compiler.set_stance("force_eager"):
-                passed = self.forward(batch, epoch, step)
+            passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         def loss_with(settings: TrialSettings, images: Tensor) -> Tensor:

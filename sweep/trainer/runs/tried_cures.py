@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from sweep.trainer.divergence.advice import Advice
 from sweep.trainer.divergence.blame import unchanged_buffers
 from sweep.trainer.runs.returned_values import tensors, with_tensors
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
+from sweep.trainer.runs.watched_network import largest
 
 CURED = "With it, loss and gradient of that step are finite."
 REFUTED = "That step breaks with it too, so it is not the whole cause."
@@ -54,7 +56,7 @@ def breaks_the_step(run: UnderGuard, again: StepAgain) -> bool:
     """Whether values of the batch are not finite and broke the step: with 0 in their place it would
     be finite. Some have a place in a batch, such as NaN for a target that the loss leaves out.
     """
-    if all(bool(torch.isfinite(one).all()) for _, one in tensors(again.inputs)):
+    if math.isfinite(largest(one for _, one in tensors(again.inputs))):
         return False
     if again.loss_with is None:
         return True

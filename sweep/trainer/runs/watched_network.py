@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,16 +32,18 @@ class WatchedNetwork:
     @property
     def largest_answer(self) -> float | None:
         """Largest absolute answer, infinite if one is not finite; None if there is none."""
-        found = [one.detach().float() for one in self.answers if one.numel()]
-        values = (float(one.abs().nan_to_num(math.inf, math.inf).max()) for one in found)
-        return max(values, default=None)
+        if not self.answers:
+            return None
+        found = largest(self.answers)
+        return math.inf if math.isnan(found) else found
 
     @property
     def breaker(self) -> str | None:
         """The module at which the answers broke; None if they are finite, or if none is known."""
-        if any(bool(one.isnan().any()) for one in self.answers):
+        found = largest(self.answers)
+        if math.isnan(found):
             return self.makes_nan
-        return self.makes_infinity if self.largest_answer == math.inf else None
+        return self.makes_infinity if math.isinf(found) else None
 
 
 @contextmanager
@@ -54,11 +56,12 @@ def watched(model: nn.Module) -> Iterator[WatchedNetwork]:
         if module is model:
             seen.answers += outputs
         inputs = [one for _, one in tensors(given)]
-        if all(_is_usual(one) for one in inputs):
+        if inputs and largest(inputs) < OVERCONFIDENT:
             named = f"{name!r} ({type(module).__name__})" if name else type(module).__name__
-            if any(bool(one.isnan().any()) for one in outputs):
+            found = largest(outputs)
+            if math.isnan(found):
                 seen.makes_nan = seen.makes_nan or named
-            if not all(bool(one.isfinite().all()) for one in outputs):
+            if not math.isfinite(found):
                 seen.makes_infinity = seen.makes_infinity or named
 
     with ExitStack() as hooks:
@@ -73,8 +76,8 @@ def watched(model: nn.Module) -> Iterator[WatchedNetwork]:
         yield seen
 
 
-def _is_usual(values: Tensor) -> bool:
-    """Whether values are finite, and as small as those that trained networks answer with."""
-    return not values.numel() or bool(
-        torch.isfinite(values).all() & (values.abs() < OVERCONFIDENT).all()
-    )
+def largest(values: Iterable[Tensor]) -> float:
+    """Largest absolute value, with no copy of them in memory; NaN if one is NaN, 0 of none."""
+    dense = (one.detach().to_dense() for one in values if one.numel())
+    found = [float(torch.linalg.vector_norm(one, math.inf)) for one in dense]
+    return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
