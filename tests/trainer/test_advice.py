@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
 from sweep.trainer.divergence.verdicts import VERDICTS, advise, still_falling
 from sweep.trainer.runs.explain import divides_by_zero, geometric_share, size_of
+from sweep.trainer.runs.watched_network import watched
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
 
@@ -240,8 +242,41 @@ def test_module_that_breaks_on_usual_values_is_blamed_unless_the_weights_have_gr
         advice = advise(case(NONFINITE, LOSS, "ce", EARLY, settings, **broken))
         assert advice.setting == setting
         assert advice.cause.startswith("The network's module 'norm' (Norm) answers usual values")
-        grown = advise(case(NONFINITE, LOSS, "ce", EARLY, settings, **broken | {"weight_size": 9}))
-        assert grown.setting == "optimizer.lr"
+        fast = {"optimizer": {"lr": 5.0}} | HALF if settings is plugin else {}
+        for wrong, changes in ({"weight_size": 9}, {}), ({}, fast):
+            blamed = advise(
+                case(NONFINITE, LOSS, "ce", EARLY, settings | changes, **broken | wrong)
+            )
+            assert (blamed.setting == "optimizer.lr") is bool(wrong or changes)
+
+
+class Holder(nn.Module):
+    """Passes on what it is given inside an object."""
+
+    def forward(self, held: SimpleNamespace) -> torch.Tensor:
+        return held.values
+
+
+class Outer(nn.Module):
+    def __init__(self, held_values: torch.Tensor) -> None:
+        super().__init__()
+        self.held, self.inner = SimpleNamespace(values=held_values), Holder()
+
+    def forward(self, images: torch.Tensor, graph: torch.Tensor) -> torch.Tensor:
+        return images + (graph @ self.inner(self.held))
+
+
+def test_only_a_module_whose_inputs_are_seen_is_blamed() -> None:
+    images, graph, nan = torch.ones(2, 2), torch.eye(2).to_sparse(), torch.full((2, 2), torch.nan)
+    for values, sparse, blamed in (
+        (images, graph, None),
+        (nan, graph, "Outer"),  # not the inner one, which only passes it on
+        (images, nan.to_sparse(), None),
+    ):
+        model = Outer(values)
+        with watched(model) as network:
+            model(images, sparse)
+        assert network.breaker == blamed
 
 
 def test_rate_that_a_scheduler_has_raised_is_told_as_it_was() -> None:

@@ -138,6 +138,11 @@ class Case:
         return is_first and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
 
     @property
+    def is_half(self) -> bool:
+        """Whether values had to fit into float16."""
+        return self.scaled or self.settings.trainer.amp == "fp16"
+
+    @property
     def is_own_loop(self) -> bool:
         return self.settings.trainer.traits.is_own_loop
 
@@ -255,7 +260,7 @@ def raise_epsilon(case: Case) -> Advice | None:
 def widen_the_precision(case: Case) -> Advice | None:
     """For values that float16 cannot hold, unless the rate soon leads out of any range."""
     trainer = case.settings.trainer
-    if not (case.scaled or trainer.amp == "fp16") or case.rate_is_far_too_high:
+    if not case.is_half or case.rate_is_far_too_high:
         return None
     known = get_args(type(trainer).model_fields["amp"].annotation)
     wide, why = "off", ""
@@ -348,6 +353,8 @@ def clip_the_gradient(case: Case) -> Advice | None:
 def examine_the_network(case: Case) -> Advice | None:
     """For a module of the user's that broke on usual values, with weights as they are trained."""
     if case.breaker is None or not case.has_own_network or not case.weighs_as_usual:
+        return None
+    if case.is_half and case.rate_is_far_too_high:  # any module may leave its range then
         return None
     return Advice(
         f"The network's module {case.breaker} answers usual values with some that are not finite:"
