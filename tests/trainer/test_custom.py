@@ -38,6 +38,12 @@ import torch
 from sweep import CustomTraining, Validation
 
 
+class Batch(dict):
+    @property
+    def images(self):
+        return self["images"]
+
+
 class Scale(torch.nn.Module):
     def forward(self, x):
         return x / x.std()
@@ -55,10 +61,10 @@ class Mine(CustomTraining):
             x = torch.rand(2, 1, 8, 8) - 0.5
             how = self.options["images"], self.options["labels"]
             images, labels = map(eval, how) if step == 2 else (x, x > 0)
-            yield {"images": images, "labels": labels, "graph": torch.eye(2).to_sparse()}
+            yield Batch(images=images, labels=labels, graph=torch.eye(2).to_sparse())
 
     def compute_loss(self, batch, factor):
-        images, labels = batch["images"], batch["labels"]
+        images, labels = batch.images, batch["labels"]
         with self.autocast():
             logits = self.model(images)
         logits = logits.float()

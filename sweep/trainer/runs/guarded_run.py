@@ -28,7 +28,6 @@ from sweep.trainer.runs.returned_values import (
     count,
     measured,
     validation_dice,
-    with_tensors,
     with_train_loss,
 )
 from sweep.trainer.runs.run_protocol import (
@@ -254,4 +253,13 @@ def copy_to_cpu(value: Any) -> Any:
 
     One copy per epoch costs little; one per step would not.
     """
-    return with_tensors(value, lambda one: one.detach().to("cpu", copy=True))
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: copy_to_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        copied = map(copy_to_cpu, value)
+        if hasattr(value, "_fields"):  # a namedtuple
+            return type(value)(*copied)
+        return list(copied) if isinstance(value, list) else tuple(copied)
+    return value

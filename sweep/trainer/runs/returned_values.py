@@ -268,19 +268,3 @@ def tensors(held: object, place: str = "state") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(held, Mapping | list | tuple):
         for key, item in held.items() if isinstance(held, Mapping) else enumerate(held):
             yield from tensors(item, f"{place}[{key!r}]")
-
-
-def with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Nested dicts, lists and tuples with each tensor changed; all else as it is."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: with_tensors(item, change) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        changed = [with_tensors(item, change) for item in value]
-        if hasattr(value, "_fields"):  # a namedtuple
-            return type(value)(*changed)
-        return changed if isinstance(value, list) else tuple(changed)
-    return value

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import replace_value
 from sweep.trainer.divergence.advice import Advice
 from sweep.trainer.divergence.blame import unchanged_buffers
-from sweep.trainer.runs.returned_values import tensors, with_tensors
+from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.trainer.runs.watched_network import largest
 
@@ -60,9 +61,13 @@ def breaks_the_step(run: UnderGuard, again: StepAgain) -> bool:
         return False
     if again.loss_with is None:
         return True
-    zeros = with_tensors(again.inputs, _finite)
-    without = replace(again, inputs=zeros)
-    return _is_cured(run, again, {}) is not True and _is_cured(run, without, {}) is not False
+    if _is_cured(run, again, {}):
+        return False
+    finite = {id(one): one.nan_to_num(0.0, 0.0, 0.0) for _, one in tensors(again.inputs)}
+    with suppress(Exception):  # some classes of batches cannot be copied
+        without = replace(again, inputs=deepcopy(again.inputs, finite))
+        return _is_cured(run, without, {}) is not False
+    return True
 
 
 def changed(settings: TrialSettings, change: Mapping[str, Any]) -> TrialSettings:
@@ -90,7 +95,3 @@ def _is_cured(run: UnderGuard, again: StepAgain, change: Mapping[str, Any]) -> b
         norm = nn.utils.get_total_norm([one for one in gradients if one is not None])
         return bool(torch.isfinite(loss) & torch.isfinite(norm))
     return None
-
-
-def _finite(values: Tensor) -> Tensor:
-    return values.nan_to_num(0.0, 0.0, 0.0) if values.is_floating_point() else values
