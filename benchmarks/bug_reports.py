@@ -83,7 +83,6 @@ class Report:
     cure: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Callable[[nn.Module, bool], torch.optim.Optimizer] | None = None
     scheduler: Callable[[torch.optim.Optimizer, bool], Any] | None = None
-    as_class: bool = True
     as_function: bool = True
 
 
@@ -224,7 +223,7 @@ def unknown(step: int, cured: bool) -> tuple[Tensor, Tensor]:
 
 
 def late_unknown(step: int, cured: bool) -> tuple[Tensor, Tensor]:
-    return unknown(step, cured) if step >= LATE else (drawn(step, cured)[0], drawn(step, cured)[1])
+    return (unknown if step >= LATE else drawn)(step, cured)
 
 
 def log_p(z: Tensor, y: Tensor, step: int, cured: bool) -> Terms:
@@ -291,8 +290,8 @@ def boundary_alone(z: Tensor, y: Tensor, step: int, cured: bool) -> Terms:
 
     maps = [edt(one == 0) - edt(one == 1) for one in y[:, 0].numpy()]
     distance = torch.tensor(maps, dtype=torch.float32)[:, None]
-    terms = {"boundary": (fg(z) * distance.clamp(min=-0.1)).mean()}
-    return {"ce": ce(z, y), "boundary": 0.01 * terms["boundary"]} if cured else terms
+    boundary = (fg(z) * distance.clamp(min=-0.1)).mean()
+    return {"ce": ce(z, y), "boundary": 0.01 * boundary} if cured else {"boundary": boundary}
 
 
 # Networks ----------------------------------------------------------------------------------------
@@ -861,11 +860,10 @@ def main() -> None:
         if name not in (asked.names or [name]) or (name in ASIDE) is not asked.aside:
             continue
         print(f"{name}: {report.what} ({', '.join(report.fault) or 'no fault'})", flush=True)
-        for entry, wanted in (("AsClass", report.as_class), ("as_function", report.as_function)):
-            if wanted:
-                found = outcome(name, entry, asked.words)
-                print(f"  {entry:12} {found}", flush=True)
-                counts[f"{entry:12} {found.partition(' (')[0].partition(':')[0]}"] += 1
+        for entry in ("AsClass", "as_function")[: 1 + report.as_function]:
+            found = outcome(name, entry, asked.words)
+            print(f"  {entry:12} {found}", flush=True)
+            counts[f"{entry:12} {found.partition(' (')[0].partition(':')[0]}"] += 1
     print("\n".join(f"{count:3} {what}" for what, count in sorted(counts.items())))
 
 
