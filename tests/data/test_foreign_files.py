@@ -117,6 +117,17 @@ def tiff(pixels: Pixels, spacing: list[float] | None = None, **options: Any) -> 
     return save
 
 
+def without_photometric(save: Save) -> Save:
+    """The same TIFF with the field under a number that means nothing here."""
+
+    def patched(path: Path) -> None:
+        save(path)
+        field, unknown = (struct.pack("<HHI", code, 3, 1) for code in (262, 263))
+        path.write_bytes(path.read_bytes().replace(field, unknown, 1))
+
+    return patched
+
+
 def with_header(save: Save, offset: int, layout: str, *values: float) -> Save:
     """The same file with other numbers at a place of its header, as nibabel would not write them.
 
@@ -575,6 +586,9 @@ KINDS = {
     "TIFF in which 0 is white": Kind(
         [tiff(scan(FLAT, np.uint8), photometric="miniswhite")], tiff(FLAT),
         TAKEN, "is stored as MINISWHITE (`PhotometricInterpretation`)", ending=".tif",
+    ),
+    "TIFF that does not say what 0 is": Kind(
+        [without_photometric(tiff(scan(FLAT, np.uint8)))], tiff(FLAT), TAKEN, ending=".tif"
     ),
     "TIFF that viewers turn": Kind(
         [tiff(scan(FLAT, np.uint8), extratags=[(274, 3, 1, 6, True)])], tiff(FLAT),

@@ -172,7 +172,7 @@ class _Said(logging.Handler):
 def _shown_otherwise(path: Path, page: Any) -> Iterator[Mistake]:
     """What a viewer shows of a page that its numbers are not."""
     kind, turned = getattr(page.photometric, "name", page.photometric), page.tags.get("Orientation")
-    if kind not in _AS_STORED:
+    if "PhotometricInterpretation" in page.tags and kind not in _AS_STORED:
         yield Mistake(
             f"is stored as {kind} (`PhotometricInterpretation`): its numbers are read as they are,"
             " as in nnU-Net, and not the grey values or colours that viewers show",
