@@ -49,6 +49,8 @@ SPACINGS: list[tuple[Steps, Steps]] = [
     ((1, 0.8, 4), (1, 1, 3)),
     ((0.2, 1.25, 1.25), (1, 1, 1)),  # two coarse axes: none is separate
     ((1, 5, 1), (1.1, 2.5, 1)),  # an even factor: every border is a tie
+    ((5, 1, 1), (5 * 14 / 55, 1, 1)),  # a tie of 14 slices that rounding decides
+    ((1, 5, 1), (1, 5 * 12 / 47, 1)),  # and of 12
 ]
 
 

@@ -27,7 +27,7 @@ from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 from sweep.store.files import parsed
 
-FORMAT = 9
+FORMAT = 10
 """Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _OWN, _INDEX = "images.f32", "labels.u8", "own.u8", "index.json"
