@@ -98,7 +98,10 @@ def main() -> None:
             continue
         guess, advice = given[0]
         ends = outcome(settings, advice)
-        words = {tried_cures.CURED: "cures the step", tried_cures.REFUTED: "does not cure the step"}
+        words = {
+            tried_cures.cured_words("that step"): "cures the step",
+            tried_cures.refuted_words("that step"): "does not cure the step",
+        }
         said = next((words[end] for end in words if advice.cure.endswith(end)), "was not tried")
         counts[f"broke; advice {said}: with it the training {ends}"] += 1
         if guess.setting != advice.setting:

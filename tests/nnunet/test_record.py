@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
-from sweep.trainer.runs.tried_cures import CURED
+from sweep.trainer.runs.tried_cures import cured_words
 from sweep.vocabulary.errors import SweepError
+
+CURED = cured_words("that step")
 
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 SHORT: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "validation_steps": 1}

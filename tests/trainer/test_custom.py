@@ -20,7 +20,7 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.custom.custom_run import CustomTraining
 from sweep.trainer.custom.entry_point import load_entry
 from sweep.trainer.runs.guarded_run import copy_to_cpu
-from sweep.trainer.runs.tried_cures import CURED, REFUTED
+from sweep.trainer.runs.tried_cures import cured_words, refuted_words
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.trial.trainer_check import TrainerCheck
@@ -84,6 +84,7 @@ class Mine(CustomTraining):
     def validate(self, epoch):
         return Validation(dice=0.5)
 """
+CURED, REFUTED = cured_words("that step"), refuted_words("that step")
 LOSS_BROKE = "The {} is not finite, though the network's answers are: the loss divides by 0"
 SOME_UNKNOWN = "torch.where(x > 0, x, torch.nan)"
 ADAM = {"optimizer": {"name": "torch.optim:Adam", "lr": 1e-3, "options": {"eps": 0.0}}}

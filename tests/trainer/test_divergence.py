@@ -20,13 +20,14 @@ from sweep.store.files import parsed
 from sweep.trainer.divergence.judging import RECENT
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import ReproducedStep, replay
-from sweep.trainer.runs.tried_cures import CURED, REFUTED
+from sweep.trainer.runs.tried_cures import cured_words, refuted_words
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
+CURED, REFUTED = cured_words("that step"), refuted_words("that step")
 ROOT_OF_ZERO = ("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
 """NaN at the switch-on: 3 epochs of 3 steps before it."""
 

@@ -368,18 +368,18 @@ def examine_the_network(case: Case) -> Advice | None:
 
 def examine_the_start(case: Case) -> Advice | None:
     """For an own network that was out of proportion before any step was taken."""
+    if not case.has_own_network:
+        return None
     gradient, rate, logit = case.first_gradient, case.own_rate, case.largest_logit
     is_fast = case.rate_is_far_too_high or (rate is not None and rate > FAR_TOO_HIGH_ANYWHERE)
-    clips = case.settings.optimizer.gradient_clip is not None
-    end = "." if clips else f"; or set optimizer.gradient_clip to {CLIP:g}."
     if case.broke_at_first and logit is not None and OVERCONFIDENT <= logit < math.inf:
         seen = f"answers with values of up to {logit:.3g}"
         end = ". If it breaks beside smaller ones too, look into the loss."
     elif gradient is not None and OUT_OF_PROPORTION < gradient < math.inf and not is_fast:
         seen = f"has a gradient of norm {gradient:.3g}"
+        clips = case.settings.optimizer.gradient_clip is not None
+        end = "." if clips else f"; or set optimizer.gradient_clip to {CLIP:g}."
     else:
-        return None
-    if not case.has_own_network:
         return None
     return Advice(
         f"The untrained network {seen}: its initial weights, the scale of the images or that of the"

@@ -35,7 +35,7 @@ from sweep.trainer.runs.run_protocol import Loop
 from sweep.trainer.runs.tried_cures import breaks_the_step, tried
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.trainer.runs.watched_network import watched
-from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
+from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
 
@@ -52,38 +52,72 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     verdict = stop.divergence
     place = verdict.epoch, verdict.step
     again = run.step_again(*place)  # before the rewind, which lets go of its batch
-    stands_in = again is None and verdict.cause == Zombie.cause
-    if stands_in:  # the weights are the same since, and that step broke too
-        again = run.step_again(*run.guard.recent()[-1].place)
+    if again is None and verdict.cause == Zombie.cause:
+        again = _last_skipped(run)
     if has_moved_weights(verdict) and not run.rewind(*place):
         again = None
         if verdict.stage is Stage.WEIGHTS:
             message = f"The step overflowed the weights; {run.keeps}."
             verdict = replace(verdict, message=message)
-    verdict = replace(verdict, weights_finite=run.weights_are_finite())
-    offending, batch_finite = None, True
-    seen = Seen(verdict)
+    seen = Seen(replace(verdict, weights_finite=run.weights_are_finite()))
+    offending = None
     if again is not None:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
-        # A trial that diverged must not fail for want of memory, or by a loss or a network of the
-        # user's that does not take the same batch twice.
-        with suppress(Exception):
-            batch_finite = not breaks_the_step(run, again)
-        with suppress(Exception):
-            seen = examine(run, again, verdict)
-            verdict = seen.verdict
+        seen = _examined(run, again, seen.verdict)
+    verdict = seen.verdict
+    case = _case_of(run, stop.recent, seen)
+    broke_before_it_moved = None if has_moved_weights(verdict) else again
+    advice = tried(run, broke_before_it_moved, every_advice(case))
+    diagnosis = replace(
+        diagnose(case, advice, run.steps_per_epoch, run.epsilon_facts()),
+        recent=stop.recent,
+        cases=() if again is None else again.cases,
+        soft_areas=seen.soft_areas,
+        replayable=offending is not None,
+    )
+    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
+
+
+def _last_skipped(run: UnderGuard) -> StepAgain | None:
+    """What stands in for an earlier step of a zombie: the weights are the same since, and it broke
+    too.
+    """
+    again = run.step_again(*run.guard.recent()[-1].place)
+    return None if again is None else replace(again, called="the last skipped step")
+
+
+def _examined(run: UnderGuard, again: StepAgain, verdict: Divergence) -> Seen:
+    """`examine` a step and its batch, as far as that is possible.
+
+    A trial that diverged must not fail for want of memory, or by a loss or a network of the user's
+    that does not take the same batch twice.
+    """
+    seen, batch_finite = Seen(verdict), True
+    with suppress(Exception):
+        batch_finite = not breaks_the_step(run, again)
+    with suppress(Exception):
+        seen = examine(run, again, verdict)
+    return replace(seen, batch_finite=batch_finite)
+
+
+def _case_of(run: UnderGuard, recent: Sequence[StepValues], seen: Seen) -> Case:
+    """What the causes are chosen by.
+
+    Args:
+        recent: the last steps up to the one in the verdict.
+    """
     # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
-    before = stop.recent[:-1] if VERDICTS[verdict.cause].moves_weights else stop.recent
+    before = recent[:-1] if VERDICTS[seen.verdict.cause].moves_weights else recent
     applied = [values.grad_norm for values in before if not values.skipped]
-    first = stop.recent[0]
-    case = Case(
-        verdict=verdict,
+    first = recent[0]
+    return Case(
+        verdict=seen.verdict,
         settings=run.settings,
-        batch_finite=batch_finite,
+        batch_finite=seen.batch_finite,
         scaled=run.guard.fp16,
         gradient=applied[-1] if applied else None,
         geometric_share=geometric_share(
-            run.settings.loss, ((one.epoch, one.loss, one.terms) for one in stop.recent)
+            run.settings.loss, ((one.epoch, one.loss, one.terms) for one in recent)
         ),
         optimizer_is_own=run.optimizer_is_own,
         own_rate=rate_of(run.optimizer),
@@ -94,19 +128,6 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         breaks_at_answers=seen.breaks_at_answers,
         first_gradient=first.grad_norm if first.place == (0, 0) else None,
     )
-    broke_before_it_moved = None if has_moved_weights(verdict) else again
-    advice = tried(run, broke_before_it_moved, every_advice(case))
-    if stands_in:
-        said = advice.cure.replace("that step", "the last skipped step")
-        advice = replace(advice, cure=said.replace("That step", "The last skipped step"))
-    diagnosis = replace(
-        diagnose(case, advice, run.steps_per_epoch, run.epsilon_facts()),
-        recent=stop.recent,
-        cases=() if again is None else again.cases,
-        soft_areas=seen.soft_areas,
-        replayable=offending is not None,
-    )
-    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
 
 
 def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
@@ -240,6 +261,7 @@ class Seen:
         soft_areas: of each sample, in pixels.
         largest_answer, breaker: as of `WatchedNetwork`.
         breaks_at_answers: as of `BrokenGradient.at_answers`.
+        batch_finite: whether the batch did not break the step, see `breaks_the_step`.
     """
 
     verdict: Divergence
@@ -247,6 +269,7 @@ class Seen:
     largest_answer: float | None = None
     breaker: str | None = None
     breaks_at_answers: bool | None = None
+    batch_finite: bool = True
 
 
 def examine(run: UnderGuard, again: StepAgain, verdict: Divergence) -> Seen:

@@ -20,8 +20,15 @@ from sweep.trainer.runs.returned_values import tensors
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.trainer.runs.watched_network import largest
 
-CURED = "With it, loss and gradient of that step are finite."
-REFUTED = "That step breaks with it too, so it is not the whole cause."
+
+def cured_words(step: str) -> str:
+    """Of a step that is called ``step``."""
+    return f"With it, loss and gradient of {step} are finite."
+
+
+def refuted_words(step: str) -> str:
+    """Of a step that is called ``step``."""
+    return f"{step.capitalize()} breaks with it too, so it is not the whole cause."
 
 
 def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -> Advice:
@@ -36,7 +43,7 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
         advices: all that fit, the likeliest first.
     """
     likeliest = advices[0]
-    if again is None or again.loss_with is None:
+    if again is None:
         return likeliest
     # Some steps in float16 break by their scale alone. Any change would seem to cure these.
     only_scaled = run.guard.fp16 and _is_cured(run, again, {})
@@ -45,9 +52,10 @@ def tried(run: UnderGuard, again: StepAgain | None, advices: Sequence[Advice]) -
             continue
         cured = _is_cured(run, again, advice.change)
         if cured:
-            return replace(advice, cure=f"{advice.cure} {CURED}")
+            return replace(advice, cure=f"{advice.cure} {cured_words(again.called)}")
         if cured is False and advice is advices[0]:
-            likeliest = replace(advice, cure=f"{advice.cure} {REFUTED}", change={})
+            cure = f"{advice.cure} {refuted_words(again.called)}"
+            likeliest = replace(advice, cure=cure, change={})
             if "trainer.amp" in advice.change:  # of an ε or a weight, it may be one of two faults
                 likeliest = next((one for one in advices if one.is_seen), likeliest)
     return likeliest
@@ -59,8 +67,6 @@ def breaks_the_step(run: UnderGuard, again: StepAgain) -> bool:
     """
     if math.isfinite(largest(one for _, one in tensors(again.inputs))):
         return False
-    if again.loss_with is None:
-        return True
     if _is_cured(run, again, {}):
         return False
     finite = {id(one): one.nan_to_num(0.0, 0.0, 0.0) for _, one in tensors(again.inputs)}
@@ -88,7 +94,6 @@ def _is_cured(run: UnderGuard, again: StepAgain, change: Mapping[str, Any]) -> b
     eager = torch.compiler.set_stance  # to compile another loss or precision takes a minute
     # A trial that diverged must not fail for want of memory, or by a loss of the user's.
     with suppress(Exception), eager("force_eager"), unchanged_buffers(model):
-        assert again.loss_with is not None
         loss = again.loss_with(changed(run.settings, change), again.inputs)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)

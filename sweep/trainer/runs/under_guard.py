@@ -25,22 +25,23 @@ class StepAgain:
         forward: passes the batch through the network as it is now. It returns the argument of
             ``soft_areas``, and the loss terms with their graph.
         loss_with: given other settings of the loss or the precision, and ``inputs`` or such with
-            other values, the total loss of the batch, with its graph; None if the trainer cannot
-            take the step with others.
+            other values, the total loss of the batch, with its graph.
         soft_areas: of each sample and geometric class, in pixels, ``-> [B, classes]``; None if
             the classes are unknown.
         inputs: what the network and the loss are given: tensors, also in lists, tuples and dicts.
         cases: names of the samples' cases.
         state: given what the step measured, all that it can be reproduced from; call it with the
             weights from before the step. None if the step cannot be reproduced.
+        called: what sentences call it.
     """
 
     forward: Callable[[], tuple[Tensor | None, Mapping[str, Tensor]]]
-    loss_with: Callable[[TrialSettings, Any], Tensor] | None = None
+    loss_with: Callable[[TrialSettings, Any], Tensor]
     soft_areas: Callable[[Any], Tensor] | None = None
     inputs: Any = None
     cases: tuple[str, ...] = ()
     state: Callable[[StepValues], dict[str, Any]] | None = None
+    called: str = "that step"
 
 
 class UnderGuard(ABC):
