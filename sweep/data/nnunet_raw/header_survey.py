@@ -98,8 +98,7 @@ def survey(
                 grids[case] = look_at(part, case)
     cases = _as_arrays(grids)
     axis = _coarsest(cases) if slice_axis == "auto" else slice_axis
-    doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
-    warnings = [*map(str, doubts), *_about_orientation(grids)]
+    warnings = header_doubts(grids)
     mistakes += _without_spacing(grids, resampled=resampled)
     if volumes:
         mistakes += _images_among_volumes(cases)
@@ -112,6 +111,12 @@ def survey(
     if spacings := _ranges(cases.spacings):
         sizes += f", {spacings} mm"
     return Survey(grids, axis, mistakes, warnings, sizes)
+
+
+def header_doubts(grids: Mapping[str, CaseGrid]) -> list[str]:
+    """What the headers do not say, or contradict each other in: a sentence for files alike."""
+    doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
+    return [*map(str, doubts), *_about_orientation(grids)]
 
 
 def _without_spacing(grids: Mapping[str, CaseGrid], *, resampled: bool) -> Iterator[Mistake]:
