@@ -42,8 +42,6 @@ def make_console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=160, force_terminal=False, force_jupyter=False, emoji=False)
 
 
-SILENCE = 3600.0
-"""Seconds without a write after which a sweep at a URI may be one that was killed."""
 TO_COPY = re.compile(r"(?<!\w)'[^'\n]+'(?!\w)|`[^`\n]+`")
 """What a user may copy, with spaces in it: a quoted path, a command."""
 
@@ -155,9 +153,8 @@ def value_words(value: float | None, objective: Objective) -> str:
 
 def warn_of_silence(results: Reached) -> None:
     """Warn where nothing was written to a URI for so long that its sweep may be no more."""
-    if results.silent > SILENCE:
-        words = f"nothing was written to {results.uri} for {duration_words(results.silent)}"
-        print_warnings([f"{words}: its sweep is in a long epoch, or it was killed"])
+    if words := results.silence:
+        print_warnings([words])
 
 
 def duration_words(seconds: float) -> str:
