@@ -6,7 +6,6 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,9 +14,6 @@ from rich.text import Text
 from sweep.analysis.report_words import status as status_words
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status
-
-if TYPE_CHECKING:
-    from sweep.store.at_uri.local_results import Reached
 
 STYLES: Mapping[Status, str] = {
     Status.RUNNING: "cyan",
@@ -149,12 +145,6 @@ def count_words(
 def value_words(value: float | None, objective: Objective) -> str:
     """A value of the objective, or a dash for None."""
     return "–" if value is None else objective.text(value)
-
-
-def warn_of_silence(results: Reached) -> None:
-    """Warn where nothing was written to a URI for so long that its sweep may be no more."""
-    if words := results.silence:
-        print_warnings([words])
 
 
 def duration_words(seconds: float) -> str:

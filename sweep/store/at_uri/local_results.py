@@ -99,9 +99,9 @@ class Reached:
             self._hold()
 
     @property
-    def silence(self) -> str:
-        """Of `silence`."""
-        return silence(self.folder, self.uri)
+    def doubts(self) -> list[str]:
+        """The sentence of `silence`, if there is one."""
+        return [words] if (words := silence(self.folder, self.uri)) else []
 
     @contextmanager
     def following(self, warn: Callable[[str], object]) -> Iterator[None]:
