@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.header_survey import header_doubts, survey
+from sweep.data.nnunet_raw.header_survey import SAME, header_doubts, survey
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import Split, read_splits
 from sweep.data.prepared.case_arrays import array_spacing
@@ -21,9 +21,6 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
-
-SAME = 0.01
-"""Spacings that differ by less, as a share, count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
