@@ -96,8 +96,10 @@ def test_paired_test_is_scipys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("differences", "p"), [([], 1.0), ([0.5], 1.0), ([0.0, 1e-17], 1.0), ([0.1, 0.1, 0.1], 1 / 32)]
-)
+    ("differences", "p"),
+    [([], 1.0), ([0.5], 1.0), ([0.0, 1e-17], 1.0), ([0.1, 0.1, 0.1], 1 / 32),
+     ([0.1, 0.1001, 0.1], 1 / 32)],
+)  # fmt: skip
 def test_differences_without_a_spread_are_told_by_their_number_alone(
     differences: list[float], p: float
 ) -> None:

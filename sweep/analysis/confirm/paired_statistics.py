@@ -130,7 +130,7 @@ def most_unseen(runs: int, highest_of: int = 1) -> float:
 def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     """Two-sided p of Student's paired t-test; 1 for fewer than two pairs.
 
-    Differences that are all the same and not 0 have the p of `least_p`.
+    It is at least `least_p`, unless the mean difference is 0.
 
     Args:
         differences: ``[..., pairs]``.
@@ -144,18 +144,17 @@ def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     n = rounded.shape[-1]
     if n < 2:
         return np.ones(rounded.shape[:-1])
-    mean, same = np.abs(rounded.mean(axis=-1)), np.ptp(rounded, axis=-1) == 0
-    error = np.where(same, 1.0, rounded.std(axis=-1, ddof=1) / math.sqrt(n))
-    p = 2 * stdtr(n - 1, -mean / error)
-    return np.where(same, np.where(mean == 0, 1.0, least_p(n)), p)
+    mean, error = np.abs(rounded.mean(axis=-1)), rounded.std(axis=-1, ddof=1) / math.sqrt(n)
+    t = np.divide(mean, error, out=np.full_like(mean, math.inf), where=error > 0)
+    return np.where(mean == 0, 1.0, np.maximum(2 * stdtr(n - 1, -t), least_p(n)))
 
 
 def least_p(pairs: int) -> float:
-    """Two-sided p of a difference that is the same in all pairs, ``2 / 4^n``.
+    """Least two-sided p of so many pairs, ``2 / 4^n``, however little their differences vary.
 
-    Such a difference has no variance, and is still not certain: scores may be coarse (shares of few
-    cases). Two equal configurations then differ by one step in a pair, the same way, in up to a
-    quarter.
+    Runs may be of two kinds that lie far apart, or scores coarse (shares of few cases). Two equal
+    configurations then differ by the same step in a pair, the same way, in up to a quarter. By
+    chance they do so in all of a few pairs, and a t-test takes that for certain.
     """
     return 2 * 0.25**pairs
 
