@@ -164,18 +164,18 @@ class PairedComparison:
         return float(paired_p(differences)) if len(differences) >= LEAST_UNITS else 1.0
 
 
-def interval(scores: Scores, *, by_fold: bool, highest_of: int = 1) -> tuple[float, float]:
+def interval(scores: Scores, *, by_fold: bool, among: Sequence[Scores] = ()) -> tuple[float, float]:
     """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`, and
     where all are equal: their spread is not known then, and is not 0.
 
     Args:
         scores: of one configuration.
         by_fold: whether the units are folds rather than seeds.
-        highest_of: number of configurations of which it was picked as the highest.
+        among: of all configurations of which it was picked as the highest; empty where it was not.
     """
-    values = [*units(scores, by_fold=by_fold).values()]
+    values, *picked_from = [[*units(one, by_fold=by_fold).values()] for one in (scores, *among)]
     are_equal = round(max(values, default=0.0) - min(values, default=0.0), DECIMALS) == 0
-    return mean_interval([] if are_equal else values, LEAST_UNITS, highest_of=highest_of)
+    return mean_interval([] if are_equal else values, LEAST_UNITS, among=picked_from)
 
 
 def mean_of(scores: Scores, *, by_fold: bool) -> float:

@@ -184,7 +184,10 @@ def _mean(found: Confirmation) -> Iterator[str]:
     objective = first.objective
     mean = objective.text(objective.turned(first.mean))
     low, high = objective.interval(first.low, first.high)
-    allowing = f", allowing for its being the first of {first.highest_of} (Bonferroni)"
+    allowing = (
+        f", allowing for its being the first of {first.highest_of} (Bonferroni; by the median"
+        " variance of all of them where that reaches further down)"
+    )
     interval = (
         f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t"
         f"{allowing if first.highest_of > 1 else ''})"
