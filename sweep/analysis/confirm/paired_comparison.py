@@ -28,7 +28,6 @@ from sweep.analysis.confirm.paired_statistics import (
     paired_p,
     probability_best,
 )
-from sweep.spec.search.before_and_after import ConfirmSettings
 from sweep.spec.search.replicate_plan import most_finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
@@ -212,12 +211,6 @@ def detectable(units: int, others: int) -> float:
     return float(np.quantile(np.concatenate(needed), POWER))
 
 
-def planned_units(confirm: ConfirmSettings) -> int:
-    """Units of a confirmation: its folds, or its seeds where they all have one fold."""
-    seeds, folds = confirm.blocks
-    return seeds if folds == 1 else folds
-
-
 def can_show(spec: SweepSpec) -> str:
     """A sentence on what the confirmation of a sweep can show; empty for a sweep without one."""
     if spec.confirm is None:
@@ -226,7 +219,7 @@ def can_show(spec: SweepSpec) -> str:
     others = most_finalists(spec) - 1
     if others < 1:
         return "confirm: with a single finalist there is nothing to compare."
-    units = planned_units(spec.confirm)
+    units = seeds if folds == 1 else folds
     once = "of several folds each counts once, whatever the number of seeds"
     if units < LEAST_UNITS:
         what = "seeds" if folds == 1 else "folds"

@@ -157,7 +157,7 @@ class Race:
 
     @property
     def words(self) -> str:
-        """``2 of 5 finalists left after 3 of 5 seeds``."""
+        """``2 of 5 finalists left after 4 of 10 seeds``."""
         everybody = len(self.running) + len(self.dropped)
         done, unit = len(self.looks), self.plan.unit
         return (

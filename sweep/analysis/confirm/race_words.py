@@ -18,7 +18,7 @@ from sweep.spec.words.phrases import counted
 
 
 def reason(race: Race, trial_id: str) -> str:
-    """``after 2 of 5 seeds: behind t0003``; empty for one that was not dropped."""
+    """``after 4 of 5 seeds: behind t0003``; empty for one that was not dropped."""
     if (dropped := race.dropped.get(trial_id)) is None:
         return ""
     why = {
