@@ -6,7 +6,7 @@ An interval holds for what was named beforehand. The first of k finalists is the
 the highest, often by luck, and its interval would lie too high. Sections:
 
 - *first*: made-up finalists as in `confirmation.py`, on one fold. Share of 95 % intervals of the
-  first that hold its mean: those of the product, and Student's own, which they were before.
+  first that hold its mean: those of the product, and Student's own, which they were at first.
   *Unequal*: true means, and what all finalists share on a seed, vary half as much as runs do;
 - *races*: the same for the first of a race of the product;
 - *unseen*: a share of the runs of every finalist collapses. Where none of the first's did, up to
@@ -40,7 +40,7 @@ from sweep.analysis.confirm.race import RacePlan, Runs, race, scores_on
 from sweep.analysis.divergence_rates import DivergenceRate, Exposure, rate_of
 from sweep.vocabulary.record import Status
 
-SAMPLES = 2000
+SAMPLES = 1000
 CHOSEN_ON, UNSEEN = 21, 22
 FINALISTS, SEEDS = (2, 6, 10), (3, 5, 10)
 
@@ -216,7 +216,7 @@ def race_of(values: Array) -> tuple[int, list[list[float]]]:
     return int(raced.order[0]), [[*own.values()] for own in scores]
 
 
-def folds(folder: Path, tries: int = 4000) -> None:
+def folds(folder: Path, tries: int = 2000) -> None:
     print("\nReal trainings, their cases dealt anew: the mean over folds, and its interval\n")
     print("| dataset | cases | first of six (Student's own) | one of them | real folds, 3 of 5 |")
     print("|---|---|---|---|---|")

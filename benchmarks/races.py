@@ -7,8 +7,10 @@ stands beside each race. *First*: the race has the same first as the table. *Nam
 names a winner, the race names the same one. A winner is *false* where nobody is the best.
 
 `race_statistics.BORROWED` and `SHAPE` and `race.LEAST_PROSPECT` were chosen on the populations
-marked *chosen on*; the others were drawn afterwards. ``--real``: a folder of published nnU-Net
-trainings (`real_trainings.py`), raced over their folds in every order.
+marked *chosen on*; the others were drawn afterwards. The bound on p and the first look were chosen
+later, on draws of their own, before all sections were run once more. ``--real``: a folder of
+published nnU-Net trainings (`real_trainings.py`), raced over their folds in every order, and with
+names dealt anew in each fold.
 
 Sections: false, harder, levels, kinds, power, fields, diverged.
 """
