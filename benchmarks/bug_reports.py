@@ -3,8 +3,8 @@
     python benchmarks/bug_reports.py [--aside] [--words] [NAME …]
 
 Each report is a small training with the fault that its thread tells: as a class of `CustomTraining`
-and as a function under `trial.guard`. It is trained again without the fault, and must end then. The
-advice names places where the fault may lie:
+and as a function under `trial.guard`, which is given the loss, or what computes it (`again`). It is
+trained again without the fault, and must end then. The advice names places where the fault may lie:
 
 - right: only where it lies; open: there and elsewhere;
 - cures: elsewhere, but the training ends with the advised setting;
@@ -23,6 +23,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -740,7 +741,8 @@ class AsClassWithItsOptimizer(AsClass):
         return self.report.optimizer(self.model, self.cured)
 
 
-def as_function(config: Any, trial: Any) -> None:
+def as_function(config: Any, trial: Any, again: bool = False) -> None:
+    """``again``: whether the guard can compute a loss again."""
     report, cured = REPORTS[config["report"]], bool(config["cured"])
     model = report.network(cured)
     rate = trial.settings.optimizer.lr
@@ -748,14 +750,25 @@ def as_function(config: Any, trial: Any) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] if report.optimizer else rate
     guard, half = trial.guard(model, optimizer), trial.settings.trainer.amp == "fp16"
+
+    def compute_loss(x: Tensor, y: Tensor, step: int) -> tuple[Tensor, Terms]:
+        with guard.autocast() if again else torch.autocast("cpu", torch.float16, enabled=half):
+            z = model(x)
+        terms = report.loss(z.float(), y, step, cured)
+        return sum(terms.values(), torch.zeros(())), terms
+
     for epoch in range(trial.epochs):
         for step in range(epoch * STEPS, (epoch + 1) * STEPS):
-            x, y = report.batch(step, cured)
-            with torch.autocast("cpu", torch.float16, enabled=half):
-                z = model(x)
-            terms = report.loss(z.float(), y, step, cured)
-            guard.step(sum(terms.values(), torch.zeros(())), terms)
+            batch = *report.batch(step, cured), step
+            if again:
+                guard.step(compute_loss, *batch)
+            else:
+                guard.step(*compute_loss(*batch))
         trial.report(epoch, **validated(model, all_of_it=False))
+
+
+as_function_again = partial(as_function, again=True)
+ENTRIES = ("AsClass", "as_function", "as_function_again")
 
 
 def validated(model: nn.Module, all_of_it: bool = True) -> dict[str, Any]:
@@ -860,10 +873,10 @@ def main() -> None:
         if name not in (asked.names or [name]) or (name in ASIDE) is not asked.aside:
             continue
         print(f"{name}: {report.what} ({', '.join(report.fault) or 'no fault'})", flush=True)
-        for entry in ("AsClass", "as_function")[: 1 + report.as_function]:
+        for entry in ENTRIES if report.as_function else ENTRIES[:1]:
             found = outcome(name, entry, asked.words)
-            print(f"  {entry:12} {found}", flush=True)
-            counts[f"{entry:12} {found.partition(' (')[0].partition(':')[0]}"] += 1
+            print(f"  {entry:17} {found}", flush=True)
+            counts[f"{entry:17} {found.partition(' (')[0].partition(':')[0]}"] += 1
     print("\n".join(f"{count:3} {what}" for what, count in sorted(counts.items())))
 
 

@@ -79,6 +79,7 @@ SLOW = (
     "tests/nnunet/test_nnunet_on_gpu.py",
     "tests/nnunet/test_nnunet_training.py",
     "tests/nnunet/test_ordered_batches.py",
+    "tests/nnunet/test_own_trainer_class.py",
     "tests/nnunet/test_planning.py",
     "tests/nnunet/test_record.py",
     "tests/nnunet/test_regions.py",

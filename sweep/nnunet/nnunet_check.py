@@ -19,7 +19,7 @@ from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles, whol
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
-from sweep.nnunet.command.trainer_copies import refuse_other_copies
+from sweep.nnunet.command.trainer_copies import refuse_other_copies, trainer_classes
 from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, cases_of, too_few
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
@@ -36,6 +36,7 @@ from sweep.nnunet.dataset.planning import require_planner
 from sweep.nnunet.dataset.plans import configuration_of, patch_mistakes, plans_mistakes
 from sweep.nnunet.dataset.raw_files import description_mistakes, file_mistakes, raw_cases
 from sweep.nnunet.training.trainer_limits import geometric_channels, unsupported
+from sweep.spec.checks.entry_check import entry_mistakes
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.data_settings import TEST_FOLDER
@@ -66,6 +67,7 @@ class NnunetLook(FirstLook):
         super().__init__()
         for look in (
             refuse_other_copies,
+            self._look_at_trainer_class,
             self._look_at_folders,
             self._look_at_plans,
             self._look_at_description,
@@ -139,6 +141,18 @@ class NnunetLook(FirstLook):
         # A dataset that is planned and preprocessed needs no raw images.
         if self._done is None or not is_planned(self._trainer):
             need_dataset(self._trainer, "raw")
+
+    def _look_at_trainer_class(self) -> None:
+        trainer, key = self._trainer, "trainer.trainer_class"
+        name = trainer.trainer_class
+        if ":" in name:
+            self.mistakes += entry_mistakes(name, key)
+        elif name not in (known := trainer_classes()):
+            hint = did_you_mean(near_miss(name, known))
+            self.mistakes.append(Mistake(f"nnU-Net finds no trainer class `{name}`{hint}", key=key))
+        if trainer.options and not trainer.own_code:
+            message = f"sets attributes of `{key}`: name your class there"
+            self.mistakes.append(Mistake(message, key="trainer.options"))
 
     def _look_at_plans(self) -> None:
         trainer, folder, found = self._trainer, self._done, self.mistakes

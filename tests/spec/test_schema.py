@@ -169,7 +169,7 @@ def test_schema_and_check_accept(tmp_path: Path, text: str) -> None:
         "trainer: {epoch: 10}",
         "trainer: 10",
         "trainer: {kind: nnunet}",
-        "trainer: {kind: nnunet, dataset: 502, options: {}}",
+        "trainer: {kind: nnunet, dataset: 502, entry: mine.py:Mine}",
         "trainer: {kind: custom}",
         "space: {trainer.options: {choice: [1]}}",
         "loss: {weights: {compactness: -1}}",

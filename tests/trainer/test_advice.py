@@ -456,7 +456,8 @@ def test_total_that_breaks_though_its_terms_are_finite_is_not_blamed_on_the_rate
 def test_own_optimizer_whose_weights_have_grown_is_told_of_its_rate_first(
     stage: Stage, facts: dict[str, Any], setting: str, said: str
 ) -> None:
-    found = case(NONFINITE, stage, None, EARLY, UNCLIPPED, optimizer_is_own=True, **facts)
+    own = UNCLIPPED | {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}}
+    found = case(NONFINITE, stage, None, EARLY, own, optimizer_is_own=True, **facts)
     advice = advise(found)
     assert advice.setting == setting
     assert advice.cause.startswith(said)

@@ -666,6 +666,125 @@ def test_first_guess_is_the_rate_where_it_was_the_rate_and_the_batch_where_it_wa
     assert outcome.divergence.diagnosis.likely_cause.startswith(said)
 
 
+ASKED = """\
+class Contrast(torch.nn.Module):
+    def forward(self, x):
+        return (x - x.mean()) / x.std()
+
+model = torch.nn.Sequential(Contrast(), torch.nn.Linear(2, 4), torch.nn.Linear(4, 2))
+guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))
+
+def compute_loss(images, labels):
+    fit = (model(images) - labels).square().mean()
+    root = (fit * {scale}).sqrt()
+    return fit + root, {{"fit": fit, "root": root}}
+
+for epoch in range(trial.epochs):
+    for step in range(4):
+        images, labels = torch.randn(4, 2), torch.randn(4, 2)
+        if step == 2:
+            {broken}
+        {step}
+    trial.report(epoch, dice=0.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("parts", "place", "said"),
+    [
+        (
+            {"broken": "images = images * 0"},
+            (Stage.LOSS, "fit"),
+            "The network's module '0' (Contrast) answers usual values",
+        ),
+        (
+            {"scale": "float(step != 2)"},
+            (Stage.GRADIENT, "root"),
+            "The gradient is not finite, though the network's answers are: the loss divides by 0",
+        ),
+        (
+            {"broken": "labels[1] = float('nan')"},
+            (Stage.LOSS, "fit"),
+            "The batch contains values that are not finite",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "guard.step(compute_loss, images, labels)",
+        "guard.backward(compute_loss, torch.randn(4, 2), labels.nan_to_num());"
+        " guard.backward(compute_loss, images, labels); guard.step()",
+    ],
+)
+def test_guard_that_computes_the_loss_finds_out_where_it_broke(
+    tmp_path: Path, parts: dict[str, str], place: tuple[Stage, str], said: str, step: str
+) -> None:
+    whole = {"broken": "pass", "scale": "1", "step": step} | parts
+    _, outcome = history(write_function(tmp_path, ASKED.format(**whole)))
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert verdict.diagnosis is not None
+    assert (verdict.epoch, verdict.step) == (0, 2)
+    assert (verdict.stage, verdict.term) == place
+    assert verdict.diagnosis.likely_cause.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("under", "said"),
+    [
+        ("guard.autocast()", "With it, loss and gradient of that step are finite."),
+        (
+            "torch.autocast('cpu', torch.float16)",
+            "Set trainer.amp to bf16, which has the range of float32, or off.",
+        ),
+    ],
+)
+def test_other_precision_is_tried_where_the_guard_gave_the_precision(
+    tmp_path: Path, under: str, said: str
+) -> None:
+    body = ASKED.format(
+        broken="images = images + 1e5",  # more than float16 holds
+        scale="1",
+        step="guard.step(compute_loss, images, labels)",
+    ).replace("    fit = ", f"    with {under}:\n        fit = ")
+    body = body.replace("Contrast()", "torch.nn.Identity()")
+    settings = trial(write_function(tmp_path, body), epochs=2)
+    half = settings.trainer.model_copy(update={"amp": "fp16"})
+    outcome = fit(settings.model_copy(update={"trainer": half}))
+    assert outcome.divergence is not None
+    assert outcome.divergence.diagnosis is not None
+    assert outcome.divergence.diagnosis.setting == "trainer.amp"
+    assert outcome.divergence.diagnosis.advice.endswith(said)
+
+
+def test_guard_that_is_given_the_loss_says_what_would_show_where_it_broke(tmp_path: Path) -> None:
+    _, outcome = history(guarded(tmp_path))
+    assert outcome.divergence is not None
+    assert outcome.divergence.diagnosis is not None
+    advice = outcome.divergence.diagnosis.advice
+    assert advice.endswith("guard.step(compute_loss, *batch) would show where it broke.")
+
+
+@pytest.mark.parametrize("terms", ["", ", {'fit': fit, 'broken': broken}"])
+def test_loss_that_the_guard_computes_is_the_loss_that_it_is_given(
+    tmp_path: Path, terms: str
+) -> None:
+    given = guarded(tmp_path, f"guard.step(broken{terms})", broken="None")
+    wanted, _ = history(given)
+    asked = f"guard.step(lambda fit, broken: (broken{terms}), fit, broken=broken)"
+    found, _ = history(guarded(tmp_path, asked, broken="None"))
+    assert found == wanted
+
+
+def test_function_that_computes_no_loss_is_told_where_it_stands(tmp_path: Path) -> None:
+    step = "guard.step(lambda fit: fit.item(), fit)"
+    with pytest.raises(
+        TrainerError, match=r"plain.py:\d+: <lambda> returned .*, a float, but must"
+    ):
+        history(guarded(tmp_path, step))
+
+
 def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:
     # Its first answer may need no network, as nobody has told what does not; the second is learnt.
     entry = guarded(tmp_path, broken="None", dice="dice=[0.3, 0.6, *[0.0] * 9][epoch]")

@@ -53,6 +53,16 @@ def nnunet_trainer(settings: TrialSettings) -> NnunetTrainer:
     return settings.trainer
 
 
+def asked_in_file() -> tuple[TrialSettings, str] | None:
+    """The settings of the file in `CONFIG_VARIABLE`, and its path; None if it is not set.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    file = os.environ.get(CONFIG_VARIABLE)
+    return (load_trial(Path(file)), file) if file else None
+
+
 def asked_by_environment(
     dataset: str, plans: str, configuration: str, fold: int | str
 ) -> tuple[TrialSettings, str]:
@@ -69,8 +79,8 @@ def asked_by_environment(
         InputError: the file cannot be read, or has another kind of trainer, dataset, configuration
             or plans.
     """
-    file = os.environ.get(CONFIG_VARIABLE)
-    if not file:
+    asked = asked_in_file()
+    if asked is None:
         import torch
         from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
@@ -89,7 +99,7 @@ def asked_by_environment(
         # The recommended losses are the defaults of `LossSettings`.
         settings = TrialSettings.model_validate({"trainer": nnunets_own})
         return settings, f"the defaults, since {CONFIG_VARIABLE} names no file"
-    settings = load_trial(Path(file))
+    settings, file = asked
     trainer = nnunet_trainer(settings)
     by_name = isinstance(trainer.dataset, str) and not trainer.dataset.isdecimal()
     mistakes = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,23 @@ def refuse_other_copies() -> None:
                 )
 
 
+def trainer_classes() -> dict[str, str]:
+    """The classes that nnU-Net finds by name, as entries, by the text of their files.
+
+    To find one, nnU-Net imports all of its own, which need packages that the one does not.
+    """
+    found: dict[str, str] = {}
+    for folder in _searched():
+        package = "" if folder in _external() else "nnunetv2.training.nnUNetTrainer"
+        for file in sorted(folder.rglob("*.py")):
+            module = ".".join(file.relative_to(folder).with_suffix("").parts)
+            where = f"{package}.{module}" if package else str(file)
+            text = file.read_text(encoding="utf-8", errors="replace")
+            for name in re.findall(r"^class (\w+)", text, re.MULTILINE):
+                found.setdefault(name, f"{where}:{name}")
+    return found
+
+
 def _binds(text: str) -> bool:
     """Whether a module of this text gives a class, an import or a variable the trainer's name."""
     try:
@@ -66,9 +84,12 @@ def _searched() -> Iterator[Path]:
     found = importlib.util.find_spec("nnunetv2")
     for place in found.submodule_search_locations or () if found else ():
         yield Path(place) / "training" / "nnUNetTrainer"
-    for place in os.environ.get(EXT_VARIABLE, "").split(os.pathsep):
-        if place.strip():
-            yield Path(place).resolve()
+    yield from _external()
+
+
+def _external() -> list[Path]:
+    places = os.environ.get(EXT_VARIABLE, "").split(os.pathsep)
+    return [Path(place).resolve() for place in places if place.strip()]
 
 
 def main() -> None:

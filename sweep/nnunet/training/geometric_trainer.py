@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from sweep.machine.codebase import codebase
 from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.nnunet_effective import effective_configuration
+from sweep.nnunet.training.own_trainer_class import asked_trainer_class
 from sweep.store.files import read_json, to_json, write_json
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.verdicts import has_moved_weights
@@ -40,6 +43,24 @@ class nnUNetTrainerGeometric(GuardedTrainer):  # noqa: N801 - nnU-Net looks for 
     """`GuardedTrainer` with nnU-Net's own loop, which records what it does."""
 
     _alone = False  # whether nnU-Net's own loop runs
+
+    @staticmethod
+    def build_network_architecture(  # nnU-Net looks for these names
+        plans_manager: Any,
+        configuration_manager: Any,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """For nnU-Net's predictor, which makes no trainer: the network of `asked_trainer_class`."""
+        network: nn.Module = asked_trainer_class().build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        return network
 
     def on_train_start(self) -> None:
         super().on_train_start()

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ from sweep.nnunet.command.asked_settings import (
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
-from sweep.nnunet.training.augmentation_strength import parts_of, strengthen
+from sweep.nnunet.training.augmentation_strength import strengthen
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.nnunet.training.ordered_batches import (
     TRAINING,
@@ -33,14 +32,30 @@ from sweep.nnunet.training.ordered_batches import (
     OrderedBatches,
     PartOfBatches,
 )
+from sweep.nnunet.training.own_trainer_class import (
+    TAKEN_OVER,
+    TRAINER_CLASS,
+    OwnLoss,
+    members_of,
+    overrides,
+    trainer_class,
+    untimed,
+    without_effect,
+)
 from sweep.nnunet.training.pseudo_validation import Answers
 from sweep.nnunet.training.trainer_limits import geometric_channels, refuse_unsupported
 from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.networks.device import make_deterministic, seed_torch
-from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
-from sweep.trainer.runs.explain import epsilon_of
+from sweep.trainer.networks.optimizers import (
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+    why_not,
+)
+from sweep.trainer.runs.explain import epsilon_of, rate_of
 from sweep.trainer.runs.guarded_run import StepLoss
+from sweep.trainer.runs.returned_values import described
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 
@@ -74,9 +89,9 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     checkpoints and validation are nnU-Net's. Ours are the geometric terms, optimizer and schedule
     (whose defaults are nnU-Net's), and the guard that takes the steps.
 
-    Settings. nnU-Net fixes the constructor's parameters. So either the class carries the settings
-    (`configured`), or it reads the file that SWEEP_NNUNET_CONFIG names
-    (`sweep.nnunet.command.asked_settings`). `source` says where they come from.
+    Settings. nnU-Net fixes the constructor's parameters. So the class carries the settings
+    (`configured`). nnU-Net's command makes a class with those of the file that SWEEP_NNUNET_CONFIG
+    names (`sweep.nnunet.command.asked_settings`). `source` says where they come from.
 
     A sweep trains it an epoch at a time (`sweep.nnunet.training.nnunet_run`), and nnU-Net's own
     command in nnU-Net's loop.
@@ -84,7 +99,24 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
     keeps = "nnU-Net's checkpoints are from before it"
     configured_as: ClassVar[tuple[TrialSettings, str] | None] = None
-    """Set by `configured`; None: the settings come from the environment."""
+    """The settings and where they come from; set by `configured`."""
+    by_command: ClassVar[bool] = False
+    """Whether nnU-Net's own command makes the trainer."""
+    derived_from: ClassVar[type[nnUNetTrainer]] = nnUNetTrainer
+    """``trainer.trainer_class``, see `sweep.nnunet.training.own_trainer_class`."""
+
+    def __new__(
+        cls, plans: dict[str, Any], configuration: str, fold: int | str, *_: Any, **__: Any
+    ) -> Self:
+        configured: type[Self] = cls
+        if cls.configured_as is None:
+            with exit_on_error():
+                asked = asked_by_environment(
+                    plans["dataset_name"], plans["plans_name"], configuration, fold
+                )
+                configured = cls.configured(*asked, by_command=True)
+        made: Self = object.__new__(configured)
+        return made
 
     # nnU-Net reads the names of these parameters by `inspect`.
     def __init__(
@@ -95,34 +127,54 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         dataset_json: dict[str, Any],
         device: torch.device = CUDA,
     ) -> None:
-        with exit_on_error() if self.configured_as is None else nullcontext():
+        assert self.configured_as is not None, "`__new__` makes a class that is configured"
+        self.settings, self.source = self.configured_as
+        with exit_on_error() if self.by_command else nullcontext():
             refuse_other_copies()
-            self.settings, self.source = self.configured_as or asked_by_environment(
-                plans["dataset_name"], plans["plans_name"], configuration, fold
-            )
             self.trainer_settings = trainer = nnunet_trainer(self.settings)
             plans = planned_as_asked(deepcopy(plans), configuration, trainer)
-            super().__init__(plans, configuration, fold, dataset_json, device)
+            super().__init__(
+                plans=plans,
+                configuration=configuration,
+                fold=fold,
+                dataset_json=dataset_json,
+                device=device,
+            )
             file = f"{plans['dataset_name']}/dataset.json"
             refuse_unsupported(self.settings.loss, dataset_json, file, self.is_ddp)
             self.geometric_classes = geometric_channels(dataset_json, trainer.geometric_class, file)
         self.batches: OrderedBatches | None = None
         self.steps: list[StepValues] = []
         self._begun = 0  # steps of the epoch so far
+        made_with = {name: getattr(self, name) for name in TAKEN_OVER}
         self.num_epochs = trainer.epochs
         self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
         self.num_val_iterations_per_epoch: int = trainer.validation_steps or VALIDATION_STEPS
         self.oversample_foreground_percent = trainer.oversample_foreground
         self.initial_lr = self.settings.optimizer.lr
         self.weight_decay = self.settings.optimizer.weight_decay
+        self.without_effect = tuple(without_effect(self.derived_from, made_with, vars(self)))
         make_deterministic(self.settings)
 
     @classmethod
-    def configured(cls, settings: TrialSettings) -> type[Self]:
-        """This class with the settings of a trial, independent of the environment."""
-        configured_as = settings, "the trial's configuration"
+    def configured(
+        cls,
+        settings: TrialSettings,
+        source: str = "the trial's configuration",
+        *,
+        by_command: bool = False,
+    ) -> type[Self]:
+        """This class with the settings of a trial, and derived from its trainer class."""
+        trainer = nnunet_trainer(settings)
+        own = trainer_class(trainer)
+        members = {
+            "configured_as": (settings, source),
+            "by_command": by_command,
+            "derived_from": own,
+        }
+        bases = (cls,) if own is nnUNetTrainer else (cls, own)
         # The name stays: nnU-Net names folders after it, and looks it up for a prediction.
-        return type(cls.__name__, (cls,), {"configured_as": configured_as})
+        return type(cls.__name__, bases, members_of(own, trainer.options) | members)
 
     # Called by nnU-Net while it sets up.
 
@@ -158,9 +210,12 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         )
         return self.batches.part(TRAINING), self.batches.part(VALIDATION)
 
-    def _build_loss(self) -> nn.Module:
+    def _build_loss(self) -> NnunetLoss | OwnLoss:
+        own = super()._build_loss()
+        if overrides(self.derived_from, "_build_loss"):
+            return OwnLoss(own, self.settings.loss)
         return NnunetLoss(
-            super()._build_loss(),
+            own,
             self.settings.loss,
             self.geometric_classes,
             geometry=self.trainer_settings.geometry,
@@ -169,26 +224,24 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             ignore_label=self.label_manager.ignore_label,
         )
 
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, NnunetRate]:
+    @property
+    def optimizer_is_own(self) -> bool:
+        return overrides(self.derived_from, "configure_optimizers")
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        if self.optimizer_is_own:
+            made: tuple[torch.optim.Optimizer, Any] = super().configure_optimizers()
+            if (why := why_not(made[0])) is not None:
+                raise TRAINER_CLASS.wrong(f"its optimizer, {described(made[0])}, {why}")
+            return made
         settings = self.settings.optimizer
         optimizer = build_optimizer(settings, self.network.parameters())
         return optimizer, NnunetRate(optimizer, settings, self.num_epochs)
 
+    get_training_transforms = staticmethod(partial(untimed, nnUNetTrainer.get_training_transforms))
+
     def _do_i_compile(self) -> bool:
         return self.trainer_settings.compile and bool(super()._do_i_compile())
-
-    @staticmethod
-    def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
-        """nnU-Net's own, without a choice of algorithm by timing.
-
-        nnU-Net's blur times two algorithms once per process and takes the faster one. They differ
-        in the last bits, so two runs of one seed would differ too. Without the timing it convolves.
-        """
-        transforms: BasicTransform = nnUNetTrainer.get_training_transforms(*arguments, **named)
-        for transform in parts_of(transforms):
-            if hasattr(transform, "benchmark"):
-                transform.benchmark = False
-        return transforms
 
     # An epoch.
 
@@ -239,9 +292,11 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             level.to(self.device, non_blocking=True)
             for level in (target if isinstance(target, list) else [target])
         ]
+        if not isinstance(target, list):
+            [targets] = targets
         with self.autocast():
             output = network(data)
-        loss = self.loss(output, targets)
+            loss = self.loss(output, targets)
         return output[0] if isinstance(output, (list, tuple)) else output, loss
 
     def validate_epoch(self) -> list[float | None]:
@@ -277,7 +332,9 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp == "fp16")
 
     def rate(self, epoch: float) -> float:
-        """Learning rate of an epoch."""
+        """Learning rate of an epoch; with an own optimizer, the one in effect."""
+        if self.optimizer_is_own:
+            return rate_of(self.optimizer) or 0.0
         return float(self.lr_scheduler(epoch))
 
     @property
@@ -296,17 +353,21 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         def loss_with(settings: TrialSettings, data: Tensor) -> Tensor:
             other = copy(self)
             other.settings, other.trainer_settings = settings, nnunet_trainer(settings)
-            other.loss = other._build_loss()
-            other.loss.factor = self.loss.factor
+            if not isinstance(self.loss, OwnLoss):
+                other.loss = other._build_loss()
+                other.loss.factor = self.loss.factor
             self.loss.terms = {}  # lets go of the activations that `forward` kept
             return other.forward({**batch, "data": data}, self.model)[1]
 
+        areas = partial(
+            soft_areas,
+            channels=self.geometric_classes,
+            regions=self.label_manager.has_regions,
+        )
         return StepAgain(
             forward=forward,
             loss_with=loss_with,
-            soft_areas=partial(
-                soft_areas, channels=self.geometric_classes, regions=self.loss.regions
-            ),
+            soft_areas=areas,
             inputs=batch["data"],
             cases=tuple(map(str, batch["keys"])),
         )

@@ -19,6 +19,8 @@ from sweep.nnunet.dataset.planned_network import encoder_of
 from sweep.nnunet.training.augmentation_strength import strength_of
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.ordered_batches import TRAINING
+from sweep.nnunet.training.own_trainer_class import overrides
+from sweep.spec.tree.setting_tree import names_in
 from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.vocabulary.early_stopping import EarlyStopping
@@ -50,6 +52,7 @@ def effective_configuration(
         loop: what decides where the run ends; None for nnU-Net's own loop.
     """
     not_read = {k: w for k, w in NOT_READ.items() if loop is None or w is not NNUNETS_LOOP}
+    not_read |= replaced(trainer)
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
     found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
     own, planned = trainer.trainer_settings, trainer.configuration_manager
@@ -73,6 +76,31 @@ def effective_configuration(
         cases=_cases(trainer),
         classes={"regions": labels.has_regions, "ignore": labels.ignore_label},
     )
+
+
+def replaced(trainer: GuardedTrainer) -> dict[str, str]:
+    """Settings whose place a class of the user's takes, and why nothing holds them."""
+    own, keys = trainer.derived_from, names_in(trainer.settings)
+    return {
+        key: f"{own.__name__} has its own {method}"
+        for method, groups in REPLACED_BY.items()
+        if overrides(own, method)
+        for key in keys
+        if key.startswith(groups)
+    }
+
+
+REPLACED_BY = {
+    "_build_loss": ("loss.", "trainer.geometr"),
+    "configure_optimizers": (
+        *("optimizer.name", "optimizer.options", "optimizer.lr", "optimizer.momentum"),
+        *("optimizer.weight_decay", "optimizer.schedule", "optimizer.poly_exponent"),
+    ),
+    "build_network_architecture": (
+        *("trainer.encoder", "trainer.base_features", "trainer.max_features"),
+    ),
+}
+"""Method of nnU-Net's trainer → prefixes of the settings that a user's method replaces."""
 
 
 def _cases(trainer: GuardedTrainer) -> dict[str, int]:
@@ -116,6 +144,14 @@ def _features(trainer: GuardedTrainer) -> Sequence[int]:
 
 
 READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
+    "trainer.trainer_class": lambda trainer: (
+        trainer.trainer_settings.trainer_class
+        if isinstance(trainer, trainer.derived_from)
+        else None
+    ),
+    "trainer.options": lambda trainer: {
+        name: getattr(trainer, name) for name in trainer.trainer_settings.options
+    },
     "trainer.dataset": _dataset,
     "trainer.configuration": lambda trainer: trainer.configuration_name,
     "trainer.fold": lambda trainer: trainer.fold,

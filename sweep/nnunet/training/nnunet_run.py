@@ -23,8 +23,9 @@ from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.dataset.nnunet_datasets import preprocessed_files
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
-from sweep.nnunet.training.nnunet_effective import effective_configuration
+from sweep.nnunet.training.nnunet_effective import effective_configuration, replaced
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import value_of
 from sweep.trainer.networks.device import choose_device
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, InTurns, Loop, without_pauses
@@ -69,6 +70,31 @@ class NnunetTraining(GuardedRun):
         with self._folders.quietly():
             return without_pauses(super().steps_in_turns(epoch, stop))
         yield  # makes this a generator
+
+    @property
+    def optimizer_is_own(self) -> bool:
+        return self.trainer.optimizer_is_own
+
+    def rate_in_effect(self, epoch: int) -> float | None:
+        return self.trainer.rate(epoch)
+
+    def warnings(self, epoch: int) -> tuple[str, ...]:
+        """After the first epoch: what the sweep replaces of an own trainer class, and the other way
+        round.
+        """
+        if epoch > 0:
+            return ()
+        asked, own = self.settings, self.trainer.trainer_settings
+        named = {"kind": "nnunet", "dataset": own.dataset, "trainer_class": own.trainer_class}
+        usual = TrialSettings.model_validate({"trainer": named})
+        return (
+            *self.trainer.without_effect,
+            *(
+                f"`{key}` has no effect: {why}"
+                for key, why in replaced(self.trainer).items()
+                if value_of(asked, key) != value_of(usual, key)
+            ),
+        )
 
     def _begin_epoch(self, epoch: int) -> None:
         self.trainer.current_epoch = epoch

@@ -241,8 +241,8 @@ def _options(of: Selected, group: str) -> list[str]:
 
 def _loss(of: Selected) -> Iterator[str]:
     spec = of.results.spec
-    is_own = spec.trainer.traits.is_own_loop and "loss.main" not in of.start.effective
-    if is_own or spec.trainer.computes_its_own_loss:
+    is_own = spec.trainer.own_code and "loss.main" not in of.start.effective
+    if is_own or (spec.trainer.traits.is_own_loop and spec.trainer.computes_its_own_loss):
         yield f"The loss is that of the trainer{_entry(spec)}."
         return
     main = of.text("loss.main")
@@ -274,7 +274,11 @@ def _loss(of: Selected) -> Iterator[str]:
 
 
 def _optimizer(of: Selected) -> Iterator[str]:
-    if of.results.spec.trainer.traits.is_own_loop:
+    spec = of.results.spec
+    if spec.trainer.traits.is_own_loop:
+        return
+    if spec.trainer.own_code and "optimizer.name" not in of.start.effective:
+        yield f"The optimizer is that of the trainer{_entry(spec)}."
         return
     name, names = of.text("optimizer.name"), {*of.results.spec.values_of("optimizer.name")}
     own = [f"learning rate {of.text('optimizer.lr')}"]
@@ -333,9 +337,9 @@ def _loop(of: Selected) -> Iterator[str]:
 
 
 def _entry(spec: SweepSpec) -> str:
-    """The name of a custom trainer after a blank; empty for the others."""
-    entry = getattr(spec.trainer, "entry", "")
-    return f" `{_without_folder(entry)}`" if entry else ""
+    """The name of the user's code after a blank; empty where none trains."""
+    key = spec.trainer.own_code
+    return f" `{_without_folder(value_of(spec, key))}`" if key else ""
 
 
 def _without_folder(entry: str) -> str:

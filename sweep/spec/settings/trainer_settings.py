@@ -80,6 +80,11 @@ class CommonTrainer(Settings):
         """Whether the settings below ``loss`` act only if the trainer itself reads them."""
         return False
 
+    @property
+    def own_code(self) -> str:
+        """Dotted name of the setting that names the user's code; empty if none trains."""
+        return ""
+
 
 class GeometricTrainer(CommonTrainer):
     """Settings of the trainers that know whether they train on images or volumes."""
@@ -128,6 +133,16 @@ def _from_environment(name: str) -> Any:
     return Field(default_factory=lambda: os.environ.get(FROM_ENVIRONMENT[name]) or None)
 
 
+NNUNETS_OWN = "nnUNetTrainer"
+"""nnU-Net's trainer class, from which all others derive."""
+
+
+def _trainer_class(name: str) -> str:
+    if name.isidentifier():
+        return name
+    return _named(name, "must name a trainer class of nnU-Net, or one as `my_trainer.py:MyTrainer`")
+
+
 class NnunetTrainer(GeometricTrainer):
     """nnU-Net v2 on one of its datasets. Its plans define data, network and augmentation."""
 
@@ -171,6 +186,11 @@ class NnunetTrainer(GeometricTrainer):
     """Patch size in voxels along each axis, in the plans' order; null: as in the plans."""
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
+    trainer_class: Annotated[str, AfterValidator(_trainer_class)] = NNUNETS_OWN
+    """Class that trains: one that nnU-Net finds by this name, such as nnUNetTrainerDA5, or your own
+    subclass of nnUNetTrainer, as my_trainer.py:MyTrainer or my_package.module:MyTrainer."""
+    options: Options = Field(default_factory=dict)
+    """Attributes of `trainer_class` in a trial. Each can be searched, as trainer.options.NAME."""
     encoder: Literal["plans", "plain", "residual"] = "plans"
     """Encoder of the network. plans: as planned. plain: two convolutions per stage, as in nnU-Net's
     default. residual: the blocks of nnU-Net's residual encoder presets. Patch, batch and stages
@@ -211,15 +231,27 @@ class NnunetTrainer(GeometricTrainer):
     fingerprint: str | None = None
     """Fingerprint of the preprocessed dataset. A sweep records it (see `data.fingerprint`)."""
 
+    @property
+    def own_code(self) -> str:
+        return "" if self.trainer_class == NNUNETS_OWN else "trainer.trainer_class"
 
-def _check_entry(entry: str) -> str:
+    @property
+    def computes_its_own_loss(self) -> bool:
+        return bool(self.own_code)
+
+
+def _named(entry: str, right: str) -> str:
     found = as_entry(entry)
     if found is None:
-        raise ValueError(
-            "must name a class or a function as `my_trainer.py:MyTraining` or"
-            f" `my_package.module:train`, but is {entry!r}"
-        )
+        raise ValueError(f"{right}, but is {entry!r}")
     return found
+
+
+def _check_entry(entry: str) -> str:
+    right = (
+        "must name a class or a function as `my_trainer.py:MyTraining` or `my_package.module:train`"
+    )
+    return _named(entry, right)
 
 
 class CustomTrainer(CommonTrainer):
@@ -235,6 +267,10 @@ class CustomTrainer(CommonTrainer):
     """Precision of the network: float32 (off), or mixed with bfloat16 or float16."""
     options: Options = Field(default_factory=dict)
     """Options of the class or function. Each can be searched, as trainer.options.NAME."""
+
+    @property
+    def own_code(self) -> str:
+        return "trainer.entry"
 
     @property
     def computes_its_own_loss(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sweep.spec.settings.data_settings import DATA_SOURCES
 from sweep.spec.settings.settings_base import Settings
-from sweep.spec.settings.trainer_settings import CustomTrainer, traits_of
+from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import group_of_option
 
@@ -36,12 +36,11 @@ G = TypeVar("G", bound=Settings)
 def with_places_of(settings: S, now: TrialSettings) -> S:
     """``settings`` with the folders of ``now``, if both use the same data and trainer."""
     trainer = _moved(settings.trainer, now.trainer, settings.trainer.traits.places)
-    if (
-        isinstance(trainer, CustomTrainer)
-        and isinstance(now.trainer, CustomTrainer)
-        and _is_the_same_file(trainer.entry, now.trainer.entry)
-    ):
-        trainer = trainer.model_copy(update={"entry": now.trainer.entry})
+    key = trainer.own_code.rpartition(".")[2]
+    if key and key == now.trainer.own_code.rpartition(".")[2]:
+        own, named_now = getattr(trainer, key), getattr(now.trainer, key)
+        if _is_the_same_file(own, named_now):
+            trainer = trainer.model_copy(update={key: named_now})
     data = _moved(settings.data, now.data, settings.data.places)
     return settings.model_copy(update={"data": data, "trainer": trainer})
 

@@ -143,12 +143,13 @@ class Case:
         return self.scaled or self.settings.trainer.amp == "fp16"
 
     @property
-    def is_own_loop(self) -> bool:
-        return self.settings.trainer.traits.is_own_loop
+    def own_code(self) -> str:
+        """As of `CommonTrainer.own_code`."""
+        return self.settings.trainer.own_code
 
     @property
     def has_own_network(self) -> bool:
-        return self.is_own_loop or self.settings.network.is_plugin
+        return bool(self.own_code) or self.settings.network.is_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +191,10 @@ def examine_the_batch(case: Case) -> Advice | None:
     """For a batch that was not finite."""
     if case.batch_finite:
         return None
-    if case.is_own_loop:
+    if case.settings.trainer.traits.is_own_loop:
         return Advice(
             "The batch contains values that are not finite before the network sees it.",
-            "trainer.entry",
+            case.own_code,
             "Check what it is made of: the file, its normalisation, a constant image, its labels.",
         )
     return Advice(
@@ -270,7 +271,7 @@ def widen_the_precision(case: Case) -> Advice | None:
     cause = (
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range."
     )
-    if case.is_own_loop and (case.largest_logit is None or case.answers_as_usual):
+    if case.own_code and (case.largest_logit is None or case.answers_as_usual):
         cause = (
             "Either a value left the range of float16, which ends at 65,504 and rounds what is"
             " below 3e-8 to 0, or the loss divides by 0 or takes a logarithm or a root of 0 in any"
@@ -287,7 +288,7 @@ def raise_the_optimizers_epsilon(case: Case) -> Advice | None:
     return Advice(
         "With eps = 0 the optimizer divides 0 by 0 for each weight whose gradient was always 0; for"
         " weights in float16, any eps below 3e-8 is 0.",
-        "trainer.entry" if case.optimizer_is_own else "optimizer.options.eps",
+        case.own_code if case.optimizer_is_own else "optimizer.options.eps",
         "Set eps of the optimizer to 1e-8, or to 1e-4 for weights in float16.",
     )
 
@@ -359,7 +360,7 @@ def examine_the_network(case: Case) -> Advice | None:
     return Advice(
         f"The network's module {case.breaker} answers usual values with some that are not finite:"
         f" it {AT_AN_EDGE}.",
-        "trainer.entry" if case.is_own_loop else "network.name",
+        case.own_code or "network.name",
         "Look into that module, and into what the batch gives it, such as a constant image or a"
         " single sample.",
         is_seen=True,
@@ -384,7 +385,7 @@ def examine_the_start(case: Case) -> Advice | None:
     return Advice(
         f"The untrained network {seen}: its initial weights, the scale of the images or that of the"
         " loss is far too large.",
-        "trainer.entry" if case.is_own_loop else "network.name",
+        case.own_code or "network.name",
         "Initialise the network as usual, normalise the images, and take the mean over pixels, not"
         f" the sum{end}",
     )
@@ -399,7 +400,7 @@ def examine_the_loss(case: Case) -> Advice | None:
     finite = [math.isfinite(float(value)) for value in terms]
     is_total = verdict.stage is Stage.LOSS and verdict.term is None and all(finite) and any(finite)
     # Ours is finite wherever the answers are.
-    is_own = case.is_own_loop and case.answers_as_usual
+    is_own = bool(case.own_code) and case.answers_as_usual
     is_own = is_own and verdict.stage in (Stage.LOSS, Stage.GRADIENT)
     if not (is_first or is_total or is_own):
         return None
@@ -417,7 +418,7 @@ def examine_the_loss(case: Case) -> Advice | None:
         what = "The loss is not finite, though each of its terms is"
     return Advice(
         f"{what}: {who} {AT_AN_EDGE}{batch}.",
-        "trainer.entry" if case.is_own_loop else "loss.main",
+        case.own_code or "loss.main",
         "Look into the batch, and into what the loss adds to its terms.",
         is_seen=is_own,
     )
@@ -467,7 +468,7 @@ def lower_the_rate(case: Case) -> Advice:
         return Advice(
             "The batch holds a value that is not finite, the loss or the network has no finite"
             " value or gradient there, or the learning rate is too high for them.",
-            "trainer.entry",
+            case.own_code,
             "Look into the batch for NaN, and into loss and network for a division by 0 and for a"
             " logarithm or a root of 0; else lower the learning rate of your optimizer tenfold.",
         )
@@ -475,7 +476,7 @@ def lower_the_rate(case: Case) -> Advice:
     if case.own_rate is not None and case.own_rate > rate and case.rate_is_far_too_high:
         return Advice(
             f"The learning rate had risen to {case.own_rate:g}, from an optimizer.lr of {rate:g}.",
-            "trainer.entry",
+            case.own_code,
             "Look into the learning-rate scheduler, and into what else sets the rate.",
         )
     return Advice(

@@ -280,7 +280,7 @@ def try_other_rates(case: Case) -> Advice | None:
     return Advice(
         "The network never left its first prediction: usually the learning rate is far too low or"
         " far too high, or the loss alone does not lead to the labels, as where a class is rare.",
-        "trainer.entry" if own else "optimizer.lr",
+        case.own_code if own else "optimizer.lr",
         "Try the learning rate of your optimizer ten times lower and ten times higher."
         if own
         else f"Try optimizer.lr at {rate / 10:g} and at {rate * 10:g}.",

@@ -66,8 +66,10 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         seen = _examined(run, again, seen.verdict)
     verdict = seen.verdict
     case = _case_of(run, stop.recent, seen)
-    broke_before_it_moved = None if has_moved_weights(verdict) else again
-    advice = tried(run, broke_before_it_moved, every_advice(case))
+    moved = has_moved_weights(verdict)
+    advice = tried(run, None if moved else again, every_advice(case))
+    if again is None and case.weighs_as_usual and not moved:
+        advice = replace(advice, cure=f"{advice.cure} {run.how_to_see}".rstrip())
     diagnosis = replace(
         diagnose(case, advice, run.steps_per_epoch, run.epsilon_facts()),
         recent=stop.recent,

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sweep.trainer.divergence.guard import Diverged
@@ -216,13 +215,6 @@ class GuardedRun(UnderGuard, Run):
             self.end_epoch(again, None)
         self.train_steps(epoch, step)
         return True
-
-    def autocast(self) -> torch.autocast:
-        """The precision of a forward pass; off is float32."""
-        amp = self.settings.trainer.amp
-        device = next(self.model.parameters()).device.type
-        kind = torch.float16 if amp == "fp16" else torch.bfloat16
-        return torch.autocast(device, dtype=kind, enabled=amp in ("bf16", "fp16"))
 
     def weights(self) -> dict[str, Any]:
         return self.model.state_dict()

@@ -25,7 +25,8 @@ class StepAgain:
         forward: passes the batch through the network as it is now. It returns the argument of
             ``soft_areas``, and the loss terms with their graph.
         loss_with: given other settings of the loss or the precision, and ``inputs`` or such with
-            other values, the total loss of the batch, with its graph.
+            other values, the total loss of the batch, with its graph. It raises an error if the
+            trainer cannot take other settings.
         soft_areas: of each sample and geometric class, in pixels, ``-> [B, classes]``; None if
             the classes are unknown.
         inputs: what the network and the loss are given: tensors, also in lists, tuples and dicts.
@@ -57,6 +58,8 @@ class UnderGuard(ABC):
         guard: takes its steps; made by `begin_guard`.
         keeps: a clause that names what is kept from before a step that overflowed the weights, if
             the step cannot be taken back.
+        how_to_see: a sentence that names what would show where a step broke, if none of its batches
+            is kept.
     """
 
     settings: TrialSettings
@@ -64,6 +67,7 @@ class UnderGuard(ABC):
     optimizer: torch.optim.Optimizer
     guard: Guard
     keeps: ClassVar[str] = "nothing is kept from before it"
+    how_to_see: ClassVar[str] = ""
     _batches_kept: Iterable[tuple[int, int, Any]] = ()
 
     def begin_guard(self, *, fp16: bool) -> None:
@@ -114,6 +118,13 @@ class UnderGuard(ABC):
     def factor(self, epoch: int) -> float:
         """g(epoch), the geometric factor."""
         return self.settings.loss.ramp.factor(epoch)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of a forward pass, by ``trainer.amp``; off is float32."""
+        amp = self.settings.trainer.amp
+        device = next(self.model.parameters()).device.type
+        kind = torch.float16 if amp == "fp16" else torch.bfloat16
+        return torch.autocast(device, dtype=kind, enabled=amp in ("bf16", "fp16"))
 
     def keep_batch(self, epoch: int, step: int, batch: Any) -> None:
         """Keep the batch of a step until the guard has judged it."""

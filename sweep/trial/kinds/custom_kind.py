@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from sweep.spec.checks.entry_check import entry_mistakes
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trainer_settings import CustomTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.entry_check import entry_mistakes
 from sweep.trial.kinds.kind import Kind, ShowProgress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _entry(settings: TrialSettings) -> str:
 CUSTOM = Kind(
     preparing="Loading the trainer's class",
     imports=("sweep.trainer.custom.foreign_run", "sweep.trainer.custom.function_run"),
-    look=lambda settings: FirstLook(entry_mistakes(_entry(settings))),
+    look=lambda settings: FirstLook(entry_mistakes(_entry(settings), "trainer.entry")),
     make_ready=_make_ready,
     make_run=_make_run,
     pixels="only the custom class knows its data",

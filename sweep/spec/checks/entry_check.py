@@ -1,4 +1,4 @@
-"""Find mistakes in ``trainer.entry`` from the source text of its file. Nothing is run."""
+"""Find mistakes in a setting that names a user's class or function, from the source text alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import Mistake
 
 
-def entry_mistakes(entry: str) -> Iterator[Mistake]:
-    """Missing files, packages or classes, found in the source: an import would run it."""
+def entry_mistakes(entry: str, key: str) -> Iterator[Mistake]:
+    """Missing files, packages or classes, found in the source: an import would run it.
+
+    Args:
+        entry: as of `sweep.plugins.entry_names.as_entry`.
+        key: dotted name of the setting.
+    """
     where, _, name = entry.rpartition(":")
     if where.endswith(".py"):
         if not Path(where).is_file():
-            yield Mistake(f"{where} is no file", key="trainer.entry")
+            yield Mistake(f"{where} is no file", key=key)
             return
-        yield from _source_mistakes(Path(where), name)
+        yield from _source_mistakes(Path(where), name, key)
     elif find_spec(package := where.partition(".")[0]) is None:
-        yield Mistake(f"the package {package} is not installed", key="trainer.entry")
+        yield Mistake(f"the package {package} is not installed", key=key)
     elif (source := _source_of(where)) is not None:  # else compiled: only its import can show
-        yield from _source_mistakes(source, name)
+        yield from _source_mistakes(source, name, key)
 
 
 def _source_of(module: str) -> Path | None:
@@ -38,7 +43,7 @@ def _source_of(module: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _source_mistakes(source: Path, name: str) -> Iterator[Mistake]:
+def _source_mistakes(source: Path, name: str, key: str) -> Iterator[Mistake]:
     try:
         tree = ast.parse(source.read_bytes(), str(source))
     except (SyntaxError, ValueError) as error:
@@ -47,16 +52,16 @@ def _source_mistakes(source: Path, name: str) -> Iterator[Mistake]:
         yield Mistake(f"is not Python: {message}", file=str(source), line=line)
         return
     except OSError as error:
-        yield Mistake(f"{source} cannot be read: {error.strerror}", key="trainer.entry")
+        yield Mistake(f"{source} cannot be read: {error.strerror}", key=key)
         return
     names = set(_bound(tree.body))
     if name not in names and "*" not in names:
         imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
         modules = {(a.asname or a.name).partition(".")[0] for node in imports for a in node.names}
-        found = sorted(names - modules)  # a module is no trainer
+        found = sorted(names - modules)  # a module is none
         other_case = next((one for one in found if one.lower() == name.lower()), None)
         meant = did_you_mean(near_miss(name, found, 0.6) or other_case)
-        yield Mistake(f"{source} has no `{name}`{meant}", key="trainer.entry")
+        yield Mistake(f"{source} has no `{name}`{meant}", key=key)
 
 
 def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
