@@ -10,7 +10,6 @@ from sweep.analysis import report_words
 from sweep.analysis.confirm.conclusions import kinds_of, unseen
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of, mean_of
-from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS, HeldOut
 from sweep.analysis.figures.budget_figure import spent
@@ -186,7 +185,10 @@ def _mean(found: Confirmation) -> Iterator[str]:
     mean = objective.text(objective.turned(first.mean))
     how = "Student's t"
     if first.highest_of > 1:
-        how += f", allowing for its being the first of {first.highest_of} (Bonferroni)"
+        how += (
+            f", allowing for its being the first of {first.highest_of} (Bonferroni; by the median"
+            " variance of all of them where that reaches further down)"
+        )
     ends = objective.interval(first.low, first.high)
     interval = f" ({ci})" if (ci := _interval(objective, *ends, how)) else ""
     yield (
@@ -279,10 +281,9 @@ def statistics_words(results: Results) -> str:
         return "Finalists were not tested against each other: fewer than two could be compared."
     by_fold = found.comparison is not None and found.comparison.by_fold
     unit = "fold, as the mean over its seeds" if by_fold else "seed"
-    least = LEAST_UNITS if found.race is None else FIRST_LOOK
     if found.comparison is None or not found.comparison.is_telling:
         return (
-            f"Finalists were not tested against each other: that takes {least} units (one a"
+            f"Finalists were not tested against each other: that takes {LEAST_UNITS} units (one a"
             f" {unit}) that all of them share."
         )
     if found.race is not None:
