@@ -640,6 +640,29 @@ def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
     assert [epoch["steps"] for epoch in told] == [3, 3, 3, 3]
 
 
+def test_step_that_broke_is_examined_with_its_own_batch_not_with_that_of_a_repeated_epoch(
+    tmp_path: Path,
+) -> None:
+    body = (
+        "model = torch.nn.Linear(2, 1)\n"
+        "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
+        "guard.guard.interval = 100  # a GPU is not asked after each step\n"
+        "for epoch in range(trial.epochs):\n"
+        "    for step in range(3):\n"
+        "        images = torch.randn(4, 2) / float((epoch, step) != (2, 1))\n"
+        "        guard.step(lambda x: model(x).square().mean(), images)\n"
+        "    trial.report(epoch, 0.5)\n"
+    )
+    entry, checkpoint = write_function(tmp_path, body), Checkpoints(tmp_path)
+    cut_short(trial(entry, epochs=4), 2, checkpoint=checkpoint)
+    _, outcome = history(entry, checkpoint=checkpoint)  # begins again with epoch 0
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert verdict.diagnosis is not None
+    assert (verdict.epoch, verdict.step) == (2, 1)
+    assert verdict.diagnosis.likely_cause.startswith("The batch contains values that are not")
+
+
 @pytest.mark.parametrize(
     ("rate", "images", "said"),
     [
@@ -783,6 +806,23 @@ def test_function_that_computes_no_loss_is_told_where_it_stands(tmp_path: Path) 
         TrainerError, match=r"plain.py:\d+: <lambda> returned .*, a float, but must"
     ):
         history(guarded(tmp_path, step))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("(fit, {'fit': fit})", "a tuple of 2"),
+        ("fit, model.weight, 3", "a Tensor of shape [], a Parameter of shape [1, 2], 3, an int"),
+        ("fit.item()", "a float"),
+    ],
+)
+def test_guard_that_is_given_neither_a_loss_nor_what_computes_it_says_what_it_takes(
+    tmp_path: Path, given: str, said: str
+) -> None:
+    with pytest.raises(TrainerError) as caught:
+        history(guarded(tmp_path, f"guard.step({given})"))
+    assert "plain.py:10: train must call guard.step(loss, terms)" in str(caught.value)
+    assert str(caught.value).endswith(said)
 
 
 def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:

@@ -114,8 +114,7 @@ class FunctionGuard(UnderGuard):
             TrainerError: they are of another form, or the terms are not those of the step's other
                 batches.
         """
-        is_given = isinstance(loss, Tensor) or not callable(loss)
-        again = None if is_given else (loss, (given, named))
+        again = (loss, (given, named)) if callable(loss) else None
         total, terms = self._checked(*again) if again else self._given(loss, *given, **named)
         names = list(terms)
         if self.guard.accumulated and names != self._names:
@@ -201,11 +200,17 @@ class FunctionGuard(UnderGuard):
         self.guard.load_state_dict(state)
 
     def _given(
-        self, loss: Any, terms: Mapping[str, Tensor] | None = None
+        self, loss: Any, terms: Any = None, *more: Any, **named: Any
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """A loss and its terms, checked; no terms if none are named."""
-        total, named = checked_loss((loss, terms or {}), self._method)
-        return total, named if terms else {}
+        if not (isinstance(loss, Tensor) and isinstance(terms, Mapping | None)) or more or named:
+            gave = [described(one) for one in (terms, *more) if one is not None]
+            self._method.fail(
+                "must call guard.step(loss, terms), with a tensor and a dict, or"
+                f" guard.step(compute_loss, *batch), but gave {', '.join([described(loss), *gave])}"
+            )
+        total, found = checked_loss((loss, terms or {}), self._method)
+        return total, found if terms else {}
 
     def _checked(
         self, compute_loss: LossOfBatch, batch: Batch

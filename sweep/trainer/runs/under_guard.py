@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -68,7 +68,7 @@ class UnderGuard(ABC):
     guard: Guard
     keeps: ClassVar[str] = "nothing is kept from before it"
     how_to_see: ClassVar[str] = ""
-    _batches_kept: Iterable[tuple[int, int, Any]] = ()
+    _batches_kept: Sequence[tuple[int, int, Any]] = ()
 
     def begin_guard(self, *, fp16: bool) -> None:
         """Make the guard of ``model`` and ``optimizer``, by the settings.
@@ -132,8 +132,12 @@ class UnderGuard(ABC):
         self._batches_kept = deque(kept, maxlen=self.guard.interval)
 
     def kept_batch(self, epoch: int, step: int) -> Any | None:
-        """The batch that `keep_batch` was given; None if it is not kept any more."""
-        return next((b for *place, b in self._batches_kept if place == [epoch, step]), None)
+        """The batch that `keep_batch` was given last; None if it is not kept any more.
+
+        A function that goes back to an older checkpoint takes steps of the same place again.
+        """
+        kept = reversed(self._batches_kept)
+        return next((b for *place, b in kept if place == [epoch, step]), None)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer and guard: with the epoch's number, all that resuming needs."""
