@@ -570,7 +570,7 @@ KINDS = {
             )
         ],
         tiff(VOLUME), TAKEN,
-        'c0.json beside it gives another: {"spacing": [0.0015, 0.0002, 0.00025]}, which is what',
+        'c0.json beside it would give another: {"spacing": [0.0015, 0.0002, 0.00025]}, which is',
         ending=".tif",
     ),
     "TIFF with OME's spacing": Kind(

@@ -47,10 +47,10 @@ def mean_interval(
     Casella and Wells 2018, Confidence intervals for the means of the selected populations,
     Electron. J. Statist. 12(1).
 
-    Where runs are skewed or meet a ceiling, it is also one that happens to have no bad run, so its
-    own spread is too small. So its lower end is at most the one that the median variance of all k
-    gives, with the degrees of freedom of all k (chosen by ``benchmarks/picked.py``; a mean would
-    follow a single noisy one).
+    Where runs are skewed or meet a ceiling, it is often one that happens to have no bad run, and
+    its own spread is then too small. Its lower end is therefore never above the one that the median
+    variance of all k gives, with the degrees of freedom of all k (chosen by
+    ``benchmarks/picked.py``; a mean would follow a single noisy one).
 
     Args:
         values: one per replicate.
@@ -67,10 +67,10 @@ def mean_interval(
     n = len(values)
     if n < least:
         return math.nan, math.nan
-    others = [one for one in among if len(one) > 1] or [values]
+    every = [one for one in among if len(one) > 1] or [values]
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    typical = math.sqrt(float(np.median([np.var(one, ddof=1) for one in others])))
-    freedom = [n - 1, sum(len(one) - 1 for one in others)]
+    typical = math.sqrt(float(np.median([np.var(one, ddof=1) for one in every])))
+    freedom = [n - 1, sum(len(one) - 1 for one in every)]
     down = stdtrit(freedom, 1 - 0.05 / max(2, len(among))) * (spread, typical) / math.sqrt(n)
     up = stdtrit(n - 1, 0.975) * spread / math.sqrt(n)
     return mean - float(down.max()), mean + float(up)

@@ -18,7 +18,7 @@ _MOST_DEFLATED = 1100  # one byte of a gzip file can stand for at most 1032 byte
 AS_ITK = "the left, to the back and up"
 """Where ITK takes the axes x, y and z to lead in a file without an orientation."""
 PALETTE = "palette"
-"""Kind of a doubt that a label has not: its classes are the numbers that are stored."""
+"""Kind of a doubt that does not hold for a label: its classes are the numbers that are stored."""
 _PRINTING = ("nibabel.global", "tifffile")  # loggers that print without a file's name
 
 _NO_IMAGE = {

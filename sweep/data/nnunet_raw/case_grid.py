@@ -121,7 +121,7 @@ def _without_spacing(path: Path, case: str) -> Mistake:
     numbers = "[pages, rows, columns]" if inside is None else str([*inside])
     message = (
         f"is a volume without a spacing: 1×1×1 mm is taken, as in nnU-Net; {case}.json beside"
-        f' it gives another: {{"spacing": {numbers}}}'
+        f' it would give another: {{"spacing": {numbers}}}'
     ) + ("" if inside is None else ", which is what the TIFF itself says")
     return Mistake(message, file=str(path), kind="volume without spacing")
 

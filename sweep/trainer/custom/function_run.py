@@ -143,7 +143,8 @@ class Trial:
         return self._settings
 
     def guard(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> FunctionGuard:
-        """A guard: ``guard.step(loss)`` replaces ``zero_grad``, ``backward`` and ``step``.
+        """A guard: ``guard.step(compute_loss, *batch)`` replaces ``zero_grad``, ``backward`` and
+        ``step``, and so does ``guard.step(loss)``.
 
         It ends the trial at a step with a nonfinite loss or gradient.
 
