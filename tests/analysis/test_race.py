@@ -303,6 +303,10 @@ def test_check_says_how_many_trainings_a_race_takes() -> None:
         " any more is dropped. Were everybody trained on all blocks: 5 seeds on one fold name the"
         " best of 3 finalists in 80 % of cases if it lies "
     )
+    assert "before the first look, after 12 trainings, so no winner can be named." in in_prospect(
+        spec_of("{{top: 3, seeds: 10, budget: 11}}")
+    )
+    assert "first look" not in in_prospect(spec_of("{{top: 3, seeds: 10, budget: 12}}"))
 
 
 def test_race_over_two_folds_names_no_winner_as_two_folds_do_not() -> None:

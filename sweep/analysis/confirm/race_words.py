@@ -6,6 +6,7 @@ from itertools import groupby
 
 from sweep.analysis.confirm.paired_comparison import can_show
 from sweep.analysis.confirm.race import Race, Why
+from sweep.analysis.confirm.race_statistics import looks
 from sweep.analysis.report_words import listed
 from sweep.spec.search.replicate_plan import (
     blocks,
@@ -53,12 +54,17 @@ def in_prospect(spec: SweepSpec) -> str:
         return shows
     least, most = least_replicates(spec), most_replicates(spec)
     between = f"{most} trainings" if least == most else f"{least} to {most} trainings"
-    who = counted(most_finalists(spec), "finalist")
+    who, planned = counted(most_finalists(spec), "finalist"), len(blocks(spec))
+    to_first_look = looks(planned)[0] * most_finalists(spec)
+    short = (
+        f" Unless replicates diverge, its budget ends before the first look, after {to_first_look}"
+        " trainings, so no winner can be named."
+    )
     return (
-        f"confirm: a race of {who} over {counted(len(blocks(spec)), 'block')} (a block is a seed on"
+        f"confirm: a race of {who} over {counted(planned, 'block')} (a block is a seed on"
         f" a fold), {between}. All that are left train a block before the next begins, and whoever"
-        f" cannot win any more is dropped. Were everybody trained on all blocks:"
-        f" {shows.removeprefix('confirm: ')}"
+        f" cannot win any more is dropped.{short if most < to_first_look else ''} Were everybody"
+        f" trained on all blocks: {shows.removeprefix('confirm: ')}"
     )
 
 
