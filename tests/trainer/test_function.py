@@ -813,7 +813,6 @@ def test_function_that_computes_no_loss_is_told_where_it_stands(tmp_path: Path) 
     [
         ("(fit, {'fit': fit})", "a tuple of 2"),
         ("fit, model.weight, 3", "a Tensor of shape [], a Parameter of shape [1, 2], 3, an int"),
-        ("fit.item()", "a float"),
     ],
 )
 def test_guard_that_is_given_neither_a_loss_nor_what_computes_it_says_what_it_takes(
@@ -821,8 +820,7 @@ def test_guard_that_is_given_neither_a_loss_nor_what_computes_it_says_what_it_ta
 ) -> None:
     with pytest.raises(TrainerError) as caught:
         history(guarded(tmp_path, f"guard.step({given})"))
-    assert "plain.py:10: train must call guard.step(loss, terms)" in str(caught.value)
-    assert str(caught.value).endswith(said)
+    assert f"plain.py:10: train gave the guard {said}, but it takes (loss" in str(caught.value)
 
 
 def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:

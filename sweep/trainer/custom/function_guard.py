@@ -204,10 +204,11 @@ class FunctionGuard(UnderGuard):
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """A loss and its terms, checked; no terms if none are named."""
         if not (isinstance(loss, Tensor) and isinstance(terms, Mapping | None)) or more or named:
-            gave = [described(one) for one in (terms, *more) if one is not None]
+            beside = [described(one) for one in (terms, *more) if one is not None]
             self._method.fail(
-                "must call guard.step(loss, terms), with a tensor and a dict, or"
-                f" guard.step(compute_loss, *batch), but gave {', '.join([described(loss), *gave])}"
+                f"gave the guard {', '.join([described(loss), *beside])}, but it takes (loss,"
+                " terms), of which the loss must be a tensor with its graph and the terms a dict,"
+                " or (compute_loss, *batch)"
             )
         total, found = checked_loss((loss, terms or {}), self._method)
         return total, found if terms else {}
