@@ -169,19 +169,17 @@ def coarse(tries: int = 1500) -> None:
         ]
         cells = [f"{rate:.3f}" for rate in apart]
         for count in (1, 6):
-            firsts = [max(noise(rng, (count, seeds)).tolist(), key=math.fsum) for _ in range(tries)]
-            ends = np.array(
-                [
-                    interval(
-                        {(n, 0): x for n, x in enumerate(own)}, by_fold=False, highest_of=count
-                    )
-                    for own in firsts
-                ]
-            )
+            ends = np.array([_of_first(noise(rng, (count, seeds))) for _ in range(tries)])
             has = ~np.isnan(ends[:, 0])
             held = (ends[has, 0] <= 1e-12) & (ends[has, 1] >= -1e-12)
             cells.append(f"{held.mean():.2f}; {1 - has.mean():.2f}")
         print(f"| {name} | {seeds} | {' | '.join(cells)} |", flush=True)
+
+
+def _of_first(runs: Array) -> tuple[float, float]:
+    """Args: runs ``[finalists, seeds]``."""
+    every = [{(n, 0): x for n, x in enumerate(own)} for own in runs.tolist()]
+    return interval(max(every, key=lambda one: math.fsum(one.values())), by_fold=False, among=every)
 
 
 def power() -> None:

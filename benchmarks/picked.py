@@ -6,7 +6,7 @@ An interval holds for what was named beforehand. The first of k finalists is the
 the highest, often by luck, and its interval would lie too high. Sections:
 
 - *first*: made-up finalists as in `confirmation.py`, on one fold. Share of 95 % intervals of the
-  first that hold its mean: those of the product, and Student's own, which they were before.
+  first that hold its mean: those of the product, and Student's own, which they were at first.
   *Unequal*: true means, and what all finalists share on a seed, vary half as much as runs do;
 - *races*: the same for the first of a race of the product;
 - *unseen*: a share of the runs of every finalist collapses. Where none of the first's did, up to
@@ -33,14 +33,14 @@ import numpy as np
 from confirmation import NOISES, Array, Noise
 from races import Run
 from real_trainings import cases_of, read_real, table_of_real
-from scipy.special import stdtrit
+from scipy.special import expit, stdtrit
 
 from sweep.analysis.confirm.paired_statistics import mean_interval, most_unseen
 from sweep.analysis.confirm.race import RacePlan, Runs, race, scores_on
 from sweep.analysis.divergence_rates import DivergenceRate, Exposure, rate_of
 from sweep.vocabulary.record import Status
 
-SAMPLES = 5000
+SAMPLES = 1000
 CHOSEN_ON, UNSEEN = 21, 22
 FINALISTS, SEEDS = (2, 6, 10), (3, 5, 10)
 
@@ -50,8 +50,26 @@ BIMODAL: Noise = lambda rng, shape: (  # noqa: E731
 COARSE: Noise = lambda rng, shape: np.round(rng.standard_normal(shape))  # noqa: E731
 
 
+def centred(draw: Noise) -> Noise:
+    """With the mean 0 and the deviation 1, of 2,000,000 draws."""
+    many = draw(np.random.default_rng(0), (2_000_000,))
+    return lambda rng, shape: (draw(rng, shape) - many.mean()) / many.std()
+
+
+AT_CEILING: dict[str, Noise] = {
+    "a ceiling, met by every second run": lambda rng, n: np.minimum(0, rng.standard_normal(n)),
+    "a ceiling, met by three of four": lambda rng, n: np.minimum(-0.67, rng.standard_normal(n)),
+    "Dice as beta(60, 1.5), to 0.001": lambda rng, n: np.round(rng.beta(60, 1.5, n), 3),
+    "Dice as a logistic, around 0.99": lambda rng, n: expit(4.6 + rng.standard_normal(n)),
+    "shares of 50 cases, 98.5 % right": lambda rng, n: rng.binomial(50, 0.985, n) / 50,
+}  # fmt: skip
+"""Runs near the best that there is, drawn after the rule of the interval had been fixed."""
+
+
 def held(values: Array, means: Array) -> tuple[Array, Array]:
     """Whether the interval of the first holds its mean, of the product and Student's own.
+
+    Samples whose first has runs that are all the same have no interval, and are left out.
 
     Args:
         values: ``[samples, units, finalists]``.
@@ -61,10 +79,16 @@ def held(values: Array, means: Array) -> tuple[Array, Array]:
     first = values.mean(axis=1).argmax(axis=1)
     own = np.take_along_axis(values, first[:, None, None], axis=2)[:, :, 0]
     true = np.take_along_axis(np.broadcast_to(means, (len(values), count)), first[:, None], axis=1)
-    ends = np.array([mean_interval(row, highest_of=count) for row in own.tolist()])
+    ends = np.array(
+        [
+            mean_interval(row, among=every)
+            for row, every in zip(own.tolist(), values.swapaxes(1, 2).tolist(), strict=True)
+        ]
+    )
     inside = (ends[:, 0] <= true[:, 0]) & (true[:, 0] <= ends[:, 1])
     margin = stdtrit(n - 1, 0.975) * own.std(axis=1, ddof=1) / n**0.5
-    return inside, abs(own.mean(axis=1) - true[:, 0]) <= margin
+    has = np.ptp(own, axis=1) > 1e-12
+    return inside[has], (abs(own.mean(axis=1) - true[:, 0]) <= margin)[has]
 
 
 def first() -> None:
@@ -75,6 +99,9 @@ def first() -> None:
     populations += [(f"unseen: {name}", noise, UNSEEN) for name, noise in NOISES.items()]
     populations += [("unseen: in steps of one deviation", COARSE, UNSEEN)]
     populations += [("unseen: every tenth loses 30", BIMODAL, UNSEEN)]
+    populations += [
+        (f"unseen: {name}", centred(noise), UNSEEN) for name, noise in AT_CEILING.items()
+    ]
     for (name, noise, seed), count in product(populations, FINALISTS):
         rng, cells = np.random.default_rng(seed), []
         for spread, n in product((0.0, 0.5), SEEDS):
@@ -97,9 +124,9 @@ def races(tries: int = 1000) -> None:
             for _ in range(tries):
                 means = spread * rng.standard_normal(6)
                 values = means + noise(rng, (seeds, 6))
-                place, own = first_of_race(values)
-                for rule, of in enumerate((6, 1)):
-                    low, high = mean_interval(own, 3, highest_of=of)
+                place, every = race_of(values)
+                for rule, among in enumerate((every, ())):
+                    low, high = mean_interval(every[place], 3, among=among)
                     hits[rule] += low <= means[place] <= high
             cells.append("{:.2f} ({:.2f})".format(*hits / tries))
         print(f"| {name} | {spread:g} | {' | '.join(cells)} |", flush=True)
@@ -174,8 +201,8 @@ def _extremes(true: Array, n: int, pruned: bool, tries: int) -> Array:
     return hits / tries
 
 
-def first_of_race(values: Array) -> tuple[int, list[float]]:
-    """The first of a race of ``values`` ``[seeds, finalists]``, and its scores."""
+def race_of(values: Array) -> tuple[int, list[list[float]]]:
+    """The first of a race of ``values`` ``[seeds, finalists]``, and the scores of each finalist."""
     blocks = tuple((seed, 0) for seed in range(len(values)))
     ids = [str(n) for n in range(values.shape[1])]
     runs = {
@@ -183,11 +210,13 @@ def first_of_race(values: Array) -> tuple[int, list[float]]:
         for name, block in product(ids, blocks)
     }
     raced = race(RacePlan(blocks, values.size, worst=None), ids, cast(Runs, runs))
-    trained = blocks[: len(raced.looks)]
-    return int(raced.order[0]), [*scores_on(raced.order[0], trained, cast(Runs, runs))[0].values()]
+    done = {one: raced.dropped[one].after if one in raced.dropped else len(raced.looks)
+            for one in ids}  # fmt: skip
+    scores = [scores_on(one, blocks[: done[one]], cast(Runs, runs))[0] for one in ids]
+    return int(raced.order[0]), [[*own.values()] for own in scores]
 
 
-def folds(folder: Path, tries: int = 4000) -> None:
+def folds(folder: Path, tries: int = 2000) -> None:
     print("\nReal trainings, their cases dealt anew: the mean over folds, and its interval\n")
     print("| dataset | cases | first of six (Student's own) | one of them | real folds, 3 of 5 |")
     print("|---|---|---|---|---|")

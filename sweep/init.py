@@ -116,7 +116,7 @@ def _fit(
     # With a given memory, the trials will run elsewhere.
     machine = Machine.here() if gpu_memory is None else Machine.any()
     values = parse_document(text, str(file)).values | {"name": file.stem}
-    print_warnings(load_checked(values, machine=machine)[1])
+    print_warnings([*sizes.doubts, *load_checked(values, machine=machine)[1]])
     make_folder(file.parent)
     atomic_write_text(file, text)
     typer.echo(file)

@@ -56,25 +56,23 @@ def command(
 ) -> None:
     """Predict images with a trained model: write a mask for each, with the image's header."""
     with exit_codes():
-        from sweep.api.predict_images import model_folder, predict_images, runs_of_model
+        from sweep.api.predict_images import predict_images
         from sweep.console.prediction_view import PredictionLines
-        from sweep.machine.user_paths import argument
 
         view = PredictionLines()
-        there, masks = argument(images, "IMAGES"), argument(output, "--output")
-        references = None if labels is None else argument(labels, "--labels")
-        with model_folder(model, "MODEL") as folder:
-            done = predict_images(
-                runs_of_model(folder, single=single, warn=view.warn),
-                there,
-                masks,
-                view,
-                labels=references,
-                tta=tta,
-                device=device,
-                resume=resume,
-                overwrite=overwrite,
-            )
+        done = predict_images(
+            model,
+            images,
+            output,
+            view,
+            names=("MODEL", "IMAGES", "--output", "--labels"),
+            labels=labels,
+            single=single,
+            tta=tta,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+        )
         _say_end(done, view)
 
 

@@ -196,7 +196,7 @@ def _read_one(
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking, winner
     from sweep.analysis.ranking.ranking_notes import note_lines, with_notes
-    from sweep.console.console_words import warn_of_silence
+    from sweep.console.console_words import print_warnings
     from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.local_results import reached
     from sweep.store.read_results import (
@@ -207,7 +207,7 @@ def _read_one(
     )
 
     with reached(place) as found:
-        warn_of_silence(found)
+        print_warnings(found.doubts)
         folder = found.folder
         records, parameters = read_records(folder), read_parameter_names(folder)
         known, values = read_known_spec(folder), read_sweep(folder)

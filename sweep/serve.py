@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Serve the report as a page that follows the sweep. Ctrl-C ends the page, not the sweep."""
     with exit_codes():
-        from sweep.console.console_words import print_warnings, warn_of_silence
+        from sweep.console.console_words import print_warnings
         from sweep.machine.user_paths import not_there, results_argument
         from sweep.page_server.loopback import address_words, listen, new_token, require_server
         from sweep.store.at_uri.local_results import reached
@@ -51,7 +51,7 @@ def command(
                 if not folder.is_dir():
                     there = "is a file" if folder.exists() else not_there(folder)
                     raise ResultsError(f"{folder} {there}")
-                warn_of_silence(found)
+                print_warnings(found.doubts)
                 token = new_token()
                 listener = listen(port)  # before the slow imports: a browser may come meanwhile
                 for line in address_words(listener, token):

@@ -132,11 +132,12 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
 
 def _is_replayed(place: str, name: str) -> bool:
     """Whether the file of this name is needed of the trial at a URI."""
+    from sweep.store.at_uri.local_results import place_within
     from sweep.store.layout import TrialPaths
 
-    folder, _, file = name.rpartition("/")
     needed = TrialPaths.config, TrialPaths.divergence, TrialPaths.offending
-    return folder in place and file in {one.name for one in needed}
+    trial = place_within(place)[1].removesuffix(f"/{TrialPaths.divergence.name}")
+    return name in {f"{trial}/{file.name}" for file in needed}
 
 
 def _replay(path: Path, place: str, overrides: Sequence[str]) -> None:

@@ -22,12 +22,7 @@ def command(
 ) -> None:
     """Watch a sweep until it ends, by reading its results folder. Ctrl-C only ends the watching."""
     with exit_codes():
-        from sweep.console.console_words import (
-            make_console,
-            print_line,
-            print_warnings,
-            warn_of_silence,
-        )
+        from sweep.console.console_words import make_console, print_line, print_warnings
         from sweep.console.watch_view import Watching
         from sweep.machine.user_paths import results_argument
         from sweep.store.at_uri.local_results import reached
@@ -40,7 +35,7 @@ def command(
             ):
                 watching = Watching(found.folder, found.uri)
                 watching.look()
-                warn_of_silence(found)
+                print_warnings(found.doubts)
                 if once or watching.over:
                     console.print(watching.view(console))
                 elif console.is_terminal:  # redraw the view

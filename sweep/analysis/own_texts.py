@@ -13,7 +13,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Annotated
 
-from sweep.analysis.provenance_facts import AS_FAR_AS_KNOWN
+from sweep.analysis.provenance_facts import AS_FAR_AS_KNOWN, starts
 from sweep.analysis.ranked_table import RankedTable, text_column
 from sweep.analysis.report_words import listed, some
 from sweep.plugins.user_sources import names_files
@@ -113,23 +113,18 @@ def with_texts(table: RankedTable, edited: OwnTexts) -> RankedTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """What trial.json and a start in provenance.json have of it, and nothing else of them."""
+class _Trial:
+    """What trial.json has of it."""
 
     own_files: Annotated[Mapping[str, str], AS_FAR_AS_KNOWN] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Provenance:
-    runs: tuple[Annotated[_Start, AS_FAR_AS_KNOWN], ...] = ()
-
-
 def _of_trial(layout: Layout, trial_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     paths = layout.trial(trial_id)
-    if not paths.provenance.exists():  # nothing was trained yet
+    if not (of_trainer := starts(paths)):  # nothing was trained yet
         return
-    of_trainer = read_record(paths.provenance, _Provenance).runs
-    runs = [one.own_files for one in (read_record(paths.trial, _Start), *of_trainer)]
+    of_session = read_record(paths.trial, _Trial).own_files
+    runs = [of_session, *(one.own_files for one in of_trainer)]
     for file in dict.fromkeys(file for run in runs for file in run):
         yield file, tuple(dict.fromkeys(run[file] for run in runs if file in run))
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from sweep.api.results import SweepResults, TrialResult
     from sweep.console.prediction_view import PredictionView
-    from sweep.trial.prediction.trained_model import Device
+    from sweep.trial.prediction.predict_cases import Images
+    from sweep.trial.prediction.trained_model import Device, TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,14 @@ class Predictions:
 
 
 def predict_images(
-    runs: Sequence[TrialPaths],
-    images: Path,
-    output: Path,
+    model: SweepResults | TrialResult | str | Path,
+    images: str | Path,
+    output: str | Path,
     view: PredictionView,
     *,
-    labels: Path | None = None,
+    names: Sequence[str],
+    labels: str | Path | None = None,
+    single: bool = False,
     tta: bool | None = None,
     device: Device | None = None,
     resume: bool = False,
@@ -77,20 +80,34 @@ def predict_images(
     """Predict images and write their masks; arguments and errors as for `sweep.predict`.
 
     Args:
-        runs: of one configuration (`runs_of_model`).
+        names: of the first three arguments and of ``labels``, for messages.
     """
-    from sweep.store.case_table import write_cases
-    from sweep.trial.prediction.output_folder import SCORES_FILE, begin
-    from sweep.trial.prediction.predict_cases import Images, predict_cases
+    from sweep.trial.prediction.output_folder import begin
+    from sweep.trial.prediction.predict_cases import Images
     from sweep.trial.prediction.trained_model import load_model
 
-    model = load_model(runs, tta=tta, device=device)
-    if labels is not None and labels.is_file():
-        message = "must be the folder of the references, but is a file"
-        raise InputError.single(message, file=str(labels))
-    found = Images.of(model, images, labels)
-    begin(output, model, found, resume=resume, overwrite=overwrite)
-    view.warn(*found.doubts)
+    there, masks = argument(images, names[1]), argument(output, names[2])
+    references = None if labels is None else argument(labels, names[3])
+    with _model_folder(model, names[0]) as folder:
+        runs = runs_of_model(folder, single=single, warn=view.warn)
+        trained = load_model(runs, tta=tta, device=device)
+        if references is not None and references.is_file():
+            message = "must be the folder of the references, but is a file"
+            raise InputError.single(message, file=str(references))
+        found = Images.of(trained, there, references)
+        begin(masks, trained, found, resume=resume, overwrite=overwrite)
+        view.warn(*found.doubts)
+        return _written(trained, found, masks, view, resume=resume)
+
+
+def _written(
+    model: TrainedModel, found: Images, output: Path, view: PredictionView, *, resume: bool
+) -> Predictions:
+    """Predict the images that were found, and write masks and scores."""
+    from sweep.store.case_table import write_cases
+    from sweep.trial.prediction.output_folder import SCORES_FILE
+    from sweep.trial.prediction.predict_cases import predict_cases
+
     masks: dict[str, Path] = {}
     scores: list[ClassScore] = []
     doubts: list[Mistake] = []
@@ -107,14 +124,13 @@ def predict_images(
         if scores:
             write_cases(output / SCORES_FILE, scores)
         view.warn(*map(str, gathered(doubts)))
-    names = tuple(run.folder.name for run in runs)
     is_flat = any(grid.geometry.spacing is None for grid in found.grids.values())
     unit: DistanceUnit = "pixels" if is_flat else "mm"
-    return Predictions(output, names, masks, tuple(scores), unit, kept)
+    return Predictions(output, tuple(model.identity["runs"]), masks, tuple(scores), unit, kept)
 
 
 @contextmanager
-def model_folder(model: SweepResults | TrialResult | str | Path, name: str) -> Iterator[Path]:
+def _model_folder(model: SweepResults | TrialResult | str | Path, name: str) -> Iterator[Path]:
     """The folder of a model; of one at a URI a temporary copy, with its weights.
 
     Args:

@@ -282,28 +282,26 @@ def predict(
     >>> io.imread(done.masks["coins"]).shape == data.coins().shape
     True
     """
-    from sweep.api.predict_images import model_folder, predict_images, runs_of_model
+    from sweep.api.predict_images import predict_images
     from sweep.api.results import SweepResults, TrialResult
     from sweep.console.prediction_view import PredictionLines, PredictionView
     from sweep.machine.user_identity import settle_user
-    from sweep.machine.user_paths import argument
 
     settle_user()
     view = PredictionLines() if progress else PredictionView()
     if not isinstance(model, SweepResults | TrialResult | str | Path):
         kind = type(model).__name__
         raise TypeError(f"`model` must be results, a trial, or the folder of one, but is a {kind}")
-    images, output = argument(images, "images"), argument(output, "output")
-    labels = None if labels is None else argument(labels, "labels")
-    with model_folder(model, "model") as folder:
-        return predict_images(
-            runs_of_model(folder, single=single, warn=view.warn),
-            images,
-            output,
-            view,
-            labels=labels,
-            tta=tta,
-            device=device,
-            resume=resume,
-            overwrite=overwrite,
-        )
+    return predict_images(
+        model,
+        images,
+        output,
+        view,
+        names=("model", "images", "output", "labels"),
+        labels=labels,
+        single=single,
+        tta=tta,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+    )

@@ -41,6 +41,8 @@ MOST_OF_A_NAME = 200
 _NEEDED = (WRITER, Layout.sweep_yaml.name)
 PUTS = ".puts"
 """Extension of the hidden file of somebody who puts a file beside a trial at a URI."""
+LEFT_OVER = 3600 * 10**9
+"""Nanoseconds after which such a file is one that a killed process has left."""
 _FACTS = f"/{TrialPaths.trial.name}"
 
 
@@ -207,9 +209,14 @@ def _alone(results: str, trial_id: str) -> Iterator[bool]:
         yield True
         return
     trial, mine = RemoteFolder(results).below("trials", trial_id), f".{secrets.token_hex(8)}{PUTS}"
+    if trial.read(TrialPaths.trial.name) is None:  # a file would make a folder of that name
+        yield True
+        return
     trial.write(mine, b"")
     try:
-        yield not any(name.endswith(PUTS) for name in trial.files() - {mine})
+        puts = {name: ns for name, (_, ns) in trial.stamps().items() if name.endswith(PUTS)}
+        now = puts.pop(mine, 0)  # by the store's clock
+        yield not any(now - ns < LEFT_OVER for ns in puts.values())
     finally:
         trial.delete(mine)
 

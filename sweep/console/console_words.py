@@ -6,7 +6,6 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,9 +14,6 @@ from rich.text import Text
 from sweep.analysis.report_words import status as status_words
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status
-
-if TYPE_CHECKING:
-    from sweep.store.at_uri.local_results import Reached
 
 STYLES: Mapping[Status, str] = {
     Status.RUNNING: "cyan",
@@ -42,8 +38,6 @@ def make_console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=160, force_terminal=False, force_jupyter=False, emoji=False)
 
 
-SILENCE = 3600.0
-"""Seconds without a write after which a sweep at a URI may be one that was killed."""
 TO_COPY = re.compile(r"(?<!\w)'[^'\n]+'(?!\w)|`[^`\n]+`")
 """What a user may copy, with spaces in it: a quoted path, a command."""
 
@@ -151,13 +145,6 @@ def count_words(
 def value_words(value: float | None, objective: Objective) -> str:
     """A value of the objective, or a dash for None."""
     return "–" if value is None else objective.text(value)
-
-
-def warn_of_silence(results: Reached) -> None:
-    """Warn where nothing was written to a URI for so long that its sweep may be no more."""
-    if results.silent > SILENCE:
-        words = f"nothing was written to {results.uri} for {duration_words(results.silent)}"
-        print_warnings([f"{words}: its sweep is in a long epoch, or it was killed"])
 
 
 def duration_words(seconds: float) -> str:

@@ -73,7 +73,7 @@ class LiveSweep:
         Raises:
             ResultsError: the folder is not there, or a file in it is broken.
         """
-        stamp = change_stamp(self._layout)
+        stamp = change_stamp(self._layout, self.uri)
         is_first = self._found is None
         if (is_first or self._is_due(stamp)) and self._reading.acquire(blocking=is_first):
             try:

@@ -234,7 +234,14 @@ def _movement(results: Results) -> float | None:
 
 
 def state(results: Results) -> str:
-    """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
+    """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``.
+
+    With what is doubtful of it: ``running: …; nothing was written to s3://… since …``.
+    """
+    return "; ".join(filter(None, [_state(results), results.silence]))
+
+
+def _state(results: Results) -> str:
     ended, planned = len(results.ended), results.searched
     how = "running" if results.in_use else "not running"
     if ended < planned:

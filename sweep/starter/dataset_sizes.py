@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.header_survey import survey
+from sweep.data.nnunet_raw.header_survey import SAME, header_doubts, survey
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import Split, read_splits
 from sweep.data.prepared.case_arrays import array_spacing
@@ -20,9 +21,6 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
-
-SAME = 0.01
-"""Spacings that differ by less, as a share, count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class DatasetSizes:
         splits: its own folds; None if it has none.
         has_test: whether it has test images with labels.
         words: sizes and spacings in words: ``18×76×78, 1.5×1.5×4 mm``.
+        doubts: sentences on the headers, such as on spacings that none says.
         shapes: voxels of each case along [slices, rows, columns], ``[N, 3]``; an image has 1 slice.
         spacings: mm likewise, ``[N, 3]``; NaN where a header has none, and along a single slice.
     """
@@ -42,6 +41,7 @@ class DatasetSizes:
     splits: tuple[Split, ...] | None
     has_test: bool
     words: str
+    doubts: Sequence[str]
     shapes: NDArray[np.int64]
     spacings: NDArray[np.float64]
 
@@ -113,7 +113,7 @@ def dataset_sizes(folder: Path) -> DatasetSizes:
             spacings[row, -len(spacing) :] = spacing
     return DatasetSizes(
         dataset, read_splits(folder, dataset.cases), _has_test(dataset), found.sizes,
-        shapes, spacings,
+        header_doubts(found.grids), shapes, spacings,
     )  # fmt: skip
 
 

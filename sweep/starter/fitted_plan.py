@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from sweep.data.files.resampling import resampled_shape, target_spacing
+from sweep.data.nnunet_raw.header_survey import OBLONG
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.starter.dataset_sizes import DatasetSizes
 
@@ -23,8 +24,6 @@ PEAK = 2
 """Peak memory of a step over what is kept: gradients and work space. Assumed, not measured."""
 SHARE = 0.8
 """Share of the device's memory that a step may take."""
-OBLONG = 1.5
-"""Ratio of the sides of a pixel above which slices are resampled to square ones."""
 FEWEST_SLICES = 16
 """Slices below which volumes are rather trained on slice by slice."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from sweep.store.files import read_text
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import Divergence, Observer, Relay
 
 
@@ -77,8 +78,7 @@ def scalars(metrics: EpochMetrics) -> dict[str, float]:
         is_group = isinstance(value, Mapping)
         items = {f"{name}/{key}": v for key, v in value.items()} if is_group else {name: value}
         for key, item in items.items():
-            is_number = isinstance(item, int | float) and not isinstance(item, bool)
-            if is_number and key != "epoch":
+            if is_number(item) and key != "epoch":
                 values[key] = float(item)
     return values
 

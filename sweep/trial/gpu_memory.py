@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-
-import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,17 @@ class CardInUse:
 
 
 def card_in_use() -> CardInUse | None:
-    """The GPU that this process has used; None if it has used none."""
+    """The GPU that this process has used; None if it has used none, or one that broke."""
+    import torch
+
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None
-    free, total = torch.cuda.mem_get_info()
-    # What torch has released meanwhile may be needed again.
-    released = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
-    return CardInUse(torch.cuda.get_device_name(), total - free + max(0, released), total)
+    with suppress(Exception):  # the next step of the trial says what broke
+        free, total = torch.cuda.mem_get_info()
+        # What torch has released meanwhile may be needed again.
+        released = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
+        return CardInUse(torch.cuda.get_device_name(), total - free + max(0, released), total)
+    return None
 
 
 def limit_gpu_memory(share: float) -> None:
@@ -38,5 +41,8 @@ def limit_gpu_memory(share: float) -> None:
     A process that asks for more gets the error that a full GPU gives: its trial fails, and its
     neighbours on the GPU keep what they have. What CUDA itself takes does not count.
     """
-    if torch.cuda.is_available():
-        torch.cuda.set_per_process_memory_fraction(share)
+    import torch
+
+    with suppress(Exception):  # of a GPU that broke: what needs it says so
+        if torch.cuda.is_available():
+            torch.cuda.set_per_process_memory_fraction(share)

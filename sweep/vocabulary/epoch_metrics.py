@@ -14,7 +14,7 @@ from typing import Any, overload
 from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.strict_json import finite_fields, known_fields
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _COMPARED = itemgetter("val_dice", "seconds", "steps", "shared", "distance_unit", "warnings")
 
 
@@ -118,7 +118,7 @@ class EpochColumns:
         """Args: epochs: the fields of each; ``metrics`` may be missing."""
         every = [*zip(*map(_COMPARED, epochs), strict=True)] or ((),) * 6
         val_dice, seconds, steps, shared, units, warnings = every
-        measured = [epoch.get("metrics", _NOTHING) for epoch in epochs] if metrics else []
+        measured = [epoch.get("metrics", NOTHING) for epoch in epochs] if metrics else []
         return cls(
             val_dice=val_dice,
             seconds=array("d", seconds),

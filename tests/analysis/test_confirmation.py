@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from finalists import CLEAR, TIE, finalist, replicate
@@ -194,6 +195,19 @@ def test_ranking_has_the_confirmed_first_by_their_mean_and_no_row_for_a_replicat
     assert (rows[3]["mean_dice"], rows[3]["group"], rows[3]["replicates"]) == (None, None, None)
     assert [row["confirmed"] for row in rows] == [True, True, True, False, False]
     pd.testing.assert_frame_equal(table.frame(), ranking_frame(records, []))
+
+
+def test_interval_of_the_first_reaches_as_far_down_as_the_spread_of_all_finalists_says() -> None:
+    steady = [0.980, 0.981, 0.980]
+    noisy = [0.90, 0.95, 0.97]
+    found = confirmation([*finalist(0, 0.99, *steady), *finalist(1, 0.98, *noisy)])
+    assert found is not None
+    first = found.finalists[0]
+    assert first.trial_id == "t0000"
+    typical = np.sqrt((np.var(steady, ddof=1) + np.var(noisy, ddof=1)) / 2)
+    lower = np.mean(steady) - stats.t.ppf(1 - 0.05 / 2, 4) * typical / 3**0.5
+    assert first.low == pytest.approx(lower)
+    assert lower < stats.t.ppf(0.025, 2, np.mean(steady), stats.sem(steady))
 
 
 def test_best_yaml_is_the_confirmed_and_replicates_have_a_file_of_their_own(

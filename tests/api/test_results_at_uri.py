@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import sweep
 from sweep.cli import app
-from sweep.console import console_words
 from sweep.console.watch_view import Watching
 from sweep.page_server.sweep_list import SweepList
 from sweep.spec.load import to_yaml
@@ -130,8 +129,7 @@ def test_note_is_left_at_the_uri_and_waits_there_for_a_session(uri: str) -> None
 def test_sweep_at_a_uri_is_watched_to_its_end(
     object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console_words, "SILENCE", 0.0)  # an hour in earnest
-    silent = f"warning: nothing was written to {object_store}/watched/toy for"
+    silent = f"nothing was written to {object_store}/watched/toy since"
     remote, parameters = RemoteFolder(f"{object_store}/watched/toy"), {"optimizer.lr": 0.1}
     store = MirroredStore.create_at(remote, tmp_path / "toy", to_yaml(SPEC))
     with reached(remote.uri) as found:
@@ -139,9 +137,13 @@ def test_sweep_at_a_uri_is_watched_to_its_end(
         live = SweepList(found.folder, uri=found.uri)["toy"]
         watching.look()
         assert (watching.over, live.look().data.running) == (False, True)
+        assert live.look().data.state == "running: 0 of 20 trials have ended"
+        monkeypatch.setattr(local_results, "SILENCE", 0.0)  # an hour in earnest
+        live.expect_news()
+        assert f"running: 0 of 20 trials have ended; {silent}" in live.look().data.state
         for command in (["rank"], ["watch", "--once"]):
             words = CliRunner().invoke(app, [*command, remote.uri]).stderr
-            assert silent in " ".join(words.split())
+            assert f"warning: {silent}" in " ".join(words.split())
         for number in range(SPEC.trials):
             store.start_trial(number, parameters, to_yaml(SPEC.trial(parameters)))
             store.append_epoch(f"t{number:04d}", EpochMetrics(epoch=0, val_dice=0.5))

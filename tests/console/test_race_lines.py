@@ -15,13 +15,13 @@ from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.record import Status
 
-RACE = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 5}}\nspace:")
+RACE = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 10}}\nspace:")
 RECORDS = [
     replace(record, parameters={"loss.warmup_epochs": record.number})
     for record in (
-        *finalist(0, 0.99, 0.795, 0.815),
-        *finalist(1, 0.95, 0.901, 0.909, 0.920),
-        *finalist(2, 0.94, 0.881, 0.882, 0.894),
+        *finalist(0, 0.99, 0.795, 0.815, 0.801, 0.812),
+        *finalist(1, 0.95, 0.901, 0.909, 0.920, 0.905, 0.911),
+        *finalist(2, 0.94, 0.884, 0.902, 0.896, 0.893, 0.889),
     )
 ]
 
@@ -40,12 +40,14 @@ def test_console_says_once_a_block_which_finalists_are_left_and_plans_fewer_tria
     assert isinstance(told.file, StringIO)
     lines = told.file.getvalue().splitlines()
     assert [line for line in lines if line.startswith("race: ")] == [
-        "race: 3 of 3 finalists left after 1 of 5 seeds",
-        "race: 2 of 3 finalists left after 2 of 5 seeds",
-        "race: 1 of 3 finalists left after 3 of 5 seeds",
+        "race: 3 of 3 finalists left after 1 of 10 seeds",
+        "race: 3 of 3 finalists left after 2 of 10 seeds",
+        "race: 3 of 3 finalists left after 3 of 10 seeds",
+        "race: 2 of 3 finalists left after 4 of 10 seeds",
+        "race: 1 of 3 finalists left after 5 of 10 seeds",
     ]
-    assert totals[:8] == [3 + 15] * 8
-    assert totals[8:] == [3 + 6 + 6, 3 + 6 + 6, 3 + 6 + 2]
+    assert totals[:14] == [3 + 30] * 14
+    assert totals[14:] == [3 + 12 + 6 * 2, 3 + 12 + 6 * 2, 3 + 12 + 2]
     shown.print(LiveView("toy", progress, shown))
     assert isinstance(shown.file, StringIO)
-    assert "race: 1 of 3 finalists left after 3 of 5 seeds" in shown.file.getvalue()
+    assert "race: 1 of 3 finalists left after 5 of 10 seeds" in shown.file.getvalue()

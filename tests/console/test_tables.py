@@ -106,8 +106,12 @@ def test_heading_of_several_lines_is_the_whole_name() -> None:
 
 
 def test_column_says_when_a_race_dropped_whom_once_somebody_was_dropped() -> None:
-    race = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 5}}\nspace:")
-    means = {0: (0.795, 0.815), 1: (0.901, 0.909, 0.920), 2: (0.881, 0.882, 0.894)}
+    race = SWEEP_YAML.replace("space:", "confirm: {{top: 3, seeds: 10}}\nspace:")
+    means = {
+        0: (0.795, 0.815, 0.801, 0.812),
+        1: (0.901, 0.909, 0.920, 0.905, 0.911),
+        2: (0.884, 0.902, 0.896, 0.893, 0.889),
+    }
     records = [
         replace(one, parameters={"loss.warmup_epochs": n})  # each has its own configuration
         for n, dice in means.items()
@@ -122,8 +126,8 @@ def test_column_says_when_a_race_dropped_whom_once_somebody_was_dropped() -> Non
     assert column.heading == "dropped"
     assert {*column.cells} == {
         "–",
-        "after 2 of 5 seeds",
-        "after 3 of 5 seeds",
+        "after 4 of 10 seeds",
+        "after 5 of 10 seeds",
     }
 
 

@@ -9,7 +9,7 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,21 +181,46 @@ SEEN_TURNED = Image.Exif()
 SEEN_TURNED[274] = 6
 
 
-def deep_colours(pixels: Pixels) -> Save:
-    """RGB of 16 bits ``[H, W, 3]``, which Pillow does not write."""
+def written_png(head: tuple[int, ...], rows: Sequence[bytes]) -> Save:
+    """A PNG of a kind that Pillow does not write.
+
+    Args:
+        head: width, height, bits and colour type.
+    """
 
     def chunk(name: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(name + content))
         return struct.pack(">I", len(content)) + name + content + check
 
     def save(path: Path) -> None:
-        height, width, _ = pixels.shape
-        head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-        chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+        packed = zlib.compress(b"".join(b"\0" + row for row in rows))
+        chunks = chunk(b"IHDR", struct.pack(">IIBBBBB", *head, 0, 0, 0)) + chunk(b"IDAT", packed)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b""))
 
     return save
+
+
+def deep_colours(pixels: Pixels) -> Save:
+    """RGB of 16 bits, ``[H, W, 3]``."""
+    head = (pixels.shape[1], pixels.shape[0], 16, 2)
+    return written_png(head, [row.astype(">u2").tobytes() for row in pixels])
+
+
+def grey(bits: int, pixels: Pixels) -> Save:
+    """Grey of 2 or 4 bits, ``[H, W]``."""
+    digits = np.unpackbits(pixels[..., None], axis=-1)[..., -bits:].reshape(len(pixels), -1)
+    head = (pixels.shape[1], pixels.shape[0], bits, 0)
+    return written_png(head, [np.packbits(row).tobytes() for row in digits])
+
+
+def followed(save: Save) -> Save:
+    """The same file with bytes behind its end."""
+
+    def longer(path: Path) -> None:
+        save(path)
+        path.write_bytes(path.read_bytes() + b"more")
+
+    return longer
 
 
 def scan(mask: Pixels, dtype: Any = np.float32) -> Pixels:
@@ -479,6 +504,14 @@ KINDS = {
         [png(scan(FLAT, np.uint8))], png(FLAT, "P", [0, 0, 0, 255, 0, 0]), TAKEN, ending=".png",
         nnunet=(REFUSED, "it looks the colours up; the numbers are the classes"),
     ),
+    "PNG label of 2 bits": Kind(
+        [grey(4, scan(FLAT, np.uint8) // 10)], grey(2, FLAT), TAKEN, ending=".png",
+        nnunet=(REFUSED, "its decoder turns 1 into 85"),
+    ),
+    "PNG label of 4 bits": Kind(
+        [png(scan(FLAT, np.uint8))], grey(4, FLAT), TAKEN, ending=".png",
+        nnunet=(REFUSED, "its decoder turns 1 into 17"),
+    ),
     # NRRD, MHA, GIPL.
     "volume of NRRD": Kind(
         [itk(scan(VOLUME))], itk(VOLUME), TAKEN, ending=".nrrd", shape=(32, 24, 28)
@@ -583,6 +616,14 @@ KINDS = {
         TAKEN, "is stored as PALETTE (`PhotometricInterpretation`): its numbers are read as they",
         ending=".tif",
     ),
+    "TIFF label with a palette": Kind(
+        [tiff(scan(FLAT, np.uint8))], tiff(FLAT, photometric="palette", colormap=COLOURS),
+        TAKEN, ending=".tif",
+    ),
+    "TIFF label in which 0 is white": Kind(
+        [tiff(scan(FLAT, np.uint8))], tiff(FLAT, photometric="miniswhite"),
+        TAKEN, "c0.tif: is stored as MINISWHITE (`PhotometricInterpretation`)", ending=".tif",
+    ),
     "TIFF in which 0 is white": Kind(
         [tiff(scan(FLAT, np.uint8), photometric="miniswhite")], tiff(FLAT),
         TAKEN, "is stored as MINISWHITE (`PhotometricInterpretation`)", ending=".tif",
@@ -607,6 +648,15 @@ KINDS = {
     "compressed NIfTI that was cut off": Kind(
         [cut_off(nifti(scan(VOLUME)))], nifti(VOLUME), REFUSED, "cannot be read as an image",
         nnunet=(TAKEN, "ITK reads what is there, and invents the rest"),
+    ),
+    "compressed NIfTI with bytes behind it": Kind(
+        [followed(nifti(scan(VOLUME)))], followed(nifti(VOLUME)), TAKEN
+    ),
+    "compressed NRRD with bytes behind it": Kind(
+        [followed(itk(scan(VOLUME)))], followed(itk(VOLUME)), TAKEN, ending=".nrrd"
+    ),
+    "compressed MHA with bytes behind it": Kind(
+        [followed(itk(scan(VOLUME)))], followed(itk(VOLUME)), TAKEN, ending=".mha"
     ),
     "NIfTI that was cut off": Kind(
         [cut_off(nifti(scan(VOLUME)))], nifti(VOLUME), REFUSED, "cannot be read as an image",

@@ -16,6 +16,7 @@ import torch
 from foreign import write_trainer
 from ray._raylet import getproctitle
 
+from sweep.engine.on_ray import trial_actor
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerReport
 from sweep.engine.session.pack import Pack
 from sweep.trainer.runs.monai_run import MonaiTraining
@@ -407,7 +408,7 @@ def test_trial_with_a_share_of_a_gpu_gets_that_share_of_its_memory_and_is_told_w
 ) -> None:
     """What torch makes of the share is seen on a GPU alone."""
     shares: list[float] = []
-    monkeypatch.setattr(gpu_memory, "limit_gpu_memory", shares.append)
+    monkeypatch.setattr(trial_actor, "limit_gpu_memory", shares.append)
     lacks = "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')"
     entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {lacks}\n")
     folder = foreign(make("foreign"), entry)

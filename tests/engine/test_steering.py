@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -500,6 +501,20 @@ def test_what_is_asked_for_at_a_uri_reaches_the_session_and_stays_there_until_it
         kept = [put.result().words.partition(" ")[0] for put in puts]
     assert [remote.read(f"trials/t0000/{name}") for name in kept] == [b"\0", b"\1", b"\2"]
     assert not [name for name in remote.files() if name.endswith(PUTS)]
+
+
+def test_file_is_put_at_a_uri_as_if_a_killed_process_had_never_begun_to(tmp_path: Path) -> None:
+    spec, values, folder = KINDS["tpe"], {"optimizer.lr": 0.1}, tmp_path / "toy/trials/t0000"
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        store.start_trial(0, values, to_yaml(spec.trial(values)))
+    uri, begun = f"file://{tmp_path}/toy", folder / f".left{PUTS}"
+    begun.touch()
+    assert put_file(uri, "t0000", "a.csv", b"1").words.startswith("a-")  # it may write that
+    os.utime(begun, (0, 0))
+    assert put_file(uri, "t0000", "b.csv", b"1").words.startswith("b.csv lies beside")
+    with pytest.raises(InputError, match="has no trial `t0009`"):
+        put_file(uri, "t0009", "a.csv", b"1")
+    assert not folder.with_name("t0009").exists()
 
 
 def _texts(folder: Path) -> dict[str | None, list[str]]:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from cut_short import cut_short
 
+from sweep.nnunet.command.asked_settings import CONFIG_VARIABLE
 from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.nnunet.training.ordered_batches import TRAINING
+from sweep.spec.load import to_yaml
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
@@ -125,6 +127,14 @@ class Usual(nnUNetTrainer):
         self.loss.factor, self.loss.terms = 0.5, 3
 
 
+class Old(nnUNetTrainer):
+    channels = 7
+
+    @classmethod
+    def build_network_architecture(cls, name, kwargs, imports, inputs, outputs, deep=True):
+        return torch.nn.Conv2d(inputs, cls.channels, 1)
+
+
 class Loads(MyTrainer):
     def get_dataloaders(self):
         return None, None
@@ -232,6 +242,21 @@ def test_class_has_its_loss_network_augmentation_and_schedule_in_any_usual_form(
     assert found.not_read["trainer.augmentation_strength"] == (
         "Usual has its own get_training_transforms"
     )
+
+
+def test_predictor_of_nnunets_command_gets_the_network_of_the_class_and_its_options(
+    trial: MakeTrial, trainer: MakeTrainer, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = own.with_name("best.yaml")
+    chosen = {"trainer_class": f"{own}:Old", "options": {"channels": 5}}
+    file.write_text(to_yaml(trial(chosen)))
+    planned = trainer(start=False)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+    network = nnUNetTrainerGeometric.build_network_architecture(
+        planned.plans_manager, planned.configuration_manager, 1, 2, False
+    )
+    assert isinstance(network, torch.nn.Conv2d)
+    assert network.out_channels == 5
 
 
 def test_variant_of_nnunets_trains_with_our_geometric_terms(

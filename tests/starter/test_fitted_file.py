@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+import tifffile
 from click.testing import Result
 from PIL import Image
 from ruamel.yaml import YAML
@@ -76,6 +78,17 @@ def rgb(folder: Path) -> Path:
     return folder
 
 
+def tiff(folder: Path) -> Path:
+    """Volumes whose files say no spacing."""
+    dataset(folder, [(24, 20, 18)] * 2, description={"file_ending": ".tif"})
+    for file in folder.glob("*Tr/*"):
+        pixels = np.asarray(nibabel.load(file).dataobj).T
+        path = file.with_name(file.name.replace(".nii.gz", ".tif"))
+        tifffile.imwrite(path, pixels, photometric="minisblack")
+        file.unlink()
+    return folder
+
+
 PNG = {"ending": ".png"}
 REGIONS = {
     "labels": {"background": 0, "whole": [1, 2], "core": [2]},
@@ -116,6 +129,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
     "several cases of a patient": lambda f: dataset(
         f, [(24, 32)] * 8, names="patient{1}_{0}", **PNG
     ),
+    "volumes without a spacing": tiff,
     "test images": lambda f: dataset(
         f, [(24, 32)] * 5, test=[RawCase("t0", box((24, 32))[None] * 50, box((24, 32)))], **PNG
     ),
@@ -188,6 +202,16 @@ def test_values_follow_from_the_headers(init: Init, tmp_path: Path) -> None:
     assert "normalization" not in data("volumes", 8)
 
 
+def test_spacing_that_no_file_says_is_told_in_the_file_and_on_the_terminal(
+    init: Init, tmp_path: Path
+) -> None:
+    folder = ODD["volumes without a spacing"](tmp_path / "Dataset001_Odd")
+    result = init("--from", str(folder), "-o", "odd.yaml")
+    words = "is a volume without a spacing: 1×1×1 mm is taken"
+    assert words in " ".join(result.stderr.split())
+    assert words in Path("odd.yaml").read_text(encoding="utf-8").replace("\n#", "")
+
+
 @pytest.mark.parametrize("memory", [None, 1.0, 4.0, 24.0, 80.0])
 def test_estimated_memory_stays_within_that_of_the_device(
     tmp_path: Path, memory: float | None
@@ -199,7 +223,7 @@ def test_estimated_memory_stays_within_that_of_the_device(
 def test_patch_ends_where_the_network_needs_it_though_the_device_is_too_small() -> None:
     """The axis of far finer spacing is halved alone, and the others keep their voxels."""
     shapes, spacings = np.array([[187, 130, 110]] * 2), np.array([[0.005, 5.0, 5.0]] * 2)
-    sizes = DatasetSizes(None, None, False, "", shapes, spacings)  # type: ignore[arg-type]
+    sizes = DatasetSizes(None, None, False, "", (), shapes, spacings)  # type: ignore[arg-type]
     assert plan(sizes, 0.2).memory > 0.2
 
 

@@ -44,8 +44,6 @@ def verdict(found: Confirmation) -> str:
             alone = f"more replicates of {_named(found.behind)} diverged, so it is not compared"
         return f"{first.trial_id} has {mean}; {alone}."
     if not comparison.is_telling:
-        if found.race is not None:
-            return f"{first.trial_id} has the {objective.highest} {mean}; the race has only begun."
         return (
             f"{first.trial_id} has the {objective.highest} {mean}; {units} cannot tell which"
             f" finalist is best: it takes {paired.LEAST_UNITS} that all of them were trained on."

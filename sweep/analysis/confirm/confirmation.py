@@ -195,18 +195,18 @@ def confirmation(
         told = _raced(measured, race, by_fold, unfinished)
     first, *others = told.finalists
     could = [one for one in found if one.scores and (race is None or one.trial_id in race.order)]
-    first = _measured(first, by_fold, highest_of=max(1, len(could)))
+    first = _measured(first, by_fold, among=[one.scores for one in could])
     has_folds = spec is None or not spec.trainer.traits.is_own_loop
     return replace(told, finalists=(first, *others), has_folds=has_folds)
 
 
-def _measured(one: Finalist, by_fold: bool, highest_of: int = 1) -> Finalist:
+def _measured(one: Finalist, by_fold: bool, among: Sequence[paired.Scores] = ()) -> Finalist:
     """With its mean, and the interval of that."""
     bounds = one.objective.bounds  # no mean lies outside
-    ends = paired.interval(one.scores, by_fold=by_fold, highest_of=highest_of)
+    ends = paired.interval(one.scores, by_fold=by_fold, among=among)
     low, high = np.clip(ends, *bounds).tolist()
     mean = paired.mean_of(one.scores, by_fold=by_fold)
-    return replace(one, mean=mean, low=low, high=high, highest_of=highest_of)
+    return replace(one, mean=mean, low=low, high=high, highest_of=max(1, len(among)))
 
 
 def _raced(measured: list[Finalist], race: Race, by_fold: bool, unfinished: int) -> Confirmation:

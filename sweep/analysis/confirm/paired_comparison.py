@@ -28,7 +28,6 @@ from sweep.analysis.confirm.paired_statistics import (
     paired_p,
     probability_best,
 )
-from sweep.spec.search.before_and_after import ConfirmSettings
 from sweep.spec.search.replicate_plan import most_finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
@@ -164,18 +163,18 @@ class PairedComparison:
         return float(paired_p(differences)) if len(differences) >= LEAST_UNITS else 1.0
 
 
-def interval(scores: Scores, *, by_fold: bool, highest_of: int = 1) -> tuple[float, float]:
+def interval(scores: Scores, *, by_fold: bool, among: Sequence[Scores] = ()) -> tuple[float, float]:
     """95 % interval of the mean over units, by Student's t; NaN for fewer than `LEAST_UNITS`, and
     where all are equal: their spread is not known then, and is not 0.
 
     Args:
         scores: of one configuration.
         by_fold: whether the units are folds rather than seeds.
-        highest_of: number of configurations of which it was picked as the highest.
+        among: of all configurations of which it was picked as the highest; empty where it was not.
     """
-    values = [*units(scores, by_fold=by_fold).values()]
+    values, *picked_from = [[*units(one, by_fold=by_fold).values()] for one in (scores, *among)]
     are_equal = round(max(values, default=0.0) - min(values, default=0.0), DECIMALS) == 0
-    return mean_interval([] if are_equal else values, LEAST_UNITS, highest_of=highest_of)
+    return mean_interval([] if are_equal else values, LEAST_UNITS, among=picked_from)
 
 
 def mean_of(scores: Scores, *, by_fold: bool) -> float:
@@ -212,12 +211,6 @@ def detectable(units: int, others: int) -> float:
     return float(np.quantile(np.concatenate(needed), POWER))
 
 
-def planned_units(confirm: ConfirmSettings) -> int:
-    """Units of a confirmation: its folds, or its seeds where they all have one fold."""
-    seeds, folds = confirm.blocks
-    return seeds if folds == 1 else folds
-
-
 def can_show(spec: SweepSpec) -> str:
     """A sentence on what the confirmation of a sweep can show; empty for a sweep without one."""
     if spec.confirm is None:
@@ -226,7 +219,7 @@ def can_show(spec: SweepSpec) -> str:
     others = most_finalists(spec) - 1
     if others < 1:
         return "confirm: with a single finalist there is nothing to compare."
-    units = planned_units(spec.confirm)
+    units = seeds if folds == 1 else folds
     once = "of several folds each counts once, whatever the number of seeds"
     if units < LEAST_UNITS:
         what = "seeds" if folds == 1 else "folds"

@@ -36,7 +36,7 @@ def mean_interval(
     values: Sequence[float],
     least: int = 2,
     groups: Sequence[str] | None = None,
-    highest_of: int = 1,
+    among: Sequence[Sequence[float]] = (),
 ) -> tuple[float, float]:
     """``mean ± t(n − 1) · s / √n``, the 95 % interval of Student's t; NaN for too few values.
 
@@ -47,13 +47,18 @@ def mean_interval(
     Casella and Wells 2018, Confidence intervals for the means of the selected populations,
     Electron. J. Statist. 12(1).
 
+    Where runs are skewed or meet a ceiling, it is also one that happens to have no bad run, so its
+    own spread is too small. So its lower end is at most the one that the median variance of all k
+    gives, with the degrees of freedom of all k (chosen by ``benchmarks/picked.py``; a mean would
+    follow a single noisy one).
+
     Args:
         values: one per replicate.
         least: number of values that it takes, at least 2.
         groups: of each value; those of one group are alike, and only groups are independent. See
             `_grouped_interval`.
-        highest_of: k, the number of means of which this was picked as the highest; 1 where it was
-            not picked. It does not go with ``groups``.
+        among: values of each of the k of which this one, which is among them, was picked as that
+            with the highest mean; empty where it was not picked. It does not go with ``groups``.
     """
     if groups is not None:
         return _grouped_interval(values, least, groups)
@@ -62,9 +67,13 @@ def mean_interval(
     n = len(values)
     if n < least:
         return math.nan, math.nan
+    others = [one for one in among if len(one) > 1] or [values]
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    down, up = stdtrit(n - 1, [1 - 0.05 / max(2, highest_of), 0.975]) * spread / math.sqrt(n)
-    return mean - float(down), mean + float(up)
+    typical = math.sqrt(float(np.median([np.var(one, ddof=1) for one in others])))
+    freedom = [n - 1, sum(len(one) - 1 for one in others)]
+    down = stdtrit(freedom, 1 - 0.05 / max(2, len(among))) * (spread, typical) / math.sqrt(n)
+    up = stdtrit(n - 1, 0.975) * spread / math.sqrt(n)
+    return mean - float(down.max()), mean + float(up)
 
 
 def _grouped_interval(
@@ -122,7 +131,7 @@ def most_unseen(runs: int, highest_of: int = 1) -> float:
     interval, ``1 − (0.05 / k)^(1/n)`` (Clopper and Pearson 1934).
 
     Of k configurations whose runs collapse now and then, the highest mean is that of one whose runs
-    did not: ``highest_of`` is this k, as of `mean_interval`.
+    did not: ``highest_of`` is this k.
     """
     return 1.0 - math.pow(0.05 / highest_of, 1 / runs)
 
@@ -130,7 +139,7 @@ def most_unseen(runs: int, highest_of: int = 1) -> float:
 def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     """Two-sided p of Student's paired t-test; 1 for fewer than two pairs.
 
-    Differences that are all the same and not 0 have the p of `least_p`.
+    It is at least `least_p`, unless the mean difference is 0.
 
     Args:
         differences: ``[..., pairs]``.
@@ -144,18 +153,17 @@ def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     n = rounded.shape[-1]
     if n < 2:
         return np.ones(rounded.shape[:-1])
-    mean, same = np.abs(rounded.mean(axis=-1)), np.ptp(rounded, axis=-1) == 0
-    error = np.where(same, 1.0, rounded.std(axis=-1, ddof=1) / math.sqrt(n))
-    p = 2 * stdtr(n - 1, -mean / error)
-    return np.where(same, np.where(mean == 0, 1.0, least_p(n)), p)
+    mean, error = np.abs(rounded.mean(axis=-1)), rounded.std(axis=-1, ddof=1) / math.sqrt(n)
+    t = np.divide(mean, error, out=np.full_like(mean, math.inf), where=error > 0)
+    return np.where(mean == 0, 1.0, np.maximum(2 * stdtr(n - 1, -t), least_p(n)))
 
 
 def least_p(pairs: int) -> float:
-    """Two-sided p of a difference that is the same in all pairs, ``2 / 4^n``.
+    """Least two-sided p of so many pairs, ``2 / 4^n``, however little their differences vary.
 
-    Such a difference has no variance, and is still not certain: scores may be coarse (shares of few
-    cases). Two equal configurations then differ by one step in a pair, the same way, in up to a
-    quarter.
+    Runs may be of two kinds that lie far apart, or scores coarse (shares of few cases). Two equal
+    configurations then differ by the same step in a pair, the same way, in up to a quarter. By
+    chance they do so in all of a few pairs, and a t-test takes that for certain.
     """
     return 2 * 0.25**pairs
 

@@ -1,12 +1,12 @@
 """The confirmation as a race: who is left after each block of replicates, and who was dropped why.
 
 A block is a seed on a fold. All that are left train a block before any trains the next. After each
-block from the second on, whoever cannot win any more is dropped:
+block whoever cannot win any more is dropped:
 
 - two more of its replicates diverged than of another that is worth as much. With one more it goes
   on, but ranks behind (`sweep.analysis.confirm.divergence_gate`), since the other may diverge too;
 - it is told apart from the leader: the paired t-test of their blocks so far is below the level of
-  this look. There are looks after all blocks, a half, a quarter and so on
+  this look. There are looks after all blocks, a half, a quarter and so on, not before four
   (`sweep.analysis.confirm.race_statistics`);
 - it can hardly become first any more, and no winner is in prospect, so that it would be trained for
   nothing. While a winner is in prospect it goes on, because a winner has to beat everybody.
@@ -26,8 +26,8 @@ import numpy as np
 
 from sweep.analysis.confirm.divergence_gate import first_by_divergence
 from sweep.analysis.confirm.paired_comparison import Block, Pair, folds_of, mean_of, table_of
+from sweep.analysis.confirm.paired_statistics import least_p
 from sweep.analysis.confirm.race_statistics import (
-    FIRST_LOOK,
     Array,
     levels,
     overtakes,
@@ -94,6 +94,12 @@ class RacePlan:
         return len({fold for _, fold in self.blocks}) > 1
 
     @property
+    def may_name(self) -> bool:
+        """Whether its units are enough to tell anybody apart when all blocks are trained."""
+        units = len({fold for _, fold in self.blocks}) if self.by_fold else len(self.blocks)
+        return least_p(units) < levels(len(self.blocks))[-1]
+
+    @property
     def unit(self) -> str:
         """What the blocks are counted in: all of one seed are folds, all of one fold are seeds."""
         seeds = {seed for seed, _ in self.blocks}
@@ -151,7 +157,7 @@ class Race:
 
     @property
     def words(self) -> str:
-        """``2 of 5 finalists left after 3 of 5 seeds``."""
+        """``2 of 5 finalists left after 4 of 10 seeds``."""
         everybody = len(self.running) + len(self.dropped)
         done, unit = len(self.looks), self.plan.unit
         return (
@@ -211,7 +217,7 @@ def told_apart(
     """
     found: set[Pair] = set()
     for level, (compared, table) in zip(levels(count), looks, strict=False):
-        if level == 0 or min(table.shape) < FIRST_LOOK:
+        if level == 0 or min(table.shape) < 2:
             continue
         t, freedom = pairwise_t(table)
         ahead = (t > 0) & (two_sided(t, freedom) * pairs < level)
@@ -236,16 +242,16 @@ def _after(before: Race, runs: Runs) -> Race:
     compared = tuple(ahead[n] for n in passed)
     looks = (*before.looks, compared)
     gone: dict[str, Why] = {}
-    if done >= FIRST_LOOK and compared:
+    if compared:
         most = max(scores[one][1] for one in compared)
         lost = (one for one in ahead if scores[one][1] >= most + DIVERGED_MORE)
         gone = dict.fromkeys(lost, Why.DIVERGED)
         shared = [b for b in trained if all(b in scores[one][0] for one in compared)]
         table = table_of([scores[one][0] for one in compared], shared, by_fold=by_fold)
-        if min(table.shape) >= FIRST_LOOK:
+        if min(table.shape) > 1:
             everybody = len(running) + len(before.dropped)
             was_beaten = all(one.why is not Why.HOPELESS for one in before.dropped.values())
-            losers = _losers(table, done, len(plan.blocks), everybody, was_beaten)
+            losers = _losers(table, done, plan, everybody, was_beaten)
             gone |= {compared[place]: why for place, why in losers.items()}
     dropped = {one: Dropped(done, compared[0], why, worth[one]) for one, why in gone.items()}
     behind = (one for one in ahead if one not in compared)
@@ -254,17 +260,19 @@ def _after(before: Race, runs: Runs) -> Race:
 
 
 def _losers(
-    table: Array, done: int, planned: int, everybody: int, was_beaten: bool
+    table: Array, done: int, plan: RacePlan, everybody: int, was_beaten: bool
 ) -> dict[int, Why]:
     """Columns of those that cannot win any more; the first column leads.
 
     Args:
         table: ``[units, compared]``.
-        done, planned: numbers of blocks.
+        done: number of blocks.
+        plan: what was fixed before.
         everybody: number of finalists at the start.
         was_beaten: whether all that were dropped before were told apart, so that a winner may
             still be named.
     """
+    planned = len(plan.blocks)
     every, (t, freedom) = levels(planned), pairwise_t(table)
     lead = t[0, 1:]
     found = {
@@ -276,7 +284,7 @@ def _losers(
         return found
     share = done / planned
     in_prospect = prospect(float(lead.min()), freedom, share, every[-1]) >= LEAST_PROSPECT
-    if was_beaten and in_prospect:
+    if was_beaten and plan.may_name and in_prospect:
         return found
     for n, chance in enumerate(overtakes(lead, freedom, share), start=1):
         if chance < RISK / (everybody - 1):

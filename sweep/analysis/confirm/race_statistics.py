@@ -1,10 +1,10 @@
 """Tests that are repeated during a race, and what is still in prospect.
 
-A race looks at its finalists after all blocks, a half, a quarter of them and so on. A test at 5 %
-that is repeated at every look errs more often than in 5 %. So each look has a level of its own, and
-the levels are chosen such that the chance of *any* false alarm is 5 %: those of Wang and Tsiatis
-1987 (Approximately optimal one-parameter boundaries for group sequential trials, Biometrics 43)
-with Δ = 0.25, between the boundaries of Pocock and of O'Brien and Fleming.
+A race looks at its finalists after all blocks, a half, a quarter of them and so on, and not before
+four. A test at 5 % that is repeated at every look errs more often than in 5 %. So each look has a
+level of its own, and the levels are chosen such that the chance of *any* false alarm is 5 %: those
+of Wang and Tsiatis 1987 (Approximately optimal one-parameter boundaries for group sequential
+trials, Biometrics 43) with Δ = 0.25, between the boundaries of Pocock and of O'Brien and Fleming.
 They are taken over from the normal distribution to Student's t as nominal p (Jennison and Turnbull
 2000, Group sequential methods, section 4.4).
 """
@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.05
 """Chance that two equal configurations are ever told apart, over all looks together."""
-FIRST_LOOK = 2
-"""Fewest blocks before a look."""
+FIRST_LOOK, OF_TEN = 4, 10
+"""Fewest blocks before a look, of up to ten; one more each time that the number of blocks doubles.
+The level of fewer lies below `least_p`: nobody could be told apart."""
 SHAPE = 0.25
 """Δ of Wang and Tsiatis."""
 BORROWED = 2
@@ -34,16 +35,19 @@ DRAWS = 40_000
 
 
 def looks(blocks: int) -> list[int]:
-    """Numbers of blocks after which a race is looked at: ``[2, 3, 5, 10]`` of ten.
+    """Numbers of blocks after which a race is looked at: ``[4, 5, 10]`` of ten.
 
     Looks after every block would save a few trainings more, but share the error among so many that
     winners go unnamed which the table of all blocks names (``benchmarks/README.md``).
+
+    Args:
+        blocks: planned number of blocks, at least 2.
     """
-    found = []
-    while blocks >= FIRST_LOOK:
-        found.append(blocks)
-        blocks = -(-blocks // 2) if blocks > FIRST_LOOK else 0
-    return found[::-1]
+    first = FIRST_LOOK + max(0, math.ceil(math.log2(blocks / OF_TEN)))
+    found = [blocks]
+    while found[0] > first:
+        found.insert(0, max(first, -(-found[0] // 2)))
+    return found
 
 
 @lru_cache
@@ -58,7 +62,7 @@ def levels(blocks: int) -> tuple[float, ...]:
     """
     from scipy.special import ndtr, ndtri, stdtr
 
-    if blocks < FIRST_LOOK:
+    if blocks < 2:
         return (0.0,) * blocks
     count = np.arange(1, blocks + 1)
     is_look = np.isin(count, looks(blocks))
@@ -89,22 +93,21 @@ def pairwise_t(table: Array) -> tuple[Array, int]:
         table: ``[units, configurations]``, without gaps, at least two of each.
 
     Returns:
-        ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. A difference that is
-        the same in all units is never more certain than `least_p`, whatever its variance says.
+        ``[i, j]``, positive where i is ahead of j, and the degrees of freedom. No difference is
+        more certain than `least_p`, whatever its variance says.
     """
     from scipy.special import stdtrit
 
     units, count = table.shape
     differences = np.round(table[:, :, None] - table[:, None, :], DECIMALS)  # [units, i, j]
-    mean, same = differences.mean(axis=0), np.ptp(differences, axis=0) == 0
-    own = np.where(same, 0.0, differences.var(axis=0, ddof=1))
+    mean, own = differences.mean(axis=0), differences.var(axis=0, ddof=1)
     borrowed = min(BORROWED, (units - 1) * (count - 2))
     pooled = own.sum() / (count * (count - 1))
     freedom = borrowed + units - 1
     error = np.sqrt((borrowed * pooled + (units - 1) * own) / freedom / units)
     t = np.divide(mean, error, out=np.copysign(math.inf, mean), where=error > 0)
     most = -float(stdtrit(freedom, least_p(units) / 2))
-    return np.where(mean == 0, 0.0, np.where(same, np.clip(t, -most, most), t)), freedom
+    return np.where(mean == 0, 0.0, np.clip(t, -most, most)), freedom
 
 
 def two_sided(t: Array, freedom: int) -> Array:

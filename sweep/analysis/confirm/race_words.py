@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, can_show, planned_units
+from sweep.analysis.confirm.paired_comparison import can_show
 from sweep.analysis.confirm.race import Race, Why
 from sweep.analysis.report_words import listed
 from sweep.spec.search.replicate_plan import (
@@ -18,7 +18,7 @@ from sweep.spec.words.phrases import counted
 
 
 def reason(race: Race, trial_id: str) -> str:
-    """``after 2 of 5 seeds: behind t0003``; empty for one that was not dropped."""
+    """``after 4 of 5 seeds: behind t0003``; empty for one that was not dropped."""
     if (dropped := race.dropped.get(trial_id)) is None:
         return ""
     why = {
@@ -54,13 +54,11 @@ def in_prospect(spec: SweepSpec) -> str:
     least, most = least_replicates(spec), most_replicates(spec)
     between = f"{most} trainings" if least == most else f"{least} to {most} trainings"
     who = counted(most_finalists(spec), "finalist")
-    few = planned_units(spec.confirm) < LEAST_UNITS
-    all_the_same = " The race may: its tests take a part of the spread from all pairs of finalists."
     return (
         f"confirm: a race of {who} over {counted(len(blocks(spec)), 'block')} (a block is a seed on"
-        f" a fold), {between}. All that are left train a block before the next begins, and from the"
-        f" second on whoever cannot win any more is dropped. Were everybody trained on all blocks:"
-        f" {shows.removeprefix('confirm: ')}{all_the_same if few else ''}"
+        f" a fold), {between}. All that are left train a block before the next begins, and whoever"
+        f" cannot win any more is dropped. Were everybody trained on all blocks:"
+        f" {shows.removeprefix('confirm: ')}"
     )
 
 

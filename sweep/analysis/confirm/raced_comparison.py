@@ -17,7 +17,6 @@ from sweep.analysis.confirm.paired_comparison import (
 )
 from sweep.analysis.confirm.paired_statistics import probability_best
 from sweep.analysis.confirm.race import Race, told_apart
-from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,6 @@ class RacedComparison(PairedComparison):
     @cached_property
     def count(self) -> int:
         return len(units(self.scores[0], by_fold=self.by_fold))
-
-    @property
-    def is_telling(self) -> bool:
-        return len(self.scores) > 1 and len(self.looks) >= FIRST_LOOK
 
     def beats(self, i: int, j: int) -> bool:
         return (i, j) in self._told(1)

@@ -24,7 +24,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.linked_space import in_order, lies_in
 from sweep.spec.space.presets import BASELINE
 from sweep.spec.tree.setting_tree import is_late
-from sweep.store.at_uri.local_results import named
+from sweep.store.at_uri.local_results import named, silence
 from sweep.store.case_table import read_cases
 from sweep.store.journal import search_end, waiting_trials
 from sweep.store.layout import Layout
@@ -55,6 +55,7 @@ class Results:
         waiting: trials of a sweep that runs, but have no worker.
         texts: of the user's own files, where trials ran with several.
         uri: of the results, where the folder is a copy of them without weights.
+        silence: a sentence where nothing was written to it for long, though a sweep seems to run.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Results:
     waiting: frozenset[str] = frozenset()
     texts: OwnTexts = field(default_factory=OwnTexts)
     uri: str | None = None
+    silence: str = ""
 
     def named(self, path: Path | None = None) -> str:
         """What a user calls the results, or a path within ``folder``: a URI, or a whole path."""
@@ -393,4 +395,5 @@ def read_results(folder: Path | str, uri: str | None = None) -> Results:
         waiting=waiting_trials(layout.journal) if in_use else frozenset(),
         texts=own_texts(layout.folder),
         uri=uri,
+        silence=silence(layout.folder, uri),
     )

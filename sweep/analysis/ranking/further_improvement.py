@@ -164,18 +164,20 @@ def chance_of_improvement(
     if len(known) < FEWEST:
         return None
     target = known[0] + improvement
+    if target > most:
+        return 0.0
     if len(np.unique(known.round(12))) <= MOST_ALIKE:
-        return 0.0 if target > most else _of_unbeaten(len(scores), further)
+        return _of_unbeaten(len(scores), further)
     gaps = known[: LEAST_TAIL - 1] - known[1:LEAST_TAIL]
     if gaps.max() > (known[0] - known[-1]) / 2:  # of the better kind are too few for a tail
         near = np.count_nonzero(known > known[0] - improvement)
-        return 0.0 if target > most else float((further / (further + len(scores))) ** near)
+        return float((further / (further + len(scores))) ** near)
     are_equal = known[0] - known[LEAST_TAIL - 1] < 1e-12
     step, even = _in_steps(known)
     if step > improvement:
         target, known = known[0] + step / 2, even
-    if target > most:
-        return 0.0
+        if target > most:
+            return 0.0
     in_tail = max(LEAST_TAIL, round(TAIL * len(known)))
     excesses = known[:in_tail] - known[in_tail]
     mean = excesses.mean()

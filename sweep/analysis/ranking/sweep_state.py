@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from sweep.analysis.ranking.finalists import Planned, best_first, place
 from sweep.analysis.ranking.pareto_ranks import stands_apart
@@ -17,7 +16,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
 from sweep.vocabulary.dominance import Point, dominates
-from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.epoch_metrics import NOTHING, EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Observer, ParameterValue, SearchEnded, Status, TrialRecord
 
@@ -29,8 +28,6 @@ LEAST_SECONDS = 3.0
 
 LATEST, KEPT_LEADERS = 5, 10
 """Number of trials."""
-
-_NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
 
 class LiveRanking:
@@ -182,8 +179,8 @@ def _light(record: TrialRecord) -> TrialRecord:
     best, outcome, name = record.best, record.outcome, record.objective.metric
 
     def light(epoch: EpochMetrics) -> EpochMetrics:
-        judged = {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
-        return replace(epoch, terms=_NOTHING, metrics=judged, warnings=())
+        judged = {name: epoch.metrics[name]} if name in epoch.metrics else NOTHING
+        return replace(epoch, terms=NOTHING, metrics=judged, warnings=())
 
     return replace(
         record,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from sweep.vocabulary.errors import InputError, Mistake
 _MOST_DEFLATED = 1100  # one byte of a gzip file can stand for at most 1032 bytes
 AS_ITK = "the left, to the back and up"
 """Where ITK takes the axes x, y and z to lead in a file without an orientation."""
+PALETTE = "palette"
+"""Kind of a doubt that a label has not: its classes are the numbers that are stored."""
 _PRINTING = ("nibabel.global", "tifffile")  # loggers that print without a file's name
 
 _NO_IMAGE = {
@@ -75,6 +78,25 @@ def require_bytes(path: Path, announced: int, *, deflated: bool) -> None:
     """
     if announced > path.stat().st_size * (_MOST_DEFLATED if deflated else 1):
         raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
+
+
+def inflated(content: bytes) -> bytes:
+    """What a stream of gzip or zlib holds, after its check sums were compared.
+
+    Bytes behind the stream are passed over, as by ITK.
+
+    Raises:
+        ValueError: it was cut off.
+        zlib.error: it is damaged.
+    """
+    parts, rest = list[bytes](), content
+    while not parts or rest.startswith(b"\x1f\x8b"):  # gzip may have several members
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of either
+        parts.append(stream.decompress(rest))
+        if not stream.eof:
+            raise ValueError("its compressed part was cut off")
+        rest = stream.unused_data
+    return b"".join(parts)
 
 
 def require_axes(path: Path, shape: Sequence[int]) -> None:

@@ -63,8 +63,8 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
     """All numbers of a file: ``[…spatial]``, a picture's bands last.
 
     Args:
-        palette: look up the colours of a PNG or BMP with a palette. False for labels, where the
-            stored numbers are classes.
+        palette: look up the colours of a PNG or BMP with a palette, and let grey of 2 or 4 bits go
+            to 255, as decoders do. False for labels, where the stored numbers are classes.
 
     Raises:
         InputError: it cannot be read.

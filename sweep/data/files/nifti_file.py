@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sweep.data.files.decoding import (
     decoding,
+    inflated,
     orientation_doubts,
     require_axes,
     require_bytes,
@@ -84,7 +85,7 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
     with decoding(path):
         image: Any = nibabel.load(path)
         if path.suffix.lower() == ".gz":  # nibabel reads as far as the pixels, not to the check sum
-            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+            image = type(image).from_bytes(inflated(path.read_bytes()))
         return np.asanyarray(image.dataobj)
 
 

@@ -15,6 +15,8 @@ from sweep.data.files.image_geometry import Array, Geometry
 from sweep.vocabulary.errors import Mistake
 
 _DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
+_GREY_STEPS = {(2, 0): 85, (4, 0): 17}
+"""How far decoders move grey of few bits apart, by bits and colour type: white becomes 255."""
 _ORIENTATION = 274  # the tag of EXIF
 
 
@@ -34,11 +36,10 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
             " one file per case"
         )
         raise unusable(path, message, "frames")
-    with path.open("rb") as file:
-        head = file.read(26)  # signature, then IHDR, which is always the first chunk of a PNG
-    if head[12:16] == b"IHDR" and head[24] == 16 and head[25] in _DEEP_COLOURS:
+    bits, colours = _depth(path)
+    if bits == 16 and colours in _DEEP_COLOURS:
         message = (
-            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, but decoders of PNG keep only 8: write"
+            f"holds {_DEEP_COLOURS[colours]} of 16 bits, but decoders of PNG keep only 8: write"
             " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
         )
         raise unusable(path, message, "16-bit colours")
@@ -46,16 +47,25 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
 
 
 def read_pixels(path: Path, *, palette: bool = True) -> Array:
-    """The colours of a palette are looked up, as nnU-Net's reader does; not those of labels."""
+    """As a decoder and nnU-Net's reader show them; of labels the numbers that are stored."""
     from PIL import Image
 
     with decoding(path), Image.open(path) as opened:
+        if not palette and (step := _GREY_STEPS.get(_depth(path))):
+            return np.asarray(opened) // step
         if opened.mode != "P" or not palette:
             return np.asarray(opened)
         colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
         bands = np.asarray(colours)
         grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
         return np.asarray(colours.getchannel(0)) if grey else bands
+
+
+def _depth(path: Path) -> tuple[int, int]:
+    """Bits of each number and colour type of a PNG; zeros for another file."""
+    with path.open("rb") as file:
+        head = file.read(26)  # signature, then IHDR, which is always the first chunk of a PNG
+    return (head[24], head[25]) if head[12:16] == b"IHDR" else (0, 0)
 
 
 def mask(classes: NDArray[np.uint8], like: Path) -> bytes:

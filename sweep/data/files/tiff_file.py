@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sweep.data.files.decoding import (
     AS_ITK,
+    PALETTE,
     decoding,
     orientation_doubts,
     require_axes,
@@ -177,7 +178,7 @@ def _shown_otherwise(path: Path, page: Any) -> Iterator[Mistake]:
             f"is stored as {kind} (`PhotometricInterpretation`): its numbers are read as they are,"
             " as in nnU-Net, and not the grey values or colours that viewers show",
             file=str(path),
-            kind="photometric",
+            kind=PALETTE if kind == "PALETTE" else "photometric",
         )
     yield from shown_turned_doubts(path, turned and turned.value)
 

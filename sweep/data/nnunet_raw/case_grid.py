@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sweep.data.files.decoding import PALETTE
 from sweep.data.files.image_file import read_header, spacing_inside
 from sweep.data.files.image_geometry import (
     Array,
@@ -88,7 +89,7 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
     for path in paths:
         with gathering(mistakes):
             headers[path], found = read_header(path)
-            doubts += found
+            doubts += (one for one in found if one.kind != PALETTE or path not in labels)
     first = headers.get(paths[0])
     if first is None:
         raise InputError(mistakes)

@@ -24,8 +24,10 @@ NO_SPACING = (
     "images can be resampled only where their files hold a spacing in millimetres; pictures do not:"
     " set it to null, or convert them to NIfTI"
 )
-_SAME = 0.01  # spacings that differ by less count as equal
-_OBLONG = 1.5  # ratio of a pixel's sides above which there is a warning
+SAME = 0.01
+"""Spacings that differ by less, as a share, count as equal."""
+OBLONG = 1.5
+"""Ratio of a pixel's sides above which there is a warning, and a fitted file makes them square."""
 _THIN = 16  # pixels: the smallest allowed patch
 _AXIAL = 2
 
@@ -98,8 +100,7 @@ def survey(
                 grids[case] = look_at(part, case)
     cases = _as_arrays(grids)
     axis = _coarsest(cases) if slice_axis == "auto" else slice_axis
-    doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
-    warnings = [*map(str, doubts), *_about_orientation(grids)]
+    warnings = header_doubts(grids)
     mistakes += _without_spacing(grids, resampled=resampled)
     if volumes:
         mistakes += _images_among_volumes(cases)
@@ -112,6 +113,12 @@ def survey(
     if spacings := _ranges(cases.spacings):
         sizes += f", {spacings} mm"
     return Survey(grids, axis, mistakes, warnings, sizes)
+
+
+def header_doubts(grids: Mapping[str, CaseGrid]) -> list[str]:
+    """What the headers do not say, or contradict each other in: a sentence for files alike."""
+    doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
+    return [*map(str, doubts), *_about_orientation(grids)]
 
 
 def _without_spacing(grids: Mapping[str, CaseGrid], *, resampled: bool) -> Iterator[Mistake]:
@@ -156,7 +163,7 @@ def _coarsest(cases: _Cases) -> int:
     if not cases.volumes.any():
         return _AXIAL
     median = np.median(cases.spacings[cases.volumes], axis=0)
-    return int(np.flatnonzero(median >= median.max() / (1 + _SAME))[-1])
+    return int(np.flatnonzero(median >= median.max() / (1 + SAME))[-1])
 
 
 def _about_orientation(grids: Mapping[str, CaseGrid]) -> Iterator[str]:
@@ -185,7 +192,7 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool, resampled: bool) -> I
             f" the median spacing is {median} mm (axes to right, anterior, superior)"
         )
     widest = np.fmax.reduce(cases.spacings, axis=1)
-    finer = cases.volumes & (cases.spacings[:, axis] * _OBLONG <= widest)
+    finer = cases.volumes & (cases.spacings[:, axis] * OBLONG <= widest)
     if finer.any():
         first = np.flatnonzero(finer)[0]
         own = cases.spacings[first]
@@ -200,7 +207,7 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool, resampled: bool) -> I
         return
     flat = cases.spacings.copy()
     flat[cases.volumes, axis] = np.nan
-    oblong = ~finer & (np.fmax.reduce(flat, axis=1) >= _OBLONG * np.fmin.reduce(flat, axis=1))
+    oblong = ~finer & (np.fmax.reduce(flat, axis=1) >= OBLONG * np.fmin.reduce(flat, axis=1))
     if oblong.any():
         first = np.flatnonzero(oblong)[0]
         sides = flat[first][np.isfinite(flat[first])]
@@ -216,7 +223,7 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
     for own in cases.spacings.T:
         if np.isfinite(own).any():
             usual = float(np.nanmedian(own))
-            differs |= np.abs(own - usual) > _SAME * usual  # False for NaN
+            differs |= np.abs(own - usual) > SAME * usual  # False for NaN
     if differs.any():
         yield (
             f"the spacing differs between cases: {_ranges(cases.spacings)} mm;"
@@ -227,7 +234,7 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
         )
 
 
-def _ranges(values: NDArray[np.float64], form: str = "{:.3g}", same: float = _SAME) -> str:
+def _ranges(values: NDArray[np.float64], form: str = "{:.3g}", same: float = SAME) -> str:
     """The finite numbers of each column of ``[N, 3]``: ``1×1×3``, ``0.5 to 1 × 1 × 3``."""
     texts = []
     for own in (column[np.isfinite(column)] for column in values.T):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sweep.data.nnunet_raw.regions import Regions
 from sweep.spec.settings.geometric_terms import ALL_CLASSES, COMPARING, GeometricClass, weight_keys
 from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.spec.words.slips import in_full
 from sweep.vocabulary.errors import InputError, Mistake
 
 MAX_LABELS = 256
@@ -263,14 +264,8 @@ def unnamed_values(label: NDArray[np.float32], named: Collection[int]) -> str:
     if (whole == label).all():  # the usual case: bytes are sorted faster than floats
         label = np.unique(whole).astype(np.float32)
     unknown = np.setdiff1d(label, list(named))
-    shown = ", ".join(exact(value) for value in unknown[:8])
+    shown = ", ".join(map(in_full, unknown[:8]))
     return shown + (", …" if unknown.size > 8 else "")
-
-
-def exact(value: np.floating[Any] | float) -> str:
-    """A number as text that reads back as that number: 1, 0.5, 0.99999994."""
-    short = f"{float(value):g}"
-    return short if type(value)(float(short)) == value else str(value)
 
 
 def geometric_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from sweep.engine.session.executor import attempted, noted
 from sweep.engine.session.sweep_location import SweepLocation, trial_at
 from sweep.store.at_uri.worker_folder import borrowed
 from sweep.store.layout import Layout
+from sweep.trial.gpu_memory import limit_gpu_memory
 from sweep.vocabulary.errors import ResultsError, SweepError
 
 T = TypeVar("T")
@@ -126,10 +127,7 @@ class FinalistWorker:
         self._folder = folder
         self._uri = uri
         if 0 < gpu < 1:
-            with suppress(Exception):  # of a GPU that broke: what needs it says so
-                from sweep.trial.gpu_memory import limit_gpu_memory
-
-                limit_gpu_memory(gpu)
+            limit_gpu_memory(gpu)
 
     def is_ready(self) -> bool:
         """Answers once the process has started."""

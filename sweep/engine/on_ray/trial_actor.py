@@ -9,19 +9,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from ray import tune
 
 from sweep.engine.decisions.faults import device_broke, is_ordered_end, is_out_of_memory
 from sweep.engine.session.pack import Pack
 from sweep.engine.session.train_trial import Message, clean_process, train_trial
+from sweep.trial.gpu_memory import CardInUse, card_in_use, limit_gpu_memory
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome
-
-if TYPE_CHECKING:
-    from sweep.trial.gpu_memory import CardInUse
 
 MESSAGE = "message"
 """Key of a Ray result that holds a `WorkerReport`."""
@@ -97,7 +95,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._labels, self._last, self._refused = {}, {}, []
         share = config["resources"]["gpu"]
         self._share = share if 0 < share < 1 else None
-        self._limit_memory(self._share)
+        if self._share is not None:
+            limit_gpu_memory(self._share)
 
     def add(self, folder: str, label: str) -> None:
         """Take up the trial in ``folder``, from its checkpoint if it has one.
@@ -157,7 +156,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             messages=tuple(messages),
             refused=refused,
             seconds=time.perf_counter() - start,
-            card=_card(),
+            card=card_in_use(),
             spoilt=bool(self._pack.spoilt),
         )
         return {MESSAGE: report}
@@ -165,7 +164,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def cleanup(self) -> None:
         for trial_id in self._pack.names:
             self.drop(trial_id)
-        self._limit_memory(None)
+        if self._share is not None:
+            limit_gpu_memory(1.0)
 
     def __repr__(self) -> str:
         """The actor's name in the dashboard, which asks once, after `setup`: no trial's name."""
@@ -194,15 +194,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         score = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
         return f"{title} epoch {last.epoch}{score}"
 
-    def _limit_memory(self, share: float | None) -> None:
-        """Keep a worker that shares a GPU by fractions from taking its neighbours' memory."""
-        if self._share is None:
-            return
-        with suppress(Exception):  # of a GPU that broke: the trial says so
-            from sweep.trial.gpu_memory import limit_gpu_memory
-
-            limit_gpu_memory(1.0 if share is None else share)
-
 
 def show_in_process_list(title: str) -> None:
     """Title this process, in the dashboard's list of workers, in ``ps`` and ``top``.
@@ -213,11 +204,3 @@ def show_in_process_list(title: str) -> None:
         from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
         setproctitle(f"ray::{title}")
-
-
-def _card() -> CardInUse | None:
-    with suppress(Exception):  # the device broke: the next turn of a trial says so
-        from sweep.trial.gpu_memory import card_in_use
-
-        return card_in_use()
-    return None

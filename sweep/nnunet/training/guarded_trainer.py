@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -108,22 +109,17 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     derived_from: ClassVar[type[nnUNetTrainer]] = nnUNetTrainer
     """``trainer.trainer_class``, see `sweep.nnunet.training.own_trainer_class`."""
 
-    def __new__(
-        cls, plans: dict[str, Any], configuration: str, fold: int | str, *_: Any, **__: Any
-    ) -> Self:
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
         configured: type[Self] = cls
-        if cls.configured_as is None:
+        if cls.configured_as is None:  # else `copy` may be calling, without arguments
+            asked = inspect.signature(cls.__init__).bind(None, *arguments, **named).arguments
+            plans, of_command = asked["plans"], (asked["configuration"], asked["fold"])
             with exit_on_error():
-                asked = asked_by_environment(
-                    plans["dataset_name"], plans["plans_name"], configuration, fold
+                found = asked_by_environment(
+                    plans["dataset_name"], plans["plans_name"], *of_command
                 )
-                configured = cls.configured(*asked, by_command=True)
+                configured = cls.configured(*found, by_command=True)
         made: Self = object.__new__(configured)
-        return made
-
-    def __copy__(self) -> Self:
-        made: Self = object.__new__(type(self))  # `__new__` asks for plans
-        made.__dict__.update(vars(self))
         return made
 
     # nnU-Net reads the names of these parameters by `inspect`.

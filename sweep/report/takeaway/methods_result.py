@@ -10,7 +10,6 @@ from sweep.analysis import report_words
 from sweep.analysis.confirm.conclusions import kinds_of, unseen
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, folds_of, mean_of
-from sweep.analysis.confirm.race_statistics import FIRST_LOOK
 from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import LEAST_CASES, LEAST_GROUPS, HeldOut
 from sweep.analysis.figures.budget_figure import spent
@@ -21,7 +20,7 @@ from sweep.spec.space.presets import BASELINE, PRESETS
 from sweep.spec.words.phrases import counted
 from sweep.spec.words.short_names import words
 from sweep.vocabulary.class_scores import UNITS
-from sweep.vocabulary.objective import DICE, VAL_DICE
+from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import TrialRecord, distance_unit_of
 
 PACKAGES = {
@@ -184,14 +183,14 @@ def _mean(found: Confirmation) -> Iterator[str]:
         return
     objective = first.objective
     mean = objective.text(objective.turned(first.mean))
-    low, high = objective.interval(first.low, first.high)
-    allowing = f", allowing for its being the first of {first.highest_of} (Bonferroni)"
-    interval = (
-        f" (95 % confidence interval {objective.text(low)} to {objective.text(high)}, Student's t"
-        f"{allowing if first.highest_of > 1 else ''})"
-        if not math.isnan(low)
-        else ""
-    )
+    how = "Student's t"
+    if first.highest_of > 1:
+        how += (
+            f", allowing for its being the first of {first.highest_of} (Bonferroni; by the median"
+            " variance of all of them where that reaches further down)"
+        )
+    ends = objective.interval(first.low, first.high)
+    interval = f" ({ci})" if (ci := _interval(objective, *ends, how)) else ""
     yield (
         f"Over {counted(len(first.scores), 'further run')} its mean {objective.label} was"
         f" {mean}{interval}."
@@ -226,18 +225,14 @@ def _test(results: Results, found: HeldOut) -> Iterator[str]:
     first = found.tested[0]
     groups = f" of {counted(first.group_count, 'group')}" if first.groups else ""
     least = f"{LEAST_CASES} cases" + (f" of {LEAST_GROUPS} groups" if groups else "")
-    interval = f"no interval, which takes {least}"
-    if not math.isnan(first.low):
-        over = "cases, which are taken to be independent"
-        if groups:
-            over = (
-                "groups of cases, with the jackknife's standard error (MacKinnon et al., 2023) and"
-                " the degrees of freedom of the effective number of groups (Kish, 1965)"
-            )
-        interval = (
-            f"95 % confidence interval {DICE.text(first.low)} to {DICE.text(first.high)},"
-            f" Student's t over {over}"
+    over = "cases, which are taken to be independent"
+    if groups:
+        over = (
+            "groups of cases, with the jackknife's standard error (MacKinnon et al., 2023) and"
+            " the degrees of freedom of the effective number of groups (Kish, 1965)"
         )
+    interval = _interval(DICE, first.low, first.high, f"Student's t over {over}")
+    interval = interval or f"no interval, which takes {least}"
     runs = f", mean over {first.runs} runs" if first.runs > 1 else ""
     yield (
         f"On the {counted(len(first.dice), 'test case')}{groups}, evaluated once after the"
@@ -252,16 +247,18 @@ def _test(results: Results, found: HeldOut) -> Iterator[str]:
     ]:
         yield f"There it had {report_words.listed(told)}."
     if (gain := found.over_baseline) is not None:
-        paired = (
-            f" (95 % confidence interval {DICE.text(gain.low)} to {DICE.text(gain.high)}, paired"
-            f" by case{', over groups' if groups else ''})"
-            if not math.isnan(gain.low)
-            else ""
-        )
+        how = f"paired by case{', over groups' if groups else ''}"
+        paired = f" ({ci})" if (ci := _interval(DICE, gain.low, gain.high, how)) else ""
         yield (
             f"Its mean difference from the configuration without geometric loss was"
             f" {DICE.signed(gain.gain)}{paired}.".replace("-", "−")
         )
+
+
+def _interval(objective: Objective, low: float, high: float, how: str) -> str:
+    """Words for an interval; empty where there is none."""
+    ends = f"{objective.text(low)} to {objective.text(high)}"
+    return "" if math.isnan(low) else f"95 % confidence interval {ends}, {how}"
 
 
 def _no_test(results: Results) -> str:
@@ -284,10 +281,9 @@ def statistics_words(results: Results) -> str:
         return "Finalists were not tested against each other: fewer than two could be compared."
     by_fold = found.comparison is not None and found.comparison.by_fold
     unit = "fold, as the mean over its seeds" if by_fold else "seed"
-    least = LEAST_UNITS if found.race is None else FIRST_LOOK
     if found.comparison is None or not found.comparison.is_telling:
         return (
-            f"Finalists were not tested against each other: that takes {least} units (one a"
+            f"Finalists were not tested against each other: that takes {LEAST_UNITS} units (one a"
             f" {unit}) that all of them share."
         )
     if found.race is not None:

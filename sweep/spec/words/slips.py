@@ -42,9 +42,9 @@ def meant_value(value: Any, kinds: Collection[str], nullable: bool = False) -> s
 
 
 def in_full(number: float) -> str:
-    """A number as short as possible, to the last digit: ``1`` for 1.0."""
+    """A number, also one of NumPy's, as short as possible, to the last digit: ``1`` for 1.0."""
     short = f"{number:g}"
-    return short if float(short) == number else repr(number)
+    return short if type(number)(float(short)) == number else str(number)
 
 
 def number_of(value: Any) -> float | None:

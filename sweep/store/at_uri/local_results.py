@@ -3,12 +3,14 @@ is in `mirrored_results`."""
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from threading import Event, Thread
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from filelock import FileLock
 from sweep.machine.user_paths import whole_path
 from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, below_uri, files_below, is_uri
 from sweep.store.layout import CHECKPOINTS, TRIAL_ID, Layout
-from sweep.store.lock import lock_results
+from sweep.store.lock import is_locked, lock_results
 from sweep.vocabulary.errors import InputError, ResultsError, SweepError
 
 SWEEP_YAML = Layout(Path()).sweep_yaml.name
@@ -29,6 +31,8 @@ ENDED = b", ended"
 """What that file ends in once the sweep writes no more."""
 SECONDS_BETWEEN_LOOKS = 5.0
 """Seconds between two looks at a store, and between two uploads."""
+SILENCE = 3600.0
+"""Seconds in which nothing was written to a URI, after which a reader is told so."""
 Wanted = Callable[[str], bool]
 _TRIAL = rf"trials/(?:{TRIAL_ID.pattern})(?:/[^/]+)?"
 _WITHIN = re.compile(rf"(?P<root>.+?)/(?P<rest>{_TRIAL}|[^/]+\.yaml)/?")
@@ -90,12 +94,14 @@ class Reached:
         """Download what has changed at the URI."""
         if self._mirror is not None:
             self._mirror.fetch(self._wanted, first=Layout.journal.name)
+            if (writer := self.folder / WRITER).exists():
+                os.utime(writer, (self._mirror.written,) * 2)
             self._hold()
 
     @property
-    def silent(self) -> float:
-        """Seconds since anything was written to a URI to which a sweep seems to write; else 0."""
-        return time.time() - self._mirror.written if self._mirror and self._lock else 0.0
+    def doubts(self) -> list[str]:
+        """The sentence of `silence`, if there is one."""
+        return [words] if (words := silence(self.folder, self.uri)) else []
 
     @contextmanager
     def following(self, warn: Callable[[str], object]) -> Iterator[None]:
@@ -175,6 +181,22 @@ def reached(results: str, wanted: Wanted = is_light) -> Iterator[Reached]:
                 yield found
         finally:
             found.release()
+
+
+def silence(folder: Path, uri: str | None) -> str:
+    """A sentence on a URI to which a sweep seems to write, and did not for long; else empty.
+
+    Args:
+        folder, uri: of `Reached`.
+    """
+    writer = folder / WRITER
+    if uri is None or not writer.exists() or not is_locked(Layout(folder)):
+        return ""
+    written = writer.stat().st_mtime
+    if time.time() - written <= SILENCE:
+        return ""
+    since = datetime.fromtimestamp(written).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return f"nothing was written to {uri} since {since}: its sweep is in a long epoch or was killed"
 
 
 @contextmanager

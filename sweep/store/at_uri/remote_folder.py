@@ -191,15 +191,15 @@ class Mirror:
 
         Args:
             wanted: whether to download the file of a name.
-            first: a file that mentions others. It is downloaded first and takes its place last, so
-                that who reads the copy meanwhile finds what it mentions.
+            first: a file that mentions others. If wanted, it is downloaded first and takes its
+                place last, so that who reads the copy meanwhile finds what it mentions.
 
         Returns:
             the names of all.
         """
         stamps = self.remote.stamps()
         self.written = max((ns for _, ns in stamps.values()), default=0) / 1e9
-        if first is None or first not in self._changed(stamps):
+        if first is None or not wanted(first) or first not in self._changed(stamps):
             self._fetch_changed(stamps, wanted)
             return set(stamps)
         known = {first: stamps[first]}

@@ -8,6 +8,7 @@ from typing import Any
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import NO_GEOMETRY, TrialSettings
 from sweep.spec.tree.setting_tree import names_in, value_of
+from sweep.vocabulary.parameter_values import is_number
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -65,7 +66,7 @@ class Options(dict[str, ParameterValue]):
     def number(self, name: str, default: float | None = None) -> float:
         """An option that is a number; KeyError if neither it nor a default is given."""
         value = self[name] if default is None or name in self else default
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not is_number(value):
             raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
         return value
 
