@@ -8,18 +8,19 @@ nnUNet_results/Dataset502_…/nnUNetTrainerGeometric__nnUNetPlans__2d/fold_0/
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from sweep.machine.codebase import codebase
-from sweep.nnunet.command.asked_settings import exit_on_error
+from sweep.nnunet.command.asked_settings import asked_in_file, exit_on_error
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.nnunet_effective import effective_configuration
-from sweep.nnunet.training.own_trainer_class import asked_trainer_class
 from sweep.store.files import read_json, to_json, write_json
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.verdicts import has_moved_weights
@@ -52,13 +53,21 @@ class nnUNetTrainerGeometric(GuardedTrainer):  # noqa: N801 - nnU-Net looks for 
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """For nnU-Net's predictor, which makes no trainer: the network of `asked_trainer_class`."""
-        network: nn.Module = asked_trainer_class().build_network_architecture(
-            plans_manager,
-            configuration_manager,
-            num_input_channels,
-            num_output_channels,
-            enable_deep_supervision,
+        """For nnU-Net's predictor, which makes no trainer: the network of the file that it is
+        given, with the options there; nnU-Net's own without one."""
+        asked = asked_in_file()
+        one: Any = nnUNetTrainerGeometric.configured(asked[0]) if asked else nnUNetTrainer
+        planned = configuration_manager
+        first: tuple[Any, ...] = (plans_manager, planned)
+        if "plans_manager" not in inspect.signature(one.build_network_architecture).parameters:
+            first = (  # as nnU-Net calls a method of before 2.7
+                planned.network_arch_class_name,
+                planned.network_arch_init_kwargs,
+                planned.network_arch_init_kwargs_req_import,
+            )
+        channels = (num_input_channels, num_output_channels)
+        network: nn.Module = one.build_network_architecture(
+            *first, *channels, enable_deep_supervision
         )
         return network
 

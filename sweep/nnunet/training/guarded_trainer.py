@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
@@ -39,6 +41,7 @@ from sweep.nnunet.training.own_trainer_class import (
     OwnLoss,
     members_of,
     overrides,
+    refuse_names,
     trainer_class,
     untimed,
     without_effect,
@@ -134,6 +137,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             refuse_other_copies()
             self.trainer_settings = trainer = nnunet_trainer(self.settings)
             plans = planned_as_asked(deepcopy(plans), configuration, trainer)
+            before = vars(self).copy()
             super().__init__(
                 plans=plans,
                 configuration=configuration,
@@ -141,6 +145,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
                 dataset_json=dataset_json,
                 device=device,
             )
+            changed = [k for k, v in vars(self).items() if v is not before.get(k)]
+            refuse_names(self.derived_from, changed, self._own_names())
             file = f"{plans['dataset_name']}/dataset.json"
             refuse_unsupported(self.settings.loss, dataset_json, file, self.is_ddp)
             self.geometric_classes = geometric_channels(dataset_json, trainer.geometric_class, file)
@@ -168,6 +174,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """This class with the settings of a trial, and derived from its trainer class."""
         trainer = nnunet_trainer(settings)
         own = trainer_class(trainer)
+        refuse_names(own, dir(own), cls._own_names())
         members = {
             "configured_as": (settings, source),
             "by_command": by_command,
@@ -176,6 +183,13 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         bases = (cls,) if own is nnUNetTrainer else (cls, own)
         # The name stays: nnU-Net names folders after it, and looks it up for a prediction.
         return type(cls.__name__, bases, members_of(own, trainer.options) | members)
+
+    @staticmethod
+    def _own_names() -> set[str]:
+        """Names of attributes that nnU-Net's trainer does not have."""
+        set_later = {"answers", "batches", "geometric_classes", "guard", "model", "settings"}
+        set_later |= {"source", "steps", "trainer_settings", "without_effect"}
+        return set(dir(GuardedTrainer)) - {*dir(nnUNetTrainer), "loss"} | set_later
 
     # Called by nnU-Net while it sets up.
 
@@ -197,8 +211,14 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """nnU-Net's loaders, whose batches `OrderedBatches` makes in its own processes."""
         with Folders().in_effect(nnUNet_n_proc_DA="0"):
             found = super().get_dataloaders()
+        if not all(isinstance(one, SingleThreadedAugmenter) for one in found):
+            raise TRAINER_CLASS.wrong(
+                f"{self.derived_from.__name__} has a get_dataloaders of its own, but the sweep must"
+                " make the batches: change get_training_transforms or do_split instead"
+            )
         training, validation = (one.data_loader for one in found)
-        strengthen(training.transforms, self.trainer_settings.augmentation_strength)
+        if not overrides(self.derived_from, "get_training_transforms"):
+            strengthen(training.transforms, self.trainer_settings.augmentation_strength)
         self.batches = OrderedBatches(
             {TRAINING: training, VALIDATION: validation},
             {
@@ -211,10 +231,10 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         )
         return self.batches.part(TRAINING), self.batches.part(VALIDATION)
 
-    def _build_loss(self) -> NnunetLoss | OwnLoss:
+    def _build_loss(self) -> Any:
         own = super()._build_loss()
         if overrides(self.derived_from, "_build_loss"):
-            return OwnLoss(own, self.settings.loss)
+            return own
         return NnunetLoss(
             own,
             self.settings.loss,
@@ -226,12 +246,23 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         )
 
     @property
+    def loss(self) -> Any:
+        """The loss as the trainer class knows it; `guarded_loss` is what the steps take."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, given: Any) -> None:  # also by a hook of the class
+        self._loss = given
+        is_ours = given is None or isinstance(given, NnunetLoss)
+        self.guarded_loss: Any = given if is_ours else OwnLoss(given, self.settings.loss)
+
+    @property
     def optimizer_is_own(self) -> bool:
         return overrides(self.derived_from, "configure_optimizers")
 
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+    def configure_optimizers(self, *stage: Any, **named: Any) -> tuple[torch.optim.Optimizer, Any]:
         if self.optimizer_is_own:
-            made: tuple[torch.optim.Optimizer, Any] = super().configure_optimizers()
+            made: tuple[torch.optim.Optimizer, Any] = super().configure_optimizers(*stage, **named)
             if (why := why_not(made[0])) is not None:
                 raise TRAINER_CLASS.wrong(f"its optimizer, {described(made[0])}, {why}")
             return made
@@ -239,7 +270,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         optimizer = build_optimizer(settings, self.network.parameters())
         return optimizer, NnunetRate(optimizer, settings, self.num_epochs)
 
-    get_training_transforms = staticmethod(partial(untimed, nnUNetTrainer.get_training_transforms))
+    def get_training_transforms(self, *arguments: Any, **named: Any) -> BasicTransform:
+        return untimed(super().get_training_transforms(*arguments, **named))
 
     def _do_i_compile(self) -> bool:
         return self.trainer_settings.compile and bool(super()._do_i_compile())
@@ -248,8 +280,9 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        self.loss.factor = self.factor(self.current_epoch)
-        self.guard.start_epoch(self.current_epoch, self.loss.factor)
+        self.guard.watch(self.model, self.optimizer)  # a hook may have made another optimizer
+        self.guarded_loss.factor = self.factor(self.current_epoch)
+        self.guard.start_epoch(self.current_epoch, self.guarded_loss.factor)
         self.steps, self._begun = [], 0
         self._begin(self.dataloader_train, TRAINING)
 
@@ -269,7 +302,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         self.keep_batch(self.current_epoch, self._begun, batch)
         self._begun += 1
         _, loss = self.forward(batch, self.network)
-        return loss, self.loss.terms
+        return loss, self.guarded_loss.terms
 
     def on_train_epoch_end(self, train_outputs: Sequence[Mapping[str, Tensor]]) -> None:
         """Log the mean loss of the steps that were taken, so a skipped NaN does not hide it."""
@@ -297,7 +330,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             [targets] = targets
         with self.autocast():
             output = network(data)
-            loss = self.loss(output, targets)
+            loss: Tensor = self.guarded_loss(output, targets)
         return output[0] if isinstance(output, (list, tuple)) else output, loss
 
     def validate_epoch(self) -> list[float | None]:
@@ -349,15 +382,15 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
             logits, _ = self.forward(batch, self.model)
-            return logits.detach(), self.loss.terms
+            return logits.detach(), self.guarded_loss.terms
 
         def loss_with(settings: TrialSettings, data: Tensor) -> Tensor:
             other = copy(self)
             other.settings, other.trainer_settings = settings, nnunet_trainer(settings)
-            if not isinstance(self.loss, OwnLoss):
+            if not isinstance(self.guarded_loss, OwnLoss):
                 other.loss = other._build_loss()
-                other.loss.factor = self.loss.factor
-            self.loss.terms = {}  # lets go of the activations that `forward` kept
+                other.guarded_loss.factor = self.guarded_loss.factor
+            self.guarded_loss.terms = {}  # lets go of the activations that `forward` kept
             return other.forward({**batch, "data": data}, self.model)[1]
 
         areas = partial(

@@ -19,7 +19,7 @@ from sweep.nnunet.dataset.planned_network import encoder_of
 from sweep.nnunet.training.augmentation_strength import strength_of
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.ordered_batches import TRAINING
-from sweep.nnunet.training.own_trainer_class import overrides
+from sweep.nnunet.training.own_trainer_class import OwnLoss, overrides
 from sweep.spec.tree.setting_tree import names_in
 from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
@@ -54,7 +54,8 @@ def effective_configuration(
     not_read = {k: w for k, w in NOT_READ.items() if loop is None or w is not NNUNETS_LOOP}
     not_read |= replaced(trainer)
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
-    found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
+    found = read_back(trainer, ends, not_read)
+    found |= {key: read(trainer) for key, read in READERS.items() if key not in not_read}
     own, planned = trainer.trainer_settings, trainer.configuration_manager
     # Plans and machine decide a part of these settings.
     decided = {
@@ -69,7 +70,7 @@ def effective_configuration(
     }
     labels = trainer.label_manager
     return EffectiveConfiguration(
-        effective={key: value for key, value in found.items() if key not in not_read},
+        effective=found,
         expected=expected(trainer) | decided,
         not_read=not_read,
         model=trainer.model,
@@ -84,18 +85,20 @@ def replaced(trainer: GuardedTrainer) -> dict[str, str]:
     return {
         key: f"{own.__name__} has its own {method}"
         for method, groups in REPLACED_BY.items()
-        if overrides(own, method)
+        if overrides(own, method) or (method == LOSS and isinstance(trainer.guarded_loss, OwnLoss))
         for key in keys
         if key.startswith(groups)
     }
 
 
+LOSS = "_build_loss"
 REPLACED_BY = {
-    "_build_loss": ("loss.", "trainer.geometr"),
+    LOSS: ("loss.", "trainer.geometr"),
     "configure_optimizers": (
         *("optimizer.name", "optimizer.options", "optimizer.lr", "optimizer.momentum"),
         *("optimizer.weight_decay", "optimizer.schedule", "optimizer.poly_exponent"),
     ),
+    "get_training_transforms": ("trainer.augmentation_strength",),
     "build_network_architecture": (
         *("trainer.encoder", "trainer.base_features", "trainer.max_features"),
     ),
@@ -114,7 +117,7 @@ def _cases(trainer: GuardedTrainer) -> dict[str, int]:
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:
     """The classes that the loss acts on; as the settings name them, if they are those."""
-    acts_on = trainer.loss.geometric_classes
+    acts_on = trainer.guarded_loss.geometric_classes
     as_asked = acts_on == trainer.geometric_classes
     return trainer.trainer_settings.geometric_class if as_asked else acts_on
 
@@ -169,7 +172,7 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.workers": lambda trainer: trainer.batches.workers if trainer.batches else None,
     "trainer.compile": lambda trainer: isinstance(trainer.network, OptimizedModule),
     "trainer.geometric_class": _geometric_class,
-    "trainer.geometry": lambda trainer: trainer.loss.geometry,
+    "trainer.geometry": lambda trainer: trainer.guarded_loss.geometry,
     "trainer.preprocessed": lambda trainer: str(
         Path(trainer.preprocessed_dataset_folder_base).parent.absolute()
     ),

@@ -27,7 +27,7 @@ from sweep.nnunet.training.nnunet_effective import effective_configuration, repl
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import value_of
 from sweep.trainer.networks.device import choose_device
-from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
+from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation, copy_to_cpu
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, InTurns, Loop, without_pauses
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
@@ -58,8 +58,9 @@ class NnunetTraining(GuardedRun):
         with self._folders.quietly():
             self.trainer.on_train_start()
         self.trainer.logger = LatestValues()
-        self.model, self.loss = self.trainer.model, self.trainer.loss
+        self.model, self.loss = self.trainer.model, self.trainer.guarded_loss
         self.optimizer, self.guard = self.trainer.optimizer, self.trainer.guard
+        self._begun = 0  # epochs whose beginning the trainer has seen
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,8 +98,18 @@ class NnunetTraining(GuardedRun):
         )
 
     def _begin_epoch(self, epoch: int) -> None:
+        if epoch > self._begun and self.trainer.trainer_settings.own_code:
+            state = copy_to_cpu(self.state_dict())
+            for before in range(self._begun, epoch):  # a hook may act in one of them alone
+                self._begin(before)
+            self.load_state_dict(state)
+        self._begin(epoch)
+
+    def _begin(self, epoch: int) -> None:
+        self._begun = epoch + 1
         self.trainer.current_epoch = epoch
         self.trainer.on_train_epoch_start()
+        self.optimizer = self.trainer.optimizer  # a hook may have made another one
 
     def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         for _ in range(self.steps_per_epoch if stop is None else stop):

@@ -7,21 +7,20 @@ class. That keeps its loss, optimizer, network, augmentation and hooks. The guar
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
-from sweep.nnunet.command.asked_settings import asked_in_file, nnunet_trainer
 from sweep.nnunet.command.trainer_copies import trainer_classes
 from sweep.nnunet.training.augmentation_strength import parts_of
 from sweep.plugins.plugin_kinds import PluginKind
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.trainer.runs.returned_values import Method
 from sweep.vocabulary.errors import InputError
 
 TRAINER_CLASS = PluginKind(
@@ -75,10 +74,17 @@ def trainer_class(trainer: NnunetTrainer) -> type[nnUNetTrainer]:
     return found
 
 
-def asked_trainer_class() -> type[nnUNetTrainer]:
-    """That of the file which nnU-Net's command is given; nnU-Net's own without one."""
-    asked = asked_in_file()
-    return nnUNetTrainer if asked is None else trainer_class(nnunet_trainer(asked[0]))
+def refuse_names(one: type, names: Iterable[str], taken: Container[str]) -> None:
+    """
+    Raises:
+        InputError: a class names something of its own as the sweep's trainer names its own.
+    """
+    clash = [n for n in names if n in taken and not n.startswith(("__", "_abc_"))]
+    if clash:
+        raise TRAINER_CLASS.wrong(
+            f"{one.__name__} has an attribute `{clash[0]}`, a name that the trainer of a sweep uses"
+            " for its own: rename it"
+        )
 
 
 def overrides(one: type, method: str) -> bool:
@@ -87,22 +93,18 @@ def overrides(one: type, method: str) -> bool:
 
 
 def members_of(one: type[nnUNetTrainer], options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a subclass of `GuardedTrainer` and this class has: the options, and the static methods,
-    which have no ``super()``."""
-    return {
-        **options,
-        "get_training_transforms": staticmethod(partial(untimed, one.get_training_transforms)),
-        "build_network_architecture": staticmethod(one.build_network_architecture),
-    }
+    """What a subclass of `GuardedTrainer` and this class has: the options, and the method that
+    makes the network, be it static, of the class or of an object."""
+    network = "build_network_architecture"
+    return {**options, network: inspect.getattr_static(one, network)}
 
 
-def untimed(make: Callable[..., BasicTransform], *arguments: Any, **named: Any) -> BasicTransform:
+def untimed(transforms: BasicTransform) -> BasicTransform:
     """nnU-Net's transforms, without a choice of algorithm by timing.
 
     nnU-Net's blur times two algorithms once per process and takes the faster one. They differ in
     the last bits, so two runs of one seed would differ too. Without the timing it convolves.
     """
-    transforms = make(*arguments, **named)
     for transform in parts_of(transforms):
         if hasattr(transform, "benchmark"):
             transform.benchmark = False
@@ -131,41 +133,41 @@ def without_effect(
 
 
 class OwnLoss:
-    """The loss that a trainer class builds, beside what every loss of ours has.
-
-    The class reads and sets the attributes of its loss as if it stood alone.
+    """The loss of a trainer class, as its steps take it.
 
     Args:
-        own: what its ``_build_loss`` returned.
+        own: what the class builds, or sets as ``self.loss``.
         settings: of the trial's loss, which have no effect.
     """
 
-    geometric_classes: tuple[int, ...] = ()
-    geometry = "slices"
     main_weights: Mapping[str, float] = {}
 
-    def __init__(self, own: Callable[..., Tensor], settings: LossSettings) -> None:
-        terms: dict[str, Tensor] = {}
-        vars(self).update(own=own, settings=settings, factor=0.0, terms=terms)
+    def __init__(self, own: Callable[..., Any], settings: LossSettings) -> None:
+        self.settings = settings
+        self.factor = 0.0
+        self.terms: Mapping[str, Tensor] = {}
+        self._own = own
 
     def __call__(self, output: Any, target: Any) -> Tensor:
-        total: Tensor = vars(self)["own"](output, target)
-        self.terms = {"loss": total}
-        return total
+        """The total (scalar).
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked by `copy`, before there is anything
-            raise AttributeError(name)
-        return getattr(vars(self)["own"], name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in vars(self):
-            vars(self)[name] = value
-        else:
-            setattr(vars(self)["own"], name, value)
+        Raises:
+            TrainerError: the loss returns something else.
+        """
+        total = self._own(output, target)
+        if not (isinstance(total, Tensor) and total.numel() == 1):
+            right = "the loss of a trainer class must return one number, as a tensor with its graph"
+            Method(self._own).refuse(total, right)
+        self.terms = {"loss": total.reshape(())}
+        return self.terms["loss"]
 
 
 def _require_attribute(one: type[nnUNetTrainer], option: str) -> None:
+    if option in TAKEN_OVER:
+        raise InputError.single(
+            f"`{TAKEN_OVER[option][0]}` sets {option} of {one.__name__}: set that instead",
+            key=f"trainer.options.{option}",
+        )
     if not option.startswith("_") and hasattr(one, option) and not callable(getattr(one, option)):
         return
     known = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -59,11 +59,11 @@ class Trains(Protocol):
     def rate(self, epoch: float) -> float: ...
 
 
-def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
-    """Every setting that all runs have, by its dotted name."""
-    of_run = {key: read(run) for key, read in READERS.items()}
-    of_loop = {key: read(run, loop) for key, read in LOOP_READERS.items()}
-    of_plugins = run.loss.settings.weights.of_plugins
+def read_back(run: Trains, loop: Loop, without: Container[str] = ()) -> dict[str, Any]:
+    """Every setting that all runs have, by its dotted name, except those that nothing holds."""
+    of_run = {key: read(run) for key, read in READERS.items() if key not in without}
+    of_loop = {key: read(run, loop) for key, read in LOOP_READERS.items() if key not in without}
+    of_plugins = {} if "loss.main" in without else run.loss.settings.weights.of_plugins
     return of_run | of_loop | dict(zip(weight_keys(of_plugins), of_plugins.values(), strict=True))
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def _make_ready(settings: TrialSettings, show: ShowProgress) -> None:
     trainer = nnunet_trainer(settings)
     if trainer.own_code:
-        from sweep.nnunet.training.own_trainer_class import trainer_class
+        from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 
-        trainer_class(trainer)
+        nnUNetTrainerGeometric.configured(settings)
     ensure_preprocessed(trainer, show)
     ensure_grouped_splits(trainer)
     require_fingerprint(trainer)
