@@ -19,7 +19,7 @@ from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles, whol
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
-from sweep.nnunet.command.trainer_copies import refuse_other_copies, trainer_classes
+from sweep.nnunet.command.trainer_copies import entry_of_class, refuse_other_copies
 from sweep.nnunet.dataset.grouped_splits import GROUPS_KEY, cases_of, too_few
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
@@ -144,15 +144,13 @@ class NnunetLook(FirstLook):
 
     def _look_at_trainer_class(self) -> None:
         trainer, key = self._trainer, "trainer.trainer_class"
-        name = trainer.trainer_class
-        if ":" in name:
-            self.mistakes += entry_mistakes(name, key)
-        elif name not in (known := trainer_classes()):
-            hint = did_you_mean(near_miss(name, known))
-            self.mistakes.append(Mistake(f"nnU-Net finds no trainer class `{name}`{hint}", key=key))
         if trainer.options and not trainer.own_code:
             message = f"sets attributes of `{key}`: name your class there"
             self.mistakes.append(Mistake(message, key="trainer.options"))
+        if ":" in trainer.trainer_class:
+            self.mistakes += entry_mistakes(trainer.trainer_class, key)
+        else:
+            entry_of_class(trainer.trainer_class)
 
     def _look_at_plans(self) -> None:
         trainer, folder, found = self._trainer, self._done, self.mistakes

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.nnunet.command.asked_settings import exit_on_error
+from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError
 
 TRAINER = "nnUNetTrainerGeometric"
@@ -46,6 +47,20 @@ def refuse_other_copies() -> None:
                     " its class another name",
                     file=str(file),
                 )
+
+
+def entry_of_class(name: str) -> str:
+    """The entry of a class that nnU-Net finds by its name.
+
+    Raises:
+        InputError: it finds none.
+    """
+    known = trainer_classes()
+    if name not in known:
+        hint = did_you_mean(near_miss(name, known))
+        message = f"nnU-Net finds no trainer class `{name}`{hint}"
+        raise InputError.single(message, key="trainer.trainer_class")
+    return known[name]
 
 
 def trainer_classes() -> dict[str, str]:

@@ -14,7 +14,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
-from sweep.nnunet.command.trainer_copies import trainer_classes
+from sweep.nnunet.command.trainer_copies import entry_of_class
 from sweep.nnunet.training.augmentation_strength import parts_of
 from sweep.plugins.plugin_kinds import PluginKind
 from sweep.spec.settings.loss_settings import LossSettings
@@ -57,11 +57,7 @@ def trainer_class(trainer: NnunetTrainer) -> type[nnUNetTrainer]:
     if not trainer.own_code:
         plain: type[nnUNetTrainer] = nnUNetTrainer
         return plain
-    known = {} if ":" in name else trainer_classes()
-    if ":" not in name and name not in known:
-        hint = did_you_mean(near_miss(name, known))
-        raise TRAINER_CLASS.wrong(f"nnU-Net finds no trainer class `{name}`{hint}")
-    found = TRAINER_CLASS.resolve(known.get(name, name), {})
+    found = TRAINER_CLASS.resolve(name if ":" in name else entry_of_class(name), {})
     if not (inspect.isclass(found) and issubclass(found, nnUNetTrainer)):
         raise TRAINER_CLASS.wrong(f"`{name}` is no subclass of nnUNetTrainer")
     if overrides(found, "train_step"):
