@@ -57,7 +57,7 @@ from sweep.trainer.networks.optimizers import (
     set_learning_rate,
     why_not,
 )
-from sweep.trainer.runs.explain import epsilon_of, rate_of
+from sweep.trainer.runs.explain import epsilon_of
 from sweep.trainer.runs.guarded_run import StepLoss
 from sweep.trainer.runs.returned_values import described
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
@@ -366,9 +366,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp == "fp16")
 
     def rate(self, epoch: float) -> float:
-        """Learning rate of an epoch; with an own optimizer, the one in effect."""
-        if self.optimizer_is_own:
-            return rate_of(self.optimizer) or 0.0
+        """Learning rate of an epoch, by the sweep's schedule."""
         return float(self.lr_scheduler(epoch))
 
     @property

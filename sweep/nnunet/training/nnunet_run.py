@@ -27,6 +27,7 @@ from sweep.nnunet.training.nnunet_effective import effective_configuration, repl
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import value_of
 from sweep.trainer.networks.device import choose_device
+from sweep.trainer.runs.explain import rate_of
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation, copy_to_cpu
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, InTurns, Loop, without_pauses
 from sweep.trainer.runs.under_guard import StepAgain
@@ -77,7 +78,7 @@ class NnunetTraining(GuardedRun):
         return self.trainer.optimizer_is_own
 
     def rate_in_effect(self, epoch: int) -> float | None:
-        return self.trainer.rate(epoch)
+        return rate_of(self.optimizer)
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
         """After the first epoch: what the sweep replaces of an own trainer class, and the other way
