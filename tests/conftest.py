@@ -68,64 +68,89 @@ ON_A_CLUSTER = {
 """Files whose tests start Ray, and the process that runs them. They wait more than they compute,
 and take longest: two processes begin with theirs, and the third with the other slow ones."""
 
-SLOW = (
-    *ON_A_CLUSTER,
+VERY_SLOW = (
+    "tests/engine/test_cluster_e2e.py",
+    "tests/engine/test_packs_e2e.py",
+    "tests/engine/test_monitoring_e2e.py",
+    "tests/nnunet/test_nnunet_sweep_e2e.py",
+    "tests/api/test_notebook_progress.py",
     "tests/hostile/",
     "tests/nnunet/test_command.py",
+    "tests/nnunet/test_nnunet_training.py",
+    "tests/nnunet/test_ordered_batches.py",
+    "tests/nnunet/test_planning.py",
+    "tests/nnunet/test_record.py",
+    "tests/nnunet/test_regions.py",
+    "tests/trainer/test_effective.py",
+    "tests/trainer/test_fast_steps.py",
+    "tests/trainer/test_guard_on_real_runs.py",
+    "tests/trainer/test_region_training.py",
+    "tests/trainer/test_replayed_patience.py",
+    "tests/trainer/test_trunk.py",
+    "tests/trainer/test_volume_training.py",
+    "tests/plugins/",
+    "tests/report/test_browser.py",
+    "tests/report/test_live_page.py",
+    "tests/report/test_notebook.py",
+    "tests/report/test_page.py",
+    "tests/page_server/test_live_data.py",
+    "tests/page_server/test_page_beside_sweep.py",
+    "tests/api/test_notebook_example.py",
+    "tests/api/test_several_objectives.py",
+    "tests/analysis/test_findings.py",
+    "tests/search/test_linked_searchers.py",
+    "tests/search/test_optuna_search.py",
+    "tests/search/test_searcher_contract.py",
+    "tests/spec/test_geometric_terms.py::test_fifth_term_is_a_setting",
+    "tests/spec/test_load_laws.py",
+    "tests/store/test_crashes.py",
+    "tests/engine/test_sweep_controller.py::test_curves_of_the_table",
+    "tests/engine/test_sweep_controller.py::test_decisions_and_proposals",
+    "tests/engine/test_sweep_controller.py::test_every_trial_ends",
+    "tests/engine/test_sweep_controller.py::test_killed",
+    "tests/engine/test_sweep_controller.py::test_sweep_of_a_metric",
+    "tests/engine/test_sweep_controller.py::test_sweep_whose_trials_pause",
+    "tests/test_imports.py::test_layers_are_usable",
+)
+"""Files and tests that ``pytest`` leaves out unless they are named, or everything is (``--all``):
+real clusters, browsers, notebooks, whole trainings of nnU-Net, compilers, contracts with each
+searcher, files broken in every way."""
+
+SLOW = (
+    *VERY_SLOW,
+    "tests/engine/test_sweep_e2e.py",
     "tests/nnunet/test_copies.py",
     "tests/nnunet/test_explained_alike.py",
     "tests/nnunet/test_nnunet_check.py",
     "tests/nnunet/test_nnunet_fingerprint.py",
     "tests/nnunet/test_nnunet_on_gpu.py",
-    "tests/nnunet/test_nnunet_training.py",
-    "tests/nnunet/test_ordered_batches.py",
     "tests/nnunet/test_own_trainer_class.py",
-    "tests/nnunet/test_planning.py",
-    "tests/nnunet/test_record.py",
-    "tests/nnunet/test_regions.py",
     "tests/nnunet/test_trainer.py",
     "tests/trainer/test_augmentation.py",
     "tests/trainer/test_checkpoints.py::test_full_disk",
     "tests/trainer/test_custom.py::test_going_on",
     "tests/trainer/test_divergence.py",
-    "tests/trainer/test_effective.py",
-    "tests/trainer/test_fast_steps.py",
     "tests/trainer/test_fit.py",
-    "tests/trainer/test_guard_on_real_runs.py",
     "tests/trainer/test_machine_use.py::test_peak_memory",
     "tests/trainer/test_networks.py",
     "tests/trainer/test_own_optimizers.py",
-    "tests/trainer/test_region_training.py",
-    "tests/trainer/test_replayed_patience.py",
     "tests/trainer/test_statistics.py",
-    "tests/trainer/test_trunk.py",
-    "tests/trainer/test_volume_training.py",
     "tests/commands/test_all_cases_training.py",
     "tests/commands/test_export_command.py",
     "tests/commands/test_help.py::test_every_command_is_a_module_too",
     "tests/commands/test_predict_command.py",
     "tests/commands/test_run_command.py::test_sweep_in_an_object_store",
     "tests/commands/test_winner_commands.py::test_each_command",
-    "tests/plugins/",
-    "tests/report/test_browser.py",
-    "tests/report/test_live_page.py",
-    "tests/report/test_notebook.py",
-    "tests/report/test_page.py",
     "tests/report/test_page_pictures.py",
     "tests/report/test_takeaway_page.py",
-    "tests/page_server/test_live_data.py",
-    "tests/page_server/test_page_beside_sweep.py",
     "tests/page_server/test_serve_command.py",
     "tests/api/test_lists_searched.py",
     "tests/api/test_local_executor.py",
-    "tests/api/test_notebook_example.py",
     "tests/api/test_pictures_of_sweep.py",
     "tests/api/test_python_door.py::test_examples_do",
     "tests/api/test_results_at_uri.py::test_copy_of_results",
     "tests/api/test_results_at_uri.py::test_sweep_at_a_uri_is_watched",
-    "tests/api/test_several_objectives.py",
     "tests/api/test_steered_sweep.py",
-    "tests/analysis/test_findings.py",
     "tests/analysis/test_further_folds.py::test_rounds_come",
     "tests/analysis/test_importance.py::test_pruning_after",
     "tests/analysis/test_live_ranking.py",
@@ -139,15 +164,9 @@ SLOW = (
     "tests/data/test_n4.py",
     "tests/data/test_nnunet_normalize.py",
     "tests/data/test_prepare.py::test_two_processes",
-    "tests/search/test_linked_searchers.py",
-    "tests/search/test_optuna_search.py",
     "tests/search/test_pareto_search.py::test_search_comes_nearer",
     "tests/search/test_scheduler_contract.py",
-    "tests/search/test_searcher_contract.py",
-    "tests/spec/test_geometric_terms.py::test_fifth_term_is_a_setting",
-    "tests/spec/test_load_laws.py",
     "tests/starter/test_fitted_file.py",
-    "tests/store/test_crashes.py",
     "tests/store/test_mirrored.py",
     "tests/store/test_start.py",
     "tests/store/test_store.py::test_three_hundred_trials",
@@ -162,18 +181,13 @@ SLOW = (
     "tests/engine/test_search_replicates.py",
     "tests/engine/test_steering.py::test_no_kill",
     "tests/engine/test_steering.py::test_what_is_asked_for_at_a_uri",
-    "tests/engine/test_sweep_controller.py::test_curves_of_the_table",
-    "tests/engine/test_sweep_controller.py::test_decisions_and_proposals",
-    "tests/engine/test_sweep_controller.py::test_every_trial_ends",
-    "tests/engine/test_sweep_controller.py::test_killed",
-    "tests/engine/test_sweep_controller.py::test_sweep_of_a_metric",
-    "tests/engine/test_sweep_controller.py::test_sweep_whose_trials_pause",
-    "tests/test_imports.py::test_layers_are_usable",
     "tests/tracking/test_mlflow.py",
     "tests/tracking/test_wandb.py",
 )
 """Files and tests that train for long, start processes or try many inputs, by a measured run.
 ``pytest -m "not slow"`` runs the others."""
+
+LEFT_OUT = {"not slow": SLOW, "not very_slow": VERY_SLOW}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -188,19 +202,32 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run what is very slow too, as CI does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where neither tests nor marks are asked for, those that are very slow are left out."""
+    named = config.args_source is config.ArgsSource.ARGS
+    if not (named or config.option.all or config.option.markexpr or config.option.keyword):
+        config.option.markexpr = "not very_slow"
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where slow tests are left out, a file of nothing else is not imported, which takes seconds in
-    each process. A file that is named on the command line is."""
-    if config.option.markexpr != "not slow" or config.rootpath not in collection_path.parents:
+    """A file of nothing but what is left out is not imported, which takes seconds in each process.
+    A file that is named on the command line is."""
+    left_out = LEFT_OUT.get(config.option.markexpr)
+    if left_out is None or config.rootpath not in collection_path.parents:
         return None
     path = collection_path.relative_to(config.rootpath).as_posix()
-    return f"{path}/".startswith(SLOW) or None
+    return f"{path}/".startswith(left_out) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.startswith(SLOW):
-            item.add_marker("slow")
+        for mark, tests in (("slow", SLOW), ("very_slow", VERY_SLOW)):
+            if item.nodeid.startswith(tests):
+                item.add_marker(mark)
     # Those that take long come first, so that the processes end together.
     items.sort(key=lambda item: (file_group(item.nodeid), not item.nodeid.startswith(SLOW)))
 
