@@ -10,12 +10,14 @@ from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.vocabulary.errors import InputError
 
 
-def must_import() -> None:
-    """Check that the imports of nnU-Net's commands work.
+def must_import(who: str = "nnU-Net's commands import") -> None:
+    """Check that the imports of nnU-Net's commands, or of another library, work.
 
     To find a trainer, they import all trainers of nnU-Net, one of which needs torchvision. Beside a
     torch for CPUs, the build of torchvision that an index offers first cannot be imported.
 
+    Args:
+        who: who imports torchvision, and the verb.
     Raises:
         InputError: torchvision cannot be imported; names the build to install.
     """
@@ -25,7 +27,7 @@ def must_import() -> None:
         torch_version, own = _version("torch"), _version("torchvision").partition("+")[0]
         build = torch_version.partition("+")[2] or "cpu"
         raise InputError.single(
-            f"nnU-Net's commands import torchvision, which fails ({error}): install the one that"
+            f"{who} torchvision, which fails ({error}): install the one that"
             f" belongs to torch {torch_version}: pip install --force-reinstall --no-deps"
             f" --index-url https://download.pytorch.org/whl/{build} torchvision=={own}",
             key="torchvision",
