@@ -291,7 +291,7 @@ def test_epoch_that_validates_nothing_has_no_dice_and_all_that_is_logged_is_repo
         ),
         (
             {"fit": "import pytorch_lightning; fit(trial, pytorch_lightning.Trainer(), model)"},
-            "got a Trainer of pytorch_lightning, which is another package",
+            "got a Trainer of pytorch_lightning, another package: import lightning.pytorch as pl",
         ),
         (
             {"fit": f"{USUAL['fit'][:-1]}, dice='val_dise')"},

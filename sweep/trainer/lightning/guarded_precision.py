@@ -12,6 +12,7 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.function_guard import FunctionGuard
 from sweep.trainer.custom.supervised import checked_loss
 from sweep.trainer.runs.returned_values import Method
@@ -80,13 +81,14 @@ class GuardedPrecision(Precision):
     """Lets a guard take the steps, clip the gradient and choose the precision.
 
     Attributes:
+        settings: the trial's, with what the Trainer says of precision and clip.
         guard: made when the fit starts, when the optimizer exists.
     """
 
     guard: FunctionGuard
 
-    def __init__(self, precision: Any, step: TrainingStep) -> None:
-        self.precision = precision
+    def __init__(self, precision: Any, step: TrainingStep, settings: TrialSettings) -> None:
+        self.precision, self.settings = precision, settings
         self._step = step
 
     @contextmanager

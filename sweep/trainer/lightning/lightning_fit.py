@@ -24,6 +24,10 @@ from sweep.vocabulary.errors import TrainerError
 HERE = "the trial's checkpoint"
 """Stands for a path, as which Lightning passes it on."""
 
+HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type")
+
+CLIP = OptimizerSettings().gradient_clip
+
 PRECISIONS = {"32-true": "off", "bf16-mixed": "bf16", "16-mixed": "fp16"}
 """Lightning's word → that of ``trainer.amp``."""
 
@@ -56,14 +60,13 @@ def fit(
     with ExitStack() as stack:
         plugin = None
         if guard:
-            settings = _settings_of(trainer, model, trial)
-            step = TrainingStep(model)
-            plugin = GuardedPrecision(trainer.precision_plugin.precision, step)
+            step, said = TrainingStep(model), trainer.precision_plugin.precision
+            plugin = GuardedPrecision(said, step, _settings_of(trainer, model, trial))
             stack.enter_context(step.watched(model))
             stack.enter_context(replaced(trainer.strategy, "precision_plugin", plugin))
         own = InTrial(trial, trainer.strategy.checkpoint_io)
         stack.enter_context(replaced(trainer.strategy, "checkpoint_io", own))
-        report = Report(trial, own, dice, plugin, settings if guard else None)
+        report = Report(trial, own, dice, plugin)
         callbacks: list[Any] = vars(trainer)["callbacks"]  # which its class does not declare
         callbacks.append(report)
         stack.callback(callbacks.remove, report)
@@ -80,22 +83,17 @@ class Report(Checkpoint):
     """
 
     def __init__(
-        self,
-        trial: Trial,
-        own: InTrial,
-        dice: str | None,
-        plugin: GuardedPrecision | None,
-        settings: TrialSettings | None,
+        self, trial: Trial, own: InTrial, dice: str | None, plugin: GuardedPrecision | None
     ) -> None:
-        self._trial, self._own, self._dice = trial, own, dice
-        self._plugin, self._settings = plugin, settings
+        self._trial, self._own, self._dice, self._plugin = trial, own, dice, plugin
         self._told: dict[str, Any] = {}  # the metrics of the epochs before
         self._ended: tuple[int, dict[str, Any]] | None = None
         self._is_validated = False
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         if self._plugin is not None:
-            self._plugin.guard = self._trial.guard(module, trainer.optimizers[0], self._settings)
+            settings = self._plugin.settings
+            self._plugin.guard = self._trial.guard(module, trainer.optimizers[0], settings)
         self._trial.checkpoint.load()  # the random generators once more: making things drew numbers
 
     def on_before_zero_grad(self, trainer: Trainer, *args: Any) -> None:
@@ -181,9 +179,6 @@ class InTrial(CheckpointIO):
         self._files.remove_checkpoint(path)
 
 
-HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type")
-
-
 def _is_fork(name: str, names: dict[str, Any]) -> bool:
     """Whether it is one of the two that Lightning adds to a metric of each step and epoch."""
     metric, _, fork = name.rpartition("_")
@@ -196,7 +191,7 @@ def _refusals(trainer: Any, model: Any, trial: Trial) -> Iterator[str]:
         if not isinstance(given, kind):
             name, of = described(given), type(given).__mro__
             if any(one.__module__.startswith("pytorch_lightning.") for one in of):
-                name += " of pytorch_lightning, which is another package"
+                name += " of pytorch_lightning, another package: import lightning.pytorch as pl"
             yield f"takes a lightning.pytorch.{kind.__name__}, but got {name}"
             return
     strategy = trainer.strategy
@@ -225,27 +220,24 @@ def _settings_of(trainer: Trainer, model: LightningModule, trial: Trial) -> Tria
         raise TrainerError(
             f"sweep.lightning.fit: {why}; fit(…, guard=False) trains it without the guard"
         )
-    settings, change = trial.settings, {}
-    precision, clip = str(trainer.precision_plugin.precision), trainer.gradient_clip_val
-    for key, words, value, ours, unset in (
-        ("trainer.amp", f"{precision=}", PRECISIONS[precision], settings.trainer.amp, "off"),
-        (
-            "optimizer.gradient_clip",
-            f"gradient_clip_val={clip}",
-            clip or None,
-            settings.optimizer.gradient_clip,
-            OptimizerSettings().gradient_clip,
-        ),
-    ):
-        if value in (ours, None, "off"):  # the Trainer says nothing else
-            continue
-        if ours != unset:
-            raise TrainerError(
-                f"sweep.lightning.fit: the Trainer has {words}, but {key} is {ours}: leave one of"
-                " them out"
-            )
-        change[key] = value
-    return changed(settings, change)
+    settings, precision = trial.settings, str(trainer.precision_plugin.precision)
+    clip, clips = trainer.gradient_clip_val, settings.optimizer.gradient_clip
+    change = {
+        "trainer.amp": (PRECISIONS[precision], settings.trainer.amp, "off", f"{precision=}"),
+        "optimizer.gradient_clip": (clip or None, clips, CLIP, f"gradient_clip_val={clip}"),
+    }
+    return changed(settings, {key: _agreed(key, *said) for key, said in change.items()})
+
+
+def _agreed(key: str, asked: Any, here: Any, default: Any, words: str) -> Any:
+    """A setting by what the Trainer says of it, and by what the sweep's file says."""
+    if asked in (here, None, "off"):  # the Trainer says nothing else
+        return here
+    if here == default:
+        return asked
+    raise TrainerError(
+        f"sweep.lightning.fit: the Trainer has {words}, but {key} is {here}: leave one of them out"
+    )
 
 
 def _unguarded(trainer: Trainer, model: LightningModule) -> Iterator[str]:
