@@ -16,7 +16,7 @@ except ImportError as error:
 except RuntimeError:  # of torchvision, which Lightning imports where it is installed
     from sweep.nnunet.command.importable import must_import
 
-    must_import("Lightning imports")
+    must_import()
     raise
 
 from sweep.trainer.lightning.lightning_fit import fit

@@ -93,6 +93,7 @@ SLOW = (
     "tests/trainer/test_fast_steps.py",
     "tests/trainer/test_fit.py",
     "tests/trainer/test_guard_on_real_runs.py",
+    "tests/trainer/test_lightning.py",
     "tests/trainer/test_machine_use.py::test_peak_memory",
     "tests/trainer/test_networks.py",
     "tests/trainer/test_own_optimizers.py",

@@ -87,7 +87,7 @@ def made(trial, **options):
 
 
 def train(config, trial):
-    trainer, model = made(trial, {trainer}), Mine(config)
+    trainer, model = made(trial, {trainer}), Mine(config, kind=torch.float32)
     {fit}
 """
 USUAL = {

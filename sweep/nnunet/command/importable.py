@@ -10,14 +10,12 @@ from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.vocabulary.errors import InputError
 
 
-def must_import(who: str = "nnU-Net's commands import") -> None:
-    """Check that the imports of nnU-Net's commands, or of another library, work.
+def must_import() -> None:
+    """Check that the imports of nnU-Net's commands work.
 
     To find a trainer, they import all trainers of nnU-Net, one of which needs torchvision. Beside a
     torch for CPUs, the build of torchvision that an index offers first cannot be imported.
 
-    Args:
-        who: who imports torchvision, and the verb.
     Raises:
         InputError: torchvision cannot be imported; names the build to install.
     """
@@ -27,8 +25,8 @@ def must_import(who: str = "nnU-Net's commands import") -> None:
         torch_version, own = _version("torch"), _version("torchvision").partition("+")[0]
         build = torch_version.partition("+")[2] or "cpu"
         raise InputError.single(
-            f"{who} torchvision, which fails ({error}): install the one that"
-            f" belongs to torch {torch_version}: pip install --force-reinstall --no-deps"
+            f"nnU-Net's commands and Lightning import torchvision, which fails ({error}): install the"
+            f" one that belongs to torch {torch_version}: pip install --force-reinstall --no-deps"
             f" --index-url https://download.pytorch.org/whl/{build} torchvision=={own}",
             key="torchvision",
         ) from error
