@@ -13,6 +13,7 @@ import torch
 from cut_short import cut_short
 from foreign import trial
 
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -112,12 +113,15 @@ def write(folder: Path, **parts: str) -> str:
     return f"{file}:train"
 
 
-def trained(entry: str, epochs: int = 3, **groups: Any) -> tuple[list[EpochMetrics], Outcome]:
-    told: list[EpochMetrics] = []
-    amp = groups.pop("amp", "off")
+def settings_of(entry: str, epochs: int = 3, amp: str = "off", **groups: Any) -> TrialSettings:
     settings = trial(entry, epochs=epochs, **groups)
     trainer = settings.trainer.model_copy(update={"amp": amp})
-    outcome = fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
+    return settings.model_copy(update={"trainer": trainer})
+
+
+def trained(entry: str, **asked: Any) -> tuple[list[EpochMetrics], Outcome]:
+    told: list[EpochMetrics] = []
+    outcome = fit(settings_of(entry, **asked), report=told.append)
     return told, outcome
 
 
@@ -188,25 +192,18 @@ def test_epoch_without_any_step_is_a_zombie_whose_step_is_looked_at(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("options", "amp"),
-    [
-        ("accumulate_grad_batches=2, gradient_clip_val=0.5", "off"),
-        ("precision='bf16-mixed'", "off"),
-    ],
+    "options", ["accumulate_grad_batches=2, gradient_clip_val=0.5", "precision='bf16-mixed'"]
 )
 def test_healthy_steps_are_bit_for_bit_those_that_lightning_takes(
-    tmp_path: Path, options: str, amp: str
+    tmp_path: Path, options: str
 ) -> None:
-    clip = {"optimizer": {"gradient_clip": None if "clip" not in options else 12.0}}
     weights = []
     for name, how in ("ours", USUAL["fit"]), ("theirs", USUAL["fit"][:-1] + ", guard=False)"):
         (tmp_path / name).mkdir()
         entry = write(tmp_path / name, trainer=options, fit=how)
         checkpoint = Checkpoints(tmp_path / name)
-        settings = trial(entry, **clip)
-        assert fit(settings, report=lambda _: None, checkpoint=checkpoint).status is (
-            Status.COMPLETED
-        )
+        outcome = fit(settings_of(entry), report=lambda _: None, checkpoint=checkpoint)
+        assert outcome.status is Status.COMPLETED
         best = checkpoint.load_best()
         assert best is not None
         weights.append(best["model"]["lightning"]["state_dict"])
@@ -224,9 +221,9 @@ PLATEAU = (
 
 
 @pytest.mark.parametrize("scheduler", ["", PLATEAU])
-@pytest.mark.parametrize("guard", ["", ", guard=False"])
+@pytest.mark.parametrize(("guard", "amp"), [("", "off"), ("", "fp16"), (", guard=False", "off")])
 def test_trial_that_goes_on_is_bit_for_bit_the_whole_one(
-    tmp_path: Path, scheduler: str, guard: str
+    tmp_path: Path, scheduler: str, guard: str, amp: str
 ) -> None:
     entry = write(
         tmp_path,
@@ -234,7 +231,7 @@ def test_trial_that_goes_on_is_bit_for_bit_the_whole_one(
         lr="0.3",
         fit=f"{USUAL['fit'][:-1]}{guard})",
     )
-    settings = trial(entry, epochs=4)
+    settings = settings_of(entry, epochs=4, amp=amp)
     whole: list[EpochMetrics] = []
     fit(settings, report=whole.append)
     checkpoint = Checkpoints(tmp_path)
