@@ -9,6 +9,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,7 @@ SLOW = (
     "tests/trainer/test_custom.py::test_going_on",
     "tests/trainer/test_divergence.py",
     "tests/trainer/test_fit.py",
+    "tests/trainer/test_lightning.py",
     "tests/trainer/test_machine_use.py::test_peak_memory",
     "tests/trainer/test_networks.py",
     "tests/trainer/test_own_optimizers.py",
@@ -313,3 +315,25 @@ def object_store() -> Iterator[str]:
         store.create_dir("bucket")
         yield "s3://bucket"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def _torchvision() -> Iterator[None]:
+    """nnU-Net finds a trainer by importing all of its own, one of which needs torchvision; so does
+    Lightning.
+
+    The registry's torchvision does not import beside a torch for CPUs: two of its operators are not
+    there to be described. Declared, and never called, they are enough. Where it does import, they
+    must not be: an operator that is registered twice ends the process.
+    """
+    import torch
+
+    library = None
+    try:
+        import_module("torchvision")
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    yield
+    del library

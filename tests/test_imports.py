@@ -259,7 +259,7 @@ FLOORS = [
     {"trial", "analysis"},
     {"console", "command_line", "tracking", "report", "starter", "slurm_job"},
     {"engine"},
-    {"api", "testing"},
+    {"api", "testing", "lightning"},
     {"page_server"},
     {*COMMANDS, "cli", "__main__"},
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,27 +79,6 @@ def trial(preprocessed: Path) -> MakeTrial:
         return TrialSettings.model_validate(values | groups)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def _torchvision() -> Iterator[None]:
-    """nnU-Net finds a trainer by importing all of its own, one of which needs torchvision.
-
-    The registry's torchvision does not import beside a torch for CPUs: two of its operators are not
-    there to be described. Declared, and never called, they are enough. Where it does import, they
-    must not be: an operator that is registered twice ends the process.
-    """
-    import torch
-
-    library = None
-    try:
-        import_module("torchvision")
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield
-    del library
 
 
 @pytest.fixture

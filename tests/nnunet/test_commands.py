@@ -95,7 +95,7 @@ def test_torchvision_that_does_not_import_is_told_with_the_one_that_would(
     with pytest.raises(InputError) as caught:
         importable.must_import()
     assert str(caught.value) == (
-        "torchvision: nnU-Net's commands import torchvision, which fails (operator "
+        "torchvision: nnU-Net's commands and Lightning import torchvision, which fails (operator "
         "torchvision::nms does not exist): install the one that belongs to torch 2.13.0+cpu: "
         "pip install --force-reinstall --no-deps --index-url https://download.pytorch.org/whl/cpu "
         "torchvision==0.28.0"

@@ -279,6 +279,27 @@ def test_only_a_module_whose_inputs_are_seen_is_blamed() -> None:
         assert network.breaker == blamed
 
 
+class Parts(nn.Module):
+    """Its loss calls its parts by themselves, as a training_step of Lightning may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.heads = (
+            nn.Linear(2, 3),
+            nn.ModuleList([nn.Linear(3, 1), nn.Linear(3, 1)]),
+        )
+        self.distance = nn.MSELoss()
+
+
+def test_answers_of_parts_that_are_called_by_themselves_are_those_that_no_part_takes() -> None:
+    model = Parts()
+    with watched(model) as network:
+        features = model.encoder(torch.ones(2, 2))
+        first, second = (head(features) for head in model.heads)
+        model.distance(first, second)
+    assert [id(one) for one in network.answers] == [id(first), id(second)]
+
+
 def test_rate_that_a_scheduler_has_raised_is_told_as_it_was() -> None:
     own = {"trainer": {"kind": "custom", "entry": "mine.py:Mine"}} | UNCLIPPED
     advice = advise(case(NONFINITE, WEIGHTS, None, EARLY, own, own_rate=1e6, gradient=1e9))

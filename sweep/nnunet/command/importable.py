@@ -25,9 +25,9 @@ def must_import() -> None:
         torch_version, own = _version("torch"), _version("torchvision").partition("+")[0]
         build = torch_version.partition("+")[2] or "cpu"
         raise InputError.single(
-            f"nnU-Net's commands import torchvision, which fails ({error}): install the one that"
-            f" belongs to torch {torch_version}: pip install --force-reinstall --no-deps"
-            f" --index-url https://download.pytorch.org/whl/{build} torchvision=={own}",
+            f"nnU-Net's commands and Lightning import torchvision, which fails ({error}): install"
+            f" the one that belongs to torch {torch_version}: pip install --force-reinstall"
+            f" --no-deps --index-url https://download.pytorch.org/whl/{build} torchvision=={own}",
             key="torchvision",
         ) from error
 

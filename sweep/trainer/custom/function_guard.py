@@ -12,6 +12,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.supervised import checked_loss, why_no_network
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.optimizers import why_not
+from sweep.trainer.runs.explain import explain
 from sweep.trainer.runs.returned_values import Method, described
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import StepValues
@@ -36,7 +37,7 @@ class FunctionGuard(UnderGuard):
         method: the function, for messages.
 
     Attributes:
-        stop: the divergence that ends the trial; None so far.
+        stop: the divergence that ends the trial, with its circumstances; None so far.
     """
 
     keeps = "what the function saved last is from before it"
@@ -91,7 +92,11 @@ class FunctionGuard(UnderGuard):
                 "called guard.step() without a loss: guard.step(loss), or guard.backward(loss) for"
                 " each batch before it"
             )
-        self.guard.take_accumulated()
+        self.take_step()
+
+    def take_step(self, before: Callable[[], object] | None = None) -> None:
+        """The step by all that was accumulated; ``before`` as of `Guard.take_accumulated`."""
+        self.guard.take_accumulated(before)
         self.keep_batch(self._epoch, self._taken, self._of_step)
         self._of_step = []
         self._taken += 1
@@ -115,7 +120,18 @@ class FunctionGuard(UnderGuard):
                 batches.
         """
         again = (loss, (given, named)) if callable(loss) else None
-        total, terms = self._checked(*again) if again else self._given(loss, *given, **named)
+        self.accumulate(
+            *(self._checked(*again) if again else self._given(loss, *given, **named)), again
+        )
+
+    def accumulate(
+        self, total: Tensor, terms: Mapping[str, Tensor], again: tuple[LossOfBatch, Batch] | None
+    ) -> None:
+        """`backward` of a loss that has been computed and checked.
+
+        Args:
+            again: what computes it again, and of which batch; None if nothing can.
+        """
         names = list(terms)
         if self.guard.accumulated and names != self._names:
             self._method.fail(
@@ -235,5 +251,7 @@ class FunctionGuard(UnderGuard):
         try:
             self._done += steps()
         except Diverged as stop:
-            self.stop = self.stop or stop  # the first, also where the function goes on after it
+            # Of the first, also where the function goes on after it; here and now, where the
+            # function's network, and what its loss reads, are what they were in that step.
+            self.stop = self.stop or explain(self, stop)
             raise self.stop from None

@@ -45,7 +45,7 @@ from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.custom.trainer_options import Options, asked_for
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.runs.explain import explain, judge, require_finite_loss
+from sweep.trainer.runs.explain import judge, require_finite_loss
 from sweep.trainer.runs.returned_values import (
     Method,
     described,
@@ -142,7 +142,12 @@ class Trial:
         self.settings_are_read = True
         return self._settings
 
-    def guard(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> FunctionGuard:
+    def guard(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: TrialSettings | None = None,
+    ) -> FunctionGuard:
         """A guard: ``guard.step(compute_loss, *batch)`` replaces ``zero_grad``, ``backward`` and
         ``step``, and so does ``guard.step(loss)``.
 
@@ -150,11 +155,13 @@ class Trial:
 
         A guard is for one network and one optimizer. Each further pair needs its own guard.
 
+        Args:
+            settings: in place of the trial's, such as those with another precision.
         Raises:
             TrainerError: it cannot take the steps of this optimizer.
         """
         self.settings_are_read = True
-        guard = FunctionGuard(self._settings, model, optimizer, self._method)
+        guard = FunctionGuard(settings or self._settings, model, optimizer, self._method)
         guard.begin_epoch(self.reported)
         guards = self.checkpoint.guards
         pairs = [(one.model, one.optimizer) for one in guards]
@@ -253,14 +260,10 @@ class FunctionRun(Run):
         start = time.perf_counter()
         self.trial.reported = epoch
         kept = self.trial.checkpoint.kept
-        try:
-            found = self._function.next()
-        except Diverged as stop:  # of a guard, or raised by the function itself
-            explained = (explain(one, stop) for one in self._guards if one.stop is stop)
-            raise next(explained, stop) from None
+        found = self._function.next()
         for guard in self._guards:
             if guard.stop is not None:  # the function has caught it
-                raise explain(guard, guard.stop)
+                raise guard.stop
         if found is None:
             raise Ended
         try:

@@ -32,7 +32,7 @@ On the CPU a reading costs nothing and happens in every step, so the trial ends 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -220,14 +220,19 @@ class Guard:
         """Number of batches whose gradients wait for a step."""
         return len(self._losses)
 
-    def take_accumulated(self) -> None:
+    def take_accumulated(self, before: Callable[[], object] | None = None) -> None:
         """Clipping and optimizer step by the gradients of `backward`.
 
         Of several batches the step's loss is their sum, as the gradient's, and each term their
         mean.
+
+        Args:
+            before: called when the gradients are complete, without the scaler's scale.
         """
         scale = self.scaler.scale(self._one)
         self.scaler.unscale_(self._optimizer)
+        if before is not None:
+            before()
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
         parameters = self._parameters
         grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()

@@ -20,7 +20,8 @@ class WatchedNetwork:
     """What a network did in one or several calls.
 
     Args:
-        answers: the tensors that it returned, with their graph.
+        answers: the tensors that it returned, with their graph: it, or each part with weights that
+            the loss calls by itself and whose output no other such part takes.
         makes_nan, makes_infinity: name and class of the first module that did so from finite
             values below `OVERCONFIDENT`; None if none did. The network itself has no name.
     """
@@ -49,13 +50,18 @@ class WatchedNetwork:
 @contextmanager
 def watched(model: nn.Module) -> Iterator[WatchedNetwork]:
     """Watch a network inside the context. It is asked after each module: use it in a diagnosis."""
-    seen = WatchedNetwork()
+    seen, running = WatchedNetwork(), list[nn.Module]()
+
+    def enter(module: nn.Module, _given: Any) -> None:
+        running.append(module)
 
     def note(name: str, module: nn.Module, given: Any, returned: Any) -> None:
+        running.pop()
         outputs = [one for _, one in tensors(returned)]
-        if module is model:
-            seen.answers += outputs
         inputs = [one for _, one in tensors(given)]
+        if not running and (module is model or any(True for _ in module.parameters())):
+            passed = set(map(id, inputs))
+            seen.answers = [one for one in seen.answers if id(one) not in passed] + outputs
         if inputs and largest(inputs) < OVERCONFIDENT:
             named = f"{name!r} ({type(module).__name__})" if name else type(module).__name__
             found = largest(outputs)
@@ -66,6 +72,7 @@ def watched(model: nn.Module) -> Iterator[WatchedNetwork]:
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():
+            hooks.callback(module.register_forward_pre_hook(enter).remove)
             handle = module.register_forward_hook(
                 lambda module, given, named, returned, name=name: note(
                     name, module, [*given, named], returned

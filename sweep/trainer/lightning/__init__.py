@@ -1,0 +1,1 @@
+"""PyTorch Lightning's trainer in a function: what `sweep.lightning` offers."""
