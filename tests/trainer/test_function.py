@@ -646,6 +646,31 @@ def test_guarded_function_that_goes_on_tells_its_divergence_as_the_whole_one_doe
     assert resumed.to_json() == whole.to_json()
 
 
+def test_statistics_that_a_function_loads_after_it_made_its_guard_outlive_a_step_that_is_skipped(
+    tmp_path: Path,
+) -> None:
+    entry = write_function(
+        tmp_path,
+        "model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))\n"
+        "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
+        "state = trial.checkpoint.load() or {'epoch': -1, 'model': model.state_dict()}\n"
+        "model.load_state_dict(state['model'])\n"
+        "for epoch in range(state['epoch'] + 1, trial.epochs):\n"
+        "    for step in range(2):\n"
+        "        x = torch.randn(4, 2) * (float('nan') if (epoch, step) == (2, 0) else 1)\n"
+        "        guard.step(lambda x: (model(x) - 1).square().mean(), x)\n"
+        "    trial.checkpoint.save({'epoch': epoch, 'model': model.state_dict()})\n"
+        "    trial.report(epoch, dice=0.5, mean=model[1].running_mean.sum())\n",
+    )
+    config = trial(entry, epochs=3, guard={"on_nonfinite": "skip"})
+    whole: list[EpochMetrics] = []
+    fit(config, report=whole.append)
+    cut_short(config, 2, checkpoint=Checkpoints(tmp_path))
+    resumed: list[EpochMetrics] = []
+    fit(config, report=resumed.append, checkpoint=Checkpoints(tmp_path))
+    assert [epoch.metrics for epoch in resumed] == [epoch.metrics for epoch in whole]
+
+
 def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
     tmp_path: Path,
 ) -> None:

@@ -115,6 +115,8 @@ class FunctionGuard(UnderGuard):
                 batches.
         """
         again = (loss, (given, named)) if callable(loss) else None
+        if again and not (self._taken or self.guard.accumulated):
+            self.guard.keep_buffers()  # a checkpoint may have been loaded since the guard was made
         total, terms = self._checked(*again) if again else self._given(loss, *given, **named)
         names = list(terms)
         if self.guard.accumulated and names != self._names:
