@@ -236,7 +236,7 @@ def test_class_has_its_loss_network_augmentation_and_schedule_in_any_usual_form(
     assert made.model.kernel_size == (3, 3)
     assert made.batches is not None
     assert made.batches.loader(TRAINING).transforms.transforms[-1].apply_probability == 0.07
-    assert made.rate(0) == 0.0
+    assert made.optimizer.param_groups[0]["lr"] == 0.0  # of the first epoch, by Rising
     found = effective_configuration(made)
     assert found.not_read.keys() >= {"loss.main", "optimizer.schedule", "trainer.encoder"}
     assert found.not_read["trainer.augmentation_strength"] == (

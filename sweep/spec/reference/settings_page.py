@@ -46,9 +46,10 @@ HEAD = f"""\
 
 A trial's file (`best.yaml`, `config.yaml`) holds the
 [settings of a trial](#settings-of-a-trial); a sweep's file holds the same, and what is
-[searched and how](#settings-of-a-sweep). Every key but `space` can be left out, and every setting
-of a trial can be searched by its dotted name, `loss.warmup_epochs` for instance. The last column
-proposes a distribution to begin with, derived from type and default alone.
+[searched and how](#settings-of-a-sweep). Every key but `space` can be left out. A setting of a
+trial is searched by its dotted name, such as `loss.warmup_epochs`; [a few cannot
+be](#distributions). The last column proposes a distribution to begin with, derived from type and
+default alone.
 
 {LATE} acts only once the geometric loss switches on. Until then, trials that
 differ only in these are [the same run](../explanation/shared-warm-ups.md), which is trained once.

@@ -340,7 +340,7 @@ class ReplicateSettings(Settings):
     """On which folds and seeds a configuration is trained, as long as it may still be the best."""
 
     folds: int = Field(default=3, ge=1)
-    """Number of folds, starting with the sweep's own fold, on which every trial is trained."""
+    """Largest number of folds of a configuration, starting with the sweep's own fold."""
     seeds: int = Field(default=1, ge=1, le=100)
     """Number of seeds on each fold, on the sweep's own fold starting with the sweep's own seed.
     Every fold is trained once before any is trained again."""
