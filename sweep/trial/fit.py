@@ -106,7 +106,7 @@ def epochs(
         if history:
             yield tuple(history)
         if verdict is not None and not stop:
-            return Outcome.diverged(verdict)
+            return Outcome.diverged(run.taken_over(verdict))
         while (judged := run.judge(history)) is None:
             if stop or len(history) >= last:
                 finished = len(history) >= last

@@ -244,6 +244,27 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(tmp_pat
     assert len(list((tmp_path / "trunks").iterdir())) == 1
 
 
+def test_class_that_goes_on_tells_its_divergence_as_the_whole_one_does(tmp_path: Path) -> None:
+    entry = write_trainer(
+        tmp_path,
+        "import sys\n"
+        f"sys.path.append({str(EXAMPLES)!r})\n"
+        "from custom_trainer import DiscTraining\n\n\n"
+        "class Mine(DiscTraining):\n"
+        "    def batches(self, epoch):\n"
+        "        for images, labels in super().batches(epoch):\n"
+        "            yield images * (1 if epoch < 4 else float('nan')), labels\n",
+    )
+    whole = fit(trial(entry)).divergence
+    cut_short(trial(entry), 4, checkpoint=Checkpoints(tmp_path))
+    resumed = fit(trial(entry), checkpoint=Checkpoints(tmp_path)).divergence
+    assert whole is not None
+    assert whole.diagnosis is not None
+    assert whole.diagnosis.steps_after_switch_on == 16  # two epochs of eight
+    assert resumed is not None
+    assert resumed.to_json() == whole.to_json()
+
+
 def test_option_that_nothing_reads_is_told(tmp_path: Path) -> None:
     settings = trial()
     options = {"width": 4, "widht": 8}

@@ -445,6 +445,14 @@ def test_network_that_turns_nan_without_its_loss_showing_it_is_told_once(tmp_pat
     )
 
 
+def test_warning_that_was_told_is_not_told_again_when_a_function_goes_on(tmp_path: Path) -> None:
+    entry = write_function(tmp_path, "trial.settings\n" + UNSEEN)
+    whole, _ = history(entry)
+    cut_short(trial(entry, epochs=4), 3, checkpoint=Checkpoints(tmp_path))
+    resumed, _ = history(entry, checkpoint=Checkpoints(tmp_path))
+    assert [epoch["warnings"] for epoch in resumed] == [epoch["warnings"] for epoch in whole]
+
+
 SKIPS = """\
 linear = torch.nn.Linear(2, 1)
 model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), linear)
@@ -620,6 +628,47 @@ def test_guarded_function_that_goes_on_is_bit_for_bit_the_whole_one(tmp_path: Pa
     resumed, outcome = history(entry, checkpoint=Checkpoints(tmp_path))
     assert outcome.status is Status.COMPLETED
     assert resumed == whole
+
+
+def test_guarded_function_that_goes_on_tells_its_divergence_as_the_whole_one_does(
+    tmp_path: Path,
+) -> None:
+    entry = guarded(tmp_path, broken="(3, 1)")
+    weights = {"compactness": 0.1, "boundary": 0.0, "aspect": 0.0}
+    config = trial(entry, epochs=4, loss={"warmup_epochs": 1, "weights": weights})
+    whole = fit(config).divergence
+    cut_short(config, 3, checkpoint=Checkpoints(tmp_path))
+    resumed = fit(config, checkpoint=Checkpoints(tmp_path)).divergence
+    assert whole is not None
+    assert whole.diagnosis is not None
+    assert whole.diagnosis.steps_after_switch_on == 7  # two epochs of three, and one
+    assert resumed is not None
+    assert resumed.to_json() == whole.to_json()
+
+
+def test_statistics_that_a_function_loads_after_it_made_its_guard_outlive_a_step_that_is_skipped(
+    tmp_path: Path,
+) -> None:
+    entry = write_function(
+        tmp_path,
+        "model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))\n"
+        "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
+        "state = trial.checkpoint.load() or {'epoch': -1, 'model': model.state_dict()}\n"
+        "model.load_state_dict(state['model'])\n"
+        "for epoch in range(state['epoch'] + 1, trial.epochs):\n"
+        "    for step in range(2):\n"
+        "        x = torch.randn(4, 2) * (float('nan') if (epoch, step) == (2, 0) else 1)\n"
+        "        guard.step(lambda x: (model(x) - 1).square().mean(), x)\n"
+        "    trial.checkpoint.save({'epoch': epoch, 'model': model.state_dict()})\n"
+        "    trial.report(epoch, dice=0.5, mean=model[1].running_mean.sum())\n",
+    )
+    config = trial(entry, epochs=3, guard={"on_nonfinite": "skip"})
+    whole: list[EpochMetrics] = []
+    fit(config, report=whole.append)
+    cut_short(config, 2, checkpoint=Checkpoints(tmp_path))
+    resumed: list[EpochMetrics] = []
+    fit(config, report=resumed.append, checkpoint=Checkpoints(tmp_path))
+    assert [epoch.metrics for epoch in resumed] == [epoch.metrics for epoch in whole]
 
 
 def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
@@ -830,6 +879,39 @@ def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:
     assert outcome.divergence is not None
     assert outcome.divergence.cause == "collapsed"
     assert len(told) == 4
+
+
+@pytest.mark.parametrize("saves", [True, False])
+@pytest.mark.parametrize(("epochs", "dice"), [(9, [0.3, 0.6, 0.0, 0.0]), (2, [0.0, 0.0])])
+def test_function_that_ends_before_its_verdict_is_told_has_it_when_it_goes_on(
+    tmp_path: Path, epochs: int, dice: list[float], *, saves: bool
+) -> None:
+    entry = guarded(tmp_path, broken="None", dice=f"dice={dice}[epoch]")
+    if not saves:
+        file = Path(entry.removesuffix(":train"))
+        file.write_text(file.read_text().replace("trial.checkpoint.save(", "dict("))
+    whole = fit(trial(entry, epochs=epochs)).divergence
+    cut_short(trial(entry, epochs=epochs), len(dice), checkpoint=Checkpoints(tmp_path))
+    told, outcome = history(entry, epochs=epochs, checkpoint=Checkpoints(tmp_path))
+    assert whole is not None
+    assert whole.cause == "collapsed"
+    assert len(told) == len(dice)
+    assert outcome.divergence is not None
+    assert outcome.divergence.to_json() == whole.to_json()
+
+
+def test_function_whose_last_steps_were_all_skipped_has_that_verdict_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    step = "guard.step(lambda fit: fit * (float('nan') if epoch == 1 else 1), fit)"
+    config = trial(guarded(tmp_path, step), epochs=2, guard={"on_nonfinite": "skip"})
+    whole = fit(config).divergence
+    cut_short(config, 2, checkpoint=Checkpoints(tmp_path))
+    resumed = fit(config, checkpoint=Checkpoints(tmp_path)).divergence
+    assert whole is not None
+    assert whole.cause == "zombie"
+    assert resumed is not None
+    assert resumed.to_json() == whole.to_json()
 
 
 def test_guard_refuses_an_optimizer_whose_steps_it_cannot_look_at(tmp_path: Path) -> None:

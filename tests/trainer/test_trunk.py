@@ -188,11 +188,14 @@ def test_trunk_that_diverged_ends_its_followers_without_a_step(
     trial: MakeTrial, tmp_path: Path, rate: str, epoch: int
 ) -> None:
     absurd = (f"optimizer.lr={rate}", "optimizer.gradient_clip=null", "trainer.epochs=8")
+    late = trial(*absurd, "loss.warmup_epochs=6", "loss.sqrt_epsilon=1e-2")
+    _, alone = plain(late, tmp_path / "alone")
     leader, outcome = train(trial(*absurd, "loss.warmup_epochs=4"), tmp_path / "leader")
     assert outcome.divergence is not None
     assert outcome.divergence.epoch == epoch
-    follower, same = train(trial(*absurd, "loss.warmup_epochs=6"), tmp_path / "follower")
-    assert same == outcome
+    follower, same = train(late, tmp_path / "follower")
+    assert same == alone  # with its own ε, and its own distance to the switch-on
+    assert same != outcome
     assert comparable(follower) == comparable(leader)
     assert shared(follower) == list(range(epoch))
     assert (tmp_path / "leader" / "offending.pt").exists()

@@ -229,7 +229,7 @@ class CustomTraining(GuardedRun):
 
     def state_dict(self) -> dict[str, Any]:
         """With all other objects of this one that have a state: see `held_state`."""
-        own: dict[str, Any] = {}
+        own: dict[str, Any] = {"steps": self._steps}
         if self.scheduler is not None:
             own["scheduler"] = self.scheduler.state_dict()
         if held := states(self._held()):
@@ -251,6 +251,7 @@ class CustomTraining(GuardedRun):
                 f" checkpoint; what an epoch changes of them is lost: {why}"
             ) from error
         schedules.remember(self.optimizer, rates)  # a checkpoint of version 0.1 has none
+        self._steps = state.get("steps", 0)
         here, held, found = entry_of(type(self)), self._held(), dict(state.get("held", {}))
         if "scheduler" in state:
             found["scheduler"] = state["scheduler"]

@@ -14,6 +14,7 @@ from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.returned_values import Method
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Divergence
 
 
 def made_by(maker: type[Run], settings: TrialSettings) -> Run:
@@ -71,6 +72,9 @@ class ForeignRun(Run):
         if verdict is None and is_over:
             self._require_value()
         return verdict
+
+    def taken_over(self, verdict: Divergence) -> Divergence:
+        return self._run.taken_over(verdict) if isinstance(self._run, GuardedRun) else verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         found, by = self._call("measured", metrics, best=best)

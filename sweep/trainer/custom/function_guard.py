@@ -120,6 +120,8 @@ class FunctionGuard(UnderGuard):
                 batches.
         """
         again = (loss, (given, named)) if callable(loss) else None
+        if again and not (self._taken or self.guard.accumulated):
+            self.guard.keep_buffers()  # a checkpoint may have been loaded since the guard was made
         self.accumulate(
             *(self._checked(*again) if again else self._given(loss, *given, **named)), again
         )
@@ -210,10 +212,11 @@ class FunctionGuard(UnderGuard):
     def state_dict(self) -> dict[str, Any]:
         self._require_whole_steps()
         self._take(self.guard.read)
-        return self.guard.state_dict()
+        return self.guard.state_dict() | {"steps": len(self._done) or self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.guard.load_state_dict(state)
+        self._steps = state.get("steps", 0)  # an older checkpoint has none
 
     def _given(
         self, loss: Any, terms: Any = None, *more: Any, **named: Any

@@ -253,6 +253,7 @@ class FunctionRun(Run):
         self._function = Inverted[EpochMetrics](self._call)
         self.trial = Trial(settings, self.method, self._function.hand_over)
         self._is_first, self._told_broken = True, False
+        self._guard_before: Mapping[str, Any] | None = None  # state of the first guard, loaded
         make_deterministic(settings)
         seed_everything(settings.seed, 0)
 
@@ -279,7 +280,8 @@ class FunctionRun(Run):
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        verdict = judge(self._guards[0], history) if self._guards else None
+        guard = self._guards[0] if self._guards else self._stand_in()
+        verdict = judge(guard, history) if guard is not None else None
         if verdict is None and len(history) >= self.trial.epochs:
             self._function.finish()  # runs the code after its loop
         return verdict
@@ -288,10 +290,16 @@ class FunctionRun(Run):
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        return {"checkpoint": self.trial.checkpoint.kept}
+        return {
+            "checkpoint": self.trial.checkpoint.kept,
+            "guard": self._guards[0].state_dict() if self._guards else self._guard_before,
+            "told_broken": self._told_broken,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.trial.checkpoint.kept = state["checkpoint"]
+        self._guard_before = state.get("guard")  # an older checkpoint has neither
+        self._told_broken = state.get("told_broken", False)
 
     def weights(self) -> dict[str, Any]:
         """The state that the function has saved; empty if none."""
@@ -340,6 +348,16 @@ class FunctionRun(Run):
     @property
     def _guards(self) -> Sequence[FunctionGuard]:
         return self.trial.checkpoint.guards
+
+    def _stand_in(self) -> FunctionGuard | None:
+        """Judges the epochs from before an interruption, until the function has made its guard."""
+        if self._guard_before is None:
+            return None
+        unknown = torch.optim.Optimizer([torch.zeros(())], {})  # without a rate that could be told
+        guard = FunctionGuard(self.settings, nn.Identity(), unknown, self.method)
+        guard.how_to_see = ""  # the function may do that already: its batches are gone
+        guard.load_state_dict(self._guard_before)
+        return guard
 
     def _warnings(self) -> Iterator[str]:
         """Requested settings that the function has not read in its first epoch."""

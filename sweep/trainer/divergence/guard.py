@@ -162,7 +162,10 @@ class Guard:
         self._fatal.zero_()
         self._in_epoch.zero_()
         self._in_a_row.fill_(self._judge.skips_in_a_row)
-        # Weights and statistics may have been loaded from a checkpoint in between.
+        self.keep_buffers()  # weights and statistics may have been loaded from a checkpoint
+
+    def keep_buffers(self) -> None:
+        """Restore the network's buffers as they are now, if the next step is withheld."""
         self._kept_buffers = [buffer.clone() for buffer in self._buffers]
 
     @property

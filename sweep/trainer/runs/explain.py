@@ -238,20 +238,43 @@ def diagnose(
     case: Case, advice: Advice, steps_per_epoch: int, epsilon: EpsilonFacts | None
 ) -> Diagnosis:
     """Advice, distances and ε of a case."""
-    epochs = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
-    unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
-    unknown = unknown or not case.verdict.counts_steps
+    epochs, steps = _since_switch_on(case.settings, case.verdict, steps_per_epoch)
     return Diagnosis(
         likely_cause=advice.cause,
         setting=advice.setting,
         advice=advice.cure,
         change=advice.change,
         epochs_after_switch_on=epochs,
-        steps_after_switch_on=(
-            None if unknown else (epochs or 0) * steps_per_epoch + case.verdict.step
-        ),
+        steps_after_switch_on=steps,
         epsilon=epsilon,
     )
+
+
+def as_its_own(run: UnderGuard, verdict: Divergence) -> Divergence:
+    """A verdict on a warm-up that another trial has trained, as this one tells it.
+
+    The two differ in when the geometric loss would have switched on, and in its ε.
+    """
+    if verdict.diagnosis is None:
+        return verdict
+    epochs, steps = _since_switch_on(run.settings, verdict, run.steps_per_epoch)
+    own = replace(
+        verdict.diagnosis,
+        epochs_after_switch_on=epochs,
+        steps_after_switch_on=steps,
+        epsilon=run.epsilon_facts(),
+    )
+    return replace(verdict, diagnosis=own)
+
+
+def _since_switch_on(
+    settings: TrialSettings, verdict: Divergence, steps_per_epoch: int
+) -> tuple[int | None, int | None]:
+    """Epochs and steps from the switch-on to a verdict; None if unknown."""
+    epochs = settings.loss.ramp.since_switch_on(verdict.epoch)
+    known = epochs == 0 or (epochs is not None and steps_per_epoch > 0)
+    steps = (epochs or 0) * steps_per_epoch + verdict.step
+    return epochs, steps if known and verdict.counts_steps else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
-from sweep.trainer.runs.explain import explain, judge
+from sweep.trainer.runs.explain import as_its_own, explain, judge
 from sweep.trainer.runs.readers import NOT_READ, Loss, expected, read_back
 from sweep.trainer.runs.returned_values import (
     Method,
@@ -39,6 +39,7 @@ from sweep.trainer.runs.run_protocol import (
 from sweep.trainer.runs.under_guard import UnderGuard, summary
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Divergence
 
 StepLoss = tuple[Tensor, Mapping[str, Tensor]]
 """The total of a step (scalar), and its terms before their weights, by name."""
@@ -167,6 +168,9 @@ class GuardedRun(UnderGuard, Run):
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
         return judge(self, history)
+
+    def taken_over(self, verdict: Divergence) -> Divergence:
+        return as_its_own(self, verdict)
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         return metrics

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported to look at a user's trainer, which may need no tor
     from torch import nn
 
     from sweep.trainer.divergence.guard import Diverged
+    from sweep.vocabulary.record import Divergence
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ class Run(Protocol):
 
     shares_warmup: bool = True
     """Whether it may start from another trial's warm-up."""
+
+    def taken_over(self, verdict: Divergence) -> Divergence:
+        """The verdict on that warm-up, as this run tells it."""
+        return verdict
 
     def data_facts(self) -> dict[str, Any]:
         """What a prediction needs to know of the training data, kept beside the weights."""

@@ -67,7 +67,7 @@ class UnderGuard(ABC):
     optimizer: torch.optim.Optimizer
     guard: Guard
     keeps: ClassVar[str] = "nothing is kept from before it"
-    how_to_see: ClassVar[str] = ""
+    how_to_see: str = ""
     _batches_kept: Sequence[tuple[int, int, Any]] = ()
 
     def begin_guard(self, *, fp16: bool) -> None:
