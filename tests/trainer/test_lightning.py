@@ -191,16 +191,24 @@ def test_epoch_without_any_step_is_a_zombie_whose_step_is_looked_at(tmp_path: Pa
     assert (verdict.cause, verdict.epoch, verdict.term) == ("zombie", 1, "root")
 
 
+KEEPS = "def optimizer_zero_grad(self, e, batch, o):\n        if batch % 2 == 0: o.zero_grad()"
+
+
 @pytest.mark.parametrize(
-    "options", ["accumulate_grad_batches=2, gradient_clip_val=0.5", "precision='bf16-mixed'"]
+    ("options", "methods"),
+    [
+        ("accumulate_grad_batches=2, gradient_clip_val=0.5", ""),
+        ("precision='bf16-mixed'", ""),
+        ("gradient_clip_val=12", KEEPS),
+    ],
 )
 def test_healthy_steps_are_bit_for_bit_those_that_lightning_takes(
-    tmp_path: Path, options: str
+    tmp_path: Path, options: str, methods: str
 ) -> None:
     weights = []
     for name, how in ("ours", USUAL["fit"]), ("theirs", USUAL["fit"][:-1] + ", guard=False)"):
         (tmp_path / name).mkdir()
-        entry = write(tmp_path / name, trainer=options, fit=how)
+        entry = write(tmp_path / name, trainer=options, methods=methods, fit=how)
         checkpoint = Checkpoints(tmp_path / name)
         outcome = fit(settings_of(entry), report=lambda _: None, checkpoint=checkpoint)
         assert outcome.status is Status.COMPLETED
