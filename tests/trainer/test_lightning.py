@@ -251,6 +251,27 @@ def test_trial_that_goes_on_is_bit_for_bit_the_whole_one(
     ]
 
 
+@pytest.mark.parametrize(
+    "does",
+    [
+        "on_train_epoch_start=lambda t, m: m.net[0].weight.data.mul_(0.9)",
+        "on_train_epoch_end=lambda t, m: setattr(t, 'should_stop', t.current_epoch == 1)",
+    ],
+)
+def test_trial_with_a_callback_goes_on_as_the_whole_one(tmp_path: Path, does: str) -> None:
+    called = f"callbacks=[lightning.pytorch.callbacks.LambdaCallback({does})]"
+    settings = settings_of(write(tmp_path, trainer=called), epochs=4)
+    whole: list[EpochMetrics] = []
+    ended = fit(settings, report=whole.append)
+    checkpoint, resumed = Checkpoints(tmp_path), list[EpochMetrics]()
+    cut_short(settings, 2, checkpoint=checkpoint)
+    outcome = fit(settings, report=resumed.append, checkpoint=checkpoint)
+    assert outcome.status is ended.status
+    assert [e.to_json() | {"seconds": 0} for e in resumed] == [
+        e.to_json() | {"seconds": 0} for e in whole
+    ]
+
+
 def test_epoch_that_validates_nothing_has_no_dice_and_all_that_is_logged_is_reported(
     tmp_path: Path,
 ) -> None:
