@@ -191,16 +191,24 @@ def test_epoch_without_any_step_is_a_zombie_whose_step_is_looked_at(tmp_path: Pa
     assert (verdict.cause, verdict.epoch, verdict.term) == ("zombie", 1, "root")
 
 
+KEEPS = "def optimizer_zero_grad(self, e, batch, o):\n        if batch % 2 == 0: o.zero_grad()"
+
+
 @pytest.mark.parametrize(
-    "options", ["accumulate_grad_batches=2, gradient_clip_val=0.5", "precision='bf16-mixed'"]
+    ("options", "methods"),
+    [
+        ("accumulate_grad_batches=2, gradient_clip_val=0.5", ""),
+        ("precision='bf16-mixed'", ""),
+        ("gradient_clip_val=12", KEEPS),
+    ],
 )
 def test_healthy_steps_are_bit_for_bit_those_that_lightning_takes(
-    tmp_path: Path, options: str
+    tmp_path: Path, options: str, methods: str
 ) -> None:
     weights = []
     for name, how in ("ours", USUAL["fit"]), ("theirs", USUAL["fit"][:-1] + ", guard=False)"):
         (tmp_path / name).mkdir()
-        entry = write(tmp_path / name, trainer=options, fit=how)
+        entry = write(tmp_path / name, trainer=options, methods=methods, fit=how)
         checkpoint = Checkpoints(tmp_path / name)
         outcome = fit(settings_of(entry), report=lambda _: None, checkpoint=checkpoint)
         assert outcome.status is Status.COMPLETED
@@ -238,6 +246,27 @@ def test_trial_that_goes_on_is_bit_for_bit_the_whole_one(
     cut_short(settings, 2, checkpoint=checkpoint)
     resumed: list[EpochMetrics] = []
     assert fit(settings, report=resumed.append, checkpoint=checkpoint).status is Status.COMPLETED
+    assert [e.to_json() | {"seconds": 0} for e in resumed] == [
+        e.to_json() | {"seconds": 0} for e in whole
+    ]
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "on_train_epoch_start=lambda t, m: m.net[0].weight.data.mul_(0.9)",
+        "on_train_epoch_end=lambda t, m: setattr(t, 'should_stop', t.current_epoch == 1)",
+    ],
+)
+def test_trial_with_a_callback_goes_on_as_the_whole_one(tmp_path: Path, does: str) -> None:
+    called = f"callbacks=[lightning.pytorch.callbacks.LambdaCallback({does})]"
+    settings = settings_of(write(tmp_path, trainer=called), epochs=4)
+    whole: list[EpochMetrics] = []
+    ended = fit(settings, report=whole.append)
+    checkpoint, resumed = Checkpoints(tmp_path), list[EpochMetrics]()
+    cut_short(settings, 2, checkpoint=checkpoint)
+    outcome = fit(settings, report=resumed.append, checkpoint=checkpoint)
+    assert outcome.status is ended.status
     assert [e.to_json() | {"seconds": 0} for e in resumed] == [
         e.to_json() | {"seconds": 0} for e in whole
     ]

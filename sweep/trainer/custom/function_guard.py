@@ -127,12 +127,18 @@ class FunctionGuard(UnderGuard):
         )
 
     def accumulate(
-        self, total: Tensor, terms: Mapping[str, Tensor], again: tuple[LossOfBatch, Batch] | None
+        self,
+        total: Tensor,
+        terms: Mapping[str, Tensor],
+        again: tuple[LossOfBatch, Batch] | None,
+        *,
+        zeroed: bool = False,
     ) -> None:
         """`backward` of a loss that has been computed and checked.
 
         Args:
             again: what computes it again, and of which batch; None if nothing can.
+            zeroed: as of `Guard.backward`.
         """
         names = list(terms)
         if self.guard.accumulated and names != self._names:
@@ -141,7 +147,7 @@ class FunctionGuard(UnderGuard):
                 " step, but they must be the same, in the same order"
             )
         self._names = names
-        self.guard.backward(total, terms)
+        self.guard.backward(total, terms, zeroed=zeroed)
         self._of_step.append(again)
 
     def autocast(self) -> torch.autocast:

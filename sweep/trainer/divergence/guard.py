@@ -200,19 +200,20 @@ class Guard:
         self.backward(loss, terms)
         self.take_accumulated()
 
-    def backward(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+    def backward(self, loss: Tensor, terms: Mapping[str, Tensor], *, zeroed: bool = False) -> None:
         """Backward pass of one batch. Its gradients are added to those since the last step.
 
         Args:
             loss: its share of the step's total (scalar), with its graph.
             terms: as of `take`, the same names for each batch of a step; empty: the loss is the
                 only one.
+            zeroed: whether the caller has zeroed the gradients before a step's first batch.
         """
         self._names = tuple(terms)
         if self._losses:  # which batch broke the gradient is seen only before the next adds to it
             gradients = [p.grad for p in self._parameters if p.grad is not None]
             self._norms.append(nn.utils.get_total_norm(gradients).float())
-        else:
+        elif not zeroed:
             self._optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         losses = [t.detach().float() for t in (*terms.values(), loss)]

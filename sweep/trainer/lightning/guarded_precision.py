@@ -101,7 +101,8 @@ class GuardedPrecision(Precision):
     ) -> None:
         total, _ = checked_loss((tensor, {}), self._step.method)
         again = partial(self._loss_again, model.trainer, model.current_epoch)
-        self.guard.accumulate(total, self._step.terms, (again, self._step.called))
+        # The module's `optimizer_zero_grad` was called, which may keep some gradients.
+        self.guard.accumulate(total, self._step.terms, (again, self._step.called), zeroed=True)
 
     def optimizer_step(  # type: ignore[override]  # as that of `Precision` itself
         self, optimizer: Any, model: LightningModule, closure: Callable[[], Any], **named: Any

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -68,8 +68,11 @@ def fit(
         stack.enter_context(replaced(trainer.strategy, "checkpoint_io", own))
         report = Report(trial, own, dice, plugin)
         callbacks: list[Any] = vars(trainer)["callbacks"]  # which its class does not declare
-        callbacks.append(report)
-        stack.callback(callbacks.remove, report)
+        # What is saved is from before other callbacks begin the next epoch, or end the fit.
+        first = LambdaCallback(on_train_epoch_start=report.report, on_train_end=report.report)
+        callbacks[:] = [first, *callbacks, report]
+        for one in first, report:
+            stack.callback(callbacks.remove, one)
         trainer.fit_loop.max_epochs = trial.epochs
         goes_on = trial.checkpoint.load() is not None
         trainer.fit(
@@ -110,13 +113,13 @@ class Report(Checkpoint):
         self._ended = trainer.current_epoch, dict(trainer.callback_metrics)
         self._own.loops = trainer.fit_loop.state_dict()  # at the beginning of one it cannot go on
 
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._report(trainer)
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["should_stop"] = trainer.should_stop  # Lightning forgets it
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self._report(trainer)
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        trainer.should_stop = checkpoint.get("should_stop", False)
 
-    def _report(self, trainer: Trainer) -> None:
+    def report(self, trainer: Trainer, module: LightningModule) -> None:
         if self._ended is None:
             return
         (epoch, found), self._ended = self._ended, None
