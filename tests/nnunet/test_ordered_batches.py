@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -168,11 +169,19 @@ def test_batch_that_does_not_fit_into_shared_memory_arrives_through_the_pipe(
 def test_death_of_a_process_is_told_and_ends_the_others(started: MakeTrainer) -> None:
     made = started(trainer={"workers": 2, "steps_per_epoch": 50})
     next(made.dataloader_train)
-    killed = multiprocessing.active_children()[0]
-    assert killed.pid is not None
-    os.kill(killed.pid, signal.SIGKILL)
-    rest = (next(made.dataloader_train) for _ in range(50))
+    killed = multiprocessing.active_children()[0].pid
+    assert killed is not None
+
+    def go_on() -> None:
+        os.kill(killed, signal.SIGKILL)
+        try:
+            for _ in range(50):
+                next(made.dataloader_train)
+        finally:  # where the signal of its death comes, at any later moment, torch tells it too
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, killed, os.WEXITED | os.WNOWAIT)
+
     with pytest.raises(RuntimeError, match=r"DataLoader worker .* (killed|exited)"):
-        list(rest)
+        go_on()
     made.close()
     assert multiprocessing.active_children() == []
