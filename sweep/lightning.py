@@ -7,6 +7,8 @@
 See docs/how-to/own-trainer.md.
 """
 
+from sweep.machine.installed_packages import require_torchvision
+
 try:
     import lightning.pytorch  # noqa: F401
 except ImportError as error:
@@ -14,9 +16,7 @@ except ImportError as error:
         "sweep.lightning needs the package lightning: pip install 'medical-sweep[lightning]'"
     ) from error
 except RuntimeError:  # of torchvision, which Lightning imports where it is installed
-    from sweep.nnunet.command.importable import must_import
-
-    must_import()
+    require_torchvision()
     raise
 
 from sweep.trainer.lightning.lightning_fit import fit

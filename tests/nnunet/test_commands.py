@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.ranking.ranking_frame import as_comment
+from sweep.machine import installed_packages
 from sweep.machine.hardware import Machine
-from sweep.nnunet.command import importable
 from sweep.nnunet.command.nnunet_commands import nnunet_commands
 from sweep.nnunet.command.trainer_copies import EXT_TRAINER
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -90,10 +90,10 @@ def test_torchvision_that_does_not_import_is_told_with_the_one_that_would(
         raise RuntimeError(f"operator {name}::nms does not exist")
 
     versions = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}
-    monkeypatch.setattr(importable, "version", versions.__getitem__)
-    monkeypatch.setattr(importable.importlib, "import_module", broken)
+    monkeypatch.setattr(installed_packages, "version", versions.__getitem__)
+    monkeypatch.setattr(installed_packages.importlib, "import_module", broken)
     with pytest.raises(InputError) as caught:
-        importable.must_import()
+        installed_packages.require_torchvision()
     assert str(caught.value) == (
         "torchvision: nnU-Net's commands and Lightning import torchvision, which fails (operator "
         "torchvision::nms does not exist): install the one that belongs to torch 2.13.0+cpu: "
