@@ -70,11 +70,7 @@ ON_A_CLUSTER = {
 and take longest: two processes begin with theirs, and the third with the other slow ones."""
 
 VERY_SLOW = (
-    "tests/engine/test_cluster_e2e.py",
-    "tests/engine/test_packs_e2e.py",
-    "tests/engine/test_monitoring_e2e.py",
-    "tests/nnunet/test_nnunet_sweep_e2e.py",
-    "tests/api/test_notebook_progress.py",
+    *(file for file in ON_A_CLUSTER if file != "tests/engine/test_sweep_e2e.py"),
     "tests/hostile/",
     "tests/nnunet/test_command.py",
     "tests/nnunet/test_nnunet_training.py",
@@ -121,7 +117,7 @@ searcher, files broken in every way."""
 
 SLOW = (
     *VERY_SLOW,
-    "tests/engine/test_sweep_e2e.py",
+    *ON_A_CLUSTER,
     "tests/nnunet/test_copies.py",
     "tests/nnunet/test_nnunet_check.py",
     "tests/nnunet/test_nnunet_fingerprint.py",
