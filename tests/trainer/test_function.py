@@ -671,18 +671,23 @@ def test_statistics_that_a_function_loads_after_it_made_its_guard_outlive_a_step
     assert [epoch.metrics for epoch in resumed] == [epoch.metrics for epoch in whole]
 
 
-def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
-    tmp_path: Path,
-) -> None:
-    body = (
+def begun_again(*step: str) -> str:
+    """A loop without a checkpoint, so that it begins again, whose guard is asked as on a GPU."""
+    return (
         "model = torch.nn.Linear(2, 1)\n"
         "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
         "guard.guard.interval = 100  # a GPU is not asked after each step\n"
         "for epoch in range(trial.epochs):\n"
         "    for step in range(3):\n"
-        "        guard.step(model(torch.randn(4, 2)).square().mean())\n"
-        "    trial.report(epoch, 0.5)\n"
+        + "".join(f"        {line}\n" for line in step)
+        + "    trial.report(epoch, 0.5)\n"
     )
+
+
+def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
+    tmp_path: Path,
+) -> None:
+    body = begun_again("guard.step(model(torch.randn(4, 2)).square().mean())")
     entry, checkpoint = write_function(tmp_path, body), Checkpoints(tmp_path)
     cut_short(trial(entry, epochs=4), 2, checkpoint=checkpoint)
     told, _ = history(entry, checkpoint=checkpoint)
@@ -692,15 +697,9 @@ def test_steps_of_epochs_that_were_reported_before_are_not_those_of_the_next(
 def test_step_that_broke_is_examined_with_its_own_batch_not_with_that_of_a_repeated_epoch(
     tmp_path: Path,
 ) -> None:
-    body = (
-        "model = torch.nn.Linear(2, 1)\n"
-        "guard = trial.guard(model, torch.optim.SGD(model.parameters(), lr=0.01))\n"
-        "guard.guard.interval = 100  # a GPU is not asked after each step\n"
-        "for epoch in range(trial.epochs):\n"
-        "    for step in range(3):\n"
-        "        images = torch.randn(4, 2) / float((epoch, step) != (2, 1))\n"
-        "        guard.step(lambda x: model(x).square().mean(), images)\n"
-        "    trial.report(epoch, 0.5)\n"
+    body = begun_again(
+        "images = torch.randn(4, 2) / float((epoch, step) != (2, 1))",
+        "guard.step(lambda x: model(x).square().mean(), images)",
     )
     entry, checkpoint = write_function(tmp_path, body), Checkpoints(tmp_path)
     cut_short(trial(entry, epochs=4), 2, checkpoint=checkpoint)
