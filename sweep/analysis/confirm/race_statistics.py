@@ -23,9 +23,10 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.05
 """Chance that two equal configurations are ever told apart, over all looks together."""
-FIRST_LOOK, OF_TEN = 4, 10
-"""Fewest blocks before a look, of up to ten; one more each time that the number of blocks doubles.
-The level of fewer lies below `least_p`: nobody could be told apart."""
+FIRST_LOOK = 4
+"""Fewest blocks before a look. The level of fewer lies below `least_p`, so none could be named."""
+UP_TO_BLOCKS = 10
+"""Planned blocks up to which `FIRST_LOOK` holds. Each time that they double it is one more."""
 SHAPE = 0.25
 """Δ of Wang and Tsiatis."""
 BORROWED = 2
@@ -43,7 +44,7 @@ def looks(blocks: int) -> list[int]:
     Args:
         blocks: planned number of blocks, at least 2.
     """
-    first = FIRST_LOOK + max(0, math.ceil(math.log2(blocks / OF_TEN)))
+    first = FIRST_LOOK + max(0, math.ceil(math.log2(blocks / UP_TO_BLOCKS)))
     found = [blocks]
     while found[0] > first:
         found.insert(0, max(first, -(-found[0] // 2)))
